@@ -1,0 +1,49 @@
+import { type Static, Type } from '@sinclair/typebox'
+import { Timestamp } from '../http/schemas.ts'
+
+/** Name of a role: lower case, so that `Admin` and `admin` can't be two. */
+export const Role = Type.String({ pattern: '^[a-z][a-z0-9_-]{0,31}$', description: 'lower-case name' })
+
+export const ADMIN_ROLE = 'admin'
+
+export type AccountStatus = 'active' | 'suspended'
+
+/** An account as it lies in the store. */
+export interface Account {
+  readonly id: string
+  readonly email: string
+  readonly passwordHash: string
+  readonly status: AccountStatus
+  readonly roles: readonly string[]
+  /** Grows with every change that makes older tokens stale. */
+  readonly tokenVersion: number
+  /** Epoch seconds. */
+  readonly createdAt: number
+}
+
+/** What of an account leaves in a reply. */
+export const AccountReply = Type.Object(
+  { id: Type.String(), email: Type.String(), roles: Type.Array(Role), created_at: Timestamp },
+  { $id: 'Account' },
+)
+export type AccountReply = Static<typeof AccountReply>
+
+/**
+ * The one form in which emails are stored and compared: trimmed, lower case (domain and local part), Unicode NFC.
+ * `normaliseEmail(normaliseEmail(x)) === normaliseEmail(x)`.
+ */
+export function normaliseEmail(email: string): string {
+  return email.normalize('NFC').toLowerCase().normalize('NFC').trim()
+}
+
+/**
+ * True for something that can be an address: one `@`, a local part of at most 64 and a whole of at most 254 UTF-8 bytes
+ * (RFC 5321 section 4.5.3.1), a domain without empty labels, no spaces and no control characters. Only a message sent there proves more.
+ */
+export function isEmail(normalised: string): boolean {
+  const [local = '', domain = '', ...rest] = normalised.split('@')
+  if (rest.length > 0 || local === '' || Buffer.byteLength(local) > 64 || Buffer.byteLength(normalised) > 254)
+    return false
+  if (/[\s\p{C}<>()[\]\\,;:"]/u.test(normalised)) return false
+  return domain.split('.').every((label) => label !== '' && !label.startsWith('-') && !label.endsWith('-'))
+}

@@ -1,0 +1,69 @@
+import { randomBytes } from 'node:crypto'
+import { availableParallelism } from 'node:os'
+import argon2 from 'argon2'
+import pLimit from 'p-limit'
+import type { Config } from '../config.ts'
+import { AppError } from '../errors.ts'
+import { normalisePassword } from './password-rules.ts'
+
+export interface HashCost {
+  /** KiB. */
+  readonly memory: number
+  readonly passes: number
+}
+
+/** How many hashes run at a time, and how many may wait for their turn. */
+export interface HashGate {
+  readonly running: number
+  readonly waiting: number
+}
+
+export const hashCost = (config: Config): HashCost => ({
+  memory: config.PASSWORD_HASH_MEMORY,
+  passes: config.PASSWORD_HASH_PASSES,
+})
+
+/** One hash per core, and never all four threads of libuv's pool: signing tokens needs one too. */
+export const hashGate = (config: Config): HashGate => ({
+  running: Math.min(availableParallelism(), 3),
+  waiting: config.PASSWORD_QUEUE,
+})
+
+export interface Passwords {
+  hash(password: string): Promise<string>
+  /**
+   * Compares a password with a stored hash. With no hash (an unknown account) it does the same work on a decoy and says no, so
+   * that time does not tell who has an account.
+   */
+  verify(password: string, storedHash: string | undefined): Promise<boolean>
+  /** True when the hash was made at another cost than today's. */
+  needsRehash(storedHash: string): boolean
+}
+
+/**
+ * argon2id behind a gate. Every hash takes a core and 19 MiB: without a bound, a storm of logins would take the machine.
+ *
+ * @param gate beyond `waiting` a hash is refused at once with AppError `overloaded` (503, Retry-After)
+ */
+export function createPasswords(cost: HashCost, gate: HashGate): Passwords {
+  const options = { type: argon2.argon2id, memoryCost: cost.memory, timeCost: cost.passes, parallelism: 1 } as const
+  const limit = pLimit(gate.running)
+  const behindGate = <T>(work: () => Promise<T>): Promise<T> => {
+    if (limit.activeCount + limit.pendingCount >= gate.running + gate.waiting) {
+      return Promise.reject(new AppError('overloaded', { reason: 'the queue for password hashing is full' }))
+    }
+    return limit(work)
+  }
+  // Made at once, not at the first unknown email: that one answer would take twice as long as all others.
+  const decoy = argon2.hash(randomBytes(32).toString('base64'), options)
+
+  return {
+    hash: (password) => behindGate(() => argon2.hash(normalisePassword(password), options)),
+    verify: (password, storedHash) =>
+      behindGate(async () => {
+        const matches = await argon2.verify(storedHash ?? (await decoy), normalisePassword(password))
+        return matches && storedHash !== undefined
+      }),
+    needsRehash: (storedHash) => argon2.needsRehash(storedHash, options),
+  }
+}

@@ -1,0 +1,40 @@
+import { Type } from '@sinclair/typebox'
+import { toTimestamp } from '../clock.ts'
+import { AppError } from '../errors.ts'
+import type { App } from '../http/app-type.ts'
+import { requestOrigin } from '../http/request-origin.ts'
+import type { Audit } from '../observability/audit.ts'
+import { AccountReply } from './account.ts'
+import type { Register } from './register.ts'
+
+const Body = Type.Object(
+  {
+    email: Type.String({ minLength: 3, maxLength: 320 }),
+    password: Type.String({
+      minLength: 1,
+      maxLength: 4096,
+      description: 'any characters; NFKC; see the README for what is refused',
+    }),
+  },
+  { additionalProperties: false },
+)
+
+/** `POST /v1/accounts`: registration. */
+export function registerRoute(app: App, parts: { register: Register; open: boolean; audit: Audit }): void {
+  app.post(
+    '/v1/accounts',
+    {
+      config: {
+        auth: 'public',
+        errors: ['email_taken', 'password_unacceptable', 'registration_closed', 'overloaded', 'store_unavailable'],
+      },
+      schema: { tags: ['Accounts'], summary: 'Register', body: Body, response: { 201: AccountReply } },
+    },
+    async (request, reply) => {
+      if (!parts.open) throw new AppError('registration_closed')
+      const { id, email, roles, createdAt } = await parts.register(request.body)
+      parts.audit('account_registered', requestOrigin(request), { account_id: id })
+      return reply.code(201).send({ id, email, roles: [...roles], created_at: toTimestamp(createdAt) })
+    },
+  )
+}

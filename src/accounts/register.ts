@@ -1,0 +1,50 @@
+import type { Clock } from '../clock.ts'
+import { AppError } from '../errors.ts'
+import { randomId } from '../ids.ts'
+import { type Account, isEmail, normaliseEmail } from './account.ts'
+import type { AccountStore } from './account-store.ts'
+import { checkNewPassword } from './password-rules.ts'
+import type { Passwords } from './passwords.ts'
+
+/** Account ids begin so, client ids otherwise: a `sub` can never be read as a `client_id` (RFC 9700 section 4.15). */
+export const ACCOUNT_ID_PREFIX = 'acc_'
+
+export interface NewAccount {
+  readonly email: string
+  readonly password: string
+  readonly roles?: readonly string[]
+}
+
+/** Creates an account: what the route and the script both do. */
+export type Register = (input: NewAccount) => Promise<Account>
+
+/**
+ * @returns a function that throws AppError `validation_failed`, `password_unacceptable`, `email_taken` or `overloaded`
+ */
+export function createRegister(parts: {
+  accounts: AccountStore
+  passwords: Passwords
+  minLength: number
+  isCommon: (text: string) => Promise<boolean>
+  now: Clock
+}): Register {
+  const { accounts, passwords, minLength, now } = parts
+  return async ({ email: given, password, roles = [] }) => {
+    const email = normaliseEmail(given)
+    if (!isEmail(email))
+      throw new AppError('validation_failed', { fields: [{ field: '/email', message: 'is not an email address' }] })
+    await checkNewPassword(password, email, { minLength, isCommon: parts.isCommon })
+
+    const account: Account = {
+      id: `${ACCOUNT_ID_PREFIX}${randomId()}`,
+      email,
+      passwordHash: await passwords.hash(password),
+      status: 'active',
+      roles: [...new Set(roles)],
+      tokenVersion: 1,
+      createdAt: now(),
+    }
+    if (!(await accounts.insert(account))) throw new AppError('email_taken')
+    return account
+  }
+}

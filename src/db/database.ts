@@ -1,0 +1,26 @@
+import { AppError } from '../errors.ts'
+
+export type SqlValue = string | number | null
+
+export interface Statement {
+  /** One statement with `$1`, `$2`, … parameters, in the SQL that SQLite and PostgreSQL share. */
+  readonly sql: string
+  readonly params?: readonly SqlValue[]
+}
+
+export type Row = Record<string, SqlValue>
+
+/** What a store may ask of its engine. There is no open transaction to await in: a transaction is a list, sent whole. */
+export interface Database {
+  readonly engine: 'sqlite'
+  /** Runs one statement. Resolves with its rows once it is on disk. */
+  query<R extends Row = Row>(sql: string, params?: readonly SqlValue[]): Promise<R[]>
+  /** Runs all statements or none. Resolves with the rows of each once they are on disk. */
+  transaction(statements: readonly Statement[]): Promise<Row[][]>
+  close(): Promise<void>
+}
+
+/** The store can't be reached or can't write: 503 with Retry-After; verified routes don't notice. */
+export function storeUnavailable(reason: string, cause?: unknown): AppError {
+  return new AppError('store_unavailable', { reason, cause })
+}

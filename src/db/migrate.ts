@@ -1,0 +1,53 @@
+import type { Clock } from '../clock.ts'
+import { OperatorError } from '../errors.ts'
+import type { Database } from './database.ts'
+import { MIGRATIONS, type Migration } from './migrations.ts'
+
+const HISTORY = `CREATE TABLE IF NOT EXISTS schema_migrations (
+  version    BIGINT PRIMARY KEY,
+  name       TEXT   NOT NULL,
+  applied_at BIGINT NOT NULL
+)`
+
+/**
+ * Brings the tables up to date, each step once and in a transaction of its own.
+ *
+ * Two processes may do this at once: a step begins by writing its number, so the second one fails on the primary key, looks
+ * again and finds it done.
+ *
+ * @returns the steps that were applied now
+ * @throws OperatorError when the database was written by a newer version of this program
+ */
+export async function migrate(database: Database, now: Clock, migrations = MIGRATIONS): Promise<Migration[]> {
+  const applied: Migration[] = []
+  await database.query(HISTORY)
+  for (const migration of migrations) {
+    if ((await currentVersion(database)) >= migration.version) continue
+    const { version, name, statements } = migration
+    const record = {
+      sql: 'INSERT INTO schema_migrations (version, name, applied_at) VALUES ($1, $2, $3)',
+      params: [version, name, now()],
+    }
+    try {
+      await database.transaction([record, ...statements.map((sql) => ({ sql }))])
+      applied.push(migration)
+    } catch (error) {
+      if ((await currentVersion(database)) < version) throw error
+    }
+  }
+  const known = migrations.at(-1)?.version ?? 0
+  const found = await currentVersion(database)
+  if (found > known) {
+    throw new OperatorError(`the database is at version ${found}, and this Signet knows only ${known}`, {
+      hint: 'start the newer Signet that wrote it, or restore a backup',
+    })
+  }
+  return applied
+}
+
+async function currentVersion(database: Database): Promise<number> {
+  const [row] = await database.query<{ version: number | null }>(
+    'SELECT MAX(version) AS version FROM schema_migrations',
+  )
+  return Number(row?.version ?? 0)
+}

@@ -1,0 +1,134 @@
+import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import { OperatorError } from '../errors.ts'
+import { type Database, type Row, type SqlValue, type Statement, storeUnavailable } from './database.ts'
+import type { Job, JobResult } from './sqlite-worker.ts'
+
+interface Pending {
+  readonly job: Job
+  resolve(rows: Row[][]): void
+  reject(error: Error): void
+}
+
+/** Jobs that may wait for the store; beyond it the answer is 503 at once. */
+const MAX_WAITING = 10_000
+
+/**
+ * Opens SQLite in a worker thread. While a batch is under way, later jobs gather into the next one.
+ *
+ * @param path a file, made with mode 0600 when absent, or `:memory:`
+ * @throws OperatorError when the file can't be opened or is no database
+ */
+export async function openSqlite(path: string): Promise<Database> {
+  if (path !== ':memory:') makePrivateFile(path)
+  const worker = new Worker(new URL('./sqlite-worker.ts', import.meta.url), { workerData: { path } })
+  await opened(worker, path)
+  return new SqliteDatabase(worker)
+}
+
+class SqliteDatabase implements Database {
+  readonly engine = 'sqlite'
+  readonly #worker: Worker
+  #waiting: Pending[] = []
+  #running: Pending[] = []
+  #down: string | undefined
+  #closing: (() => void) | undefined
+
+  constructor(worker: Worker) {
+    this.#worker = worker
+    worker.on('message', (message: JobResult[] | 'closed') => this.#settle(message))
+    worker.on('error', (error) => this.#fail(`the store thread died: ${error.message}`))
+    worker.on('exit', () => this.#fail('the store is closed'))
+  }
+
+  async query<R extends Row>(sql: string, params: readonly SqlValue[] = []): Promise<R[]> {
+    const [rows = []] = await this.#enqueue([{ sql, params }])
+    return rows as R[]
+  }
+
+  transaction(statements: readonly Statement[]): Promise<Row[][]> {
+    return this.#enqueue(statements)
+  }
+
+  async close(): Promise<void> {
+    if (this.#down !== undefined) return
+    await new Promise<void>((done) => {
+      this.#closing = done
+      this.#pump()
+    })
+  }
+
+  #enqueue(statements: readonly Statement[]): Promise<Row[][]> {
+    if (this.#down !== undefined) return Promise.reject(storeUnavailable(this.#down))
+    if (this.#closing !== undefined) return Promise.reject(storeUnavailable('the store is closing'))
+    if (this.#waiting.length >= MAX_WAITING) return Promise.reject(storeUnavailable('too many jobs wait for the store'))
+    return new Promise((resolve, reject) => {
+      const writes = !statements.every(({ sql }) => /^\s*SELECT\b/i.test(sql))
+      this.#waiting.push({ job: { statements, writes }, resolve, reject })
+      this.#pump()
+    })
+  }
+
+  #pump(): void {
+    if (this.#running.length > 0) return
+    if (this.#waiting.length > 0) {
+      this.#running = this.#waiting
+      this.#waiting = []
+      this.#worker.postMessage(this.#running.map(({ job }) => job))
+    } else if (this.#closing !== undefined) {
+      this.#worker.postMessage('close')
+    }
+  }
+
+  #settle(message: JobResult[] | 'closed'): void {
+    if (message === 'closed') return
+    const batch = this.#running
+    this.#running = []
+    message.forEach((result, index) => {
+      const pending = batch[index]
+      if ('rows' in result) pending?.resolve(result.rows)
+      else pending?.reject(asError(result.failure))
+    })
+    this.#pump()
+  }
+
+  #fail(reason: string): void {
+    this.#down ??= reason
+    for (const { reject } of [...this.#running, ...this.#waiting]) reject(storeUnavailable(reason))
+    this.#running = []
+    this.#waiting = []
+    this.#closing?.()
+  }
+}
+
+function asError({ message, unavailable }: { message: string; unavailable: boolean }): Error {
+  return unavailable ? storeUnavailable(message) : new Error(`SQLite: ${message}`)
+}
+
+/** Accounts and password hashes are nobody else's to read. SQLite gives its side files the mode of the main one. */
+function makePrivateFile(path: string): void {
+  try {
+    mkdirSync(dirname(resolve(path)), { recursive: true, mode: 0o700 })
+    closeSync(openSync(path, 'a', 0o600))
+  } catch (cause) {
+    throw cannotOpen(path, (cause as NodeJS.ErrnoException).code ?? String(cause), cause)
+  }
+}
+
+function opened(worker: Worker, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    worker.once('message', () => {
+      worker.removeAllListeners('error')
+      resolve()
+    })
+    worker.once('error', (cause) => reject(cannotOpen(path, cause.message, cause)))
+  })
+}
+
+function cannotOpen(path: string, what: string, cause: unknown): OperatorError {
+  return new OperatorError(`DATABASE_URL: can't open the database ${path}: ${what}`, {
+    cause,
+    hint: 'the folder must exist or be creatable, and be writable for this user',
+  })
+}

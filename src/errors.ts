@@ -1,0 +1,108 @@
+/** RFC 6750 section 3: the `error` parameter of the challenge, or null for a request that carried no credential. */
+type Challenge = 'invalid_token' | 'invalid_request' | null
+
+export interface ErrorRow {
+  readonly status: number
+  readonly title: string
+  /** Present where the answer carries a `WWW-Authenticate: Bearer` challenge. */
+  readonly challenge?: Challenge
+  /** Seconds for the `Retry-After` header. */
+  readonly retryAfter?: number
+}
+
+/**
+ * The one table of public error codes. A code is a promise to callers: it is never renamed, and its status never changes.
+ * Causes that an attacker would like to tell apart share a row; the log tells them apart.
+ */
+export const ERRORS = {
+  malformed_request: { status: 400, title: 'The request is malformed.' },
+  invalid_json: { status: 400, title: 'The body is not valid JSON in UTF-8.' },
+  validation_failed: { status: 400, title: 'Some fields are not acceptable.' },
+  invalid_request: {
+    status: 400,
+    title: 'A request carries exactly one Authorization header.',
+    challenge: 'invalid_request',
+  },
+  missing_token: {
+    status: 401,
+    title: 'This route needs an access token: Authorization: Bearer <token>.',
+    challenge: null,
+  },
+  invalid_token: { status: 401, title: 'The access token is not valid.', challenge: 'invalid_token' },
+  token_expired: { status: 401, title: 'The access token has expired.', challenge: 'invalid_token' },
+  invalid_credentials: { status: 401, title: 'The email or the password is wrong.', challenge: null },
+  registration_closed: { status: 403, title: 'Registration is closed on this server.' },
+  not_found: { status: 404, title: 'There is nothing at this address.' },
+  method_not_allowed: { status: 405, title: 'This address does not take this method.' },
+  request_timeout: { status: 408, title: 'The request took too long to arrive.' },
+  email_taken: { status: 409, title: 'An account with this email exists already.' },
+  payload_too_large: { status: 413, title: 'The body is larger than 16 KB.' },
+  uri_too_long: { status: 414, title: 'The address is too long.' },
+  unsupported_media_type: { status: 415, title: 'The body must be application/json.' },
+  password_unacceptable: { status: 422, title: 'This password is not acceptable.' },
+  headers_too_large: { status: 431, title: 'The request headers are too large.' },
+  internal: { status: 500, title: 'Something went wrong on our side.' },
+  overloaded: { status: 503, title: 'Too many logins are waiting. Try again shortly.', retryAfter: 1 },
+  store_unavailable: { status: 503, title: 'The store cannot be reached. Try again shortly.', retryAfter: 2 },
+  shutting_down: { status: 503, title: 'This server is shutting down. Try again.', retryAfter: 1 },
+} as const satisfies Record<string, ErrorRow>
+
+export type ErrorCode = keyof typeof ERRORS
+
+/** The row of a code, with the optional members visible to the type checker. */
+export function errorRow(code: ErrorCode): ErrorRow {
+  return ERRORS[code]
+}
+
+/** One field that was refused: a JSON Pointer (RFC 6901) and a sentence that never repeats the value. */
+export interface FieldError {
+  readonly field: string
+  readonly message: string
+}
+
+export interface AppErrorOptions {
+  /** For the log only: what really happened. Never holds a token, a password or a key. */
+  readonly reason?: string
+  /** For the caller: one sentence about this occurrence. */
+  readonly detail?: string
+  readonly fields?: readonly FieldError[]
+  readonly headers?: Readonly<Record<string, string>>
+  readonly cause?: unknown
+}
+
+/** The only error that is answered with something else than a plain 500. A caller's bug is a TypeError instead. */
+export class AppError extends Error {
+  override readonly name = 'AppError'
+  readonly code: ErrorCode
+  readonly reason: string | undefined
+  readonly detail: string | undefined
+  readonly fields: readonly FieldError[] | undefined
+  readonly headers: Readonly<Record<string, string>>
+
+  constructor(code: ErrorCode, options: AppErrorOptions = {}) {
+    super(options.reason ?? errorRow(code).title, { cause: options.cause })
+    this.code = code
+    this.reason = options.reason
+    this.detail = options.detail
+    this.fields = options.fields
+    this.headers = options.headers ?? {}
+  }
+
+  get status(): number {
+    return errorRow(this.code).status
+  }
+}
+
+/**
+ * A fault that an operator can mend: a bad setting, an unreadable key, a port in use. Scripts and the server print it as one
+ * line, with the hint below it, and exit 1 without a stack trace.
+ */
+export class OperatorError extends Error {
+  override readonly name = 'OperatorError'
+  readonly hint: string | undefined
+
+  constructor(message: string, options: { hint?: string; cause?: unknown } = {}) {
+    super(message, { cause: options.cause })
+    this.hint = options.hint
+  }
+}

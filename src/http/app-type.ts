@@ -1,0 +1,23 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify'
+import type { ErrorCode } from '../errors.ts'
+import type { RouteAuth } from '../tokens/authenticate.ts'
+
+/** The Fastify instance of this project: schemas give the types of requests and replies. */
+export type App = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Absent means `token`: a route is open only when it says `public`. */
+    auth?: RouteAuth
+    /** Codes this route answers with, beyond those every route of its kind can (documented in /openapi.json). */
+    errors?: readonly ErrorCode[]
+  }
+}

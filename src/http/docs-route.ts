@@ -1,0 +1,97 @@
+import swagger from '@fastify/swagger'
+import swaggerUi from '@fastify/swagger-ui'
+import type { FastifyContextConfig } from 'fastify'
+import { ERRORS, type ErrorCode, errorRow } from '../errors.ts'
+import type { App } from './app-type.ts'
+import { Problem } from './schemas.ts'
+
+// swagger-ui sets inline styles; scripts come from here only, and the page may call this server and nobody else.
+const PAGE_POLICY = {
+  'default-src': "'none'",
+  'script-src': "'self'",
+  'style-src': "'self' 'unsafe-inline'",
+  'img-src': "'self' data:",
+  'font-src': "'self'",
+  'connect-src': "'self'",
+  'base-uri': "'none'",
+  'form-action': "'none'",
+  'frame-ancestors': "'none'",
+}
+
+/**
+ * `GET /openapi.json` and the interactive page `GET /docs`, offline and under a Content-Security-Policy.
+ * Registered before the routes, so that it sees each of them.
+ */
+export async function registerDocs(app: App, options: { version: string; issuer: string }): Promise<void> {
+  app.addHook('onRoute', (route) => {
+    if (route.schema && !route.schema.hide && route.method !== 'HEAD') {
+      route.schema = { ...route.schema, ...documented(route.config ?? {}, route.schema) }
+    }
+  })
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Signet',
+        version: options.version,
+        description: 'Stateless tokens you can take back.',
+        license: { name: 'Apache-2.0' },
+      },
+      servers: [{ url: options.issuer }],
+      components: {
+        securitySchemes: {
+          bearer: {
+            type: 'http',
+            scheme: 'bearer',
+            bearerFormat: 'JWT',
+            description: 'RFC 6750; the token of POST /v1/login',
+          },
+        },
+      },
+    },
+    refResolver: { buildLocalReference: (json, _base, _fragment, i) => String(json.$id ?? `def-${i}`) },
+  })
+
+  let document: string | undefined
+  app.get('/openapi.json', { config: { auth: 'public' }, schema: { hide: true } }, (_request, reply) => {
+    document ??= JSON.stringify(app.swagger())
+    reply.type('application/json; charset=utf-8').header('access-control-allow-origin', '*').send(document)
+  })
+  await app.register(async (page) => {
+    page.addHook('onRoute', (route) => {
+      route.config = { ...route.config, auth: 'public' }
+    })
+    await page.register(swaggerUi, {
+      routePrefix: '/docs',
+      staticCSP: PAGE_POLICY,
+      uiConfig: { url: '/openapi.json', persistAuthorization: false },
+    })
+  })
+}
+
+/** What a route need not say itself: its security, and every error that all routes of its kind answer. */
+function documented(
+  { auth = 'token', errors = [] }: FastifyContextConfig,
+  schema: { body?: unknown; response?: unknown },
+) {
+  const codes = new Set<ErrorCode>(errors)
+  if (auth !== 'public')
+    for (const code of ['missing_token', 'invalid_token', 'token_expired', 'invalid_request'] as const) codes.add(code)
+  if (schema.body !== undefined) {
+    for (const code of ['invalid_json', 'validation_failed', 'payload_too_large', 'unsupported_media_type'] as const)
+      codes.add(code)
+  }
+  codes.add('malformed_request').add('internal')
+
+  const response: Record<string, unknown> = {}
+  for (const [status, list] of Object.entries(Object.groupBy(codes, (code) => String(errorRow(code).status)))) {
+    response[status] = {
+      description: (list ?? []).map((code) => `\`${code}\`: ${ERRORS[code].title}`).join('\n\n'),
+      content: { 'application/problem+json': { schema: Problem } },
+    }
+  }
+  return {
+    security: auth === 'public' ? [] : [{ bearer: [] }],
+    response: { ...response, ...(schema.response as object) },
+  }
+}

@@ -1,0 +1,102 @@
+import type { Socket } from 'node:net'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify'
+import { AppError, type ErrorCode, type ErrorRow, errorRow, type FieldError } from '../errors.ts'
+import type { App } from './app-type.ts'
+
+const MAX_FIELD_ERRORS = 8
+
+/** Errors of Fastify's own that callers can cause, and what they are called here. */
+const FRAMEWORK_CODES: Readonly<Record<string, ErrorCode>> = {
+  FST_ERR_VALIDATION: 'validation_failed',
+  FST_ERR_CTP_BODY_TOO_LARGE: 'payload_too_large',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported_media_type',
+  FST_ERR_CTP_INVALID_JSON_BODY: 'invalid_json',
+  FST_ERR_CTP_EMPTY_JSON_BODY: 'invalid_json',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'malformed_request',
+  FST_ERR_BAD_URL: 'malformed_request',
+  FST_ERR_MAX_PARAM_LENGTH: 'uri_too_long',
+  FST_ERR_HANDLER_TIMEOUT: 'overloaded',
+}
+
+/** Errors of Node's HTTP parser, before there is a request. */
+const PARSER_CODES: Readonly<Record<string, ErrorCode>> = {
+  HPE_HEADER_OVERFLOW: 'headers_too_large',
+  ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
+}
+
+/** The only writer of error bodies. */
+export function registerErrorHandler(app: App): void {
+  app.setErrorHandler((error, request, reply) => sendProblem(asAppError(error), request, reply))
+}
+
+/** The two places where Fastify meets an error before a route is known. */
+export function earlyErrorOptions(): Pick<FastifyServerOptions, 'frameworkErrors' | 'clientErrorHandler'> {
+  return {
+    frameworkErrors: (error, request, reply) => void sendProblem(asAppError(error), request as never, reply as never),
+    clientErrorHandler(this: FastifyInstance, error, socket) {
+      this.log.info({ reason: error.code }, 'connection refused: not HTTP that we take')
+      writeRawProblem(socket, PARSER_CODES[error.code] ?? 'malformed_request')
+    },
+  }
+}
+
+export function sendProblem(error: AppError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const row = errorRow(error.code)
+  const entry = { code: error.code, reason: error.reason, err: row.status >= 500 ? (error.cause ?? error) : undefined }
+  if (row.status >= 500) request.log.error(entry, error.message)
+  else request.log.info(entry, 'refused')
+
+  reply.code(row.status).headers(error.headers)
+  if (row.challenge !== undefined) reply.header('www-authenticate', challenge(row))
+  if (row.retryAfter !== undefined) reply.header('retry-after', row.retryAfter)
+  reply.header('cache-control', 'no-store').type('application/problem+json; charset=utf-8')
+  return reply.send(JSON.stringify(problem(error, request.id)))
+}
+
+function problem({ code, detail, fields }: AppError, requestId: string) {
+  const { status, title } = errorRow(code)
+  return { type: `urn:signet:error:${code}`, title, status, code, detail, errors: fields, request_id: requestId }
+}
+
+/** RFC 6750 section 3: no `error` when the request carried no credential. */
+function challenge({ challenge, title }: ErrorRow): string {
+  const realm = 'Bearer realm="signet"'
+  return challenge === null ? realm : `${realm}, error="${challenge}", error_description="${title}"`
+}
+
+function asAppError(error: unknown): AppError {
+  if (error instanceof AppError) return error
+  const { code = '', validation, validationContext } = error as Partial<FastifyError>
+  if (validation)
+    return new AppError('validation_failed', {
+      fields: validation.slice(0, MAX_FIELD_ERRORS).map(fieldError),
+      reason: validationContext ?? '',
+    })
+  const known = FRAMEWORK_CODES[code]
+  if (known !== undefined) return new AppError(known, { reason: code })
+  return new AppError('internal', { cause: error, reason: (error as Error)?.message ?? String(error) })
+}
+
+type Validation = NonNullable<FastifyError['validation']>[number]
+
+/** Names the field and the rule, never the value: it may be a password. */
+function fieldError({ instancePath, keyword, params, message }: Validation): FieldError {
+  const member = params.missingProperty ?? params.additionalProperty
+  const shown =
+    typeof member === 'string' && /^\w{1,64}$/.test(member) ? `/${member}` : member === undefined ? '' : '/…'
+  const sentences: Record<string, string> = {
+    required: 'is required',
+    additionalProperties: 'is not a member of this request',
+  }
+  return { field: `${instancePath}${shown}` || '/', message: sentences[keyword] ?? message ?? 'is not acceptable' }
+}
+
+function writeRawProblem(socket: Socket, code: ErrorCode): void {
+  const row = errorRow(code)
+  if (!socket.writable) return void socket.destroy()
+  const body = JSON.stringify(problem(new AppError(code), 'none'))
+  socket.end(
+    `HTTP/1.1 ${row.status} ${code}\r\nContent-Type: application/problem+json; charset=utf-8\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n${body}`,
+  )
+}

@@ -1,0 +1,57 @@
+import { type Static, Type } from '@sinclair/typebox'
+import type { App } from './app-type.ts'
+
+const State = Type.Union([Type.Literal('ok'), Type.Literal('failed')])
+const Live = Type.Object({ status: Type.Literal('ok') }, { $id: 'Live' })
+const Ready = Type.Object({ status: State, checks: Type.Object({ store: State, keyring: State }) }, { $id: 'Ready' })
+
+/** How long the store may take to answer, in milliseconds, before it counts as gone. */
+const STORE_PATIENCE = 2000
+
+interface Checks {
+  /** Rejects when the store can't answer. */
+  store(): Promise<unknown>
+  keyring(): boolean
+}
+
+/** `GET /health/live`: the process runs. `GET /health/ready`: it can issue tokens; 503 when the store or the keyring can't. */
+export function healthRoutes(app: App, checks: Checks): void {
+  const tags = ['Operations']
+  app.get(
+    '/health/live',
+    { config: { auth: 'public' }, schema: { tags, summary: 'Alive', response: { 200: Live } } },
+    () => ({
+      status: 'ok' as const,
+    }),
+  )
+  app.get(
+    '/health/ready',
+    {
+      config: { auth: 'public' },
+      schema: { tags, summary: 'Ready to issue tokens', response: { 200: Ready, 503: Ready } },
+    },
+    async (request, reply) => {
+      const store = await storeState(checks, (error) => request.log.warn({ err: error }, 'the store is not ready'))
+      const keyring = checks.keyring() ? ('ok' as const) : ('failed' as const)
+      const status = store === 'ok' && keyring === 'ok' ? ('ok' as const) : ('failed' as const)
+      reply.header('cache-control', 'no-store')
+      return reply.code(status === 'ok' ? 200 : 503).send({ status, checks: { store, keyring } })
+    },
+  )
+}
+
+async function storeState(checks: Checks, report: (error: unknown) => void): Promise<Static<typeof State>> {
+  let timer: NodeJS.Timeout | undefined
+  const patience = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${STORE_PATIENCE} ms`)), STORE_PATIENCE)
+  })
+  try {
+    await Promise.race([checks.store(), patience])
+    return 'ok'
+  } catch (error) {
+    report(error)
+    return 'failed'
+  } finally {
+    clearTimeout(timer)
+  }
+}

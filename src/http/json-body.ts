@@ -1,0 +1,24 @@
+import { AppError } from '../errors.ts'
+import type { App } from './app-type.ts'
+
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+/**
+ * JSON bodies only, in strict UTF-8: with Node's lenient decoding two different passwords would both become U+FFFD.
+ * Members named `__proto__` or `constructor` are refused by Fastify's own parser (prototype pollution).
+ */
+export function registerJsonBody(app: App): void {
+  const parse = app.getDefaultJsonParser('error', 'error')
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+    let text: string
+    try {
+      text = utf8.decode(body as Buffer)
+    } catch {
+      return done(new AppError('invalid_json', { reason: 'not UTF-8' }))
+    }
+    parse(request, text, (error, value) =>
+      done(error && new AppError('invalid_json', { reason: error.message.slice(0, 80) }), value),
+    )
+  })
+}

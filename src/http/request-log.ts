@@ -1,0 +1,22 @@
+import type { App } from './app-type.ts'
+
+/** One log line per answer, and the request id in the answer, so that a caller can name the line. */
+export function registerRequestLog(app: App): void {
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.header('x-request-id', request.id)
+    done()
+  })
+  app.addHook('onResponse', (request, reply, done) => {
+    request.log.info(
+      {
+        method: request.method,
+        route: request.routeOptions.url ?? null,
+        status: reply.statusCode,
+        ms: Math.round(reply.elapsedTime * 10) / 10,
+        ip: request.ip,
+      },
+      'answered',
+    )
+    done()
+  })
+}

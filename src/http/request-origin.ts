@@ -1,0 +1,6 @@
+import type { FastifyRequest } from 'fastify'
+import type { Origin } from '../observability/audit.ts'
+
+export function requestOrigin(request: FastifyRequest): Origin {
+  return { ip: request.ip, userAgent: request.headers['user-agent']?.slice(0, 256) ?? null, requestId: request.id }
+}

@@ -1,0 +1,33 @@
+import { Type } from '@sinclair/typebox'
+import { ERRORS } from '../errors.ts'
+
+export const Timestamp = Type.String({ format: 'date-time', description: 'RFC 3339, UTC, whole seconds' })
+
+/** The body of every error of `/v1/*`: RFC 9457 with a stable `code`. */
+export const Problem = Type.Object(
+  {
+    type: Type.String({ description: 'urn:signet:error:<code>' }),
+    title: Type.String(),
+    status: Type.Integer(),
+    code: Type.Union(Object.keys(ERRORS).map((code) => Type.Literal(code))),
+    detail: Type.Optional(Type.String()),
+    errors: Type.Optional(
+      Type.Array(
+        Type.Object({ field: Type.String({ description: 'JSON Pointer, RFC 6901' }), message: Type.String() }),
+      ),
+    ),
+    request_id: Type.String({ description: 'also in the x-request-id header and in the log' }),
+  },
+  { $id: 'Problem', description: 'RFC 9457 problem details' },
+)
+
+/** The successful answer of every way to get a token (RFC 6749 section 5.1). */
+export const TokenResponse = Type.Object(
+  {
+    access_token: Type.String({ description: 'JWT, RFC 9068' }),
+    token_type: Type.Literal('Bearer'),
+    expires_in: Type.Integer({ description: 'seconds' }),
+    scope: Type.String(),
+  },
+  { $id: 'TokenResponse' },
+)

@@ -1,0 +1,33 @@
+import { randomBytes } from 'node:crypto'
+import type { Server } from 'node:http'
+import { type FastifyHttpOptions, LogController } from 'fastify'
+import type { Config } from '../config.ts'
+import { earlyErrorOptions } from './error-handler.ts'
+
+/** Limits and time-outs, each set on purpose. Milliseconds and bytes. */
+export function serverOptions(config: Config) {
+  return {
+    ...earlyErrorOptions(),
+    bodyLimit: 16 * 1024,
+    requestTimeout: 10_000, // a request that trickles in slower is cut (Slowloris)
+    connectionTimeout: 60_000,
+    keepAliveTimeout: 65_000, // above the usual 60 s of load balancers, so that we are never the one who closes a reused connection
+    http: { maxHeaderSize: 16 * 1024, headersTimeout: 10_000 },
+    forceCloseConnections: 'idle',
+    trustProxy: config.TRUST_PROXY ?? false,
+    genReqId: requestIds(),
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }), // request-log.ts writes the lines
+    routerOptions: { maxParamLength: 128 },
+    ajv: { customOptions: { removeAdditional: false, coerceTypes: false, allErrors: true } },
+  } satisfies FastifyHttpOptions<Server>
+}
+
+/** Unique per process and cheap: a random start and a counter. Never taken from the client, who could forge log lines with it. */
+function requestIds(): () => string {
+  const process = randomBytes(6).toString('base64url')
+  let count = 0
+  return () => {
+    count += 1
+    return `${process}-${count.toString(36)}`
+  }
+}

@@ -1,0 +1,48 @@
+import { createHash, createPublicKey, type KeyObject } from 'node:crypto'
+import { type Static, Type } from '@sinclair/typebox'
+import { OperatorError } from '../errors.ts'
+
+const Base64url = Type.String({ pattern: '^[A-Za-z0-9_-]+$', maxLength: 2048 })
+
+/** What leaves of a key (RFC 7517, RFC 7518 section 6.3.1): an allow-list, so that a private member can never slip through. */
+export const PublicJwk = Type.Object(
+  {
+    kty: Type.Literal('RSA'),
+    n: Base64url,
+    e: Type.Literal('AQAB', { description: '65537' }),
+    kid: Type.String({ pattern: '^[A-Za-z0-9_-]{43}$', description: 'RFC 7638 SHA-256 thumbprint' }),
+    use: Type.Literal('sig'),
+    alg: Type.Literal('RS256'),
+  },
+  { additionalProperties: false },
+)
+export type PublicJwk = Static<typeof PublicJwk>
+
+/**
+ * The public half of an RSA key, allow-listed.
+ *
+ * @param key a private or public key object
+ * @throws OperatorError for anything but RSA with at least 2048 bits and exponent 65537 (NIST SP 800-131A; e = 1 verifies everything)
+ */
+export function publicJwk(key: KeyObject): PublicJwk {
+  const publicHalf = key.type === 'private' ? createPublicKey(key) : key
+  const { modulusLength = 0, publicExponent } = publicHalf.asymmetricKeyDetails ?? {}
+  if (publicHalf.asymmetricKeyType !== 'rsa') throw new OperatorError('the key is not an RSA key')
+  if (modulusLength < 2048) throw new OperatorError(`the key has ${modulusLength} bits, and at least 2048 are needed`)
+  if (publicExponent !== 65537n) throw new OperatorError('the public exponent of the key is not 65537')
+
+  const { n = '', e } = publicHalf.export({ format: 'jwk' }) as { n?: string; e?: string }
+  if (e !== 'AQAB') throw new OperatorError('the public exponent of the key is not 65537')
+  return { kty: 'RSA', n, e, kid: thumbprint({ n, e }), use: 'sig', alg: 'RS256' }
+}
+
+/** RFC 7638 section 3: SHA-256 over the required members in lexical order, base64url. */
+export function thumbprint({ n, e }: { n: string; e: string }): string {
+  return createHash('sha256').update(`{"e":"${e}","kty":"RSA","n":"${n}"}`).digest('base64url')
+}
+
+/** The SPKI PEM of a public JWK: fast-jwt keeps one verifier per PEM text, and rebuilds it for every other form of key. */
+export function toPem(jwk: PublicJwk): string {
+  const key = createPublicKey({ key: { kty: jwk.kty, n: jwk.n, e: jwk.e }, format: 'jwk' })
+  return key.export({ type: 'spki', format: 'pem' }).toString()
+}

@@ -1,0 +1,37 @@
+import type { App } from '../http/app-type.ts'
+import { JwkSet } from './jwks.ts'
+import type { LiveKeyring } from './live-keyring.ts'
+
+/** `GET /.well-known/jwks.json`: the public keys (RFC 7517), from a kept buffer, for any origin. */
+export function jwksRoute(app: App, { keyring }: { keyring: LiveKeyring }): void {
+  app.get(
+    '/.well-known/jwks.json',
+    {
+      config: { auth: 'public', cors: false },
+      schema: {
+        tags: ['Integrators'],
+        summary: 'Public signing keys',
+        description: 'Cache for `max-age` seconds; revalidate with `If-None-Match`.',
+        response: {
+          200: { description: 'The JWK Set', content: { 'application/jwk-set+json': { schema: JwkSet } } },
+          304: { description: 'Unchanged', type: 'null' },
+        },
+      },
+    },
+    (request, reply) => {
+      const { body, etag } = keyring.jwks()
+      reply
+        .header('cache-control', `public, max-age=${keyring.jwksMaxAge()}`)
+        .header('etag', etag)
+        .header('access-control-allow-origin', '*')
+      if (matches(request.headers['if-none-match'], etag)) return reply.code(304).send(null as never)
+      return reply.type('application/jwk-set+json').send(body as never)
+    },
+  )
+}
+
+/** RFC 9110 section 13.1.2: a list of tags or `*`, compared weakly. */
+function matches(ifNoneMatch: string | undefined, etag: string): boolean {
+  if (ifNoneMatch === undefined) return false
+  return ifNoneMatch.split(',').some((tag) => ['*', etag].includes(tag.trim().replace(/^W\//, '')))
+}

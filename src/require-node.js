@@ -1,0 +1,17 @@
+// Plain JavaScript on purpose: an old Node can't read TypeScript, and must still be told so in one clear line.
+// argon2's prebuilt binary crashes when Node 20 loads it, so going on is never an option.
+import module from 'node:module'
+
+const [major] = process.versions.node.split('.').map(Number)
+
+if (major < 24) {
+  process.stderr.write(
+    `signet: error: this is Node.js ${process.versions.node}, and Signet needs 24 or newer.\n` +
+      'hint: `npm ci` installs Node 24 beside the dependencies on most platforms (do not omit optional dependencies), ' +
+      'and `npm start` uses it. Elsewhere install Node 24 first.\n',
+  )
+  process.exit(1)
+}
+
+// Keeps compiled code between starts (and the types stripped from it): a second boot takes about half the time.
+module.enableCompileCache?.()

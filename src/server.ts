@@ -1,0 +1,94 @@
+import { createServer } from 'node:net'
+import closeWithGrace from 'close-with-grace'
+import { buildApp } from './app.ts'
+import { systemClock } from './clock.ts'
+import { type Config, loadConfig } from './config.ts'
+import type { Database } from './db/database.ts'
+import { migrate } from './db/migrate.ts'
+import { openDatabase } from './db/open.ts'
+import { OperatorError } from './errors.ts'
+import type { App } from './http/app-type.ts'
+import { readPassphrase } from './keys/keyring-files.ts'
+import { makeFirstKey, openLiveKeyring } from './keys/live-keyring.ts'
+import { createLogger } from './observability/logger.ts'
+
+/** Milliseconds that requests in flight get to finish. */
+const DRAIN = 10_000
+
+try {
+  await start()
+} catch (error) {
+  // Exactly one line about what, where and what to do; a stack trace only for what we did not foresee.
+  const foreseen = error instanceof OperatorError
+  process.stderr.write(`signet: error: ${foreseen ? error.message : (error as Error).stack}\n`)
+  if (foreseen && error.hint) process.stderr.write(`hint: ${error.hint}\n`)
+  process.exit(1)
+}
+
+async function start(): Promise<void> {
+  const asked = loadConfig()
+  const config = asked.PORT === 0 ? loadConfig({ port: await freePort(asked.HOST) }) : asked
+  const logger = await createLogger({
+    level: config.LOG_LEVEL,
+    readable: config.NODE_ENV !== 'production' && process.stdout.isTTY === true,
+  })
+
+  const folder = { dir: config.KEYS_DIR, passphrase: await readPassphrase(config.KEY_PASSPHRASE_FILE) }
+  if (config.NODE_ENV !== 'production') {
+    const kid = await makeFirstKey(folder, systemClock, 2048)
+    if (kid !== undefined) logger.info({ kid, dir: folder.dir }, 'made the first signing key')
+  }
+  const keyring = await openLiveKeyring({ folder, maxAge: config.JWKS_MAX_AGE, now: systemClock })
+
+  const database = await openDatabase(config.DATABASE_URL)
+  for (const { version, name } of await migrate(database, systemClock))
+    logger.info({ version, name }, 'database migrated')
+
+  const app = await buildApp({ config, database, keyring, logger })
+  await listen(app, config)
+  closeOnSignals(app, database)
+}
+
+async function listen(app: App, { HOST, PORT, ISSUER }: Config): Promise<void> {
+  try {
+    await app.listen({ host: HOST, port: PORT, listenTextResolver: (address) => `listening at ${address}` })
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    const inUse = code === 'EADDRINUSE'
+    throw new OperatorError(
+      inUse ? `PORT: ${PORT} on ${HOST} is in use` : `HOST, PORT: can't listen on ${HOST}:${PORT}: ${code}`,
+      {
+        cause,
+        hint: inUse
+          ? 'stop the other program, or set PORT (0 takes a free one)'
+          : 'HOST must be an address of this machine, and PORT one that this user may take',
+      },
+    )
+  }
+  app.log.info({ issuer: ISSUER }, `docs at http://${HOST.includes(':') ? `[${HOST}]` : HOST}:${PORT}/docs`)
+}
+
+/** SIGTERM and Ctrl-C let requests in flight finish, then close the store. A second signal exits at once. */
+function closeOnSignals(app: App, database: Database): void {
+  closeWithGrace({ delay: DRAIN, logger: app.log }, async ({ signal, err }) => {
+    if (err) app.log.fatal({ err }, 'closing after an error nobody caught')
+    else app.log.info({ signal }, 'closing: requests in flight finish first')
+    await app.close()
+    await database.close()
+    app.log.info('closed')
+  })
+}
+
+/** PORT=0: the issuer holds the port, so it has to be known before the app is built. */
+function freePort(host: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer()
+    probe.once('error', (cause: NodeJS.ErrnoException) =>
+      reject(new OperatorError(`HOST: can't listen on ${host}: ${cause.code}`, { cause })),
+    )
+    probe.listen(0, host, () => {
+      const { port } = probe.address() as { port: number }
+      probe.close(() => resolve(port))
+    })
+  })
+}

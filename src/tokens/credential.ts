@@ -1,0 +1,92 @@
+import { AppError } from '../errors.ts'
+import { ACCESS_TOKEN_TYPE, MAX_TOKEN_LENGTH } from './claims.ts'
+
+const BEARER = /^bearer +/i
+const BASE64URL = /^[A-Za-z0-9_-]+$/
+const HEADER_MEMBERS = ['alg', 'kid', 'typ']
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/**
+ * The value of the one Authorization header line. Node keeps the first of several lines silently, so the raw list is read.
+ *
+ * @param rawHeaders names and values in turn, as received
+ * @returns the value, or undefined when there is no such line
+ * @throws AppError `invalid_request` for two lines or more (RFC 6750 section 3.1: more than one credential)
+ */
+export function authorizationLine(rawHeaders: readonly string[]): string | undefined {
+  let found: string | undefined
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string
+    if (name.length !== 13 || name.toLowerCase() !== 'authorization') continue
+    if (found !== undefined) throw new AppError('invalid_request', { reason: 'two Authorization lines' })
+    found = rawHeaders[i + 1] as string
+  }
+  return found
+}
+
+/**
+ * The token of a Bearer credential (RFC 6750 section 2.1; the scheme in any case, RFC 9110 section 11.1).
+ *
+ * @throws AppError `missing_token` for another scheme, `invalid_token` for Bearer with anything but one token
+ */
+export function bearerToken(authorization: string): string {
+  const scheme = BEARER.exec(authorization)
+  if (scheme === null) {
+    const bare = /^bearer\s*$/i.test(authorization)
+    throw bare ? refused('Bearer without a token') : new AppError('missing_token', { reason: 'another scheme' })
+  }
+  return authorization.slice(scheme[0].length)
+}
+
+/**
+ * Everything about the text and the header of a token that needs no key: three canonical base64url parts, and a header that
+ * holds `alg`, `kid` and `typ` and nothing else. That alone settles `crit`, `b64`, `jwk`, `jku`, `x5u`, `x5c` and `zip`
+ * (RFC 8725 sections 3.1, 3.10, 3.11; RFC 9068 section 4).
+ *
+ * @returns the unverified `kid`
+ * @throws AppError `invalid_token`
+ */
+export function unverifiedKid(token: string): string {
+  if (token.length > MAX_TOKEN_LENGTH) throw refused('longer than the cap')
+  const [header = '', payload = '', signature = '', ...rest] = token.split('.')
+  if (rest.length > 0) throw refused('more than three parts')
+  // Fifteen other spellings of every 2048-bit signature verify too, so a token's text is an identity only when canonical.
+  const headerBytes = canonical(header)
+  canonical(payload)
+  canonical(signature)
+
+  const unverifiedHeader = parseObject(headerBytes)
+  for (const member of Object.keys(unverifiedHeader)) {
+    if (!HEADER_MEMBERS.includes(member)) throw refused('a header member that is not alg, kid or typ')
+  }
+  const { alg, kid, typ } = unverifiedHeader
+  if (alg !== 'RS256') throw refused('alg is not RS256')
+  if (typeof typ !== 'string' || typ.toLowerCase().replace(/^application\//, '') !== ACCESS_TOKEN_TYPE) {
+    throw refused('typ is not at+jwt')
+  }
+  if (typeof kid !== 'string' || kid === '') throw refused('kid is not text')
+  return kid
+}
+
+function canonical(part: string): Buffer {
+  if (!BASE64URL.test(part)) throw refused('a part that is not base64url')
+  const bytes = Buffer.from(part, 'base64url')
+  if (bytes.toString('base64url') !== part) throw refused('a part that is not canonical base64url')
+  return bytes
+}
+
+function parseObject(bytes: Buffer): Record<string, unknown> {
+  let value: unknown
+  try {
+    value = JSON.parse(utf8.decode(bytes))
+  } catch {
+    throw refused('a header that is not JSON in UTF-8')
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw refused('a header that is not an object')
+  return value as Record<string, unknown>
+}
+
+function refused(reason: string): AppError {
+  return new AppError('invalid_token', { reason })
+}
