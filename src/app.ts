@@ -12,6 +12,7 @@ import type { Database } from './db/database.ts'
 import type { App } from './http/app-type.ts'
 import { registerBrowserHeaders } from './http/browser-headers.ts'
 import { registerDocs } from './http/docs-route.ts'
+import { registerDrain } from './http/drain.ts'
 import { registerErrorHandler } from './http/error-handler.ts'
 import { healthRoutes } from './http/health-route.ts'
 import { registerJsonBody } from './http/json-body.ts'
@@ -34,11 +35,13 @@ export interface Parts {
   readonly keyring: LiveKeyring
   readonly logger: Logger
   readonly now?: Clock
+  /** Routes of the application developer, registered behind the guard like our own. */
+  readonly routes?: (app: App) => void
 }
 
 /** The composition root: makes every part and registers it. The order is part of the security argument: the guard stands before every route. */
 // biome-ignore format: this page is a table of contents
-export async function buildApp({ config, database, keyring, logger, now = systemClock }: Parts): Promise<App> {
+export async function buildApp({ config, database, keyring, logger, now = systemClock, routes }: Parts): Promise<App> {
   const app: App = Fastify({ ...serverOptions(config), loggerInstance: logger as FastifyBaseLogger })
 
   const audit     = createAudit(app.log)
@@ -52,6 +55,7 @@ export async function buildApp({ config, database, keyring, logger, now = system
 
   registerErrorHandler         (app)
   registerRequestLog           (app)
+  registerDrain                (app)
   await registerBrowserHeaders (app, config.CORS_ORIGINS ?? [])
   await registerGuard          (app, { keyring, policy, now, cacheSize: 10_000 })
   registerNotFound             (app)
@@ -64,6 +68,7 @@ export async function buildApp({ config, database, keyring, logger, now = system
   jwksRoute                    (app, { keyring })
   healthRoutes                 (app, { store: () => database.query('SELECT 1 AS one'), keyring: () => keyring.ready() })
 
+  routes?.(app)
   await app.ready()
   return app
 }

@@ -3,6 +3,7 @@ import { constants } from 'node:fs'
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { setTimeout } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { type Static, Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
@@ -36,6 +37,8 @@ const Manifest = Type.Object(
   },
   { additionalProperties: false },
 )
+
+const SQLITE_BUSY = 5
 
 /** Where a keys folder is, and the passphrase of its private keys if they are encrypted. */
 export interface KeysFolder {
@@ -184,28 +187,45 @@ export async function readPrivateKey(folder: KeysFolder, kid: string): Promise<K
  * @throws OperatorError when another process still holds it then
  */
 export async function withKeysLock<T>(folder: KeysFolder, work: () => Promise<T>, waitSeconds = 0): Promise<T> {
-  await mkdir(folder.dir, { recursive: true, mode: 0o700 })
-  const path = join(folder.dir, '.lock')
-  let lock: DatabaseSync | undefined
-  try {
-    lock = new DatabaseSync(path, { timeout: waitSeconds * 1000 })
-    lock.exec('BEGIN EXCLUSIVE')
-  } catch (cause) {
-    lock?.close()
-    const busy = /locked|busy/i.test((cause as Error).message)
-    throw new OperatorError(
-      busy ? `keys: another process is changing ${folder.dir}` : `keys: can't write in ${folder.dir}`,
-      {
-        cause,
-        hint: busy ? 'let it finish, then look: npm run keys -- list' : 'make the folder writable for this user',
-      },
-    )
+  await mkdir(folder.dir, { recursive: true, mode: 0o700 }).catch((cause) => {
+    throw notWritable(folder, cause)
+  })
+  let lock = tryLock(folder)
+  for (let waited = 0; lock === undefined && waited < waitSeconds * 1000; waited += 50) {
+    await setTimeout(50)
+    lock = tryLock(folder)
+  }
+  if (lock === undefined) {
+    throw new OperatorError(`keys: another process is changing ${folder.dir}`, {
+      hint: 'let it finish, then look: npm run keys -- list',
+    })
   }
   try {
     return await work()
   } finally {
     lock.close()
   }
+}
+
+/** @returns undefined when another process holds the lock */
+function tryLock(folder: KeysFolder): DatabaseSync | undefined {
+  let lock: DatabaseSync | undefined
+  try {
+    lock = new DatabaseSync(join(folder.dir, '.lock'), { timeout: 0 })
+    lock.exec('BEGIN EXCLUSIVE')
+    return lock
+  } catch (cause) {
+    lock?.close()
+    if (((cause as { errcode?: number }).errcode ?? 0) === SQLITE_BUSY) return undefined
+    throw notWritable(folder, cause)
+  }
+}
+
+function notWritable(folder: KeysFolder, cause: unknown): OperatorError {
+  return new OperatorError(`KEYS_DIR: can't write in ${folder.dir}`, {
+    cause,
+    hint: 'make the folder writable for this user',
+  })
 }
 
 async function writeDurably(path: string, text: string, mode: number): Promise<void> {

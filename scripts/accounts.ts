@@ -1,0 +1,156 @@
+import { text } from 'node:stream/consumers'
+import { Value } from '@sinclair/typebox/value'
+import { read } from 'read'
+import { type Account, type AccountStatus, normaliseEmail, Role } from '../src/accounts/account.ts'
+import { type AccountStore, createAccountStore } from '../src/accounts/account-store.ts'
+import { isCommonPassword } from '../src/accounts/common-passwords.ts'
+import { createPasswords, hashCost, hashGate } from '../src/accounts/passwords.ts'
+import { createRegister } from '../src/accounts/register.ts'
+import { systemClock, toTimestamp } from '../src/clock.ts'
+import { type Config, loadConfig } from '../src/config.ts'
+import { migrate } from '../src/db/migrate.ts'
+import { openDatabase } from '../src/db/open.ts'
+import { OperatorError } from '../src/errors.ts'
+import { type Command, type Input, type Result, runScript, table, UsageError } from './command-line.ts'
+
+const role = { type: 'string', multiple: true } as const
+
+const create: Command = {
+  usage: '--email <email> [--role <role>]...',
+  summary: 'Create an account. The password comes from a prompt without echo, or is the first line of standard input.',
+  options: { email: { type: 'string' }, role },
+  optionHelp: { '--email <email>': 'address of the new account', '--role <role>': 'may be repeated' },
+  examples: ['create --email ops@example.com --role admin', 'create --email bot@example.com --json < password.txt'],
+  positionals: 0,
+  async run({ options }) {
+    const email = options.email
+    if (typeof email !== 'string') throw new UsageError('--email is needed')
+    const roles = rolesOf(options)
+    return withAccounts(async (accounts, config) => {
+      const register = createRegister({
+        accounts,
+        passwords: createPasswords(hashCost(config), hashGate(config)),
+        minLength: config.PASSWORD_MIN_LENGTH,
+        isCommon: isCommonPassword,
+        now: systemClock,
+      })
+      const account = await register({ email, password: await readPassword(), roles })
+      return { json: shown(account), text: `created ${account.email} (${account.id})` }
+    })
+  },
+}
+
+const list: Command = {
+  usage: '',
+  summary: 'List all accounts, oldest first.',
+  examples: ['list', 'list --json'],
+  positionals: 0,
+  run: () =>
+    withAccounts(async (accounts) => {
+      const all = (await accounts.list()).map(shown)
+      const rows = all.map(({ id, email, status, roles, created_at }) => [
+        email,
+        status,
+        roles.join(',') || '-',
+        created_at,
+        id,
+      ])
+      return {
+        json: all,
+        text: rows.length === 0 ? 'no accounts yet' : table(['EMAIL', 'STATUS', 'ROLES', 'CREATED', 'ID'], rows),
+      }
+    }),
+}
+
+const setRoles: Command = {
+  usage: '<email> --role <role>... | --none',
+  summary: 'Replace the roles of an account.',
+  options: { role, none: { type: 'boolean' } },
+  optionHelp: { '--role <role>': 'may be repeated', '--none': 'take all roles away' },
+  examples: ['set-roles ops@example.com --role admin --role support', 'set-roles ops@example.com --none'],
+  positionals: 1,
+  async run({ positionals, options }) {
+    const roles = rolesOf(options)
+    if ((roles.length === 0) !== (options.none === true)) throw new UsageError('give either --role or --none')
+    return change(
+      positionals,
+      (accounts, { id }) => accounts.setRoles(id, roles),
+      `roles are now ${roles.join(', ') || 'none'}`,
+    )
+  },
+}
+
+const setStatus = (name: string, status: AccountStatus, summary: string): Command => ({
+  usage: '<email>',
+  summary,
+  examples: [`${name} somebody@example.com`],
+  positionals: 1,
+  run: ({ positionals }) =>
+    change(positionals, (accounts, { id }) => accounts.setStatus(id, status), `is now ${status}`),
+})
+
+await runScript('accounts', {
+  create,
+  list,
+  suspend: setStatus('suspend', 'suspended', 'Suspend an account: it can no longer log in.'),
+  activate: setStatus('activate', 'active', 'Let a suspended account log in again.'),
+  'set-roles': setRoles,
+})
+
+async function change(
+  [given = '']: readonly string[],
+  apply: (accounts: AccountStore, account: Account) => Promise<boolean>,
+  what: string,
+): Promise<Result> {
+  return withAccounts(async (accounts) => {
+    const email = normaliseEmail(given)
+    const account = await accounts.byEmail(email)
+    if (account === undefined || !(await apply(accounts, account))) {
+      throw new OperatorError(`there is no account ${email}`, { hint: 'npm run accounts -- list' })
+    }
+    const changed = (await accounts.byEmail(email)) ?? account
+    return { json: shown(changed), text: `${email}: ${what}` }
+  })
+}
+
+async function withAccounts(work: (accounts: AccountStore, config: Config) => Promise<Result>): Promise<Result> {
+  const config = loadConfig()
+  if (config.DATABASE_URL === 'sqlite::memory:')
+    throw new OperatorError('DATABASE_URL: a database in memory has no accounts to work on')
+  const database = await openDatabase(config.DATABASE_URL)
+  try {
+    await migrate(database, systemClock)
+    return await work(createAccountStore(database), config)
+  } finally {
+    await database.close()
+  }
+}
+
+function shown({ id, email, status, roles, createdAt }: Account) {
+  return { id, email, status, roles, created_at: toTimestamp(createdAt) }
+}
+
+function isRole(name: string): boolean {
+  return Value.Check(Role, name)
+}
+
+function rolesOf(options: Input['options']): string[] {
+  const roles = (options.role ?? []) as string[]
+  for (const name of roles) {
+    if (!isRole(name))
+      throw new UsageError(
+        `--role ${JSON.stringify(name.slice(0, 40))}: a role is a lower-case name of at most 32 characters`,
+      )
+  }
+  return roles
+}
+
+async function readPassword(): Promise<string> {
+  if (process.stdin.isTTY) return read({ prompt: 'Password: ', silent: true })
+  const line = (await text(process.stdin)).split(/\r?\n/, 1)[0] ?? ''
+  if (line === '')
+    throw new OperatorError('the first line of standard input is empty', {
+      hint: 'it is the password of the new account',
+    })
+  return line
+}

@@ -1,0 +1,36 @@
+import argon2 from 'argon2'
+import t from 'tap'
+import { createPasswords } from '../../src/accounts/passwords.ts'
+
+const COST = { memory: 19_456, passes: 2 }
+
+t.test('hashes are argon2id at the OWASP cost', async (t) => {
+  const passwords = createPasswords(COST, { running: 1, waiting: 1 })
+  t.match(await passwords.hash('secret'), /^\$argon2id\$v=19\$m=19456,p=1,t=2\$/)
+})
+
+t.test('an unknown account costs one verification and is never a match', async (t) => {
+  const passwords = createPasswords(COST, { running: 1, waiting: 0 })
+  t.equal(await passwords.verify('secret', undefined), false)
+  t.equal(
+    await passwords.verify('secret', await argon2.hash('secret', { memoryCost: 19_456, timeCost: 2, parallelism: 1 })),
+    true,
+  )
+})
+
+t.test('when the queue is full the answer is overloaded, at once, and the waiting ones still finish', async (t) => {
+  const passwords = createPasswords(COST, { running: 1, waiting: 2 })
+  const five = Array.from({ length: 5 }, () => passwords.hash('secret'))
+  const outcomes = await Promise.allSettled(five)
+  t.same(
+    outcomes.map((outcome) => (outcome.status === 'fulfilled' ? 'hashed' : outcome.reason.code)),
+    ['hashed', 'hashed', 'hashed', 'overloaded', 'overloaded'],
+  )
+  t.match(await passwords.hash('secret'), /^\$argon2id/)
+})
+
+t.test('a hash of lower cost wants to be renewed', async (t) => {
+  const old = await createPasswords(COST, { running: 1, waiting: 1 }).hash('secret')
+  t.equal(createPasswords(COST, { running: 1, waiting: 1 }).needsRehash(old), false)
+  t.equal(createPasswords({ ...COST, passes: 3 }, { running: 1, waiting: 1 }).needsRehash(old), true)
+})

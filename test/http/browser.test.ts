@@ -1,0 +1,68 @@
+import t from 'tap'
+import { startApp } from '../support/app.ts'
+
+const preflight = (origin: string) => ({
+  method: 'OPTIONS' as const,
+  url: '/v1/me',
+  headers: { origin, 'access-control-request-method': 'GET', 'access-control-request-headers': 'authorization' },
+})
+
+t.test('a listed origin may call the API from a browser, another may not', async (t) => {
+  const { app } = await startApp(t, { env: { CORS_ORIGINS: 'https://app.example.com' } })
+  const allowed = await app.inject(preflight('https://app.example.com'))
+  t.equal(allowed.statusCode, 204)
+  t.equal(allowed.headers['access-control-allow-origin'], 'https://app.example.com')
+  t.match(allowed.headers['access-control-allow-headers'], /authorization/)
+  for (const origin of [
+    'https://evil.example',
+    'https://app.example.com.evil.example',
+    'null',
+    'http://app.example.com',
+  ]) {
+    t.equal((await app.inject(preflight(origin))).headers['access-control-allow-origin'], undefined, origin)
+  }
+  const refused = await app.inject({ url: '/v1/me', headers: { origin: 'https://app.example.com' } })
+  t.equal(refused.statusCode, 401)
+  t.equal(refused.headers['access-control-allow-origin'], 'https://app.example.com', 'the page can read why')
+  t.match(refused.headers['access-control-expose-headers'], /www-authenticate/)
+})
+
+t.test('with no origins set no other site reads an answer, but for the public keys', async (t) => {
+  const { app } = await startApp(t)
+  const me = await app.inject({ url: '/v1/me', headers: { origin: 'https://app.example.com' } })
+  t.equal(me.headers['access-control-allow-origin'], undefined)
+  t.equal((await app.inject(preflight('https://app.example.com'))).headers['access-control-allow-origin'], undefined)
+  for (const env of [{}, { CORS_ORIGINS: 'https://app.example.com' }]) {
+    const { app } = await startApp(t, { env })
+    const jwks = await app.inject({ url: '/.well-known/jwks.json', headers: { origin: 'https://other.example' } })
+    t.equal(jwks.headers['access-control-allow-origin'], '*')
+  }
+})
+
+t.test('every answer carries the security headers', async (t) => {
+  const { app } = await startApp(t)
+  for (const url of ['/v1/me', '/health/live', '/nothing', '/.well-known/jwks.json']) {
+    const { headers } = await app.inject(url)
+    t.match(headers['content-security-policy'], /default-src 'none'/, url)
+    t.equal(headers['x-content-type-options'], 'nosniff')
+    t.equal(headers['referrer-policy'], 'no-referrer')
+    t.match(headers['strict-transport-security'], /max-age/)
+    t.equal(headers['x-powered-by'], undefined)
+    t.match(headers['x-request-id'], /^[\w-]+$/)
+  }
+})
+
+t.test('the address of the caller is taken from a proxy only when it is trusted', async (t) => {
+  const spoof = {
+    url: '/health/live',
+    headers: { 'x-forwarded-for': '203.0.113.9', 'x-request-id': 'forged', 'x-forwarded-user': 'admin' },
+  }
+  const line = (log: string[]) => JSON.parse(log.at(-1) ?? '{}')
+  const plain = await startApp(t)
+  await plain.app.inject(spoof)
+  t.match(line(plain.log), { ip: '127.0.0.1', msg: 'answered' })
+  t.notMatch(plain.log.join(), 'forged')
+  const behind = await startApp(t, { env: { TRUST_PROXY: 'loopback' } })
+  await behind.app.inject(spoof)
+  t.equal(line(behind.log).ip, '203.0.113.9')
+})

@@ -1,0 +1,112 @@
+import { readFile, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import { systemClock } from '../../src/clock.ts'
+import { OperatorError } from '../../src/errors.ts'
+import {
+  type KeysFolder,
+  makeKey,
+  manifestPath,
+  privateKeyPath,
+  readKeyring,
+  readPassphrase,
+  readPrivateKey,
+  withKeysLock,
+} from '../../src/keys/keyring-files.ts'
+import { makeFirstKey, openLiveKeyring } from '../../src/keys/live-keyring.ts'
+import { temporaryFolder } from '../support/app.ts'
+
+async function folderWithKey(
+  t: Parameters<typeof temporaryFolder>[0],
+  passphrase?: string,
+): Promise<{ folder: KeysFolder; kid: string }> {
+  const folder = { dir: join(await temporaryFolder(t), 'keys'), passphrase }
+  const kid = await makeFirstKey(folder, systemClock, 2048)
+  return { folder, kid: kid ?? '' }
+}
+
+t.test('a private key is PKCS#8, readable for its owner only, and named by its kid', async (t) => {
+  const { folder, kid } = await folderWithKey(t)
+  const path = privateKeyPath(folder, kid)
+  t.match(await readFile(path, 'utf8'), /^-----BEGIN PRIVATE KEY-----/)
+  t.equal((await stat(path)).mode & 0o777, 0o600)
+  t.notMatch(await readFile(manifestPath(folder), 'utf8'), /"(d|p|q|dp|dq|qi)"/)
+})
+
+t.test('with a passphrase the private key is encrypted, and another passphrase does not open it', async (t) => {
+  const { folder, kid } = await folderWithKey(t, 'open sesame')
+  t.match(await readFile(privateKeyPath(folder, kid), 'utf8'), /^-----BEGIN ENCRYPTED PRIVATE KEY-----/)
+  t.equal((await readPrivateKey(folder, kid)).asymmetricKeyType, 'rsa')
+  await t.rejects(readPrivateKey({ ...folder, passphrase: 'wrong' }, kid), { message: /can be opened/ })
+  await t.rejects(readPrivateKey({ ...folder, passphrase: undefined }, kid), { message: /can be opened/ })
+})
+
+t.test('a second first key is not made', async (t) => {
+  const { folder } = await folderWithKey(t)
+  t.equal(await makeFirstKey(folder, systemClock, 2048), undefined)
+  t.equal((await readKeyring(folder)).length, 1)
+})
+
+t.test('several processes that boot at once agree on one first key', async (t) => {
+  const folder = { dir: join(await temporaryFolder(t), 'keys'), passphrase: undefined }
+  await Promise.allSettled(Array.from({ length: 4 }, () => makeFirstKey(folder, systemClock, 2048)))
+  t.equal((await readKeyring(folder)).length, 1)
+})
+
+t.test('a keyring that can not sign is refused when it is opened, not at the first login', async (t) => {
+  const empty = { dir: await temporaryFolder(t), passphrase: undefined }
+  const open = (folder: KeysFolder) => openLiveKeyring({ folder, maxAge: 300, now: systemClock })
+  await t.rejects(open(empty), { message: /no key in/, hint: /npm run keys -- rotate/ })
+
+  const { folder, kid } = await folderWithKey(t)
+  const other = await makeKey(folder, 2048)
+  await writeFile(privateKeyPath(folder, kid), await readFile(privateKeyPath(folder, other.kid)))
+  await t.rejects(open(folder), { message: /another key than its name says/ })
+  await writeFile(privateKeyPath(folder, kid), 'garbage')
+  await t.rejects(open(folder), { message: /not a private key/ })
+})
+
+const ENTRY = (text: string) => JSON.parse(text).keys[0]
+const BROKEN: [name: string, change: (text: string) => string][] = [
+  ['half a file', (text) => text.slice(0, 100)],
+  ['an empty file', () => ''],
+  ['a list', () => '[]'],
+  ['another version', (text) => text.replace('"version": 1', '"version": 2')],
+  ['a missing instant', (text) => text.replace(/"created_at": "[^"]+",/, '')],
+  ['an instant that is no date', (text) => text.replace(/"sign_from": "[^"]+"/, '"sign_from": "soon"')],
+  ['a private member in a JWK', (text) => text.replace('"kty"', '"d": "AAAA", "kty"')],
+  ['a kid that is not the thumbprint', (text) => text.replaceAll(ENTRY(text).kid, 'A'.repeat(43))],
+  ['an exponent of one', (text) => text.replace('"AQAB"', '"AQ"')],
+  ['the same key twice', (text) => JSON.stringify({ version: 1, keys: [ENTRY(text), ENTRY(text)] })],
+]
+for (const [name, change] of BROKEN) {
+  t.test(`a manifest with ${name} is refused with its path`, async (t) => {
+    const { folder } = await folderWithKey(t)
+    const path = manifestPath(folder)
+    await writeFile(path, change(await readFile(path, 'utf8')))
+    const error = await readKeyring(folder).catch((error) => error)
+    t.ok(error instanceof OperatorError)
+    t.match(error.message, 'keyring.json')
+  })
+}
+
+t.test('one process at a time changes the folder', async (t) => {
+  const { folder } = await folderWithKey(t)
+  await withKeysLock(folder, async () => {
+    await t.rejects(
+      withKeysLock(folder, async () => 'both'),
+      { message: /another process is changing/ },
+    )
+  })
+  t.equal(await withKeysLock(folder, async () => 'again'), 'again')
+})
+
+t.test('a passphrase file that is missing or empty is refused', async (t) => {
+  const dir = await temporaryFolder(t)
+  const file = join(dir, 'passphrase')
+  await t.rejects(readPassphrase(file), { message: /KEY_PASSPHRASE_FILE: can't read/ })
+  await writeFile(file, '\n')
+  await t.rejects(readPassphrase(file), { message: /is empty/ })
+  await writeFile(file, 'secret\r\nrest')
+  t.equal(await readPassphrase(file), 'secret')
+})

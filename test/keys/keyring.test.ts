@@ -1,0 +1,47 @@
+import { createPublicKey, generateKeyPairSync } from 'node:crypto'
+import t from 'tap'
+import { publicJwk, thumbprint, toPem } from '../../src/keys/jwk.ts'
+import { firstEntry, type KeyEntry, phase, viewAt } from '../../src/keys/keyring.ts'
+
+const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+const jwk = publicJwk(privateKey)
+
+const entry = (instants: Partial<KeyEntry>): KeyEntry => ({ ...firstEntry(jwk, 100), ...instants })
+
+t.test('the phase of a key follows from its instants and the clock', async (t) => {
+  const life = entry({ publish_at: 100, sign_from: 200, sign_until: 300, verify_until: 400 })
+  const phases = [100, 199, 200, 299, 300, 399, 400, 9e9].map((now) => phase(life, now))
+  t.same(phases, ['next', 'next', 'current', 'current', 'previous', 'previous', 'retired', 'retired'])
+  t.equal(phase(entry({ revoked_at: 250 }), 249), 'current')
+  t.equal(phase(entry({ revoked_at: 250 }), 250), 'revoked')
+})
+
+t.test('a view says who signs, who is published and how long that holds', async (t) => {
+  const old = entry({ kid: 'old', sign_until: 200, verify_until: 300 })
+  const young = entry({ kid: 'young', publish_at: 150, sign_from: 200 })
+  const at = (now: number) => {
+    const view = viewAt([old, young], now)
+    return [view.current?.kid, view.published.map(({ kid }) => kid).join(), view.validFrom, view.validUntil]
+  }
+  t.same(at(120), ['old', 'old', 100, 150])
+  t.same(at(150), ['old', 'old,young', 150, 200])
+  t.same(at(200), ['young', 'old,young', 200, 300])
+  t.same(at(300), ['young', 'young', 300, Number.POSITIVE_INFINITY])
+})
+
+t.test('only the public members of a key leave, and its kid is the RFC 7638 thumbprint', async (t) => {
+  t.same(Object.keys(jwk).sort(), ['alg', 'e', 'kid', 'kty', 'n', 'use'])
+  t.ok(createPublicKey(toPem(jwk)).equals(createPublicKey(privateKey)))
+  // The example of RFC 7638 section 3.1.
+  const n =
+    '0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw'
+  t.equal(thumbprint({ n, e: 'AQAB' }), 'NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs')
+})
+
+t.test('a key that is not RSA, too short or with exponent 3 is refused', async (t) => {
+  const rsa = (modulusLength: number, publicExponent = 65537) =>
+    generateKeyPairSync('rsa', { modulusLength, publicExponent }).privateKey
+  t.throws(() => publicJwk(rsa(1024)), { message: /1024 bits/ })
+  t.throws(() => publicJwk(rsa(2048, 3)), { message: /exponent/ })
+  t.throws(() => publicJwk(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey), { message: /RSA/ })
+})

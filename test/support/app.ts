@@ -1,0 +1,98 @@
+import { randomUUID } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import { buildApp } from '../../src/app.ts'
+import { type Clock, systemClock } from '../../src/clock.ts'
+import { type Config, loadConfig } from '../../src/config.ts'
+import type { Database } from '../../src/db/database.ts'
+import { migrate } from '../../src/db/migrate.ts'
+import { openDatabase } from '../../src/db/open.ts'
+import type { App } from '../../src/http/app-type.ts'
+import type { KeysFolder } from '../../src/keys/keyring-files.ts'
+import { type LiveKeyring, makeFirstKey, openLiveKeyring } from '../../src/keys/live-keyring.ts'
+import { createLogger } from '../../src/observability/logger.ts'
+
+export const PASSWORD = 'correct horse battery staple'
+
+export interface TestServer {
+  readonly app: App
+  readonly config: Config
+  readonly database: Database
+  readonly keyring: LiveKeyring
+  readonly folder: KeysFolder
+  /** Everything that was logged. */
+  readonly log: string[]
+}
+
+/** The app that production builds, on a keys folder of its own and a database in memory. Ends with the test. */
+export async function startApp(
+  t: Test,
+  {
+    env = {},
+    now = systemClock,
+    routes,
+  }: { env?: Record<string, string>; now?: Clock; routes?: (app: App) => void } = {},
+): Promise<TestServer> {
+  const dir = await temporaryFolder(t)
+  const config = loadConfig({
+    env: { NODE_ENV: 'test', KEYS_DIR: join(dir, 'keys'), DATABASE_URL: 'sqlite::memory:', ...env },
+  })
+  const folder = { dir: config.KEYS_DIR, passphrase: undefined }
+  await makeFirstKey(folder, now, 2048)
+  const keyring = await openLiveKeyring({ folder, maxAge: config.JWKS_MAX_AGE, now })
+  const database = await openDatabase(config.DATABASE_URL)
+  t.teardown(() => database.close())
+  await migrate(database, now)
+  const log: string[] = []
+  const logger = await createLogger({
+    level: config.LOG_LEVEL,
+    readable: false,
+    destination: { write: (line) => void log.push(line) },
+  })
+  const app = await buildApp({
+    config,
+    database,
+    keyring,
+    logger,
+    now,
+    routes(app) {
+      holdErrorsToTheDocs(app)
+      routes?.(app)
+    },
+  })
+  t.teardown(() => app.close())
+  return { app, config, database, keyring, folder, log }
+}
+
+/** Every error that any test gets from a documented route must be among those that /openapi.json promises for it. */
+function holdErrorsToTheDocs(app: App): void {
+  app.addHook('onSend', (request, reply, payload, done) => {
+    const { schema, url } = request.routeOptions
+    const isProblem = String(reply.getHeader('content-type')).startsWith('application/problem+json')
+    if (!isProblem || request.is404 || schema === undefined || schema.hide) return done(null, payload)
+    const { code } = JSON.parse(String(payload))
+    const promised = (schema.response as Record<string, { description?: string }>)[reply.statusCode]?.description ?? ''
+    if (promised.includes(`\`${code}\``)) return done(null, payload)
+    throw new Error(`${request.method} ${url} answered ${code}, which /openapi.json does not promise`)
+  })
+}
+
+export async function temporaryFolder(t: Test): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), 'signet-test-'))
+  t.teardown(() => rm(dir, { recursive: true, force: true, maxRetries: 3 }))
+  return dir
+}
+
+/** Registers a fresh account and logs it in through the front door. */
+export async function newUser(app: App): Promise<{ id: string; email: string; token: string }> {
+  const email = `${randomUUID()}@example.com`
+  const registered = await app.inject({ method: 'POST', url: '/v1/accounts', payload: { email, password: PASSWORD } })
+  if (registered.statusCode !== 201) throw new Error(`register: ${registered.body}`)
+  const login = await app.inject({ method: 'POST', url: '/v1/login', payload: { email, password: PASSWORD } })
+  if (login.statusCode !== 200) throw new Error(`login: ${login.body}`)
+  return { id: registered.json().id, email, token: login.json().access_token }
+}
+
+export const bearer = (token: string) => ({ authorization: `Bearer ${token}` })

@@ -1,0 +1,78 @@
+import { AppError } from '../../src/errors.ts'
+import { acceptClaims, type ClaimsPolicy } from '../../src/tokens/claims.ts'
+
+/** Epoch seconds. */
+export const NOW = 1_800_000_000
+export const policy: ClaimsPolicy = {
+  issuer: 'https://signet.example',
+  audience: ['api', 'web'],
+  skew: 5,
+  maxLifetime: 900,
+}
+
+/** Claims that are accepted at NOW. */
+export const good = Object.freeze({
+  iss: policy.issuer,
+  aud: 'api',
+  sub: 'account',
+  client_id: 'signet',
+  iat: NOW - 10,
+  exp: NOW + 590,
+  jti: 'id',
+})
+
+/** `accepted`, or the public code of the refusal. Any other error fails the test that asked. */
+export function verdict(payload: unknown, overrides: Partial<ClaimsPolicy> = {}): string {
+  try {
+    acceptClaims(payload, { ...policy, ...overrides }, NOW)
+    return 'accepted'
+  } catch (error) {
+    if (error instanceof AppError) return error.code
+    throw error
+  }
+}
+
+const text = (value: unknown) => typeof value === 'string' && value.length >= 1 && value.length <= 255
+export const count = (value: unknown) => Number.isSafeInteger(value) && Number(value) >= 0
+const list = (value: unknown, item: (member: unknown) => boolean, least = 0) =>
+  Array.isArray(value) && value.length >= least && value.length <= 32 && value.every(item)
+const role = (value: unknown) => typeof value === 'string' && value.length >= 1 && value.length <= 64
+
+/** What a claim may be, said once more and in other words than in the source: the oracle of the properties below. */
+export const MAY_BE: Readonly<Record<string, (value: unknown) => boolean>> = {
+  iss: (value) => value === policy.issuer,
+  aud: (value) =>
+    (text(value) || list(value, text, 1)) && [value].flat().some((item) => policy.audience.includes(item as string)),
+  sub: text,
+  client_id: text,
+  jti: text,
+  sid: text,
+  iat: count,
+  exp: count,
+  nbf: count,
+  auth_time: count,
+  token_version: count,
+  scope: (value) => typeof value === 'string' && value.length <= 2048,
+  roles: (value) => list(value, role),
+}
+
+/** What may stand in the place of a claim. */
+export const VALUES: readonly unknown[] = [
+  ...[null, true, false, 0, -0, 1, -1, 1.5, NOW, -NOW, NOW * 1000, 1e308, -1e308, Infinity, -Infinity, NaN],
+  ...[2 ** 53 - 1, 2 ** 53, 5e-324, '', ' ', 'x', 'api', String(NOW), 'x'.repeat(64), 'x'.repeat(65), 'x'.repeat(255)],
+  ...[
+    'x'.repeat(256),
+    'x'.repeat(2048),
+    'x'.repeat(2049),
+    [],
+    [''],
+    ['x'],
+    ['api'],
+    ['x', 'web'],
+    [1],
+    [null],
+    [['api']],
+  ],
+  ...[['api', 1], ['api', null], ['api', ''], ['x'.repeat(65)], Array(32).fill('api'), Array(33).fill('api')],
+  ...[{}, { 0: 'api' }, { length: 1 }, { $ne: null }, { toString: 'x' }, 1n, Symbol('x'), () => 'api', new Date(0)],
+]
