@@ -1,4 +1,4 @@
-import Fastify, { type FastifyBaseLogger } from 'fastify'
+import Fastify, { type FastifyBaseLogger, type RouteOptions } from 'fastify'
 import type { Logger } from 'pino'
 import { createAccountStore } from './accounts/account-store.ts'
 import { isCommonPassword } from './accounts/common-passwords.ts'
@@ -37,11 +37,13 @@ export interface Parts {
   readonly now?: Clock
   /** Routes of the application developer, registered behind the guard like our own. */
   readonly routes?: (app: App) => void
+  /** Told of every route there is: how a test walks the route table. */
+  readonly onRoute?: (route: RouteOptions) => void
 }
 
 /** The composition root: makes every part and registers it. The order is part of the security argument: the guard stands before every route. */
 // biome-ignore format: this page is a table of contents
-export async function buildApp({ config, database, keyring, logger, now = systemClock, routes }: Parts): Promise<App> {
+export async function buildApp({ config, database, keyring, logger, now = systemClock, routes, onRoute }: Parts): Promise<App> {
   const app: App = Fastify({ ...serverOptions(config), loggerInstance: logger as FastifyBaseLogger })
 
   const audit     = createAudit(app.log)
@@ -53,6 +55,7 @@ export async function buildApp({ config, database, keyring, logger, now = system
   const login     = createLogin({ accounts, passwords, sessions, issue, audit, now })
   const policy    = { issuer: config.ISSUER, audience: config.AUDIENCE, skew: config.CLOCK_SKEW, maxLifetime: MAX_ACCESS_TOKEN_TTL }
 
+  if (onRoute) app.addHook('onRoute', onRoute)
   registerErrorHandler         (app)
   registerRequestLog           (app)
   registerDrain                (app)

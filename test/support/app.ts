@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { RouteOptions } from 'fastify'
 import type { Test } from 'tap'
 import { buildApp } from '../../src/app.ts'
 import { type Clock, systemClock } from '../../src/clock.ts'
@@ -26,14 +27,19 @@ export interface TestServer {
   readonly log: string[]
 }
 
+interface Options {
+  readonly env?: Record<string, string>
+  readonly now?: Clock
+  /** Routes of a test, registered as an application developer would. */
+  readonly routes?: (app: App) => void
+  /** Called with every route of the server. */
+  readonly onRoute?: (route: RouteOptions) => void
+}
+
 /** The app that production builds, on a keys folder of its own and a database in memory. Ends with the test. */
 export async function startApp(
   t: Test,
-  {
-    env = {},
-    now = systemClock,
-    routes,
-  }: { env?: Record<string, string>; now?: Clock; routes?: (app: App) => void } = {},
+  { env = {}, now = systemClock, routes, onRoute }: Options = {},
 ): Promise<TestServer> {
   const dir = await temporaryFolder(t)
   const config = loadConfig({
@@ -57,6 +63,7 @@ export async function startApp(
     keyring,
     logger,
     now,
+    ...(onRoute && { onRoute }),
     routes(app) {
       holdErrorsToTheDocs(app)
       routes?.(app)

@@ -1,0 +1,61 @@
+import { readFile } from 'node:fs/promises'
+import type { RouteOptions } from 'fastify'
+import t from 'tap'
+import packageJson from '../../package.json' with { type: 'json' }
+import { Settings } from '../../src/config.ts'
+import { ERRORS, errorRow } from '../../src/errors.ts'
+import { startApp } from '../support/app.ts'
+
+// The README's tables are promises: each is held against the code, row by row, both ways.
+
+const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
+
+/** The rows of the table under a heading, without its head. */
+function rows(heading: string): string[] {
+  const section = readme.split(new RegExp(`^#+ ${heading}$`, 'm'))[1]?.split(/^#+ /m)[0] ?? ''
+  return section
+    .split('\n')
+    .filter((line) => line.startsWith('|'))
+    .slice(2)
+}
+
+t.test('the table of settings is the schema', async (t) => {
+  const expected = Object.entries(Settings.properties).map(([name, schema]) => {
+    const standard = schema.default === undefined ? '' : `\`${schema.default}\``
+    return `| \`${name}\` | ${standard} | ${schema.description} |`
+  })
+  t.same(rows('Settings'), expected)
+})
+
+t.test('the table of error codes is the one in errors.ts', async (t) => {
+  const expected = (Object.keys(ERRORS) as (keyof typeof ERRORS)[]).map((code) => {
+    const { status, title } = errorRow(code)
+    return `| \`${code}\` | ${status} | ${title.replaceAll('<', '&lt;')} |`
+  })
+  t.same(rows('Error codes'), expected)
+})
+
+t.test('the table of routes is what the server answers, and the open ones are these and no others', async (t) => {
+  const routes: RouteOptions[] = []
+  await startApp(t, { onRoute: (route) => void routes.push(route) })
+  const all = routes.filter(({ method, url }) => method !== 'HEAD' && url !== '*')
+  const isPage = ({ url }: RouteOptions) => url === '/docs' || url.startsWith('/docs/')
+  const found = all
+    .filter((route) => !isPage(route))
+    .map(
+      ({ method, url, config, schema }) =>
+        `| \`${method} ${url}\` | ${config?.auth ?? 'token'} | ${schema?.summary ?? ''} |`,
+    )
+  const listed = rows('Routes').filter((row) => !row.includes('`GET /docs`'))
+  t.same(listed.toSorted(), found.toSorted())
+  t.ok(
+    all.filter(isPage).every(({ config }) => config?.auth === 'public'),
+    'the docs page and its files',
+  )
+})
+
+t.test('every dependency has its reason', async (t) => {
+  const names = [...Object.keys(packageJson.dependencies), ...Object.keys(packageJson.devDependencies)]
+  const listed = rows('Dependencies').join('\n')
+  for (const name of names) t.match(listed, `\`${name}\``, name)
+})
