@@ -1,52 +1,179 @@
-import { systemClock, toTimestamp } from '../src/clock.ts'
-import { loadConfig } from '../src/config.ts'
+import { readFile } from 'node:fs/promises'
+import { systemClock } from '../src/clock.ts'
+import { type Config, loadConfig } from '../src/config.ts'
 import { OperatorError } from '../src/errors.ts'
-import { phase } from '../src/keys/keyring.ts'
-import { type KeysFolder, readKeyring, readPassphrase } from '../src/keys/keyring-files.ts'
-import { makeFirstKey } from '../src/keys/live-keyring.ts'
-import { type Command, runScript, table, UsageError } from './command-line.ts'
+import { pruneKeys, revokeKey, rotateKeys } from '../src/keys/change-keyring.ts'
+import { type KeysFolder, readPassphrase } from '../src/keys/keys-folder.ts'
+import { readManifest } from '../src/keys/manifest.ts'
+import { type Bits, openPrivateKey, storedKids } from '../src/keys/private-keys.ts'
+import { defaultLead, keyTiming, minimumLead, RELOAD_INTERVAL } from '../src/keys/rotation.ts'
+import { type Command, type Input, parseDuration, runScript, UsageError } from './command-line.ts'
+import { inspectKeys } from './keys-check.ts'
+import { at, describeChange, describeTidied, keyRow, keyTable } from './keys-report.ts'
+
+const now = systemClock
+const bits = { type: 'string', default: '2048' } as const
+const bitsHelp = { '--bits <n>': 'size of a new key: 2048 (default), 3072 or 4096' }
 
 const rotate: Command = {
-  usage: '[--bits 2048|3072|4096]',
-  summary: 'Make the first signing key of an empty keys folder.',
-  options: { bits: { type: 'string', default: '2048' } },
-  optionHelp: { '--bits <n>': 'modulus length: 2048 (default), 3072 or 4096' },
-  examples: ['rotate', 'rotate --bits 3072 --json'],
+  usage: '[--lead <duration> | --now] [--if-older-than <duration>] [--bits <n>]',
+  summary: 'Plan the next signing key. Running servers follow by themselves; run it as often as you like.',
+  options: { lead: { type: 'string' }, now: { type: 'boolean' }, 'if-older-than': { type: 'string' }, bits },
+  optionHelp: {
+    '--lead <duration>': 'time between publishing the key and signing with it (default 15m)',
+    '--now': 'sign with it at once: verifiers with a cached JWKS will refuse tokens until they fetch it again',
+    '--if-older-than <duration>': 'do nothing while the current key has signed for less: for cron',
+    ...bitsHelp,
+  },
+  examples: ['rotate', 'rotate --if-older-than 30d', 'rotate --lead 1h --bits 3072 --json', 'rotate --now'],
   positionals: 0,
   async run({ options }) {
-    const bits = String(options.bits)
-    if (!['2048', '3072', '4096'].includes(bits)) throw new UsageError('--bits takes 2048, 3072 or 4096')
-    const folder = await keysFolder()
-    const kid = await makeFirstKey(folder, systemClock, Number(bits))
-    if (kid === undefined) throw new OperatorError(`${folder.dir} has a key already`, { hint: 'npm run keys -- list' })
-    return { json: { kid }, text: `made key ${kid} in ${folder.dir}; it signs from now on` }
+    const { config, folder } = await setting()
+    const lead = leadOf(options, config)
+    const ifOlderThan = options['if-older-than']
+    const outcome = await rotateKeys(folder, {
+      now,
+      lead,
+      bits: bitsOf(options),
+      ifOlderThan: typeof ifOlderThan === 'string' ? parseDuration('if-older-than', ifOlderThan) : undefined,
+    })
+    return describeChange(outcome, config, now())
+  },
+}
+
+const importKey: Command = {
+  usage: '<pem> [--lead <duration> | --now]',
+  summary: 'Plan an existing RSA private key (PEM) as the next signing key. The file is copied, and left where it is.',
+  options: { lead: { type: 'string' }, now: { type: 'boolean' } },
+  optionHelp: { '--lead <duration>': 'as for rotate', '--now': 'as for rotate' },
+  examples: ['import ./old-service.pem', 'import ./old-service.pem --lead 1h'],
+  positionals: 1,
+  async run({ positionals: [path = ''], options }) {
+    const { config, folder } = await setting()
+    const pem = await readFile(path).catch((cause) => {
+      throw new OperatorError(`can't read ${path}: ${cause.code}`, { cause })
+    })
+    const key = openPrivateKey(pem, path, folder.passphrase)
+    const outcome = await rotateKeys(folder, { now, lead: leadOf(options, config), bits: 2048, key })
+    if (outcome.made === undefined)
+      throw new OperatorError(`key ${outcome.entry.kid} waits already`, { hint: 'npm run keys -- list' })
+    return describeChange(outcome, config, now())
+  },
+}
+
+const revoke: Command = {
+  usage: '<kid> [--no-successor] [--force] [--bits <n>]',
+  summary:
+    'Take a leaked key away, everywhere and at once. Tokens it signed are refused; everybody whose token it was logs in or refreshes again.',
+  options: { 'no-successor': { type: 'boolean' }, force: { type: 'boolean' }, bits },
+  optionHelp: {
+    '--no-successor': 'make no new key in its place',
+    '--force': 'leave the service without a signing key if it comes to that',
+    ...bitsHelp,
+  },
+  examples: ['revoke SSFBk3jaikTXH4N2v7ExyvHf48XOGKEOPPj6zODGWGg'],
+  positionals: 1,
+  async run({ positionals: [kid = ''], options }) {
+    const { config, folder } = await setting()
+    const successor = options['no-successor'] !== true
+    const { signs, tidied } = await revokeKey(folder, kid, {
+      now,
+      bits: bitsOf(options),
+      successor,
+      force: options.force === true,
+    })
+    const cachedUntil = now() + RELOAD_INTERVAL + config.JWKS_MAX_AGE
+    return {
+      json: { revoked: kid, signs: signs?.kid ?? null, cached_until: at(cachedUntil).absolute, tidied },
+      text: [
+        `revoked ${kid}: within ${RELOAD_INTERVAL} s no server signs or verifies with it, and it is out of the JWKS`,
+        signs ? `${signs.kid} signs now` : 'NO KEY SIGNS: every login fails until you run `npm run keys -- rotate`',
+        `integrators who have the old JWKS cached accept its tokens until ${at(cachedUntil).both} at the latest (JWKS_MAX_AGE), and ones who`,
+        'cache longer than that for longer: tell them the kid. Whoever holds the leaked key can sign for them until then.',
+        ...describeTidied(tidied),
+      ].join('\n'),
+    }
   },
 }
 
 const list: Command = {
   usage: '',
-  summary: 'List the signing keys and their phases.',
+  summary: 'List the signing keys, their phases and what comes next.',
   examples: ['list', 'list --json'],
   positionals: 0,
   async run() {
-    const now = systemClock()
-    const keys = (await readKeyring(await keysFolder())).map((entry) => ({
-      kid: entry.kid,
-      phase: phase(entry, now),
-      created_at: toTimestamp(entry.created_at),
-      sign_from: toTimestamp(entry.sign_from),
-    }))
-    const rows = keys.map((key) => Object.values(key))
+    const { folder } = await setting()
+    const stored = await storedKids(folder)
+    const rows = (await readManifest(folder)).map((entry) => keyRow(entry, now(), stored.includes(entry.kid)))
+    return { json: rows, text: rows.length === 0 ? 'no keys yet: npm run keys -- rotate' : keyTable(rows, now()) }
+  },
+}
+
+const prune: Command = {
+  usage: '',
+  summary:
+    'Delete what is over: entries no token can name, private halves that no longer sign, leftovers of a killed run.',
+  examples: ['prune', 'prune --json'],
+  positionals: 0,
+  async run() {
+    const { folder } = await setting()
+    const { tidied } = await pruneKeys(folder, now)
+    const lines = describeTidied(tidied)
+    return { json: tidied, text: lines.length === 0 ? 'nothing to prune' : lines.join('\n') }
+  },
+}
+
+const check: Command = {
+  usage: '[--max-age <duration>]',
+  summary:
+    'Find everything that is wrong in the keys folder and say how to mend it. Exit code 1 when there is something.',
+  options: { 'max-age': { type: 'string' } },
+  optionHelp: { '--max-age <duration>': 'also complain when the current key signs for longer and none waits' },
+  examples: ['check', 'check --max-age 45d --json'],
+  positionals: 0,
+  async run({ options }) {
+    const { config, folder } = await setting()
+    const given = options['max-age']
+    const maxAge = typeof given === 'string' ? parseDuration('max-age', given) : undefined
+    const problems = await inspectKeys(folder, {
+      now: now(),
+      timing: keyTiming(config),
+      ttl: config.ACCESS_TOKEN_TTL,
+      maxAge,
+    })
+    const text = problems.map(({ problem, mend }) => `${problem}\n  mend: ${mend}`).join('\n')
     return {
-      json: keys,
-      text: rows.length === 0 ? 'no keys yet' : table(['KID', 'PHASE', 'CREATED', 'SIGNS FROM'], rows),
+      json: problems,
+      text: problems.length === 0 ? `${folder.dir} is in order` : text,
+      exitCode: problems.length === 0 ? 0 : 1,
     }
   },
 }
 
-await runScript('keys', { rotate, list })
+await runScript('keys', { list, rotate, revoke, prune, check, import: importKey })
 
-async function keysFolder(): Promise<KeysFolder> {
+async function setting(): Promise<{ config: Config; folder: KeysFolder }> {
   const config = loadConfig()
-  return { dir: config.KEYS_DIR, passphrase: await readPassphrase(config.KEY_PASSPHRASE_FILE) }
+  return { config, folder: { dir: config.KEYS_DIR, passphrase: await readPassphrase(config.KEY_PASSPHRASE_FILE) } }
+}
+
+function bitsOf({ bits }: Input['options']): Bits {
+  const found = ([2048, 3072, 4096] as const).find((size) => String(size) === bits)
+  if (found === undefined) throw new UsageError('--bits takes 2048, 3072 or 4096')
+  return found
+}
+
+function leadOf(options: Input['options'], config: Config): number {
+  const timing = keyTiming(config)
+  if (options.now === true && options.lead !== undefined) throw new UsageError('give either --lead or --now')
+  if (options.now === true) return 0
+  if (typeof options.lead !== 'string') return defaultLead(timing)
+  const lead = parseDuration('lead', options.lead)
+  if (lead < minimumLead(timing)) {
+    const sum = `JWKS_MAX_AGE ${config.JWKS_MAX_AGE} + reload ${RELOAD_INTERVAL} + CLOCK_SKEW ${config.CLOCK_SKEW}`
+    throw new OperatorError(`--lead ${options.lead} is below the safe minimum of ${minimumLead(timing)}s (${sum})`, {
+      hint: 'a verifier could meet a token whose key is not in the JWKS it has cached; --now does that on purpose',
+    })
+  }
+  return lead
 }

@@ -69,7 +69,7 @@ export async function buildApp({ config, database, keyring, logger, now = system
   loginRoute                   (app, { login })
   meRoute                      (app)
   jwksRoute                    (app, { keyring })
-  healthRoutes                 (app, { store: () => database.query('SELECT 1 AS one'), keyring: () => keyring.ready() })
+  healthRoutes                 (app, { store: () => database.query('SELECT 1 AS one'), keyring: () => keyring.state() })
 
   routes?.(app)
   await app.ready()

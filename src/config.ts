@@ -49,9 +49,9 @@ export const Settings = Type.Object({
     description: 'Life of an access token, 60..900 s',
   }),
   CLOCK_SKEW: seconds(0, 60, { default: 5, description: 'How far two clocks may differ, 0..60 s' }),
-  JWKS_MAX_AGE: seconds(10, 86_400, {
+  JWKS_MAX_AGE: seconds(1, 86_400, {
     default: 300,
-    description: 'How long verifiers may cache the JWKS, 10..86400 s',
+    description: 'How long verifiers may cache the JWKS, 1..86400 s',
   }),
   KEYS_DIR: Type.String({ minLength: 1, default: './keys', description: 'Folder of the keyring and the private keys' }),
   KEY_PASSPHRASE_FILE: Type.Optional(

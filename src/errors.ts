@@ -44,6 +44,7 @@ export const ERRORS = {
   internal: { status: 500, title: 'Something went wrong on our side.' },
   overloaded: { status: 503, title: 'Too many logins are waiting. Try again shortly.', retryAfter: 1 },
   store_unavailable: { status: 503, title: 'The store cannot be reached. Try again shortly.', retryAfter: 2 },
+  signing_unavailable: { status: 503, title: 'No key can sign now. Try again shortly.', retryAfter: 5 },
   shutting_down: { status: 503, title: 'This server is shutting down. Try again.', retryAfter: 1 },
 } as const satisfies Record<string, ErrorRow>
 

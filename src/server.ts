@@ -1,5 +1,6 @@
 import { createServer } from 'node:net'
 import closeWithGrace from 'close-with-grace'
+import type { Logger } from 'pino'
 import { buildApp } from './app.ts'
 import { systemClock } from './clock.ts'
 import { type Config, loadConfig } from './config.ts'
@@ -8,8 +9,12 @@ import { migrate } from './db/migrate.ts'
 import { openDatabase } from './db/open.ts'
 import { OperatorError } from './errors.ts'
 import type { App } from './http/app-type.ts'
-import { readPassphrase } from './keys/keyring-files.ts'
-import { makeFirstKey, openLiveKeyring } from './keys/live-keyring.ts'
+import { makeFirstKey } from './keys/change-keyring.ts'
+import { followKeys } from './keys/follow-keys.ts'
+import { phase } from './keys/keyring.ts'
+import { readPassphrase } from './keys/keys-folder.ts'
+import { type LiveKeyringOptions, openLiveKeyring } from './keys/live-keyring.ts'
+import { keyTiming } from './keys/rotation.ts'
 import { createLogger } from './observability/logger.ts'
 
 /** Milliseconds that requests in flight get to finish. */
@@ -35,10 +40,16 @@ async function start(): Promise<void> {
 
   const folder = { dir: config.KEYS_DIR, passphrase: await readPassphrase(config.KEY_PASSPHRASE_FILE) }
   if (config.NODE_ENV !== 'production') {
-    const kid = await makeFirstKey(folder, systemClock, 2048)
+    const kid = await makeFirstKey(folder, systemClock)
     if (kid !== undefined) logger.info({ kid, dir: folder.dir }, 'made the first signing key')
   }
-  const keyring = await openLiveKeyring({ folder, maxAge: config.JWKS_MAX_AGE, now: systemClock })
+  const keyring = await openLiveKeyring({
+    folder,
+    timing: keyTiming(config),
+    ttl: config.ACCESS_TOKEN_TTL,
+    now: systemClock,
+    report: reportKeys(logger),
+  })
 
   const database = await openDatabase(config.DATABASE_URL)
   for (const { version, name } of await migrate(database, systemClock))
@@ -46,7 +57,27 @@ async function start(): Promise<void> {
 
   const app = await buildApp({ config, database, keyring, logger })
   await listen(app, config)
-  closeOnSignals(app, database)
+  const unfollow = followKeys(folder, keyring.reload)
+  process.on('SIGHUP', keyring.reload)
+  closeOnSignals(app, database, unfollow)
+}
+
+/** The log of an operator at night: which keys are in force now, or why the folder was left alone. */
+function reportKeys(logger: Logger): LiveKeyringOptions['report'] {
+  return (event) => {
+    if ('unusable' in event) {
+      logger.error(
+        { reason: event.unusable.message },
+        'the keys folder can not be used: the keyring from before stays in force',
+      )
+      return
+    }
+    const now = systemClock()
+    logger.info(
+      { keys: event.changed.map((entry) => ({ kid: entry.kid, phase: phase(entry, now) })) },
+      'the keyring changed',
+    )
+  }
 }
 
 async function listen(app: App, { HOST, PORT, ISSUER }: Config): Promise<void> {
@@ -69,10 +100,11 @@ async function listen(app: App, { HOST, PORT, ISSUER }: Config): Promise<void> {
 }
 
 /** SIGTERM and Ctrl-C let requests in flight finish, then close the store. A second signal exits at once. */
-function closeOnSignals(app: App, database: Database): void {
-  closeWithGrace({ delay: DRAIN, logger: app.log }, async ({ signal, err }) => {
+function closeOnSignals(app: App, database: Database, unfollow: () => void): void {
+  closeWithGrace({ delay: DRAIN, logger: app.log, skip: ['SIGHUP'] }, async ({ signal, err }) => {
     if (err) app.log.fatal({ err }, 'closing after an error nobody caught')
     else app.log.info({ signal }, 'closing: requests in flight finish first')
+    unfollow()
     await app.close()
     await database.close()
     app.log.info('closed')

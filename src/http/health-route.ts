@@ -2,8 +2,14 @@ import { type Static, Type } from '@sinclair/typebox'
 import type { App } from './app-type.ts'
 
 const State = Type.Union([Type.Literal('ok'), Type.Literal('failed')])
+const KeyringState = Type.Union([State, Type.Literal('stale')], {
+  description: 'stale: the keys folder can not be used, and the keyring from before it is still in force',
+})
 const Live = Type.Object({ status: Type.Literal('ok') }, { $id: 'Live' })
-const Ready = Type.Object({ status: State, checks: Type.Object({ store: State, keyring: State }) }, { $id: 'Ready' })
+const Ready = Type.Object(
+  { status: State, checks: Type.Object({ store: State, keyring: KeyringState }) },
+  { $id: 'Ready' },
+)
 
 /** How long the store may take to answer, in milliseconds, before it counts as gone. */
 const STORE_PATIENCE = 2000
@@ -11,7 +17,7 @@ const STORE_PATIENCE = 2000
 interface Checks {
   /** Rejects when the store can't answer. */
   store(): Promise<unknown>
-  keyring(): boolean
+  keyring(): Static<typeof KeyringState>
 }
 
 /** `GET /health/live`: the process runs. `GET /health/ready`: it can issue tokens; 503 when the store or the keyring can't. */
@@ -32,8 +38,8 @@ export function healthRoutes(app: App, checks: Checks): void {
     },
     async (request, reply) => {
       const store = await storeState(checks, (error) => request.log.warn({ err: error }, 'the store is not ready'))
-      const keyring = checks.keyring() ? ('ok' as const) : ('failed' as const)
-      const status = store === 'ok' && keyring === 'ok' ? ('ok' as const) : ('failed' as const)
+      const keyring = checks.keyring()
+      const status = store === 'ok' && keyring !== 'failed' ? ('ok' as const) : ('failed' as const)
       reply.header('cache-control', 'no-store')
       return reply.code(status === 'ok' ? 200 : 503).send({ status, checks: { store, keyring } })
     },

@@ -1,7 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { type PublicJwk, PublicJwk as PublicJwkSchema } from './jwk.ts'
 
-// Pure: no files, no clock. Instants are epoch seconds here and RFC 3339 strings in the manifest (keyring-files.ts).
+// Pure: no files, no clock. Instants are epoch seconds here and RFC 3339 strings in the manifest (manifest.ts).
 
 const Instant = Type.Integer({ minimum: 0 })
 
@@ -25,11 +25,15 @@ export const KeyEntry = Type.Object(
 export type KeyEntry = Static<typeof KeyEntry>
 export type Keyring = readonly KeyEntry[]
 
+/** The most that two clocks may differ, in seconds: the ceiling of CLOCK_SKEW, on which a plan may rely whatever the setting. */
+export const MAX_SKEW = 60
+
 export type Phase = 'next' | 'current' | 'previous' | 'retired' | 'revoked'
 
 /** The state of a key at an instant, from what is written in its entry alone. */
 export function phase(entry: KeyEntry, now: number): Phase {
-  if (entry.revoked_at !== null && entry.revoked_at <= now) return 'revoked'
+  // Not a plan but an event: a node whose clock is behind must not go on with the key until it catches up.
+  if (entry.revoked_at !== null) return 'revoked'
   if (entry.verify_until !== null && entry.verify_until <= now) return 'retired'
   if (entry.sign_until !== null && entry.sign_until <= now) return 'previous'
   if (entry.sign_from <= now) return 'current'
@@ -38,7 +42,7 @@ export function phase(entry: KeyEntry, now: number): Phase {
 
 /** What a server does with a keyring from one instant to the next. */
 export interface KeyringView {
-  /** Signs now. Absent only in a keyring that lost all its keys. */
+  /** Signs now: the current key, or when none has begun yet (a clock behind the one that wrote the plan) the first that will. */
   readonly current: KeyEntry | undefined
   /** In the JWKS, and accepted when verifying: next, current and previous. A next key verifies because another node's clock may be ahead. */
   readonly published: readonly KeyEntry[]
@@ -48,17 +52,26 @@ export interface KeyringView {
 }
 
 export function viewAt(keyring: Keyring, now: number): KeyringView {
-  const instants = keyring.flatMap(({ publish_at, sign_from, sign_until, verify_until, revoked_at }) =>
-    [publish_at, sign_from, sign_until, verify_until, revoked_at].filter((instant) => instant !== null),
+  const instants = keyring.flatMap(({ publish_at, sign_from, sign_until, verify_until }) =>
+    [publish_at - MAX_SKEW, sign_from, sign_until, verify_until].filter((instant) => instant !== null),
   )
   return {
-    current: keyring.find((entry) => phase(entry, now) === 'current'),
+    current: keyring.find((entry) => phase(entry, now) === 'current') ?? firstToBegin(keyring, now),
     published: keyring.filter(
-      (entry) => entry.publish_at <= now && ['next', 'current', 'previous'].includes(phase(entry, now)),
+      (entry) => isPublished(entry, now) && ['next', 'current', 'previous'].includes(phase(entry, now)),
     ),
     validFrom: Math.max(0, ...instants.filter((instant) => instant <= now)),
     validUntil: Math.min(Number.POSITIVE_INFINITY, ...instants.filter((instant) => instant > now)),
   }
+}
+
+/** Early rather than late: on a node whose clock is behind, a key may already sign elsewhere. */
+export function isPublished({ publish_at }: KeyEntry, now: number): boolean {
+  return publish_at - MAX_SKEW <= now
+}
+
+function firstToBegin(keyring: Keyring, now: number): KeyEntry | undefined {
+  return keyring.filter((entry) => phase(entry, now) === 'next').sort((a, b) => a.sign_from - b.sign_from)[0]
 }
 
 /** The first key of an empty keyring: published and signing at once, because nobody can hold an older JWKS. */

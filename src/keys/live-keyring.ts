@@ -3,25 +3,47 @@ import type { Clock } from '../clock.ts'
 import { AppError, OperatorError } from '../errors.ts'
 import { toPem } from './jwk.ts'
 import { type JwksDocument, jwksDocument } from './jwks.ts'
-import { firstEntry, type Keyring, type KeyringView, viewAt } from './keyring.ts'
-import { type KeysFolder, makeKey, readKeyring, readPrivateKey, withKeysLock, writeKeyring } from './keyring-files.ts'
+import { type Keyring, type KeyringView, viewAt } from './keyring.ts'
+import type { KeysFolder } from './keys-folder.ts'
+import { readKeyring } from './manifest.ts'
+import { readPrivateKey } from './private-keys.ts'
+import { jwksMaxAge, type Timing, unsafePlans } from './rotation.ts'
 
 export interface SigningKey {
   readonly kid: string
   readonly key: webcrypto.CryptoKey
 }
 
+/** `stale`: the folder holds something that can't be used, and the keyring from before it is still in force. */
+export type KeyringState = 'ok' | 'stale' | 'failed'
+
 /** The keyring as a running server uses it: always of this instant, from memory. */
 export interface LiveKeyring {
   /** The SPKI PEM that verifies tokens of this kid now; undefined for a kid that is unknown, retired or revoked. */
   verificationPem(kid: string): string | undefined
-  /** @throws AppError `internal` when no key may sign now */
+  /** @throws AppError `signing_unavailable` when no key may sign now */
   signingKey(): SigningKey
   jwks(): JwksDocument
   /** Seconds for which a cache may keep the JWKS. */
   jwksMaxAge(): number
-  /** True when a key can sign. */
-  ready(): boolean
+  state(): KeyringState
+  /** Looks at the folder again. Never throws: what can't be used is reported once, and the old keyring stays. */
+  reload(): Promise<void>
+}
+
+export interface LiveKeyringOptions {
+  readonly folder: KeysFolder
+  readonly timing: Timing
+  /** Lifetime of an access token, seconds. */
+  readonly ttl: number
+  readonly now: Clock
+  /** Told of every change that came into force, and once of every state of the folder that can't be used. */
+  readonly report: (event: { readonly changed: Keyring } | { readonly unusable: Error }) => void
+}
+
+interface Loaded {
+  readonly keyring: Keyring
+  readonly signers: ReadonlyMap<string, webcrypto.CryptoKey>
 }
 
 interface View extends KeyringView {
@@ -32,60 +54,74 @@ interface View extends KeyringView {
 /**
  * Loads the keyring and every private half that may still sign.
  *
- * @throws OperatorError when the folder holds no key, or one that can't be used: a server must not find out at the first login
+ * @throws OperatorError when the folder holds no key that can sign, or one that can't be used, or a plan that the settings make
+ *   unsafe: a server must not find out at the first login
  */
-export async function openLiveKeyring(options: {
-  folder: KeysFolder
-  maxAge: number
-  now: Clock
-}): Promise<LiveKeyring> {
-  const { folder, maxAge, now } = options
-  const keyring = await readKeyring(folder)
-  const signers = new Map<string, webcrypto.CryptoKey>()
-  for (const { kid } of keyring.filter((entry) => mayStillSign(entry, now())))
-    signers.set(kid, await importSigner(folder, kid))
-
+export async function openLiveKeyring({ folder, timing, ttl, now, report }: LiveKeyringOptions): Promise<LiveKeyring> {
+  let { keyring, signers } = await load(folder, now())
   let view = present(keyring, now())
-  if (view.current === undefined) {
+  if (view.current === undefined)
     throw new OperatorError(`keys: no key in ${folder.dir} can sign`, { hint: 'make one: npm run keys -- rotate' })
-  }
+  const [unsafe] = unsafePlans(keyring, now(), timing, ttl)
+  if (unsafe !== undefined)
+    throw new OperatorError(`keys: ${unsafe}`, { hint: 'go back to the old setting until that key signs' })
+
+  let unusable: string | undefined
+  let reloading: Promise<void> | undefined
 
   const currentView = (): View => {
     const instant = now()
     if (instant < view.validFrom || instant >= view.validUntil) view = present(keyring, instant)
     return view
   }
+  const signer = () => {
+    const kid = currentView().current?.kid ?? ''
+    const key = signers.get(kid)
+    return key && { kid, key }
+  }
+  const reload = async () => {
+    try {
+      const loaded = await load(folder, now(), signers)
+      unusable = undefined
+      if (JSON.stringify(loaded.keyring) === JSON.stringify(keyring)) return
+      ;({ keyring, signers } = loaded)
+      view = present(keyring, now())
+      report({ changed: keyring })
+    } catch (error) {
+      const { message } = error as Error
+      if (message !== unusable) report({ unusable: error as Error })
+      unusable = message
+    }
+  }
   return {
     verificationPem: (kid) => currentView().pems.get(kid),
     signingKey() {
-      const kid = currentView().current?.kid ?? ''
-      const key = signers.get(kid)
-      if (key === undefined) throw new AppError('internal', { reason: 'no key of the keyring may sign now' })
-      return { kid, key }
+      const key = signer()
+      if (key === undefined) throw new AppError('signing_unavailable', { reason: 'no key of the keyring may sign now' })
+      return key
     },
     jwks: () => currentView().jwks,
-    jwksMaxAge: () => maxAge,
-    ready: () => signers.has(currentView().current?.kid ?? ''),
+    jwksMaxAge: () => jwksMaxAge(keyring, now(), timing),
+    state: () => (signer() === undefined ? 'failed' : unusable === undefined ? 'ok' : 'stale'),
+    reload() {
+      reloading ??= reload().finally(() => {
+        reloading = undefined
+      })
+      return reloading
+    },
   }
 }
 
-/**
- * Makes the first key of an empty folder.
- *
- * @returns its kid, or undefined when there are keys already
- */
-export async function makeFirstKey(folder: KeysFolder, now: Clock, bits: number): Promise<string | undefined> {
-  if ((await readKeyring(folder)).length > 0) return undefined
-  return withKeysLock(
-    folder,
-    async () => {
-      if ((await readKeyring(folder)).length > 0) return undefined // another process was first
-      const jwk = await makeKey(folder, bits)
-      await writeKeyring(folder, [firstEntry(jwk, now())])
-      return jwk.kid
-    },
-    10,
-  )
+/** @param known keys that are imported already */
+async function load(folder: KeysFolder, now: number, known: Loaded['signers'] = new Map()): Promise<Loaded> {
+  const keyring = await readKeyring(folder)
+  // An emptied or unmounted folder is a fault, not an order to stop: keys are taken away by revoking them.
+  if (keyring.length === 0 && known.size > 0) throw new OperatorError(`keys: the keyring in ${folder.dir} is gone`)
+  const signers = new Map<string, webcrypto.CryptoKey>()
+  for (const { kid } of keyring.filter((entry) => mayStillSign(entry, now))) {
+    signers.set(kid, known.get(kid) ?? (await importSigner(folder, kid)))
+  }
+  return { keyring, signers }
 }
 
 function mayStillSign(entry: Keyring[number], now: number): boolean {

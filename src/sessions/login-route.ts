@@ -17,7 +17,7 @@ export function loginRoute(app: App, { login }: { login: Login }): void {
   app.post(
     '/v1/login',
     {
-      config: { auth: 'public', errors: ['invalid_credentials', 'overloaded', 'store_unavailable'] },
+      config: { auth: 'public', errors: ['invalid_credentials', 'overloaded', 'store_unavailable', 'signing_unavailable'] },
       schema: { tags: ['Sessions'], summary: 'Log in', body: Body, response: { 200: TokenResponse } },
     },
     async (request, reply) => {

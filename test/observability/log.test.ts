@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import t from 'tap'
-import { privateKeyPath, readKeyring } from '../../src/keys/keyring-files.ts'
+import { readKeyring } from '../../src/keys/manifest.ts'
+import { privateKeyPath } from '../../src/keys/private-keys.ts'
 import { createLogger } from '../../src/observability/logger.ts'
 import { bearer, newUser, PASSWORD, startApp } from '../support/app.ts'
 

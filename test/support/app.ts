@@ -11,8 +11,10 @@ import type { Database } from '../../src/db/database.ts'
 import { migrate } from '../../src/db/migrate.ts'
 import { openDatabase } from '../../src/db/open.ts'
 import type { App } from '../../src/http/app-type.ts'
-import type { KeysFolder } from '../../src/keys/keyring-files.ts'
-import { type LiveKeyring, makeFirstKey, openLiveKeyring } from '../../src/keys/live-keyring.ts'
+import { makeFirstKey } from '../../src/keys/change-keyring.ts'
+import type { KeysFolder } from '../../src/keys/keys-folder.ts'
+import { type LiveKeyring, openLiveKeyring } from '../../src/keys/live-keyring.ts'
+import { keyTiming } from '../../src/keys/rotation.ts'
 import { createLogger } from '../../src/observability/logger.ts'
 
 export const PASSWORD = 'correct horse battery staple'
@@ -46,8 +48,14 @@ export async function startApp(
     env: { NODE_ENV: 'test', KEYS_DIR: join(dir, 'keys'), DATABASE_URL: 'sqlite::memory:', ...env },
   })
   const folder = { dir: config.KEYS_DIR, passphrase: undefined }
-  await makeFirstKey(folder, now, 2048)
-  const keyring = await openLiveKeyring({ folder, maxAge: config.JWKS_MAX_AGE, now })
+  await makeFirstKey(folder, now)
+  const keyring = await openLiveKeyring({
+    folder,
+    timing: keyTiming(config),
+    ttl: config.ACCESS_TOKEN_TTL,
+    now,
+    report: () => undefined,
+  })
   const database = await openDatabase(config.DATABASE_URL)
   t.teardown(() => database.close())
   await migrate(database, now)

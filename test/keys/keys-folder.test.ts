@@ -3,17 +3,11 @@ import { join } from 'node:path'
 import t from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import { OperatorError } from '../../src/errors.ts'
-import {
-  type KeysFolder,
-  makeKey,
-  manifestPath,
-  privateKeyPath,
-  readKeyring,
-  readPassphrase,
-  readPrivateKey,
-  withKeysLock,
-} from '../../src/keys/keyring-files.ts'
-import { makeFirstKey, openLiveKeyring } from '../../src/keys/live-keyring.ts'
+import { makeFirstKey } from '../../src/keys/change-keyring.ts'
+import { type KeysFolder, readPassphrase, withKeysLock } from '../../src/keys/keys-folder.ts'
+import { openLiveKeyring } from '../../src/keys/live-keyring.ts'
+import { manifestPath, readKeyring } from '../../src/keys/manifest.ts'
+import { generatePrivateKey, privateKeyPath, readPrivateKey, storePrivateKey } from '../../src/keys/private-keys.ts'
 import { temporaryFolder } from '../support/app.ts'
 
 async function folderWithKey(
@@ -21,7 +15,7 @@ async function folderWithKey(
   passphrase?: string,
 ): Promise<{ folder: KeysFolder; kid: string }> {
   const folder = { dir: join(await temporaryFolder(t), 'keys'), passphrase }
-  const kid = await makeFirstKey(folder, systemClock, 2048)
+  const kid = await makeFirstKey(folder, systemClock)
   return { folder, kid: kid ?? '' }
 }
 
@@ -43,23 +37,30 @@ t.test('with a passphrase the private key is encrypted, and another passphrase d
 
 t.test('a second first key is not made', async (t) => {
   const { folder } = await folderWithKey(t)
-  t.equal(await makeFirstKey(folder, systemClock, 2048), undefined)
+  t.equal(await makeFirstKey(folder, systemClock), undefined)
   t.equal((await readKeyring(folder)).length, 1)
 })
 
 t.test('several processes that boot at once agree on one first key', async (t) => {
   const folder = { dir: join(await temporaryFolder(t), 'keys'), passphrase: undefined }
-  await Promise.allSettled(Array.from({ length: 4 }, () => makeFirstKey(folder, systemClock, 2048)))
+  await Promise.allSettled(Array.from({ length: 4 }, () => makeFirstKey(folder, systemClock)))
   t.equal((await readKeyring(folder)).length, 1)
 })
 
 t.test('a keyring that can not sign is refused when it is opened, not at the first login', async (t) => {
   const empty = { dir: await temporaryFolder(t), passphrase: undefined }
-  const open = (folder: KeysFolder) => openLiveKeyring({ folder, maxAge: 300, now: systemClock })
+  const open = (folder: KeysFolder) =>
+    openLiveKeyring({
+      folder,
+      timing: { jwksMaxAge: 300, skew: 5 },
+      ttl: 600,
+      now: systemClock,
+      report: () => undefined,
+    })
   await t.rejects(open(empty), { message: /no key in/, hint: /npm run keys -- rotate/ })
 
   const { folder, kid } = await folderWithKey(t)
-  const other = await makeKey(folder, 2048)
+  const other = await storePrivateKey(folder, await generatePrivateKey(2048))
   await writeFile(privateKeyPath(folder, kid), await readFile(privateKeyPath(folder, other.kid)))
   await t.rejects(open(folder), { message: /another key than its name says/ })
   await writeFile(privateKeyPath(folder, kid), 'garbage')

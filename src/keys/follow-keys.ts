@@ -1,0 +1,31 @@
+import { watch } from 'node:fs'
+import type { KeysFolder } from './keys-folder.ts'
+
+/** Milliseconds. With the time to read the folder, well below the RELOAD_INTERVAL that plans rely on. */
+const POLL = 1000
+
+/**
+ * Calls `reload` whenever the keys folder may have changed: at once when the system says so, and every second because it does
+ * not always (network file systems, and the symlinks that Kubernetes swaps). `reload` itself looks whether anything is new.
+ *
+ * @returns a function that stops it
+ */
+export function followKeys(folder: KeysFolder, reload: () => Promise<void>): () => void {
+  const timer = setInterval(reload, POLL)
+  timer.unref()
+  const watcher = tryWatch(folder.dir, reload)
+  return () => {
+    clearInterval(timer)
+    watcher?.close()
+  }
+}
+
+function tryWatch(dir: string, reload: () => Promise<void>) {
+  try {
+    const watcher = watch(dir, { persistent: false }, reload)
+    watcher.on('error', () => watcher.close()) // the folder was replaced: polling goes on
+    return watcher
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,99 @@
+import { constants } from 'node:fs'
+import { mkdir, open, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { setTimeout } from 'node:timers/promises'
+import { OperatorError } from '../errors.ts'
+
+const SQLITE_BUSY = 5
+
+/** Where a keys folder is, and the passphrase of its private keys if they are encrypted. */
+export interface KeysFolder {
+  readonly dir: string
+  readonly passphrase: string | undefined
+}
+
+/**
+ * Reads the passphrase: the first line of the file.
+ *
+ * @throws OperatorError when the file can't be read or its first line is empty
+ */
+export async function readPassphrase(file: string | undefined): Promise<string | undefined> {
+  if (file === undefined) return undefined
+  const text = await readFile(file, 'utf8').catch((cause) => {
+    throw new OperatorError(`KEY_PASSPHRASE_FILE: can't read ${file}: ${cause.code}`, {
+      cause,
+      hint: 'make it readable for the server',
+    })
+  })
+  const line = text.split(/\r?\n/, 1)[0] ?? ''
+  if (line === '') throw new OperatorError(`KEY_PASSPHRASE_FILE: the first line of ${file} is empty`)
+  return line
+}
+
+/**
+ * Runs `work` while no other process changes this folder. The lock is SQLite's own on an empty file: the kernel drops it with
+ * the process, so a killed script leaves nothing to clean up.
+ *
+ * @param waitSeconds how long to wait for another process that holds it
+ * @throws OperatorError when another process still holds it then
+ */
+export async function withKeysLock<T>(folder: KeysFolder, work: () => Promise<T>, waitSeconds = 0): Promise<T> {
+  await mkdir(folder.dir, { recursive: true, mode: 0o700 }).catch((cause) => {
+    throw notWritable(folder, cause)
+  })
+  let lock = tryLock(folder)
+  for (let waited = 0; lock === undefined && waited < waitSeconds * 1000; waited += 50) {
+    await setTimeout(50)
+    lock = tryLock(folder)
+  }
+  if (lock === undefined) {
+    throw new OperatorError(`keys: another process is changing ${folder.dir}`, {
+      hint: 'let it finish, then look: npm run keys -- list',
+    })
+  }
+  try {
+    return await work()
+  } finally {
+    lock.close()
+  }
+}
+
+/** @returns undefined when another process holds the lock */
+function tryLock(folder: KeysFolder): DatabaseSync | undefined {
+  let lock: DatabaseSync | undefined
+  try {
+    lock = new DatabaseSync(join(folder.dir, '.lock'), { timeout: 0 })
+    lock.exec('BEGIN EXCLUSIVE')
+    return lock
+  } catch (cause) {
+    lock?.close()
+    if (((cause as { errcode?: number }).errcode ?? 0) === SQLITE_BUSY) return undefined
+    throw notWritable(folder, cause)
+  }
+}
+
+function notWritable(folder: KeysFolder, cause: unknown): OperatorError {
+  return new OperatorError(`KEYS_DIR: can't write in ${folder.dir}`, {
+    cause,
+    hint: 'make the folder writable for this user',
+  })
+}
+
+/** Creates a file that must not exist yet; resolves when its content is on disk. */
+export async function writeDurably(path: string, text: string, mode: number): Promise<void> {
+  const file = await open(path, constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY, mode)
+  try {
+    await file.writeFile(text)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
+/** Makes created, renamed and deleted names in a folder durable. */
+export async function syncFolder(dir: string): Promise<void> {
+  if (process.platform === 'win32') return // Windows has no fsync on folders
+  const handle = await open(dir, 'r')
+  await handle.sync().finally(() => handle.close())
+}

@@ -1,0 +1,126 @@
+import { createPublicKey } from 'node:crypto'
+import { readFile, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Static, Type } from '@sinclair/typebox'
+import { Value } from '@sinclair/typebox/value'
+import { toTimestamp } from '../clock.ts'
+import { OperatorError } from '../errors.ts'
+import { publicJwk, thumbprint } from './jwk.ts'
+import { KeyEntry, type Keyring } from './keyring.ts'
+import { type KeysFolder, syncFolder, writeDurably } from './keys-folder.ts'
+import { brokenInvariants } from './rotation.ts'
+
+// The manifest as it lies on disk: the entries with instants that a person can read.
+const Instant = Type.String({ pattern: '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ$' })
+const InstantOrNull = Type.Union([Instant, Type.Null()])
+const Manifest = Type.Object(
+  {
+    version: Type.Literal(1),
+    keys: Type.Array(
+      Type.Composite(
+        [
+          Type.Pick(KeyEntry, ['kid', 'jwk']),
+          Type.Object({
+            created_at: Instant,
+            publish_at: Instant,
+            sign_from: Instant,
+            sign_until: InstantOrNull,
+            verify_until: InstantOrNull,
+            revoked_at: InstantOrNull,
+          }),
+        ],
+        { additionalProperties: false },
+      ),
+    ),
+  },
+  { additionalProperties: false },
+)
+
+export const manifestPath = (folder: KeysFolder) => join(folder.dir, 'keyring.json')
+
+/**
+ * Reads the manifest.
+ *
+ * @returns the keyring; an empty one when there is no manifest yet
+ * @throws OperatorError when the file can't be read, does not parse or breaks an invariant
+ */
+export async function readKeyring(folder: KeysFolder): Promise<Keyring> {
+  const keyring = await readManifest(folder)
+  const [problem] = brokenInvariants(keyring)
+  if (problem !== undefined) throw broken(manifestPath(folder), `is not sound: ${problem}`)
+  return keyring
+}
+
+/** The same without judging the plan: for those who look at it, not for those who use it. */
+export async function readManifest(folder: KeysFolder): Promise<Keyring> {
+  const path = manifestPath(folder)
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    if (code === 'ENOENT') return []
+    throw new OperatorError(`keys: can't read ${path}: ${code}`, { cause, hint: 'make it readable for this user' })
+  }
+  return parseManifest(text, path)
+}
+
+/** The text of a manifest as a keyring. `path` is for the error only. */
+export function parseManifest(text: string, path: string): Keyring {
+  let manifest: unknown
+  try {
+    manifest = JSON.parse(text)
+  } catch {
+    throw broken(path, 'is not valid JSON')
+  }
+  const first = Value.Errors(Manifest, manifest).First()
+  if (first !== undefined) throw broken(path, `is not a keyring: ${first.path || '/'} ${first.message}`)
+
+  const keyring = (manifest as Static<typeof Manifest>).keys.map((entry) => ({
+    ...entry,
+    created_at: toSeconds(entry.created_at),
+    publish_at: toSeconds(entry.publish_at),
+    sign_from: toSeconds(entry.sign_from),
+    sign_until: entry.sign_until && toSeconds(entry.sign_until),
+    verify_until: entry.verify_until && toSeconds(entry.verify_until),
+    revoked_at: entry.revoked_at && toSeconds(entry.revoked_at),
+  })) as KeyEntry[]
+
+  for (const { kid, jwk, ...instants } of keyring) {
+    if (Object.values(instants).some(Number.isNaN)) throw broken(path, `has an instant that is no date, at key ${kid}`)
+    if (kid !== jwk.kid || kid !== thumbprint(jwk))
+      throw broken(path, `names a key ${kid} whose kid is not the thumbprint of its JWK`)
+    publicJwk(createPublicKey({ key: { kty: jwk.kty, n: jwk.n, e: jwk.e }, format: 'jwk' }))
+  }
+  if (new Set(keyring.map(({ kid }) => kid)).size !== keyring.length) throw broken(path, 'holds the same kid twice')
+  return keyring
+}
+
+/** Writes the manifest so that a reader sees the old one or the new one, and a crash leaves one of them. */
+export async function writeKeyring(folder: KeysFolder, keyring: Keyring): Promise<void> {
+  const keys = keyring.map((entry) => ({
+    ...entry,
+    created_at: toTimestamp(entry.created_at),
+    publish_at: toTimestamp(entry.publish_at),
+    sign_from: toTimestamp(entry.sign_from),
+    sign_until: entry.sign_until === null ? null : toTimestamp(entry.sign_until),
+    verify_until: entry.verify_until === null ? null : toTimestamp(entry.verify_until),
+    revoked_at: entry.revoked_at === null ? null : toTimestamp(entry.revoked_at),
+  }))
+  const path = manifestPath(folder)
+  const temporary = `${path}.tmp`
+  await rm(temporary, { force: true })
+  await writeDurably(temporary, `${JSON.stringify({ version: 1, keys }, null, 2)}\n`, 0o644)
+  await rename(temporary, path)
+  await syncFolder(folder.dir)
+}
+
+function broken(path: string, what: string): OperatorError {
+  return new OperatorError(`keys: ${path} ${what}`, {
+    hint: 'see what is wrong with `npm run keys -- check`, or restore the file from a backup',
+  })
+}
+
+function toSeconds(timestamp: string): number {
+  return Date.parse(timestamp) / 1000
+}

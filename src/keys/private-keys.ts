@@ -1,0 +1,85 @@
+import { createPrivateKey, generateKeyPair, type KeyObject } from 'node:crypto'
+import { readdir, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { OperatorError } from '../errors.ts'
+import { type PublicJwk, publicJwk } from './jwk.ts'
+import { type KeysFolder, syncFolder, writeDurably } from './keys-folder.ts'
+
+export const privateKeyPath = (folder: KeysFolder, kid: string) => join(folder.dir, `${kid}.pem`)
+
+export type Bits = 2048 | 3072 | 4096
+
+/** Makes a key pair on the thread pool; nothing is stored yet. */
+export async function generatePrivateKey(bits: Bits): Promise<KeyObject> {
+  const { privateKey } = await promisify(generateKeyPair)('rsa', { modulusLength: bits, publicExponent: 65537 })
+  return privateKey
+}
+
+/**
+ * Stores a private key as PKCS#8, create-exclusive with mode 0600: an existing file is never overwritten. Encrypted when the
+ * folder has a passphrase.
+ *
+ * @returns the public half
+ * @throws OperatorError for a key that can't sign RS256 safely, or whose file is there already
+ */
+export async function storePrivateKey(folder: KeysFolder, key: KeyObject): Promise<PublicJwk> {
+  const jwk = publicJwk(key)
+  const encryption = folder.passphrase === undefined ? {} : { cipher: 'aes-256-cbc', passphrase: folder.passphrase }
+  const pem = key.export({ type: 'pkcs8', format: 'pem', ...encryption }).toString()
+  const path = privateKeyPath(folder, jwk.kid)
+  await writeDurably(path, pem, 0o600).catch((cause) => {
+    throw new OperatorError(`keys: can't write ${path}: ${cause.code}`, {
+      cause,
+      hint: 'an existing private key is never overwritten',
+    })
+  })
+  await syncFolder(folder.dir)
+  return jwk
+}
+
+/** The kids of the private keys that lie in the folder. */
+export async function storedKids(folder: KeysFolder): Promise<string[]> {
+  const names = await readdir(folder.dir).catch(() => [])
+  return names.flatMap((name) => /^([A-Za-z0-9_-]{43})\.pem$/.exec(name)?.[1] ?? [])
+}
+
+/** Deletes private halves; those that are gone already are no error. */
+export async function deletePrivateKeys(folder: KeysFolder, kids: readonly string[]): Promise<void> {
+  for (const kid of kids) await rm(privateKeyPath(folder, kid), { force: true })
+  if (kids.length > 0) await syncFolder(folder.dir)
+}
+
+/**
+ * Reads the private half of a key and proves that it belongs to its kid (RFC 7638).
+ *
+ * @throws OperatorError when the file is missing, unreadable, encrypted with another passphrase or of another key
+ */
+export async function readPrivateKey(folder: KeysFolder, kid: string): Promise<KeyObject> {
+  const path = privateKeyPath(folder, kid)
+  const pem = await readFile(path).catch((cause) => {
+    throw new OperatorError(`keys: can't read the private key ${path}: ${cause.code}`, {
+      cause,
+      hint: 'restore the file or its permissions, or make a new key: npm run keys -- rotate',
+    })
+  })
+  const key = openPrivateKey(pem, path, folder.passphrase)
+  if (publicJwk(key).kid !== kid) throw new OperatorError(`keys: ${path} holds another key than its name says`)
+  return key
+}
+
+/**
+ * A private key from its PEM text. `path` is for the error only.
+ *
+ * @throws OperatorError when it is none, or encrypted with another passphrase
+ */
+export function openPrivateKey(pem: Buffer, path: string, passphrase: string | undefined): KeyObject {
+  try {
+    return createPrivateKey({ key: pem, passphrase })
+  } catch (cause) {
+    throw new OperatorError(`keys: ${path} is not a private key that can be opened`, {
+      cause,
+      hint: 'is it damaged, or encrypted with another passphrase? (KEY_PASSPHRASE_FILE)',
+    })
+  }
+}

@@ -1,0 +1,175 @@
+import type { Config } from '../config.ts'
+import { OperatorError } from '../errors.ts'
+import type { PublicJwk } from './jwk.ts'
+import { firstEntry, isPublished, type KeyEntry, type Keyring, MAX_SKEW, phase } from './keyring.ts'
+
+// The rules of change: old keyring in, new keyring out. No files, no clock.
+
+/** A change of the manifest is in force on every node within so many seconds. */
+export const RELOAD_INTERVAL = 3
+/** The ceiling of ACCESS_TOKEN_TTL, in seconds. */
+const MAX_TOKEN_TTL = 900
+
+/** How long after it stopped signing a key still verifies: every token it signed is dead by then, whatever the settings. */
+export const VERIFY_TAIL = MAX_TOKEN_TTL + MAX_SKEW
+/** Extra time for verifiers that cache longer than `max-age` says. */
+export const DEFAULT_LEAD = 15 * 60
+
+/** The settings a plan depends on, in seconds. */
+export interface Timing {
+  readonly jwksMaxAge: number
+  readonly skew: number
+}
+
+export const keyTiming = (config: Config): Timing => ({ jwksMaxAge: config.JWKS_MAX_AGE, skew: config.CLOCK_SKEW })
+
+/**
+ * The shortest safe time between a key's publication and its first signature: whoever fetched the JWKS just before the
+ * publication must have to fetch it again before a token of the new key can reach him.
+ */
+export function minimumLead({ jwksMaxAge, skew }: Timing): number {
+  return jwksMaxAge + RELOAD_INTERVAL + skew
+}
+
+export function defaultLead(timing: Timing): number {
+  return Math.max(DEFAULT_LEAD, minimumLead(timing))
+}
+
+/** The key that is published and waits for its instant, if there is one. */
+export function waitingKey(keyring: Keyring, now: number): KeyEntry | undefined {
+  return keyring.find((entry) => phase(entry, now) === 'next')
+}
+
+export function signingKey(keyring: Keyring, now: number): KeyEntry | undefined {
+  return keyring.find((entry) => phase(entry, now) === 'current')
+}
+
+/**
+ * Plans a new key: published now, signing from `now + lead`; the present key stops at that second and verifies on until the last
+ * of its tokens is dead. One plan, no second step.
+ *
+ * @param lead seconds; 0 for a key that signs at once
+ * @throws TypeError when a key waits already: the caller looks first
+ */
+export function planRotation(keyring: Keyring, jwk: PublicJwk, now: number, lead: number): Keyring {
+  if (waitingKey(keyring, now)) throw new TypeError('planRotation: a next key waits already')
+  const current = signingKey(keyring, now)
+  if (current === undefined) return [...keyring, firstEntry(jwk, now)]
+  const signFrom = now + lead
+  return [
+    ...keyring.map((entry) =>
+      entry === current ? { ...entry, sign_until: signFrom, verify_until: signFrom + VERIFY_TAIL } : entry,
+    ),
+    { ...firstEntry(jwk, now), sign_from: signFrom },
+  ]
+}
+
+/**
+ * Takes a key away at once. What it signed is refused from now on. When it was the present key, the waiting one takes its place
+ * in the same second, or else `successor`.
+ *
+ * @param successor a new key for when none waits; undefined leaves the service without a signing key
+ * @throws OperatorError when there is no such key, or it is gone already
+ */
+export function planRevocation(keyring: Keyring, kid: string, now: number, successor: PublicJwk | undefined): Keyring {
+  const revoked = keyring.find((entry) => entry.kid === kid)
+  if (revoked === undefined) throw new OperatorError(`there is no key ${kid}`, { hint: 'npm run keys -- list' })
+  const was = phase(revoked, now)
+  if (was === 'revoked') throw new OperatorError(`key ${kid} is revoked already`)
+  const others = keyring.filter((entry) => entry !== revoked)
+
+  if (was === 'next') {
+    // It never signed: its interval becomes empty, and the present key goes on as if nothing had been planned.
+    const gone = { ...revoked, sign_until: revoked.sign_from, verify_until: revoked.sign_from, revoked_at: now }
+    return [
+      ...others.map((entry) =>
+        entry.sign_until === revoked.sign_from ? { ...entry, sign_until: null, verify_until: null } : entry,
+      ),
+      gone,
+    ]
+  }
+  if (was !== 'current') return [...others, { ...revoked, revoked_at: now }].sort(byStart)
+
+  const gone = { ...revoked, sign_until: now, verify_until: now, revoked_at: now }
+  const waiting = waitingKey(keyring, now)
+  const heirs = waiting ? others.map((entry) => (entry === waiting ? { ...entry, sign_from: now } : entry)) : others
+  const made = waiting === undefined && successor !== undefined ? [firstEntry(successor, now)] : []
+  return [...heirs, gone, ...made].sort(byStart)
+}
+
+/** Keys whose private half nobody needs any more, with time for a node whose clock is behind. */
+export function stoppedSigning(keyring: Keyring, now: number): KeyEntry[] {
+  return keyring.filter(
+    ({ sign_until, revoked_at }) => revoked_at !== null || (sign_until !== null && sign_until + MAX_SKEW <= now),
+  )
+}
+
+/** The keyring without the entries that no token can name any more. */
+export function withoutDeadKeys(keyring: Keyring, now: number): Keyring {
+  return keyring.filter(({ verify_until, revoked_at }) => {
+    if (revoked_at !== null) return revoked_at + VERIFY_TAIL > now // the revocation is still news
+    return verify_until === null || verify_until + MAX_SKEW > now
+  })
+}
+
+/**
+ * What is wrong with a keyring in itself: the instants of a key out of order, or a second at which not exactly one key signs.
+ * A manifest with any of these is not loaded.
+ */
+export function brokenInvariants(keyring: Keyring): string[] {
+  const problems: string[] = []
+  for (const { kid, publish_at, sign_from, sign_until, verify_until } of keyring) {
+    if (publish_at > sign_from) problems.push(`${kid} signs before it is published`)
+    if (sign_until !== null && sign_until < sign_from) problems.push(`${kid} stops signing before it starts`)
+    if ((sign_until === null) !== (verify_until === null))
+      problems.push(`${kid} must have both sign_until and verify_until, or neither`)
+    if (sign_until !== null && verify_until !== null && verify_until < sign_until)
+      problems.push(`${kid} stops verifying while it signs`)
+  }
+  const chain = keyring.filter(({ sign_from, sign_until }) => sign_until !== sign_from).sort(byStart)
+  chain.forEach((entry, index) => {
+    const next = chain[index + 1]
+    if (next === undefined || entry.sign_until === next.sign_from) return
+    const emergency = entry.revoked_at !== null && entry.sign_until !== null && entry.sign_until < next.sign_from
+    if (!emergency) {
+      problems.push(`${next.kid} must start signing in the second in which ${entry.kid} stops`)
+    }
+  })
+  return problems
+}
+
+/** Plans that today's settings make unsafe: refused at boot and by `check`. */
+export function unsafePlans(keyring: Keyring, now: number, timing: Timing, ttl: number): string[] {
+  const problems: string[] = []
+  const minimum = minimumLead(timing)
+  for (const entry of keyring) {
+    const lead = entry.sign_from - entry.publish_at
+    if (phase(entry, now) === 'next' && lead < minimum) {
+      problems.push(
+        `${entry.kid} is published ${lead} s before it signs, and JWKS_MAX_AGE and CLOCK_SKEW ask for ${minimum} s`,
+      )
+    }
+    const { sign_until, verify_until, revoked_at } = entry
+    const tail = (verify_until ?? 0) - (sign_until ?? 0)
+    if (sign_until !== null && sign_until > now && revoked_at === null && tail < ttl + timing.skew) {
+      problems.push(
+        `${entry.kid} verifies for ${tail} s after it signed, and ACCESS_TOKEN_TTL and CLOCK_SKEW ask for ${ttl + timing.skew} s`,
+      )
+    }
+  }
+  return problems
+}
+
+/**
+ * For how many seconds a cache may keep today's JWKS: the setting, or less when a key that is not in it yet signs sooner.
+ */
+export function jwksMaxAge(keyring: Keyring, now: number, { jwksMaxAge: setting, skew }: Timing): number {
+  const deadlines = keyring
+    .filter((entry) => !isPublished(entry, now) && entry.revoked_at === null)
+    .map(({ sign_from }) => sign_from - skew - now)
+  return Math.max(0, Math.min(setting, ...deadlines))
+}
+
+function byStart(a: KeyEntry, b: KeyEntry): number {
+  return a.sign_from - b.sign_from
+}
