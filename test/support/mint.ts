@@ -1,6 +1,6 @@
 import { createPublicKey, type KeyObject, sign } from 'node:crypto'
 import { randomId } from '../../src/ids.ts'
-import { readPrivateKey } from '../../src/keys/keyring-files.ts'
+import { readPrivateKey } from '../../src/keys/private-keys.ts'
 import type { TestServer } from './app.ts'
 
 /** Signature bytes over the first two parts of a token. */

@@ -1,0 +1,155 @@
+import Fastify from 'fastify'
+import t, { type Test } from 'tap'
+import { systemClock } from '../../src/clock.ts'
+import type { App } from '../../src/http/app-type.ts'
+import { registerErrorHandler } from '../../src/http/error-handler.ts'
+import { publicJwk, toPem } from '../../src/keys/jwk.ts'
+import type { Verdict } from '../../src/revocations/revocation-set.ts'
+import { type GuardOptions, registerGuard } from '../../src/tokens/authenticate.ts'
+import type { ClaimsPolicy } from '../../src/tokens/claims.ts'
+import { bearer, startApp } from '../support/app.ts'
+import { createMint, type Mint, serverMint } from '../support/mint.ts'
+
+interface Guarded {
+  readonly app: App
+  readonly mint: Mint
+  /** What the guard's keyring holds: kid and PEM. */
+  readonly keys: Map<string, string>
+  readonly clock: { seconds: number }
+  /** What the revocation set says of every token. */
+  readonly withdrawn: { verdict: Verdict; tooOld: boolean }
+  status(token: string): Promise<[status: number, code: string | undefined]>
+}
+
+const NOTHING_WITHDRAWN = {
+  revocations: { judge: () => 'good' as const, isTooOld: () => false },
+  live: () => Promise.resolve(),
+}
+
+/** The guard alone, on a keyring and a clock that the test can change while it runs. */
+async function guarded(t: Test): Promise<Guarded> {
+  const mint = await serverMint(await startApp(t), systemClock())
+  const keys = new Map([[mint.kid, toPem(publicJwk(mint.publicKey))]])
+  const clock = { seconds: mint.now }
+  const app: App = Fastify()
+  registerErrorHandler(app)
+  const policy = { issuer: mint.issuer, audience: [mint.audience], skew: 5, maxLifetime: 900 }
+  const keyring = { verificationPem: (kid: string) => keys.get(kid) }
+  const withdrawn: Guarded['withdrawn'] = { verdict: 'good', tooOld: false }
+  const revocations = { judge: () => withdrawn.verdict, isTooOld: () => withdrawn.tooOld }
+  const now = () => clock.seconds
+  await registerGuard(app, { ...NOTHING_WITHDRAWN, keyring, policy, now, cacheSize: 100, revocations })
+  app.get('/', (request) => ({ sub: request.user.sub }))
+  t.teardown(() => app.close())
+  const status: Guarded['status'] = async (token) => {
+    const answer = await app.inject({ url: '/', headers: bearer(token) })
+    return [answer.statusCode, answer.json().code]
+  }
+  return { app, mint, keys, clock, withdrawn, status }
+}
+
+t.test('a token that is cached is refused from the moment its key is withdrawn', async (t) => {
+  const { mint, keys, status } = await guarded(t)
+  const token = mint.token()
+  t.same(await status(token), [200, undefined])
+  const pem = keys.get(mint.kid) ?? ''
+  keys.delete(mint.kid)
+  t.same(await status(token), [401, 'invalid_token'])
+  t.same(await status(mint.token()), [401, 'invalid_token'])
+  keys.set(mint.kid, pem)
+  t.same(await status(token), [200, undefined], 'verified anew')
+})
+
+t.test('a token that is cached expires to the second', async (t) => {
+  const { mint, clock, status } = await guarded(t)
+  const token = mint.token({ claims: { exp: mint.now + 60 } })
+  for (const seconds of [0, 60, 64]) {
+    clock.seconds = mint.now + seconds
+    t.same(await status(token), [200, undefined], `${seconds} s`)
+  }
+  for (const seconds of [65, 66, 10_000]) {
+    clock.seconds = mint.now + seconds
+    t.same(await status(token), [401, 'token_expired'], `${seconds} s`)
+  }
+})
+
+t.test('the clock of the guard is the one it was given, not the one of the process', async (t) => {
+  const { mint, clock, status } = await guarded(t)
+  for (const shift of [-100_000, 100_000]) {
+    clock.seconds = mint.now + shift
+    const { token } = createMint({ ...mint, now: clock.seconds })
+    t.same(await status(token()), [200, undefined], `${shift} s`)
+    t.same(await status(token({ claims: { iat: clock.seconds - 700, exp: clock.seconds - 100 } })), [
+      401,
+      'token_expired',
+    ])
+    t.same(await status(token({ claims: { nbf: clock.seconds + 100 } })), [401, 'invalid_token'])
+  }
+})
+
+t.test('what is withdrawn is asked anew for a token that is cached', async (t) => {
+  const { mint, withdrawn, status } = await guarded(t)
+  const token = mint.token()
+  t.same(await status(token), [200, undefined])
+  withdrawn.verdict = 'stale'
+  t.same(await status(token), [401, 'token_stale'])
+  withdrawn.verdict = 'good'
+  withdrawn.tooOld = true
+  t.same(await status(token), [503, 'revocations_stale'])
+  withdrawn.tooOld = false
+  t.same(await status(token), [200, undefined])
+})
+
+t.test('a keyring that fails is our fault, not that of the token', async (t) => {
+  const { mint, keys, status } = await guarded(t)
+  keys.get = () => {
+    throw new Error('disk')
+  }
+  t.same(await status(mint.token()), [500, 'internal'])
+})
+
+t.test('a policy that would switch a check off is refused at boot', async (t) => {
+  const { mint } = await guarded(t)
+  const good: ClaimsPolicy = { issuer: mint.issuer, audience: [mint.audience], skew: 5, maxLifetime: 900 }
+  const off = [
+    ...['', undefined, null, [mint.issuer]].map((issuer) => ({ issuer })),
+    ...[[], [''], [mint.audience, ''], [undefined]].map((audience) => ({ audience })),
+    ...[Number.NaN, Number.POSITIVE_INFINITY, undefined, -1].map((skew) => ({ skew })),
+    ...[Number.NaN, Number.POSITIVE_INFINITY, undefined].map((maxLifetime) => ({ maxLifetime })),
+  ]
+  for (const change of off) {
+    const app: App = Fastify()
+    const policy = { ...good, ...change } as ClaimsPolicy
+    const keyring = { verificationPem: () => undefined }
+    const options: GuardOptions = { ...NOTHING_WITHDRAWN, keyring, policy, now: systemClock, cacheSize: 1 }
+    await t.rejects(registerGuard(app, options), `${Object.keys(change)} ${Object.values(change)}`)
+    await app.close()
+  }
+})
+
+t.test('a route that asks for a protection nobody knows does not boot', async (t) => {
+  for (const auth of ['tokens', 'none', '', null, false, true, 'PUBLIC', ['public']]) {
+    const routes = (app: App) => void app.get('/mine', { config: { auth: auth as never } }, () => ({}))
+    await t.rejects(
+      startApp(t, { routes }),
+      { name: 'TypeError', message: /\/mine: config\.auth/ },
+      JSON.stringify(auth),
+    )
+  }
+})
+
+t.test('a route is protected unless it says public, also in a plugin of its own', async (t) => {
+  const { app } = await startApp(t, {
+    routes: (app) => {
+      app.get('/silent', () => 'x')
+      app.get('/token', { config: { auth: 'token' } }, () => 'x')
+      app.get('/open', { config: { auth: 'public' } }, () => 'x')
+      app.register(async (plugin) => void plugin.get('/deep', () => 'x'), { prefix: '/plugin' })
+    },
+  })
+  const found = await Promise.all(['/silent', '/token', '/plugin/deep', '/open'].map((url) => app.inject(url)))
+  t.same(
+    found.map(({ statusCode }) => statusCode),
+    [401, 401, 401, 200],
+  )
+})

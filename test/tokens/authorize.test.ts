@@ -1,0 +1,182 @@
+import t, { type Test } from 'tap'
+import { systemClock } from '../../src/clock.ts'
+import type { App } from '../../src/http/app-type.ts'
+import { anotherNode } from '../revocations/another-node.ts'
+import { call, newPerson, type Person, standing } from '../revocations/people.ts'
+import { bearer, startApp, type TestServer } from '../support/app.ts'
+import { type Mint, serverMint } from '../support/mint.ts'
+
+const reply = () => ({ ok: true })
+
+/** Routes of each kind, as an application developer writes them. */
+function routes(app: App): void {
+  app.get('/plain', reply)
+  app.get('/staff', { config: { roles: ['auditor', 'support'] } }, reply)
+  app.get('/orders', { config: { scope: ['orders:read', 'orders:list'] } }, reply)
+  app.get('/staff-orders', { config: { roles: ['auditor'], scope: ['orders:read'] } }, reply)
+  app.get('/recent', { config: { maxAuthAge: 300 } }, reply)
+  app.get('/recent-staff', { config: { maxAuthAge: 300, roles: ['auditor'] } }, reply)
+  app.get('/live', { config: { auth: 'live' } }, reply)
+  app.get('/live-staff', { config: { auth: 'live', roles: ['auditor'] } }, reply)
+  app.get('/live-recent', { config: { auth: 'live', maxAuthAge: 300 } }, reply)
+}
+
+async function minting(t: Test): Promise<{ app: App; mint: Mint; now: number }> {
+  const now = systemClock()
+  const server = await startApp(t, { routes, now: () => now })
+  return { app: server.app, mint: await serverMint(server, now), now }
+}
+
+t.test('a route asks for any one of its roles and all of its scopes; who lacks them is told 403', async (t) => {
+  const { app, mint } = await minting(t)
+  const CASES: [url: string, claims: object, status: number][] = [
+    ['/staff', { roles: ['auditor'] }, 200],
+    ['/staff', { roles: ['x', 'support'] }, 200],
+    ['/staff', { roles: ['x'] }, 403],
+    ['/staff', { roles: ['auditors', 'audit', 'Auditor'] }, 403],
+    ['/staff', {}, 403],
+    ['/staff', { scope: 'auditor' }, 403],
+    ['/orders', { scope: 'orders:read orders:list' }, 200],
+    ['/orders', { scope: 'x orders:list y orders:read' }, 200],
+    ['/orders', { scope: 'orders:read' }, 403],
+    ['/orders', { scope: 'orders:read orders:lists' }, 403],
+    ['/orders', { scope: 'Orders:read orders:list' }, 403],
+    ['/orders', {}, 403],
+    ['/orders', { roles: ['orders:read', 'orders:list'] }, 403],
+    ['/staff-orders', { roles: ['auditor'], scope: 'orders:read' }, 200],
+    ['/staff-orders', { roles: ['auditor'] }, 403],
+    ['/staff-orders', { scope: 'orders:read' }, 403],
+    ['/plain', {}, 200],
+  ]
+  for (const [url, claims, status] of CASES) {
+    const answer = await app.inject({ url, headers: bearer(mint.token({ claims })) })
+    t.equal(answer.statusCode, status, `${url} ${JSON.stringify(claims)}`)
+    if (status === 403) t.equal(answer.json().code, 'insufficient_scope')
+  }
+})
+
+t.test('the challenge of a 403 names the scope that is needed (RFC 6750 section 3)', async (t) => {
+  const { app, mint } = await minting(t)
+  const challenge = async (url: string) => {
+    const answer = await app.inject({ url, headers: bearer(mint.token()) })
+    t.equal(answer.headers['cache-control'], 'no-store')
+    return answer.headers['www-authenticate']
+  }
+  const start = /^Bearer realm="signet", error="insufficient_scope", error_description="[^"]+"/
+  t.match(await challenge('/orders'), new RegExp(`${start.source}, scope="orders:read orders:list"$`))
+  t.match(await challenge('/staff'), new RegExp(`${start.source}$`), 'a role is nothing that a client can ask for')
+})
+
+t.test('a route may ask for a recent login: older ones get the challenge of RFC 9470 with max_age', async (t) => {
+  const { app, mint, now } = await minting(t)
+  const answerTo = (url: string, claims: object) => app.inject({ url, headers: bearer(mint.token({ claims })) })
+  for (const age of [0, 299, 300])
+    t.equal((await answerTo('/recent', { auth_time: now - age })).statusCode, 200, `${age}`)
+  for (const claims of [{ auth_time: now - 301 }, { auth_time: 0 }, {}]) {
+    const refused = await answerTo('/recent', claims)
+    t.match(refused.json(), { status: 401, code: 'insufficient_user_authentication' }, JSON.stringify(claims))
+    t.match(
+      refused.headers['www-authenticate'],
+      /^Bearer realm="signet", error="insufficient_user_authentication", error_description="[^"]+", max_age="300"$/,
+    )
+  }
+  const both = await answerTo('/recent-staff', { auth_time: now - 301 })
+  t.equal(both.statusCode, 401, 'logging in again is worth trying first')
+  t.equal((await answerTo('/recent-staff', { auth_time: now })).statusCode, 403)
+  t.equal((await answerTo('/recent-staff', { auth_time: now, roles: ['auditor'] })).statusCode, 200)
+})
+
+t.test('who may not is told only after the token is known to be good', async (t) => {
+  const { app, mint } = await minting(t)
+  const forged = mint.token({ claims: { roles: ['auditor'] } }, () => Buffer.alloc(256, 1))
+  for (const url of ['/staff', '/orders', '/recent', '/live']) {
+    t.equal((await app.inject(url)).json().code, 'missing_token', url)
+    t.equal((await app.inject({ url, headers: bearer(forged) })).json().code, 'invalid_token', url)
+  }
+})
+
+/** What somebody does to the rows without a revocation that would tell the set of it. */
+const BEHIND_ITS_BACK: [what: string, sql: string, by: (person: Person, sid: string) => string, code: string][] = [
+  ['the session ended', 'UPDATE sessions SET ended_at = 1 WHERE id = $1', (_, sid) => sid, 'invalid_token'],
+  ['the session is gone', 'DELETE FROM sessions WHERE id = $1', (_, sid) => sid, 'invalid_token'],
+  ['the session expired', 'UPDATE sessions SET expires_at = 1 WHERE id = $1', (_, sid) => sid, 'invalid_token'],
+  ['the account is gone', 'DELETE FROM accounts WHERE id = $1', ({ id }) => id, 'invalid_token'],
+  [
+    'the account is suspended',
+    "UPDATE accounts SET status = 'suspended' WHERE id = $1",
+    ({ id }) => id,
+    'invalid_token',
+  ],
+  ['the roles changed', 'UPDATE accounts SET token_version = 7 WHERE id = $1', ({ id }) => id, 'token_stale'],
+]
+for (const [what, sql, by, code] of BEHIND_ITS_BACK) {
+  t.test(`a live route looks at the rows: when ${what}, the token that is good elsewhere is refused`, async (t) => {
+    const { app, database } = await startApp(t, { routes })
+    const person = await newPerson(app)
+    t.equal((await call(app, person.access, 'GET', '/live')).statusCode, 200)
+    const { sid } = (await call(app, person.access, 'GET', '/v1/me')).json()
+    await database.query(sql, [by(person, sid)])
+
+    t.same(await standing(app, person.access), [200, undefined], 'the set knows nothing')
+    const refused = await call(app, person.access, 'GET', '/live')
+    t.match(refused.json(), { status: 401, code })
+    t.match(refused.headers['www-authenticate'], 'error="invalid_token"')
+  })
+}
+
+t.test('a live route takes no token without a session, nor one with the session of somebody else', async (t) => {
+  const server = await startApp(t, { routes })
+  const mint = await serverMint(server, systemClock())
+  const [ada, ben] = [await newPerson(server.app), await newPerson(server.app)]
+  const { sid } = (await call(server.app, ben.access, 'GET', '/v1/me')).json()
+  const live = async (claims: object) => {
+    const answer = await call(server.app, mint.token({ claims }), 'GET', '/live')
+    return [answer.statusCode, answer.json().code]
+  }
+  t.same(await live({ sub: ben.id, sid, token_version: 1 }), [200, undefined])
+  for (const claims of [
+    { sub: ben.id, token_version: 1 },
+    { sub: ada.id, sid, token_version: 1 },
+    { sub: ben.id, sid: 'A'.repeat(22), token_version: 1 },
+  ])
+    t.same(await live(claims), [401, 'invalid_token'], JSON.stringify(claims))
+  for (const claims of [
+    { sub: ben.id, sid },
+    { sub: ben.id, sid, token_version: 2 },
+  ])
+    t.same(await live(claims), [401, 'token_stale'], JSON.stringify(claims))
+})
+
+t.test('with the store down live routes answer 503, others go on, and who may not is told so without it', async (t) => {
+  const server = await startApp(t, { routes })
+  const { app, link } = await anotherNode(t, server, { routes })
+  const { access } = await newPerson(server.app)
+  link.cut = true
+  const down = await call(app, access, 'GET', '/live')
+  t.match(down.json(), { status: 503, code: 'store_unavailable' })
+  t.match(down.headers['retry-after'], /^\d+$/)
+  t.equal((await call(app, access, 'GET', '/plain')).statusCode, 200)
+  t.equal((await call(app, access, 'GET', '/live-staff')).statusCode, 403)
+  link.cut = false
+  t.equal((await call(app, access, 'GET', '/live')).statusCode, 200)
+  t.equal((await call(app, access, 'GET', '/live-recent')).statusCode, 200)
+})
+
+t.test('a look that fails for a reason of our own is 500, and nobody gets in by it', async (t) => {
+  const { app, database }: TestServer = await startApp(t, { routes })
+  const { access } = await newPerson(app)
+  await database.query('ALTER TABLE sessions RENAME COLUMN ended_at TO ended')
+  const broken = await call(app, access, 'GET', '/live')
+  t.match(broken.json(), { status: 500, code: 'internal' })
+})
+
+t.test('a route that asks for a check nobody knows does not boot', async (t) => {
+  for (const auth of ['lives', 'LIVE', 'session', '', null, true, ['live']]) {
+    const mistaken = (app: App) => void app.get('/mine', { config: { auth: auth as never } }, reply)
+    await t.rejects(
+      startApp(t, { routes: mistaken }),
+      { name: 'TypeError', message: /\/mine: config\.auth/ },
+      JSON.stringify(auth),
+    )
+  }
+})

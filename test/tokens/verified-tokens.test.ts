@@ -1,0 +1,80 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { type VerifiedToken, VerifiedTokens } from '../../src/tokens/verified-tokens.ts'
+import { good } from '../support/claims.ts'
+
+const entry = (kid = 'kid'): VerifiedToken => ({ kid, claims: good })
+
+t.test('a token is found by its exact text', async (t) => {
+  const tokens = new VerifiedTokens(10)
+  const kept = entry()
+  t.equal(tokens.get('a.b.c'), undefined)
+  tokens.put('a.b.c', kept)
+  t.equal(tokens.get('a.b.c'), kept)
+  for (const other of ['a.b.C', 'a.b.c ', ' a.b.c', 'a.b.', '', 'constructor', '__proto__'])
+    t.equal(tokens.get(other), undefined, other)
+})
+
+t.test('however many tokens come, at most two generations are held', async (t) => {
+  const tokens = new VerifiedTokens(10)
+  for (let i = 0; i < 1000; i += 1) {
+    tokens.put(`token-${i}`, entry())
+    t.ok(tokens.size <= 20)
+  }
+  t.ok(tokens.get('token-999'))
+  t.equal(tokens.get('token-0'), undefined)
+})
+
+t.test('a token that is used stays, one that is not used goes', async (t) => {
+  const tokens = new VerifiedTokens(3)
+  tokens.put('used', entry())
+  tokens.put('unused', entry())
+  for (let i = 0; i < 30; i += 1) {
+    tokens.put(`other-${i}`, entry())
+    t.ok(tokens.get('used'), `after ${i + 1} others`)
+  }
+  t.equal(tokens.get('unused'), undefined)
+  t.ok(tokens.size <= 6)
+})
+
+t.test('a dropped token is gone from both generations', async (t) => {
+  const tokens = new VerifiedTokens(2)
+  tokens.put('young', entry())
+  tokens.drop('young')
+  t.equal(tokens.get('young'), undefined)
+
+  for (const token of ['old', 'a', 'b']) tokens.put(token, entry())
+  tokens.drop('old')
+  t.equal(tokens.get('old'), undefined)
+
+  for (const token of ['both', 'c', 'd']) tokens.put(token, entry())
+  t.ok(tokens.get('both'), 'promoted: now in the young and in the old generation')
+  tokens.drop('both')
+  t.equal(tokens.get('both'), undefined)
+  tokens.drop('never seen')
+})
+
+t.test('after any puts, gets and drops it answers with the last entry of a token or with nothing', async () => {
+  const token = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f')
+  const step = fc.record({ what: fc.constantFrom('put', 'get', 'drop'), token })
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 4 }), fc.array(step, { maxLength: 60 }), (limit, steps) => {
+      const tokens = new VerifiedTokens(limit)
+      const last = new Map<string, VerifiedToken>()
+      return steps.every(({ what, token }, row) => {
+        if (what === 'put') {
+          last.set(token, entry(`kid-${row}`))
+          tokens.put(token, last.get(token) ?? entry())
+        }
+        if (what === 'drop') {
+          last.delete(token)
+          tokens.drop(token)
+        }
+        const found = tokens.get(token)
+        const right = found === last.get(token) || (found === undefined && what === 'get')
+        return right && tokens.size <= 2 * limit
+      })
+    }),
+    { numRuns: 1000 },
+  )
+})
