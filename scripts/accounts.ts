@@ -1,8 +1,9 @@
 import { text } from 'node:stream/consumers'
 import { Value } from '@sinclair/typebox/value'
 import { read } from 'read'
-import { type Account, type AccountStatus, normaliseEmail, Role } from '../src/accounts/account.ts'
+import { type Account, type AccountChange, type AccountStatus, normaliseEmail, Role } from '../src/accounts/account.ts'
 import { type AccountStore, createAccountStore } from '../src/accounts/account-store.ts'
+import { createAdminister } from '../src/accounts/administer.ts'
 import { isCommonPassword } from '../src/accounts/common-passwords.ts'
 import { createPasswords, hashCost, hashGate } from '../src/accounts/passwords.ts'
 import { createRegister } from '../src/accounts/register.ts'
@@ -13,6 +14,9 @@ import { openDatabase } from '../src/db/open.ts'
 import { OperatorError } from '../src/errors.ts'
 import { type Command, type Input, type Result, runScript, table, UsageError } from './command-line.ts'
 
+/** The row in the audit trail says that it was a script. */
+const SCRIPT = { ip: null, userAgent: 'accounts script', requestId: null }
+const silent = () => undefined
 const role = { type: 'string', multiple: true } as const
 
 const create: Command = {
@@ -32,9 +36,10 @@ const create: Command = {
         passwords: createPasswords(hashCost(config), hashGate(config)),
         minLength: config.PASSWORD_MIN_LENGTH,
         isCommon: isCommonPassword,
+        audit: silent,
         now: systemClock,
       })
-      const account = await register({ email, password: await readPassword(), roles })
+      const account = await register({ email, password: await readPassword(), roles, origin: SCRIPT })
       return { json: shown(account), text: `created ${account.email} (${account.id})` }
     })
   },
@@ -47,7 +52,7 @@ const list: Command = {
   positionals: 0,
   run: () =>
     withAccounts(async (accounts) => {
-      const all = (await accounts.list()).map(shown)
+      const all = (await everyAccount(accounts)).map(shown)
       const rows = all.map(({ id, email, status, roles, created_at }) => [
         email,
         status,
@@ -72,11 +77,7 @@ const setRoles: Command = {
   async run({ positionals, options }) {
     const roles = rolesOf(options)
     if ((roles.length === 0) !== (options.none === true)) throw new UsageError('give either --role or --none')
-    return change(
-      positionals,
-      (accounts, { id }) => accounts.setRoles(id, roles),
-      `roles are now ${roles.join(', ') || 'none'}`,
-    )
+    return change(positionals, { roles }, `roles are now ${roles.join(', ') || 'none'}`)
   },
 }
 
@@ -85,8 +86,7 @@ const setStatus = (name: string, status: AccountStatus, summary: string): Comman
   summary,
   examples: [`${name} somebody@example.com`],
   positionals: 1,
-  run: ({ positionals }) =>
-    change(positionals, (accounts, { id }) => accounts.setStatus(id, status), `is now ${status}`),
+  run: ({ positionals }) => change(positionals, { status }, `is now ${status}`),
 })
 
 await runScript('accounts', {
@@ -97,27 +97,37 @@ await runScript('accounts', {
   'set-roles': setRoles,
 })
 
-async function change(
-  [given = '']: readonly string[],
-  apply: (accounts: AccountStore, account: Account) => Promise<boolean>,
-  what: string,
-): Promise<Result> {
+async function change([given = '']: readonly string[], what: AccountChange, said: string): Promise<Result> {
   return withAccounts(async (accounts) => {
     const email = normaliseEmail(given)
     const account = await accounts.byEmail(email)
-    if (account === undefined || !(await apply(accounts, account))) {
+    if (account === undefined)
       throw new OperatorError(`there is no account ${email}`, { hint: 'npm run accounts -- list' })
-    }
-    const changed = (await accounts.byEmail(email)) ?? account
-    return { json: shown(changed), text: `${email}: ${what}` }
+    // Running servers learn of it through the store, within a second.
+    const administer = createAdminister({ accounts, withdrawn: async () => undefined, audit: silent, now: systemClock })
+    const changed = await administer.change(
+      account.id,
+      { ...what, evenLastAdmin: true },
+      { actorId: undefined, origin: SCRIPT },
+    )
+    return { json: shown(changed), text: `${email}: ${said}` }
   })
+}
+
+async function everyAccount(accounts: AccountStore): Promise<Account[]> {
+  const all: Account[] = []
+  for (let page: Account[]; ; ) {
+    page = await accounts.list({ after: all.at(-1), limit: 1000 })
+    all.push(...page)
+    if (page.length < 1000) return all
+  }
 }
 
 async function withAccounts(work: (accounts: AccountStore, config: Config) => Promise<Result>): Promise<Result> {
   const config = loadConfig()
   if (config.DATABASE_URL === 'sqlite::memory:')
     throw new OperatorError('DATABASE_URL: a database in memory has no accounts to work on')
-  const database = await openDatabase(config.DATABASE_URL)
+  const database = await openDatabase(config)
   try {
     await migrate(database, systemClock)
     return await work(createAccountStore(database), config)
@@ -135,7 +145,8 @@ function isRole(name: string): boolean {
 }
 
 function rolesOf(options: Input['options']): string[] {
-  const roles = (options.role ?? []) as string[]
+  const roles = [...new Set((options.role ?? []) as string[])]
+  if (roles.length > 16) throw new UsageError('an account has at most 16 roles')
   for (const name of roles) {
     if (!isRole(name))
       throw new UsageError(
@@ -146,7 +157,13 @@ function rolesOf(options: Input['options']): string[] {
 }
 
 async function readPassword(): Promise<string> {
-  if (process.stdin.isTTY) return read({ prompt: 'Password: ', silent: true })
+  if (process.stdin.isTTY) {
+    const typed = await read({ prompt: 'Password: ', silent: true }).catch(() => {
+      throw new OperatorError('cancelled: no account was made')
+    })
+    process.stderr.write('\n')
+    return typed
+  }
   const line = (await text(process.stdin)).split(/\r?\n/, 1)[0] ?? ''
   if (line === '')
     throw new OperatorError('the first line of standard input is empty', {

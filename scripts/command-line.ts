@@ -52,7 +52,7 @@ export async function runScript(
     const { json, text, exitCode = 0 } = await command.run({ positionals, options: values })
     return exit(values.json === true ? JSON.stringify(json, null, 2) : text, exitCode)
   } catch (error) {
-    return fail(script, name, error)
+    return fail(script, name, commands, error)
   }
 }
 
@@ -89,10 +89,10 @@ function parse(command: Command, args: string[]) {
   }
 }
 
-function fail(script: string, name: string, error: unknown): never {
+function fail(script: string, name: string, commands: Readonly<Record<string, Command>>, error: unknown): never {
   const hint = error instanceof OperatorError ? error.hint : undefined
   if (error instanceof UsageError)
-    return refuse(error.message, `npm run ${script} -- ${name === '' ? '' : `${name} `}--help`, 2)
+    return refuse(error.message, `npm run ${script} -- ${Object.hasOwn(commands, name) ? `${name} ` : ''}--help`, 2)
   if (error instanceof OperatorError) return refuse(error.message, hint, 1)
   if (error instanceof AppError)
     return refuse(
@@ -127,6 +127,6 @@ function help(script: string, name: string, { usage, summary, optionHelp = {}, e
     `Usage: npm run ${script} -- ${name} ${usage}`.trimEnd(),
     summary,
     table(['Options', ''], options),
-    `Examples\n${examples.map((example) => `  npm run ${script} -- ${example}`).join('\n')}`,
+    `Examples\n${examples.map((example) => `  npm run -s ${script} -- ${example}`).join('\n')}`,
   ].join('\n\n')
 }

@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { OperatorError } from '../src/errors.ts'
 import { type Keyring, phase } from '../src/keys/keyring.ts'
 import type { KeysFolder } from '../src/keys/keys-folder.ts'
@@ -65,7 +65,7 @@ function planFindings(keyring: Keyring, { now, timing, ttl, maxAge }: Yardstick)
   if (current && current.sign_until !== null && waiting === undefined) {
     findings.push({ problem: `${current.kid} stops signing and no next key waits`, mend: 'npm run keys -- rotate' })
   }
-  if (current && waiting === undefined && maxAge !== undefined && now - current.sign_from > maxAge) {
+  if (current && waiting === undefined && maxAge !== undefined && now - current.sign_from >= maxAge) {
     findings.push({
       problem: `${current.kid} signs for longer than --max-age allows, and no next key waits`,
       mend: 'npm run keys -- rotate',
@@ -101,6 +101,12 @@ async function fileFindings(folder: KeysFolder, keyring: Keyring, now: number): 
       findings.push({
         problem: `${path} has mode ${mode.toString(8)}: others can read it`,
         mend: `chmod 600 ${path}, and think about who could have read it`,
+      })
+    }
+    if (folder.passphrase !== undefined && (await readFile(path, 'utf8')).startsWith('-----BEGIN PRIVATE KEY')) {
+      findings.push({
+        problem: `${path} is not encrypted, although KEY_PASSPHRASE_FILE is set`,
+        mend: 'npm run keys -- rotate; the new key is encrypted',
       })
     }
     if (!known.includes(kid))

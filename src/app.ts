@@ -1,13 +1,16 @@
 import Fastify, { type FastifyBaseLogger, type RouteOptions } from 'fastify'
 import type { Logger } from 'pino'
 import { createAccountStore } from './accounts/account-store.ts'
+import { adminRoutes } from './accounts/admin-route.ts'
+import { createAdminister } from './accounts/administer.ts'
 import { isCommonPassword } from './accounts/common-passwords.ts'
-import { meRoute } from './accounts/me-route.ts'
+import { meRoutes } from './accounts/me-route.ts'
+import { createOwnAccount } from './accounts/own-account.ts'
 import { createPasswords, hashCost, hashGate } from './accounts/passwords.ts'
 import { createRegister } from './accounts/register.ts'
 import { registerRoute } from './accounts/register-route.ts'
 import { type Clock, systemClock } from './clock.ts'
-import { type Config, MAX_ACCESS_TOKEN_TTL } from './config.ts'
+import type { Config } from './config.ts'
 import type { Database } from './db/database.ts'
 import type { App } from './http/app-type.ts'
 import { registerBrowserHeaders } from './http/browser-headers.ts'
@@ -17,14 +20,28 @@ import { registerErrorHandler } from './http/error-handler.ts'
 import { healthRoutes } from './http/health-route.ts'
 import { registerJsonBody } from './http/json-body.ts'
 import { registerNotFound } from './http/not-found.ts'
+import { registerRefreshCookie } from './http/refresh-cookie.ts'
 import { registerRequestLog } from './http/request-log.ts'
 import { serverOptions } from './http/server-options.ts'
 import { jwksRoute } from './keys/jwks-route.ts'
 import type { LiveKeyring } from './keys/live-keyring.ts'
 import { createAudit } from './observability/audit.ts'
+import { createAuditStore } from './observability/audit-store.ts'
+import { registerMaintenance } from './observability/maintenance.ts'
+import { registerRevocations } from './revocations/register-revocations.ts'
+import { createRevocationStore } from './revocations/revocation-store.ts'
+import { createEndSession } from './sessions/end-session.ts'
+import { createLiveCheck } from './sessions/live-check.ts'
 import { createLogin } from './sessions/login.ts'
 import { loginRoute } from './sessions/login-route.ts'
+import { logoutRoute } from './sessions/logout-route.ts'
+import { createRefresh } from './sessions/refresh.ts'
+import { refreshRoute } from './sessions/refresh-route.ts'
+import { sessionLimits } from './sessions/session.ts'
 import { createSessionStore } from './sessions/session-store.ts'
+import { sessionsRoutes } from './sessions/sessions-route.ts'
+import { createIssuePair } from './sessions/token-pair.ts'
+import { MAX_ACCESS_TOKEN_TTL } from './settings.ts'
 import { registerGuard } from './tokens/authenticate.ts'
 import { createIssuer } from './tokens/issue.ts'
 import { VERSION } from './version.ts'
@@ -46,30 +63,48 @@ export interface Parts {
 export async function buildApp({ config, database, keyring, logger, now = systemClock, routes, onRoute }: Parts): Promise<App> {
   const app: App = Fastify({ ...serverOptions(config), loggerInstance: logger as FastifyBaseLogger })
 
-  const audit     = createAudit(app.log)
-  const accounts  = createAccountStore(database)
-  const sessions  = createSessionStore(database)
-  const passwords = createPasswords(hashCost(config), hashGate(config))
-  const issue     = createIssuer({ issuer: config.ISSUER, audience: config.AUDIENCE, ttl: config.ACCESS_TOKEN_TTL, keyring, now })
-  const register  = createRegister({ accounts, passwords, minLength: config.PASSWORD_MIN_LENGTH, isCommon: isCommonPassword, now })
-  const login     = createLogin({ accounts, passwords, sessions, issue, audit, now })
-  const policy    = { issuer: config.ISSUER, audience: config.AUDIENCE, skew: config.CLOCK_SKEW, maxLifetime: MAX_ACCESS_TOKEN_TTL }
+  const audit       = createAudit(app.log.child({}, { level: config.LOG_LEVEL === 'silent' ? 'silent' : 'info' })) // whatever the level of the rest
+  const trail       = createAuditStore(database)
+  const accounts    = createAccountStore(database)
+  const sessions    = createSessionStore(database)
+  const revocations = await registerRevocations(app, database, { now, maxStaleness: config.REVOCATION_MAX_STALENESS, policy: config.REVOCATION_STALE_POLICY })
+  const withdrawn   = () => revocations.catchUp()
+  const limits      = sessionLimits(config)
+  const passwords   = createPasswords(hashCost(config), hashGate(config))
+  const newPassword = { minLength: config.PASSWORD_MIN_LENGTH, isCommon: isCommonPassword }
+  const issue       = createIssuer({ issuer: config.ISSUER, audience: config.AUDIENCE, ttl: config.ACCESS_TOKEN_TTL, keyring, now })
+  const issuePair   = createIssuePair({ issue, refreshKeys: { current: () => keyring.refreshKeys() } })
+  const register    = createRegister({ accounts, passwords, ...newPassword, audit, now })
+  const login       = createLogin({ accounts, passwords, sessions, limits, issuePair, audit, trail, now })
+  const refresh     = createRefresh({ sessions, refreshKeys: { current: () => keyring.refreshKeys() }, limits, issuePair, withdrawn, audit, now })
+  const endSession  = createEndSession({ sessions, withdrawn, audit, now })
+  const ownAccount  = createOwnAccount({ accounts, passwords, ...newPassword, withdrawn, audit, now })
+  const administer  = createAdminister({ accounts, withdrawn, audit, now })
+  const live        = createLiveCheck({ sessions, now })
+  const policy      = { issuer: config.ISSUER, audience: config.AUDIENCE, skew: config.CLOCK_SKEW, maxLifetime: MAX_ACCESS_TOKEN_TTL }
+  const origins     = config.CORS_ORIGINS ?? []
 
   if (onRoute) app.addHook('onRoute', onRoute)
-  registerErrorHandler         (app)
-  registerRequestLog           (app)
-  registerDrain                (app)
-  await registerBrowserHeaders (app, config.CORS_ORIGINS ?? [])
-  await registerGuard          (app, { keyring, policy, now, cacheSize: 10_000 })
-  registerNotFound             (app)
-  registerJsonBody             (app)
-  await registerDocs           (app, { version: VERSION, issuer: config.ISSUER })
+  registerErrorHandler            (app)
+  registerRequestLog              (app)
+  registerDrain                   (app)
+  await registerBrowserHeaders    (app, origins)
+  const jar = await registerRefreshCookie (app, { issuer: config.ISSUER, origins })
+  await registerGuard             (app, { keyring, policy, now, cacheSize: 10_000, revocations, live })
+  registerNotFound                (app)
+  registerJsonBody                (app)
+  await registerDocs              (app, { version: VERSION })
+  registerMaintenance             (app, { sessions, trail, revocations: createRevocationStore(database), retention: config.AUDIT_RETENTION, now })
 
-  registerRoute                (app, { register, open: config.REGISTRATION === 'open', audit })
-  loginRoute                   (app, { login })
-  meRoute                      (app)
-  jwksRoute                    (app, { keyring })
-  healthRoutes                 (app, { store: () => database.query('SELECT 1 AS one'), keyring: () => keyring.state() })
+  registerRoute                   (app, { register, open: config.REGISTRATION === 'open' })
+  loginRoute                      (app, { login, jar, idleTtl: config.SESSION_IDLE_TTL })
+  refreshRoute                    (app, { refresh, jar, idleTtl: config.SESSION_IDLE_TTL })
+  logoutRoute                     (app, { endSession, jar })
+  sessionsRoutes                  (app, { list: sessions.list, endSession, now })
+  meRoutes                        (app, { ownAccount })
+  adminRoutes                     (app, { administer })
+  jwksRoute                       (app, { keyring })
+  healthRoutes                    (app, { store: () => database.query('SELECT 1 AS one'), keyring: () => keyring.state(), revocationsAge: () => revocations.age() })
 
   routes?.(app)
   await app.ready()

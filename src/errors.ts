@@ -1,5 +1,5 @@
 /** RFC 6750 section 3: the `error` parameter of the challenge, or null for a request that carried no credential. */
-type Challenge = 'invalid_token' | 'invalid_request' | null
+type Challenge = 'invalid_token' | 'invalid_request' | 'insufficient_scope' | 'insufficient_user_authentication' | null
 
 export interface ErrorRow {
   readonly status: number
@@ -30,12 +30,27 @@ export const ERRORS = {
   },
   invalid_token: { status: 401, title: 'The access token is not valid.', challenge: 'invalid_token' },
   token_expired: { status: 401, title: 'The access token has expired.', challenge: 'invalid_token' },
+  token_stale: {
+    status: 401,
+    title: 'The roles or the status of the account changed after this token was issued: refresh once.',
+    challenge: 'invalid_token',
+  },
+  insufficient_user_authentication: {
+    status: 401,
+    title: 'This route asks for a more recent login.',
+    challenge: 'insufficient_user_authentication',
+  },
+  invalid_refresh_token: { status: 401, title: 'The refresh token is not valid: log in again.', challenge: null },
   invalid_credentials: { status: 401, title: 'The email or the password is wrong.', challenge: null },
+  insufficient_scope: { status: 403, title: 'The token does not allow this.', challenge: 'insufficient_scope' },
+  cross_site_request: { status: 403, title: 'A request with the refresh cookie must come from this site, as JSON.' },
   registration_closed: { status: 403, title: 'Registration is closed on this server.' },
   not_found: { status: 404, title: 'There is nothing at this address.' },
   method_not_allowed: { status: 405, title: 'This address does not take this method.' },
   request_timeout: { status: 408, title: 'The request took too long to arrive.' },
   email_taken: { status: 409, title: 'An account with this email exists already.' },
+  last_admin: { status: 409, title: 'This would leave no active admin.' },
+  password_changed_meanwhile: { status: 409, title: 'The password was changed by another request.' },
   payload_too_large: { status: 413, title: 'The body is larger than 16 KB.' },
   uri_too_long: { status: 414, title: 'The address is too long.' },
   unsupported_media_type: { status: 415, title: 'The body must be application/json.' },
@@ -44,8 +59,12 @@ export const ERRORS = {
   internal: { status: 500, title: 'Something went wrong on our side.' },
   overloaded: { status: 503, title: 'Too many logins are waiting. Try again shortly.', retryAfter: 1 },
   store_unavailable: { status: 503, title: 'The store cannot be reached. Try again shortly.', retryAfter: 2 },
+  revocations_stale: {
+    status: 503,
+    title: 'This server has lost touch with the revocations. Try again shortly.',
+    retryAfter: 5,
+  },
   signing_unavailable: { status: 503, title: 'No key can sign now. Try again shortly.', retryAfter: 5 },
-  shutting_down: { status: 503, title: 'This server is shutting down. Try again.', retryAfter: 1 },
 } as const satisfies Record<string, ErrorRow>
 
 export type ErrorCode = keyof typeof ERRORS
@@ -68,6 +87,8 @@ export interface AppErrorOptions {
   readonly detail?: string
   readonly fields?: readonly FieldError[]
   readonly headers?: Readonly<Record<string, string>>
+  /** Further parameters of the challenge, for example `max_age` (RFC 9470 section 3). */
+  readonly challengeParameters?: Readonly<Record<string, string>>
   readonly cause?: unknown
 }
 
@@ -79,6 +100,7 @@ export class AppError extends Error {
   readonly detail: string | undefined
   readonly fields: readonly FieldError[] | undefined
   readonly headers: Readonly<Record<string, string>>
+  readonly challengeParameters: Readonly<Record<string, string>>
 
   constructor(code: ErrorCode, options: AppErrorOptions = {}) {
     super(options.reason ?? errorRow(code).title, { cause: options.cause })
@@ -87,6 +109,7 @@ export class AppError extends Error {
     this.detail = options.detail
     this.fields = options.fields
     this.headers = options.headers ?? {}
+    this.challengeParameters = options.challengeParameters ?? {}
   }
 
   get status(): number {

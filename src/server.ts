@@ -51,7 +51,7 @@ async function start(): Promise<void> {
     report: reportKeys(logger),
   })
 
-  const database = await openDatabase(config.DATABASE_URL)
+  const database = await openDatabase(config)
   for (const { version, name } of await migrate(database, systemClock))
     logger.info({ version, name }, 'database migrated')
 

@@ -1,6 +1,7 @@
 import t from 'tap'
-import { loadConfig, Settings } from '../src/config.ts'
+import { loadConfig } from '../src/config.ts'
 import { OperatorError } from '../src/errors.ts'
+import { Settings } from '../src/settings.ts'
 
 const refusal = (env: Record<string, string>): string => {
   try {
@@ -66,6 +67,9 @@ const REFUSED: [name: string, value: string][] = [
   ['ISSUER', 'ftp://auth.example.com'],
   ['ISSUER', 'https://auth.example.com?x=1'],
   ['ISSUER', 'https://auth.example.com/#'],
+  ['ISSUER', 'https://auth.example.com/'],
+  ['ISSUER', 'https:auth.example.com'],
+  ['REGISTRATON', 'closed'],
   ['ISSUER', 'https://user:pw@auth.example.com'],
   ['ISSUER', ''],
   ['AUDIENCE', ''],

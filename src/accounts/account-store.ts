@@ -1,29 +1,74 @@
-import type { Database, Row } from '../db/database.ts'
-import type { Account, AccountStatus } from './account.ts'
+import type { Database, Row, SqlValue, Statement } from '../db/database.ts'
+import { randomId } from '../ids.ts'
+import type { AuditEntry } from '../observability/audit.ts'
+import { auditRow } from '../observability/audit-store.ts'
+import { revocationExpiry } from '../revocations/revocation.ts'
+import {
+  REVOCATIONS,
+  revokeOlderVersions,
+  revokeSessionsEndedBy,
+  revokeWholeAccount,
+} from '../revocations/revocation-store.ts'
+import { endSessions } from '../sessions/session-statements-store.ts'
+import type { Account, AccountChange, AccountStatus, Page } from './account.ts'
 
 const COLUMNS = 'id, email, password_hash, status, roles, token_version, created_at'
+const IS_ADMIN = `status = 'active' AND roles LIKE '%"admin"%'`
+const ANOTHER_ADMIN = `EXISTS (SELECT 1 FROM accounts other WHERE other.id <> $1 AND other.status = 'active' AND other.roles LIKE '%"admin"%')`
+/** Taken first by whatever may take an admin away: two admins must not each rely on the other. */
+const ADMINS_LOCK: Statement = { sql: "UPDATE locks SET taken = taken + 1 WHERE name = 'admins'" }
+
+export type ChangeOutcome = 'done' | 'missing' | 'last_admin'
 
 export interface AccountStore {
   /** @returns false when the email is taken; the unique index decides, so two at once can't both win */
-  insert(account: Account): Promise<boolean>
+  insert(account: Account, audit: AuditEntry): Promise<boolean>
   byEmail(email: string): Promise<Account | undefined>
+  byId(id: string): Promise<Account | undefined>
   /** Accounts by creation, oldest first. */
-  list(): Promise<Account[]>
-  /** Puts a new hash in the place of the one that was verified; another change in between wins. */
-  replacePasswordHash(id: string, from: string, to: string): Promise<void>
-  /** @returns false when there is no such account */
-  setStatus(id: string, status: AccountStatus): Promise<boolean>
-  /** @returns false when there is no such account */
-  setRoles(id: string, roles: readonly string[]): Promise<boolean>
+  list(page: Page): Promise<Account[]>
+  /** Puts a hash of higher cost in the place of the one that was verified; another change in between wins. */
+  replacePasswordHash(id: string, from: string, to: string): Promise<boolean>
+  /** A new password ends every other session. @returns false when another change was faster */
+  changePassword(
+    id: string,
+    hashes: { from: string; to: string },
+    keep: string | undefined,
+    now: number,
+    audit: AuditEntry,
+  ): Promise<boolean>
+  /** New status or roles make every older token stale; a suspension ends every session. */
+  change(id: string, change: AccountChange, now: number, audit: AuditEntry): Promise<ChangeOutcome>
+  /** Ends every session and withdraws every token. @returns false when there is no such account */
+  revoke(id: string, now: number, audit: AuditEntry): Promise<boolean>
+  remove(id: string, now: number, audit: AuditEntry): Promise<ChangeOutcome>
 }
 
 export function createAccountStore(database: Database): AccountStore {
+  const byId = async (id: string) => {
+    const [row] = await database.query(`SELECT ${COLUMNS} FROM accounts WHERE id = $1`, [id])
+    return row && toAccount(row)
+  }
+  /** Runs a change of one account: its first statement returns the row if it took effect. */
+  const changed = async (statements: readonly Statement[], decisive: number): Promise<boolean> => {
+    const results = await database.transaction(statements, REVOCATIONS)
+    return results[decisive]?.length === 1
+  }
+  const refusal = async (id: string): Promise<ChangeOutcome> =>
+    (await byId(id)) === undefined ? 'missing' : 'last_admin'
+
   return {
-    async insert({ id, email, passwordHash, status, roles, tokenVersion, createdAt }) {
-      const rows = await database.query(
-        `INSERT INTO accounts (${COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (email) DO NOTHING RETURNING id`,
-        [id, email, passwordHash, status, JSON.stringify(roles), tokenVersion, createdAt],
-      )
+    byId,
+
+    async insert({ id, email, passwordHash, status, roles, tokenVersion, createdAt }, audit) {
+      const params: SqlValue[] = [id, email, passwordHash, status, JSON.stringify(roles), tokenVersion, createdAt]
+      const [rows = []] = await database.transaction([
+        {
+          sql: `INSERT INTO accounts (${COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (email) DO NOTHING RETURNING id`,
+          params,
+        },
+        auditRow(audit, createdAt, { exists: 'SELECT 1 FROM accounts WHERE id = $1', params: [id] }),
+      ])
       return rows.length === 1
     },
 
@@ -32,35 +77,108 @@ export function createAccountStore(database: Database): AccountStore {
       return row && toAccount(row)
     },
 
-    async list() {
-      const rows = await database.query(`SELECT ${COLUMNS} FROM accounts ORDER BY created_at, id`)
+    async list({ email = null, after = { createdAt: -1, id: '' }, limit }) {
+      const rows = await database.query(
+        `SELECT ${COLUMNS} FROM accounts WHERE (CAST($1 AS TEXT) IS NULL OR email = $1) AND (created_at > $2 OR (created_at = $2 AND id > $3))
+         ORDER BY created_at, id LIMIT $4`,
+        [email, after.createdAt, after.id, limit],
+      )
       return rows.map(toAccount)
     },
 
     async replacePasswordHash(id, from, to) {
-      await database.query('UPDATE accounts SET password_hash = $3 WHERE id = $1 AND password_hash = $2', [
-        id,
-        from,
-        to,
-      ])
-    },
-
-    async setStatus(id, status) {
       const rows = await database.query(
-        'UPDATE accounts SET status = $2, token_version = token_version + 1 WHERE id = $1 RETURNING id',
-        [id, status],
+        'UPDATE accounts SET password_hash = $3 WHERE id = $1 AND password_hash = $2 RETURNING id',
+        [id, from, to],
       )
       return rows.length === 1
     },
 
-    async setRoles(id, roles) {
-      const rows = await database.query(
-        'UPDATE accounts SET roles = $2, token_version = token_version + 1 WHERE id = $1 RETURNING id',
-        [id, JSON.stringify(roles)],
+    changePassword(id, { from, to }, keep, now, audit) {
+      const mark = randomId()
+      return changed(
+        [
+          {
+            sql: `UPDATE accounts SET password_hash = $3, changed_by = $4 WHERE id = $1 AND password_hash = $2 AND status = 'active' RETURNING id`,
+            params: [id, from, to, mark],
+          },
+          ...consequences({ accountId: id, except: keep, ifChanged: true }, 'password_changed', mark, now, audit),
+        ],
+        0,
       )
-      return rows.length === 1
+    },
+
+    async change(id, { status = null, roles, evenLastAdmin = false }, now, audit) {
+      const mark = randomId()
+      const statements = [
+        ADMINS_LOCK,
+        {
+          sql: `UPDATE accounts SET status = COALESCE(CAST($2 AS TEXT), status), roles = COALESCE(CAST($3 AS TEXT), roles),
+                  token_version = token_version + 1, changed_by = $4
+                WHERE id = $1 AND (CAST($5 AS BIGINT) = 1 OR NOT (${IS_ADMIN}) OR ${ANOTHER_ADMIN}
+                  OR (COALESCE(CAST($2 AS TEXT), status) = 'active' AND COALESCE(CAST($3 AS TEXT), roles) LIKE '%"admin"%')) RETURNING id`,
+          params: [id, status, roles === undefined ? null : JSON.stringify(roles), mark, evenLastAdmin ? 1 : 0],
+        },
+        ...(status === 'suspended' ? [endSessions({ accountId: id, ifChanged: true }, 'suspended', now, mark)] : []),
+        ...revokeSessionsEndedBy(mark, revocationExpiry(now)),
+        ...revokeOlderVersions(id, revocationExpiry(now)),
+        auditRow(audit, now, {
+          exists: 'SELECT 1 FROM accounts WHERE id = $1 AND changed_by = $2',
+          params: [id, mark],
+        }),
+      ]
+      return (await changed(statements, 1)) ? 'done' : refusal(id)
+    },
+
+    revoke(id, now, audit) {
+      const mark = randomId()
+      return changed(
+        [
+          {
+            sql: 'UPDATE accounts SET token_version = token_version + 1, changed_by = $2 WHERE id = $1 RETURNING id',
+            params: [id, mark],
+          },
+          ...consequences({ accountId: id, ifChanged: true }, 'revoked', mark, now, audit),
+          ...revokeOlderVersions(id, revocationExpiry(now)),
+        ],
+        0,
+      )
+    },
+
+    async remove(id, now, audit) {
+      const statements = [
+        ADMINS_LOCK,
+        {
+          sql: `DELETE FROM accounts WHERE id = $1 AND (NOT (${IS_ADMIN}) OR ${ANOTHER_ADMIN}) RETURNING id`,
+          params: [id],
+        },
+        ...revokeWholeAccount(id, revocationExpiry(now)),
+        auditRow(audit, now, {
+          exists: 'SELECT 1 FROM locks WHERE NOT EXISTS (SELECT 1 FROM accounts WHERE id = $1)',
+          params: [id],
+        }),
+      ]
+      return (await changed(statements, 1)) ? 'done' : refusal(id)
     },
   }
+}
+
+/** What follows from a change of an account, in the same transaction: sessions end, are withdrawn, and the trail says so. */
+function consequences(
+  which: Parameters<typeof endSessions>[0],
+  reason: Parameters<typeof endSessions>[1],
+  mark: string,
+  now: number,
+  audit: AuditEntry,
+): Statement[] {
+  return [
+    endSessions(which, reason, now, mark),
+    ...revokeSessionsEndedBy(mark, revocationExpiry(now)),
+    auditRow(audit, now, {
+      exists: 'SELECT 1 FROM accounts WHERE id = $1 AND changed_by = $2',
+      params: [which.accountId, mark],
+    }),
+  ]
 }
 
 function toAccount(row: Row): Account {

@@ -1,8 +1,12 @@
+import { domainToASCII, domainToUnicode } from 'node:url'
 import { type Static, Type } from '@sinclair/typebox'
 import { Timestamp } from '../http/schemas.ts'
 
 /** Name of a role: lower case, so that `Admin` and `admin` can't be two. */
 export const Role = Type.String({ pattern: '^[a-z][a-z0-9_-]{0,31}$', description: 'lower-case name' })
+
+/** The roles of one account: bounded, because they travel in every token. */
+export const Roles = Type.Array(Role, { maxItems: 16, uniqueItems: true })
 
 export const ADMIN_ROLE = 'admin'
 
@@ -19,6 +23,21 @@ export interface Account {
   readonly tokenVersion: number
   /** Epoch seconds. */
   readonly createdAt: number
+}
+
+/** What an admin may change. */
+export interface AccountChange {
+  readonly status?: AccountStatus | undefined
+  readonly roles?: readonly string[] | undefined
+  /** For the operator, who can always make another one: the last admin may go too. */
+  readonly evenLastAdmin?: boolean
+}
+
+/** A page of accounts: after one of them, by creation. */
+export interface Page {
+  readonly email?: string | undefined
+  readonly after?: { readonly createdAt: number; readonly id: string } | undefined
+  readonly limit: number
 }
 
 /** What of an account leaves in a reply. */
@@ -45,5 +64,7 @@ export function isEmail(normalised: string): boolean {
   if (rest.length > 0 || local === '' || Buffer.byteLength(local) > 64 || Buffer.byteLength(normalised) > 254)
     return false
   if (/[\s\p{C}<>()[\]\\,;:"]/u.test(normalised)) return false
+  if (/\p{Default_Ignorable_Code_Point}/u.test(normalised) || normalised.normalize('NFKC') !== normalised) return false // looks like another
+  if (domainToUnicode(domainToASCII(domain)) !== domain) return false // other dots, other letters: two addresses for one
   return domain.split('.').every((label) => label !== '' && !label.startsWith('-') && !label.endsWith('-'))
 }

@@ -1,7 +1,9 @@
 import { Type } from '@sinclair/typebox'
 import { toTimestamp } from '../clock.ts'
 import type { App } from '../http/app-type.ts'
+import { requestOrigin } from '../http/request-origin.ts'
 import { Timestamp } from '../http/schemas.ts'
+import type { OwnAccount } from './own-account.ts'
 
 const Me = Type.Object(
   {
@@ -15,22 +17,65 @@ const Me = Type.Object(
   },
   { $id: 'Me' },
 )
+const NewPassword = Type.Object(
+  {
+    current_password: Type.String({ minLength: 1, maxLength: 4096 }),
+    new_password: Type.String({ minLength: 1, maxLength: 4096 }),
+  },
+  { additionalProperties: false },
+)
 
-/** `GET /v1/me`: the caller, from the token's claims alone. */
-export function meRoute(app: App): void {
-  app.get(
+/** Seconds since the login within which an account may be deleted (RFC 9470). */
+const RECENT_LOGIN = 300
+
+/** `GET /v1/me`, `PUT /v1/me/password`, `DELETE /v1/me`: the caller's own account. */
+export function meRoutes(app: App, { ownAccount }: { ownAccount: OwnAccount }): void {
+  const tags = ['Accounts']
+  // From the token's claims alone: no store, no await.
+  app.get('/v1/me', { schema: { tags, summary: 'Who am I', response: { 200: Me } } }, ({ user }, reply) => {
+    reply.send({
+      sub: user.sub,
+      client_id: user.client_id,
+      ...(user.sid !== undefined && { sid: user.sid }),
+      roles: user.roles ?? [],
+      scope: user.scope ?? '',
+      ...(user.auth_time !== undefined && { authenticated_at: toTimestamp(user.auth_time) }),
+      expires_at: toTimestamp(user.exp),
+    })
+  })
+
+  app.put(
+    '/v1/me/password',
+    {
+      config: {
+        auth: 'live',
+        errors: ['invalid_credentials', 'password_unacceptable', 'password_changed_meanwhile', 'overloaded'],
+      },
+      schema: {
+        tags,
+        summary: 'Change my password; every other session ends',
+        body: NewPassword,
+        response: { 204: Type.Null() },
+      },
+    },
+    async (request, reply) => {
+      const { current_password: current, new_password: next } = request.body
+      const { sub: accountId, sid: sessionId } = request.user
+      await ownAccount.changePassword({ accountId, sessionId }, { current, next }, requestOrigin(request))
+      return reply.code(204).send(null)
+    },
+  )
+
+  app.delete(
     '/v1/me',
-    { schema: { tags: ['Accounts'], summary: 'Who am I', response: { 200: Me } } },
-    ({ user }, reply) => {
-      reply.send({
-        sub: user.sub,
-        client_id: user.client_id,
-        ...(user.sid !== undefined && { sid: user.sid }),
-        roles: user.roles ?? [],
-        scope: user.scope ?? '',
-        ...(user.auth_time !== undefined && { authenticated_at: toTimestamp(user.auth_time) }),
-        expires_at: toTimestamp(user.exp),
-      })
+    {
+      config: { auth: 'live', maxAuthAge: RECENT_LOGIN, errors: ['last_admin'] },
+      schema: { tags, summary: 'Delete my account', response: { 204: Type.Null() } },
+    },
+    async (request, reply) => {
+      const { sub: accountId, sid: sessionId } = request.user
+      await ownAccount.remove({ accountId, sessionId }, requestOrigin(request))
+      return reply.code(204).send(null)
     },
   )
 }

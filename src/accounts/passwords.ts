@@ -58,10 +58,14 @@ export function createPasswords(cost: HashCost, gate: HashGate): Passwords {
   const decoy = argon2.hash(randomBytes(32).toString('base64'), options)
 
   return {
-    hash: (password) => behindGate(() => argon2.hash(normalisePassword(password), options)),
+    hash: (password) => behindGate(async () => argon2.hash(normalisePassword(password), options)),
     verify: (password, storedHash) =>
       behindGate(async () => {
-        const matches = await argon2.verify(storedHash ?? (await decoy), normalisePassword(password))
+        const normalised = normalisePassword(password)
+        const matches = await argon2.verify(storedHash ?? (await decoy), normalised)
+        // A hash from before the cost rose is quicker to refuse than an unknown account: do today's work too.
+        if (!matches && storedHash !== undefined && argon2.needsRehash(storedHash, options))
+          await argon2.verify(await decoy, normalised)
         return matches && storedHash !== undefined
       }),
     needsRehash: (storedHash) => argon2.needsRehash(storedHash, options),

@@ -3,7 +3,6 @@ import { toTimestamp } from '../clock.ts'
 import { AppError } from '../errors.ts'
 import type { App } from '../http/app-type.ts'
 import { requestOrigin } from '../http/request-origin.ts'
-import type { Audit } from '../observability/audit.ts'
 import { AccountReply } from './account.ts'
 import type { Register } from './register.ts'
 
@@ -20,7 +19,7 @@ const Body = Type.Object(
 )
 
 /** `POST /v1/accounts`: registration. */
-export function registerRoute(app: App, parts: { register: Register; open: boolean; audit: Audit }): void {
+export function registerRoute(app: App, parts: { register: Register; open: boolean }): void {
   app.post(
     '/v1/accounts',
     {
@@ -32,8 +31,7 @@ export function registerRoute(app: App, parts: { register: Register; open: boole
     },
     async (request, reply) => {
       if (!parts.open) throw new AppError('registration_closed')
-      const { id, email, roles, createdAt } = await parts.register(request.body)
-      parts.audit('account_registered', requestOrigin(request), { account_id: id })
+      const { id, email, roles, createdAt } = await parts.register({ ...request.body, origin: requestOrigin(request) })
       return reply.code(201).send({ id, email, roles: [...roles], created_at: toTimestamp(createdAt) })
     },
   )

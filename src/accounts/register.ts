@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors.ts'
 import { randomId } from '../ids.ts'
+import type { Audit, AuditEntry, Origin } from '../observability/audit.ts'
 import { type Account, isEmail, normaliseEmail } from './account.ts'
 import type { AccountStore } from './account-store.ts'
 import { checkNewPassword } from './password-rules.ts'
@@ -13,6 +14,7 @@ export interface NewAccount {
   readonly email: string
   readonly password: string
   readonly roles?: readonly string[]
+  readonly origin: Origin
 }
 
 /** Creates an account: what the route and the script both do. */
@@ -26,10 +28,11 @@ export function createRegister(parts: {
   passwords: Passwords
   minLength: number
   isCommon: (text: string) => Promise<boolean>
+  audit: Audit
   now: Clock
 }): Register {
-  const { accounts, passwords, minLength, now } = parts
-  return async ({ email: given, password, roles = [] }) => {
+  const { accounts, passwords, minLength, audit, now } = parts
+  return async ({ email: given, password, roles = [], origin }) => {
     const email = normaliseEmail(given)
     if (!isEmail(email))
       throw new AppError('validation_failed', { fields: [{ field: '/email', message: 'is not an email address' }] })
@@ -44,7 +47,9 @@ export function createRegister(parts: {
       tokenVersion: 1,
       createdAt: now(),
     }
-    if (!(await accounts.insert(account))) throw new AppError('email_taken')
+    const entry: AuditEntry = { event: 'account_registered', origin, accountId: account.id }
+    if (!(await accounts.insert(account, entry))) throw new AppError('email_taken')
+    audit(entry)
     return account
   }
 }

@@ -6,17 +6,30 @@ export interface Statement {
   /** One statement with `$1`, `$2`, … parameters, in the SQL that SQLite and PostgreSQL share. */
   readonly sql: string
   readonly params?: readonly SqlValue[]
+  /** Seconds it may take where the engine sets a limit, for a migration that takes longer than a request may. */
+  readonly timeout?: number
 }
 
 export type Row = Record<string, SqlValue>
 
 /** What a store may ask of its engine. There is no open transaction to await in: a transaction is a list, sent whole. */
 export interface Database {
-  readonly engine: 'sqlite'
+  readonly engine: 'sqlite' | 'postgres'
   /** Runs one statement. Resolves with its rows once it is on disk. */
   query<R extends Row = Row>(sql: string, params?: readonly SqlValue[]): Promise<R[]>
-  /** Runs all statements or none. Resolves with the rows of each once they are on disk. */
-  transaction(statements: readonly Statement[]): Promise<Row[][]>
+  /**
+   * Runs all statements or none. Resolves with the rows of each once they are on disk.
+   *
+   * @param notify a channel whose listeners, on this and every other node, are told after the commit where the engine can
+   */
+  transaction(statements: readonly Statement[], notify?: string): Promise<Row[][]>
+  /**
+   * Calls `onChange` when a transaction notified the channel, and after every gap in which notifications may have been missed.
+   * An engine that can't notify never calls: whoever listens polls as well.
+   *
+   * @returns a function that stops it
+   */
+  listen(channel: string, onChange: () => void): () => void
   close(): Promise<void>
 }
 

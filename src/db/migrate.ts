@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
 import { OperatorError } from '../errors.ts'
-import type { Database } from './database.ts'
+import type { Database, Statement } from './database.ts'
 import { MIGRATIONS, type Migration } from './migrations.ts'
 
 const HISTORY = `CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -9,18 +9,23 @@ const HISTORY = `CREATE TABLE IF NOT EXISTS schema_migrations (
   applied_at BIGINT NOT NULL
 )`
 
+/** Seconds that a step, or the wait for another node's step, may take on a large database. */
+const TIMEOUT = 600
+/** Any number that no other program on the same database takes for its own: "signet" in ASCII. */
+const LOCK = 0x736967_6e6574
+
 /**
  * Brings the tables up to date, each step once and in a transaction of its own.
  *
- * Two processes may do this at once: a step begins by writing its number, so the second one fails on the primary key, looks
- * again and finds it done.
+ * Several processes may do this at once. SQLite lets one write at a time, and on PostgreSQL every step takes the same lock. A
+ * step begins by writing its number, so the second one fails on the primary key, looks again and finds it done.
  *
  * @returns the steps that were applied now
  * @throws OperatorError when the database was written by a newer version of this program
  */
 export async function migrate(database: Database, now: Clock, migrations = MIGRATIONS): Promise<Migration[]> {
   const applied: Migration[] = []
-  await database.query(HISTORY)
+  await step(database, [{ sql: HISTORY }])
   for (const migration of migrations) {
     if ((await currentVersion(database)) >= migration.version) continue
     const { version, name, statements } = migration
@@ -29,7 +34,7 @@ export async function migrate(database: Database, now: Clock, migrations = MIGRA
       params: [version, name, now()],
     }
     try {
-      await database.transaction([record, ...statements.map((sql) => ({ sql }))])
+      await step(database, [record, ...statements.map((sql) => ({ sql }))])
       applied.push(migration)
     } catch (error) {
       if ((await currentVersion(database)) < version) throw error
@@ -43,6 +48,13 @@ export async function migrate(database: Database, now: Clock, migrations = MIGRA
     })
   }
   return applied
+}
+
+async function step(database: Database, statements: readonly Statement[]): Promise<void> {
+  // Without it two `CREATE TABLE IF NOT EXISTS` that run together can both find nothing, and one fails.
+  const lock = { sql: 'SELECT pg_advisory_xact_lock($1)', params: [LOCK] }
+  const locked = database.engine === 'postgres' ? [lock, ...statements] : statements
+  await database.transaction(locked.map((statement) => ({ ...statement, timeout: TIMEOUT })))
 }
 
 async function currentVersion(database: Database): Promise<number> {

@@ -30,4 +30,64 @@ export const MIGRATIONS: readonly Migration[] = [
       'CREATE INDEX sessions_account ON sessions (account_id)',
     ],
   },
+  {
+    version: 2,
+    name: 'sessions that are refreshed, revocations, audit trail',
+    statements: [
+      'ALTER TABLE accounts ADD COLUMN last_login_at BIGINT',
+      'ALTER TABLE accounts ADD COLUMN changed_by TEXT', // the mark of the last change, for what hangs on it in the same transaction
+      'DROP TABLE sessions', // what version 1 wrote there can't be refreshed
+      `CREATE TABLE sessions (
+        id             TEXT   PRIMARY KEY,
+        account_id     TEXT   NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+        client_id      TEXT   NOT NULL,
+        scope          TEXT   NOT NULL,
+        created_at     BIGINT NOT NULL,
+        last_used_at   BIGINT NOT NULL,
+        rotated_at     BIGINT NOT NULL,
+        expires_at     BIGINT NOT NULL,
+        max_expires_at BIGINT NOT NULL,
+        counter        BIGINT NOT NULL,
+        repeats        BIGINT NOT NULL,
+        ip             TEXT,
+        user_agent     TEXT,
+        ended_at       BIGINT,
+        end_reason     TEXT,
+        ended_by       TEXT
+      )`,
+      'CREATE INDEX sessions_account ON sessions (account_id, last_used_at)',
+      'CREATE INDEX sessions_expiry ON sessions (expires_at)',
+      'CREATE INDEX sessions_ended_by ON sessions (ended_by) WHERE ended_by IS NOT NULL',
+      // One row, taken last by every transaction that revokes: numbers become visible in the order in which they are given,
+      // so that a reader who asks for "greater than the last I saw" never misses one.
+      'CREATE TABLE revocation_head (id BIGINT PRIMARY KEY CHECK (id = 1), seq BIGINT NOT NULL)',
+      'INSERT INTO revocation_head (id, seq) VALUES (1, 0)',
+      `CREATE TABLE revocations (
+        kind        TEXT   NOT NULL CHECK (kind IN ('session', 'account', 'client', 'token')),
+        subject     TEXT   NOT NULL,
+        min_version BIGINT,
+        seq         BIGINT NOT NULL,
+        expires_at  BIGINT NOT NULL,
+        PRIMARY KEY (kind, subject)
+      )`,
+      'CREATE INDEX revocations_seq ON revocations (seq)',
+      // Taken first by every change of status or roles, so that two admins can't each rely on the other.
+      'CREATE TABLE locks (name TEXT PRIMARY KEY, taken BIGINT NOT NULL)',
+      "INSERT INTO locks (name, taken) VALUES ('admins', 0)",
+      `CREATE TABLE audit_events (
+        id         TEXT   PRIMARY KEY,
+        at         BIGINT NOT NULL,
+        event      TEXT   NOT NULL,
+        account_id TEXT,
+        session_id TEXT,
+        actor_id   TEXT,
+        ip         TEXT,
+        user_agent TEXT,
+        request_id TEXT,
+        detail     TEXT   NOT NULL
+      )`,
+      'CREATE INDEX audit_events_at ON audit_events (at)',
+      'CREATE INDEX audit_events_account ON audit_events (account_id, at)',
+    ],
+  },
 ]

@@ -34,6 +34,7 @@ class SqliteDatabase implements Database {
   #running: Pending[] = []
   #down: string | undefined
   #closing: (() => void) | undefined
+  #closed: Promise<void> | undefined
 
   constructor(worker: Worker) {
     this.#worker = worker
@@ -51,12 +52,18 @@ class SqliteDatabase implements Database {
     return this.#enqueue(statements)
   }
 
+  /** SQLite has no notifications between processes. */
+  listen(): () => void {
+    return () => undefined
+  }
+
   async close(): Promise<void> {
     if (this.#down !== undefined) return
-    await new Promise<void>((done) => {
+    this.#closed ??= new Promise<void>((done) => {
       this.#closing = done
       this.#pump()
     })
+    await this.#closed
   }
 
   #enqueue(statements: readonly Statement[]): Promise<Row[][]> {

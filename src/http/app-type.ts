@@ -17,6 +17,12 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Absent means `token`: a route is open only when it says `public`. */
     auth?: RouteAuth
+    /** Any one of these roles; else 403. */
+    roles?: readonly string[]
+    /** All of these scopes; else 403. */
+    scope?: readonly string[]
+    /** Seconds since the login at the most; else 401 with RFC 9470's `insufficient_user_authentication`. */
+    maxAuthAge?: number
     /** Codes this route answers with, beyond those every route of its kind can (documented in /openapi.json). */
     errors?: readonly ErrorCode[]
   }

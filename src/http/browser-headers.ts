@@ -16,5 +16,6 @@ export async function registerBrowserHeaders(app: App, origins: readonly string[
     allowedHeaders: ['authorization', 'content-type'],
     exposedHeaders: ['www-authenticate', 'retry-after', 'x-request-id'],
     maxAge: 600,
+    strictPreflight: false, // else the plugin answers a plain OPTIONS itself, and not as our errors are
   })
 }

@@ -22,10 +22,11 @@ const PAGE_POLICY = {
  * `GET /openapi.json` and the interactive page `GET /docs`, offline and under a Content-Security-Policy.
  * Registered before the routes, so that it sees each of them.
  */
-export async function registerDocs(app: App, options: { version: string; issuer: string }): Promise<void> {
+export async function registerDocs(app: App, options: { version: string }): Promise<void> {
   app.addHook('onRoute', (route) => {
-    if (route.schema && !route.schema.hide && route.method !== 'HEAD') {
-      route.schema = { ...route.schema, ...documented(route.config ?? {}, route.schema) }
+    // Also for a route that says nothing of itself: that it is protected must stand in the document.
+    if (!route.schema?.hide && route.method !== 'HEAD' && route.url !== '*') {
+      route.schema = { ...route.schema, ...documented(route.config ?? {}, route.schema ?? {}) }
     }
   })
   await app.register(swagger, {
@@ -37,7 +38,7 @@ export async function registerDocs(app: App, options: { version: string; issuer:
         description: 'Stateless tokens you can take back.',
         license: { name: 'Apache-2.0' },
       },
-      servers: [{ url: options.issuer }],
+      servers: [{ url: '/' }], // wherever the page was loaded from: its policy lets it call nothing else
       components: {
         securitySchemes: {
           bearer: {
@@ -71,17 +72,28 @@ export async function registerDocs(app: App, options: { version: string; issuer:
 
 /** What a route need not say itself: its security, and every error that all routes of its kind answer. */
 function documented(
-  { auth = 'token', errors = [] }: FastifyContextConfig,
-  schema: { body?: unknown; response?: unknown },
+  config: FastifyContextConfig,
+  schema: { body?: unknown; querystring?: unknown; response?: unknown },
 ) {
-  const codes = new Set<ErrorCode>(errors)
-  if (auth !== 'public')
-    for (const code of ['missing_token', 'invalid_token', 'token_expired', 'invalid_request'] as const) codes.add(code)
-  if (schema.body !== undefined) {
-    for (const code of ['invalid_json', 'validation_failed', 'payload_too_large', 'unsupported_media_type'] as const)
-      codes.add(code)
+  const { auth = 'token', errors = [] } = config
+  const codes = new Set<ErrorCode>([...errors, 'malformed_request', 'internal'])
+  const add = (applies: boolean, ...more: ErrorCode[]) => {
+    for (const code of applies ? more : []) codes.add(code)
   }
-  codes.add('malformed_request').add('internal')
+  add(
+    auth !== 'public',
+    'missing_token',
+    'invalid_token',
+    'token_expired',
+    'token_stale',
+    'invalid_request',
+    'revocations_stale',
+  )
+  add(auth === 'live', 'store_unavailable')
+  add(config.roles !== undefined || config.scope !== undefined, 'insufficient_scope')
+  add(config.maxAuthAge !== undefined, 'insufficient_user_authentication')
+  add(schema.body !== undefined, 'invalid_json', 'validation_failed', 'payload_too_large', 'unsupported_media_type')
+  add(schema.querystring !== undefined, 'validation_failed')
 
   const response: Record<string, unknown> = {}
   for (const [status, list] of Object.entries(Object.groupBy(codes, (code) => String(errorRow(code).status)))) {

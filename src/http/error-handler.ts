@@ -18,6 +18,14 @@ const FRAMEWORK_CODES: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_HANDLER_TIMEOUT: 'overloaded',
 }
 
+/** What a plugin answers with a bare status: the files of the docs page, for example. */
+const PLUGIN_STATUS: Readonly<Record<number, ErrorCode>> = {
+  403: 'not_found',
+  404: 'not_found',
+  413: 'payload_too_large',
+  415: 'unsupported_media_type',
+}
+
 /** Errors of Node's HTTP parser, before there is a request. */
 const PARSER_CODES: Readonly<Record<string, ErrorCode>> = {
   HPE_HEADER_OVERFLOW: 'headers_too_large',
@@ -26,13 +34,14 @@ const PARSER_CODES: Readonly<Record<string, ErrorCode>> = {
 
 /** The only writer of error bodies. */
 export function registerErrorHandler(app: App): void {
-  app.setErrorHandler((error, request, reply) => sendProblem(asAppError(error), request, reply))
+  app.setErrorHandler((error, request, reply) => sendProblem(asAppError(error, request), request, reply))
 }
 
 /** The two places where Fastify meets an error before a route is known. */
 export function earlyErrorOptions(): Pick<FastifyServerOptions, 'frameworkErrors' | 'clientErrorHandler'> {
   return {
-    frameworkErrors: (error, request, reply) => void sendProblem(asAppError(error), request as never, reply as never),
+    frameworkErrors: (error, request, reply) =>
+      void sendProblem(asAppError(error, request as never), request as never, reply as never),
     clientErrorHandler(this: FastifyInstance, error, socket) {
       this.log.info({ reason: error.code }, 'connection refused: not HTTP that we take')
       writeRawProblem(socket, PARSER_CODES[error.code] ?? 'malformed_request')
@@ -42,12 +51,12 @@ export function earlyErrorOptions(): Pick<FastifyServerOptions, 'frameworkErrors
 
 export function sendProblem(error: AppError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const row = errorRow(error.code)
-  const entry = { code: error.code, reason: error.reason, err: row.status >= 500 ? (error.cause ?? error) : undefined }
-  if (row.status >= 500) request.log.error(entry, error.message)
-  else request.log.info(entry, 'refused')
+  const entry = { code: error.code, reason: error.reason }
+  if (error.code === 'internal') request.log.error({ ...entry, err: error.cause ?? error }, error.message)
+  else request.log[row.status >= 500 ? 'warn' : 'info'](entry, 'refused')
 
   reply.code(row.status).headers(error.headers)
-  if (row.challenge !== undefined) reply.header('www-authenticate', challenge(row))
+  if (row.challenge !== undefined) reply.header('www-authenticate', challenge(row, error.challengeParameters))
   if (row.retryAfter !== undefined) reply.header('retry-after', row.retryAfter)
   reply.header('cache-control', 'no-store').type('application/problem+json; charset=utf-8')
   return reply.send(JSON.stringify(problem(error, request.id)))
@@ -59,14 +68,15 @@ function problem({ code, detail, fields }: AppError, requestId: string) {
 }
 
 /** RFC 6750 section 3: no `error` when the request carried no credential. */
-function challenge({ challenge, title }: ErrorRow): string {
-  const realm = 'Bearer realm="signet"'
-  return challenge === null ? realm : `${realm}, error="${challenge}", error_description="${title}"`
+function challenge({ challenge, title }: ErrorRow, parameters: Readonly<Record<string, string>>): string {
+  const error = challenge === null ? {} : { error: challenge, error_description: title }
+  const all = Object.entries({ realm: 'signet', ...error, ...parameters })
+  return `Bearer ${all.map(([name, value]) => `${name}="${value}"`).join(', ')}`
 }
 
-function asAppError(error: unknown): AppError {
+function asAppError(error: unknown, request: FastifyRequest): AppError {
   if (error instanceof AppError) return error
-  const { code = '', validation, validationContext } = error as Partial<FastifyError>
+  const { code = '', statusCode = 500, validation, validationContext } = error as Partial<FastifyError>
   if (validation)
     return new AppError('validation_failed', {
       fields: validation.slice(0, MAX_FIELD_ERRORS).map(fieldError),
@@ -74,6 +84,10 @@ function asAppError(error: unknown): AppError {
     })
   const known = FRAMEWORK_CODES[code]
   if (known !== undefined) return new AppError(known, { reason: code })
+  if (statusCode >= 400 && statusCode < 500)
+    return new AppError(PLUGIN_STATUS[statusCode] ?? 'malformed_request', { reason: code })
+  if (request.raw.destroyed && !request.raw.complete)
+    return new AppError('malformed_request', { reason: 'the body was cut off' })
   return new AppError('internal', { cause: error, reason: (error as Error)?.message ?? String(error) })
 }
 
@@ -88,12 +102,14 @@ function fieldError({ instancePath, keyword, params, message }: Validation): Fie
     required: 'is required',
     additionalProperties: 'is not a member of this request',
   }
-  return { field: `${instancePath}${shown}` || '/', message: sentences[keyword] ?? message ?? 'is not acceptable' }
+  return { field: `${instancePath}${shown}`, message: sentences[keyword] ?? message ?? 'is not acceptable' }
 }
 
 function writeRawProblem(socket: Socket, code: ErrorCode): void {
   const row = errorRow(code)
-  if (!socket.writable) return void socket.destroy()
+  // In the middle of an answer an error body would become part of it.
+  const answering = (socket as Socket & { _httpMessage?: { _headerSent?: boolean } })._httpMessage?._headerSent === true
+  if (!socket.writable || answering) return void socket.destroy()
   const body = JSON.stringify(problem(new AppError(code), 'none'))
   socket.end(
     `HTTP/1.1 ${row.status} ${code}\r\nContent-Type: application/problem+json; charset=utf-8\r\n` +

@@ -7,7 +7,11 @@ const KeyringState = Type.Union([State, Type.Literal('stale')], {
 })
 const Live = Type.Object({ status: Type.Literal('ok') }, { $id: 'Live' })
 const Ready = Type.Object(
-  { status: State, checks: Type.Object({ store: State, keyring: KeyringState }) },
+  {
+    status: State,
+    checks: Type.Object({ store: State, keyring: KeyringState }),
+    revocations_age: Type.Number({ description: 'seconds since the revocation set was last complete' }),
+  },
   { $id: 'Ready' },
 )
 
@@ -18,6 +22,8 @@ interface Checks {
   /** Rejects when the store can't answer. */
   store(): Promise<unknown>
   keyring(): Static<typeof KeyringState>
+  /** Seconds. */
+  revocationsAge(): number
 }
 
 /** `GET /health/live`: the process runs. `GET /health/ready`: it can issue tokens; 503 when the store or the keyring can't. */
@@ -41,7 +47,12 @@ export function healthRoutes(app: App, checks: Checks): void {
       const keyring = checks.keyring()
       const status = store === 'ok' && keyring !== 'failed' ? ('ok' as const) : ('failed' as const)
       reply.header('cache-control', 'no-store')
-      return reply.code(status === 'ok' ? 200 : 503).send({ status, checks: { store, keyring } })
+      if (status === 'failed') reply.header('retry-after', 2)
+      return reply.code(status === 'ok' ? 200 : 503).send({
+        status,
+        checks: { store, keyring },
+        revocations_age: Math.round(checks.revocationsAge() * 1000) / 1000,
+      })
     },
   )
 }

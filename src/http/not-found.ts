@@ -12,7 +12,7 @@ export function registerNotFound(app: App): void {
   app.setNotFoundHandler((request) => {
     const path = request.url.split('?', 1)[0] ?? ''
     const allowed = new Set(routes.filter(({ pattern }) => pattern.test(path)).flatMap(({ methods }) => methods))
-    if (allowed.size === 0) throw new AppError('not_found')
+    if (allowed.size === 0 || allowed.has(request.method)) throw new AppError('not_found')
     throw new AppError('method_not_allowed', { headers: { allow: [...allowed].sort().join(', ') } })
   })
 }

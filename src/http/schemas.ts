@@ -27,6 +27,7 @@ export const TokenResponse = Type.Object(
     access_token: Type.String({ description: 'JWT, RFC 9068' }),
     token_type: Type.Literal('Bearer'),
     expires_in: Type.Integer({ description: 'seconds' }),
+    refresh_token: Type.Optional(Type.String({ description: 'absent when it travels in a cookie' })),
     scope: Type.String(),
   },
   { $id: 'TokenResponse' },

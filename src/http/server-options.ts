@@ -12,7 +12,7 @@ export function serverOptions(config: Config) {
     requestTimeout: 10_000, // a request that trickles in slower is cut (Slowloris)
     connectionTimeout: 60_000,
     keepAliveTimeout: 65_000, // above the usual 60 s of load balancers, so that we are never the one who closes a reused connection
-    http: { maxHeaderSize: 16 * 1024, headersTimeout: 10_000 },
+    http: { maxHeaderSize: 16 * 1024, headersTimeout: 10_000, connectionsCheckingInterval: 1000 },
     forceCloseConnections: 'idle',
     trustProxy: config.TRUST_PROXY ?? false,
     genReqId: requestIds(),

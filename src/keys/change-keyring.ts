@@ -6,11 +6,22 @@ import { publicJwk } from './jwk.ts'
 import type { KeyEntry, Keyring } from './keyring.ts'
 import { type KeysFolder, withKeysLock } from './keys-folder.ts'
 import { manifestPath, readKeyring, writeKeyring } from './manifest.ts'
-import { type Bits, deletePrivateKeys, generatePrivateKey, storedKids, storePrivateKey } from './private-keys.ts'
+import {
+  type Bits,
+  deletePrivateKeys,
+  generatePrivateKey,
+  readPrivateKey,
+  storedKids,
+  storePrivateKey,
+} from './private-keys.ts'
+import { ensureRefreshKey, readRefreshKeys } from './refresh-keys.ts'
 import { planRevocation, planRotation, signingKey, stoppedSigning, waitingKey, withoutDeadKeys } from './rotation.ts'
 
 // The doors through which a keyring changes: the scripts and the first boot use the same ones. Each takes the lock, looks again,
 // and works in this order, so that a crash at any point leaves a folder that loads: new private key, manifest, old private keys.
+
+/** Seconds to wait for another process that holds the lock, where giving up at once would be worse. */
+const PATIENCE = 10
 
 export interface Changed {
   readonly keyring: Keyring
@@ -53,11 +64,12 @@ export async function rotateKeys(
       return { made: undefined, because: 'young', entry: current, ...(await tidy(folder, before, now)) }
     }
     const { keyring, tidied } = await tidy(folder, before, now)
-    const key = options.key ?? (await generatePrivateKey(bits))
+    const adopted = before.length === 0 ? await adoptable(folder) : undefined
+    const key = options.key ?? adopted ?? (await generatePrivateKey(bits))
     const { kid } = publicJwk(key)
     if (before.some((entry) => entry.kid === kid))
       throw new OperatorError(`key ${kid} is in this keyring already`, { hint: 'a key is never used twice' })
-    const jwk = await storePrivateKey(folder, key)
+    const jwk = key === adopted ? publicJwk(key) : await storePrivateKey(folder, key)
     const planned = planRotation(keyring, jwk, now(), lead) // the clock is read after the slow part
     await writeKeyring(folder, planned)
     return { keyring: planned, tidied, made: planned.at(-1) as KeyEntry }
@@ -77,7 +89,7 @@ export async function revokeKey(
   options: { now: Clock; bits: Bits; successor: boolean; force: boolean },
 ): Promise<Changed & { readonly signs: KeyEntry | undefined }> {
   const { now, bits, successor, force } = options
-  return withKeysLock(folder, async () => {
+  const work = async () => {
     const before = await readKeyring(folder)
     const instant = now()
     const wasCurrent = signingKey(before, instant)?.kid === kid
@@ -91,7 +103,8 @@ export async function revokeKey(
     const planned = planRevocation(before, kid, now(), jwk)
     await writeKeyring(folder, planned)
     return { ...(await tidy(folder, planned, now)), signs: signingKey(planned, now()) }
-  })
+  }
+  return withKeysLock(folder, work, PATIENCE) // in an emergency nobody wants to be told to try again
 }
 
 /** Deletes what is over: dead entries, private halves that no longer sign, and what a killed run left. */
@@ -100,23 +113,43 @@ export function pruneKeys(folder: KeysFolder, now: Clock): Promise<Changed> {
 }
 
 /**
- * Makes the first key of an empty folder.
+ * Makes the first keys of an empty folder.
  *
- * @returns its kid, or undefined when there are keys already
+ * @returns the kid of the signing key, or undefined when there is one already
  */
 export async function makeFirstKey(folder: KeysFolder, now: Clock): Promise<string | undefined> {
-  if ((await readKeyring(folder)).length > 0) return undefined
-  const patience = 10 // seconds: another process may be at the same
+  const complete = async () => (await readKeyring(folder)).length > 0 && (await readRefreshKeys(folder)).length > 0
+  if (await complete()) return undefined
   return withKeysLock(
     folder,
     async () => {
+      await ensureRefreshKey(folder, now)
       if ((await readKeyring(folder)).length > 0) return undefined
-      const jwk = await storePrivateKey(folder, await generatePrivateKey(2048))
+      const adopted = await adoptable(folder)
+      const jwk = adopted ? publicJwk(adopted) : await storePrivateKey(folder, await generatePrivateKey(2048))
       await writeKeyring(folder, planRotation([], jwk, now(), 0))
       return jwk.kid
     },
-    patience,
+    PATIENCE,
   )
+}
+
+/**
+ * The private key that lies in a folder without a manifest: of a first run that was killed, or all that is left of a lost one.
+ *
+ * @throws OperatorError when there are several: which one signs, only the manifest knew
+ */
+async function adoptable(folder: KeysFolder): Promise<KeyObject | undefined> {
+  const [kid, ...others] = await storedKids(folder)
+  if (others.length > 0) {
+    throw new OperatorError(
+      `keys: ${manifestPath(folder)} is missing, and there are ${others.length + 1} private keys`,
+      {
+        hint: 'restore keyring.json from a backup, or move all but one .pem away: that one will sign',
+      },
+    )
+  }
+  return kid === undefined ? undefined : readPrivateKey(folder, kid)
 }
 
 async function tidy(folder: KeysFolder, before: Keyring, now: Clock): Promise<Changed> {
@@ -124,11 +157,14 @@ async function tidy(folder: KeysFolder, before: Keyring, now: Clock): Promise<Ch
   const keyring = withoutDeadKeys(before, instant)
   const stopped = stoppedSigning(before, instant).map(({ kid }) => kid)
   const known = before.map(({ kid }) => kid)
-  const privateKeys = (await storedKids(folder)).filter((kid) => stopped.includes(kid) || !known.includes(kid))
+  // With no manifest nothing is known to be over: it may have been lost, and the keys are all that is left.
+  const privateKeys =
+    before.length === 0 ? [] : (await storedKids(folder)).filter((kid) => stopped.includes(kid) || !known.includes(kid))
 
   if (keyring.length < before.length) await writeKeyring(folder, keyring)
   await rm(`${manifestPath(folder)}.tmp`, { force: true })
   await deletePrivateKeys(folder, privateKeys)
+  await ensureRefreshKey(folder, now)
   const entries = before.filter((entry) => !keyring.includes(entry)).map(({ kid }) => kid)
   return { keyring, tidied: { entries, privateKeys } }
 }

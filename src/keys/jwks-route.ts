@@ -24,8 +24,9 @@ export function jwksRoute(app: App, { keyring }: { keyring: LiveKeyring }): void
         .header('cache-control', `public, max-age=${keyring.jwksMaxAge()}`)
         .header('etag', etag)
         .header('access-control-allow-origin', '*')
+        .type('application/jwk-set+json')
       if (matches(request.headers['if-none-match'], etag)) return reply.code(304).send(null as never)
-      return reply.type('application/jwk-set+json').send(body as never)
+      return reply.send(body as never)
     },
   )
 }

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs'
-import { mkdir, open, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { chmod, type FileHandle, mkdir, open, readFile, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout } from 'node:timers/promises'
 import { OperatorError } from '../errors.ts'
@@ -42,6 +42,9 @@ export async function withKeysLock<T>(folder: KeysFolder, work: () => Promise<T>
   await mkdir(folder.dir, { recursive: true, mode: 0o700 }).catch((cause) => {
     throw notWritable(folder, cause)
   })
+  await makePrivateLockFile(folder).catch((cause) => {
+    throw notWritable(folder, cause)
+  })
   let lock = tryLock(folder)
   for (let waited = 0; lock === undefined && waited < waitSeconds * 1000; waited += 50) {
     await setTimeout(50)
@@ -57,6 +60,14 @@ export async function withKeysLock<T>(folder: KeysFolder, work: () => Promise<T>
   } finally {
     lock.close()
   }
+}
+
+/** Reading is enough to hold a lock on a file: one that others can read, others can block. */
+async function makePrivateLockFile(folder: KeysFolder): Promise<void> {
+  const path = join(folder.dir, '.lock')
+  const file = await open(path, 'a', 0o600)
+  await file.close()
+  await chmod(path, 0o600)
 }
 
 /** @returns undefined when another process holds the lock */
@@ -85,10 +96,17 @@ export async function writeDurably(path: string, text: string, mode: number): Pr
   const file = await open(path, constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY, mode)
   try {
     await file.writeFile(text)
+    if (process.getuid?.() === 0) await giveToOwner(file, dirname(path))
     await file.sync()
   } finally {
     await file.close()
   }
+}
+
+/** A script run by root writes for the user who runs the server: whoever owns the folder must be able to read what is in it. */
+async function giveToOwner(file: FileHandle, dir: string): Promise<void> {
+  const { uid, gid } = await stat(dir)
+  await file.chown(uid, gid)
 }
 
 /** Makes created, renamed and deleted names in a folder durable. */

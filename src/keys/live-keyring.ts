@@ -5,8 +5,9 @@ import { toPem } from './jwk.ts'
 import { type JwksDocument, jwksDocument } from './jwks.ts'
 import { type Keyring, type KeyringView, viewAt } from './keyring.ts'
 import type { KeysFolder } from './keys-folder.ts'
-import { readKeyring } from './manifest.ts'
+import { readKeyring, readManifest } from './manifest.ts'
 import { readPrivateKey } from './private-keys.ts'
+import { type RefreshKey, readRefreshKeys } from './refresh-keys.ts'
 import { jwksMaxAge, type Timing, unsafePlans } from './rotation.ts'
 
 export interface SigningKey {
@@ -23,6 +24,8 @@ export interface LiveKeyring {
   verificationPem(kid: string): string | undefined
   /** @throws AppError `signing_unavailable` when no key may sign now */
   signingKey(): SigningKey
+  /** The HMAC keys of refresh tokens: the one in use and those that are still accepted. */
+  refreshKeys(): readonly RefreshKey[]
   jwks(): JwksDocument
   /** Seconds for which a cache may keep the JWKS. */
   jwksMaxAge(): number
@@ -44,6 +47,7 @@ export interface LiveKeyringOptions {
 interface Loaded {
   readonly keyring: Keyring
   readonly signers: ReadonlyMap<string, webcrypto.CryptoKey>
+  readonly refreshKeys: readonly RefreshKey[]
 }
 
 interface View extends KeyringView {
@@ -58,10 +62,9 @@ interface View extends KeyringView {
  *   unsafe: a server must not find out at the first login
  */
 export async function openLiveKeyring({ folder, timing, ttl, now, report }: LiveKeyringOptions): Promise<LiveKeyring> {
-  let { keyring, signers } = await load(folder, now())
+  let { keyring, signers, refreshKeys } = await load(folder, now())
   let view = present(keyring, now())
-  if (view.current === undefined)
-    throw new OperatorError(`keys: no key in ${folder.dir} can sign`, { hint: 'make one: npm run keys -- rotate' })
+  if (view.current === undefined) throw noSigningKey(folder)
   const [unsafe] = unsafePlans(keyring, now(), timing, ttl)
   if (unsafe !== undefined)
     throw new OperatorError(`keys: ${unsafe}`, { hint: 'go back to the old setting until that key signs' })
@@ -79,15 +82,30 @@ export async function openLiveKeyring({ folder, timing, ttl, now, report }: Live
     const key = signers.get(kid)
     return key && { kid, key }
   }
+  /** Whatever else is wrong in the folder, a key that was taken away is not used: this must not wait for somebody to mend the rest. */
+  const applyRevocations = async () => {
+    const manifest = await readManifest(folder).catch(() => [])
+    const revokedAt = new Map(manifest.map((entry) => [entry.kid, entry.revoked_at]))
+    const after = keyring.map((entry) => ({
+      ...entry,
+      revoked_at: entry.revoked_at ?? revokedAt.get(entry.kid) ?? null,
+    }))
+    if (JSON.stringify(after) === JSON.stringify(keyring)) return
+    keyring = after
+    view = present(keyring, now())
+    report({ changed: keyring })
+  }
   const reload = async () => {
     try {
       const loaded = await load(folder, now(), signers)
       unusable = undefined
-      if (JSON.stringify(loaded.keyring) === JSON.stringify(keyring)) return
-      ;({ keyring, signers } = loaded)
+      const unchanged = JSON.stringify(loaded.keyring) === JSON.stringify(keyring)
+      ;({ keyring, signers, refreshKeys } = loaded)
+      if (unchanged) return
       view = present(keyring, now())
       report({ changed: keyring })
     } catch (error) {
+      await applyRevocations()
       const { message } = error as Error
       if (message !== unusable) report({ unusable: error as Error })
       unusable = message
@@ -100,6 +118,7 @@ export async function openLiveKeyring({ folder, timing, ttl, now, report }: Live
       if (key === undefined) throw new AppError('signing_unavailable', { reason: 'no key of the keyring may sign now' })
       return key
     },
+    refreshKeys: () => refreshKeys,
     jwks: () => currentView().jwks,
     jwksMaxAge: () => jwksMaxAge(keyring, now(), timing),
     state: () => (signer() === undefined ? 'failed' : unusable === undefined ? 'ok' : 'stale'),
@@ -117,11 +136,22 @@ async function load(folder: KeysFolder, now: number, known: Loaded['signers'] = 
   const keyring = await readKeyring(folder)
   // An emptied or unmounted folder is a fault, not an order to stop: keys are taken away by revoking them.
   if (keyring.length === 0 && known.size > 0) throw new OperatorError(`keys: the keyring in ${folder.dir} is gone`)
+  if (keyring.length === 0) throw noSigningKey(folder)
   const signers = new Map<string, webcrypto.CryptoKey>()
   for (const { kid } of keyring.filter((entry) => mayStillSign(entry, now))) {
     signers.set(kid, known.get(kid) ?? (await importSigner(folder, kid)))
   }
-  return { keyring, signers }
+  const refreshKeys = await readRefreshKeys(folder)
+  if (refreshKeys.length === 0) {
+    throw new OperatorError(`keys: there is no refresh key in ${folder.dir}`, {
+      hint: 'make one: npm run keys -- rotate',
+    })
+  }
+  return { keyring, signers, refreshKeys }
+}
+
+function noSigningKey(folder: KeysFolder): OperatorError {
+  return new OperatorError(`keys: no key in ${folder.dir} can sign`, { hint: 'make one: npm run keys -- rotate' })
 }
 
 function mayStillSign(entry: Keyring[number], now: number): boolean {

@@ -122,5 +122,6 @@ function broken(path: string, what: string): OperatorError {
 }
 
 function toSeconds(timestamp: string): number {
-  return Date.parse(timestamp) / 1000
+  const seconds = Date.parse(timestamp) / 1000
+  return Number.isFinite(seconds) && toTimestamp(seconds) === timestamp ? seconds : Number.NaN // 30 February is no date
 }

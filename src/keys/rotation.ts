@@ -104,11 +104,10 @@ export function stoppedSigning(keyring: Keyring, now: number): KeyEntry[] {
   )
 }
 
-/** The keyring without the entries that no token can name any more. */
+/** The keyring without the entries that no token can name any more. A revoked one stays: it must never come back (by import, say). */
 export function withoutDeadKeys(keyring: Keyring, now: number): Keyring {
   return keyring.filter(({ verify_until, revoked_at }) => {
-    if (revoked_at !== null) return revoked_at + VERIFY_TAIL > now // the revocation is still news
-    return verify_until === null || verify_until + MAX_SKEW > now
+    return revoked_at !== null || verify_until === null || verify_until + MAX_SKEW > now
   })
 }
 

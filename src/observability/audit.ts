@@ -1,26 +1,56 @@
 import type { FastifyBaseLogger } from 'fastify'
 
-export type AuditEvent = 'account_registered' | 'login_succeeded' | 'login_failed'
+export type AuditEvent =
+  | 'account_activated'
+  | 'account_deleted'
+  | 'account_registered'
+  | 'account_revoked'
+  | 'account_suspended'
+  | 'login_failed'
+  | 'login_succeeded'
+  | 'logout'
+  | 'password_changed'
+  | 'refresh_token_reused'
+  | 'roles_changed'
+  | 'session_ended'
 
 /** Where a request came from, as far as it is worth keeping. */
 export interface Origin {
-  readonly ip: string
+  readonly ip: string | null
   /** At most 256 characters of what the client says of itself. */
   readonly userAgent: string | null
-  readonly requestId: string
+  readonly requestId: string | null
 }
 
-export interface AuditDetail {
-  readonly account_id?: string | undefined
-  readonly session_id?: string | undefined
-  /** Why it was refused; for the log only. */
-  readonly reason?: string
+/** Who did what, and from where (ASVS 16.2.1). Never a secret, never an email. */
+export interface AuditEntry {
+  readonly event: AuditEvent
+  readonly origin: Origin
+  readonly accountId?: string | undefined
+  readonly sessionId?: string | undefined
+  /** Who did it, when it was not the account itself: an admin's account. */
+  readonly actorId?: string | undefined
+  readonly detail?: Readonly<Record<string, string | number | null | readonly string[]>>
 }
 
-/** Records who did what, when and from where (ASVS 16.2.1). Never a secret, never an email. */
-export type Audit = (event: AuditEvent, origin: Origin, detail: AuditDetail) => void
+/** Writes the log line of an event. Its row is written by the store in the transaction of the event itself. */
+export type Audit = (entry: AuditEntry) => void
 
-export function createAudit(log: FastifyBaseLogger): Audit {
-  return (event, { ip, userAgent, requestId }, detail) =>
-    log.info({ event, ...detail, ip, user_agent: userAgent, request_id: requestId }, event)
+export function createAudit(log: Pick<FastifyBaseLogger, 'info' | 'warn'>): Audit {
+  return ({ event, origin, accountId, sessionId, actorId, detail }) => {
+    const level = event === 'refresh_token_reused' ? 'warn' : 'info'
+    log[level](
+      {
+        event,
+        account_id: accountId,
+        session_id: sessionId,
+        actor_id: actorId,
+        ...detail,
+        ip: origin.ip,
+        user_agent: origin.userAgent,
+        request_id: origin.requestId,
+      },
+      event,
+    )
+  }
 }

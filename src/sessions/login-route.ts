@@ -1,29 +1,42 @@
 import { Type } from '@sinclair/typebox'
 import type { App } from '../http/app-type.ts'
+import type { RefreshCookie } from '../http/refresh-cookie.ts'
 import { requestOrigin } from '../http/request-origin.ts'
 import { TokenResponse } from '../http/schemas.ts'
+import { tokenReply } from '../http/token-reply.ts'
 import type { Login } from './login.ts'
 
 const Body = Type.Object(
   {
     email: Type.String({ minLength: 1, maxLength: 320 }),
     password: Type.String({ minLength: 1, maxLength: 4096 }),
+    transport: Type.Optional(
+      Type.Union([Type.Literal('body'), Type.Literal('cookie')], {
+        description: '`cookie`: the refresh token comes in an HttpOnly cookie instead of the body',
+      }),
+    ),
   },
   { additionalProperties: false },
 )
 
-/** `POST /v1/login`: a password for an access token. */
-export function loginRoute(app: App, { login }: { login: Login }): void {
+/** `POST /v1/login`: a password for a pair of tokens. */
+export function loginRoute(
+  app: App,
+  { login, jar, idleTtl }: { login: Login; jar: RefreshCookie; idleTtl: number },
+): void {
   app.post(
     '/v1/login',
     {
-      config: { auth: 'public', errors: ['invalid_credentials', 'overloaded', 'store_unavailable', 'signing_unavailable'] },
+      config: {
+        auth: 'public',
+        errors: ['invalid_credentials', 'overloaded', 'store_unavailable', 'signing_unavailable'],
+      },
       schema: { tags: ['Sessions'], summary: 'Log in', body: Body, response: { 200: TokenResponse } },
     },
     async (request, reply) => {
-      const { token, expiresIn } = await login(request.body, requestOrigin(request))
-      reply.header('cache-control', 'no-store')
-      return { access_token: token, token_type: 'Bearer' as const, expires_in: expiresIn, scope: '' }
+      const { transport, ...credentials } = request.body
+      const pair = await login(credentials, requestOrigin(request))
+      return tokenReply(reply, pair, transport === 'cookie' ? { jar, maxAge: idleTtl } : undefined)
     },
   )
 }

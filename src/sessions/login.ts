@@ -4,14 +4,17 @@ import type { Passwords } from '../accounts/passwords.ts'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors.ts'
 import { randomId } from '../ids.ts'
-import type { Audit, Origin } from '../observability/audit.ts'
-import { FIRST_PARTY_CLIENT, type IssueAccessToken, type IssuedToken } from '../tokens/issue.ts'
+import type { Audit, AuditEntry, Origin } from '../observability/audit.ts'
+import type { AuditStore } from '../observability/audit-store.ts'
+import { FIRST_PARTY_CLIENT } from '../tokens/issue.ts'
+import type { SessionLimits } from './session.ts'
 import type { SessionStore } from './session-store.ts'
+import type { IssuePair, TokenPair } from './token-pair.ts'
 
-export type Login = (credentials: { email: string; password: string }, origin: Origin) => Promise<IssuedToken>
+export type Login = (credentials: { email: string; password: string }, origin: Origin) => Promise<TokenPair>
 
 /**
- * Password login: opens a session and issues a token for it.
+ * Password login: opens a session and issues its first pair of tokens.
  *
  * @returns a function that throws AppError `invalid_credentials` for an unknown email, a wrong password and a suspended account
  *   alike (same answer, same work: ASVS 6.3.8), `overloaded` when too many wait
@@ -20,40 +23,61 @@ export function createLogin(parts: {
   accounts: AccountStore
   passwords: Passwords
   sessions: SessionStore
-  issue: IssueAccessToken
+  limits: SessionLimits
+  issuePair: IssuePair
   audit: Audit
+  trail: AuditStore
   now: Clock
 }): Login {
-  const { accounts, passwords, sessions, issue, audit, now } = parts
+  const { accounts, passwords, sessions, limits, issuePair, audit, trail, now } = parts
+
+  const refuse = async (origin: Origin, accountId: string | undefined, reason: string): Promise<never> => {
+    const entry: AuditEntry = { event: 'login_failed', origin, accountId, detail: { reason } }
+    await trail.insert(entry, now())
+    audit(entry)
+    throw new AppError('invalid_credentials', { reason })
+  }
 
   return async ({ email, password }, origin) => {
     const account = await accounts.byEmail(normaliseEmail(email))
     const matches = await passwords.verify(password, account?.passwordHash)
-    if (account === undefined || !matches || account.status !== 'active') {
-      const reason = account === undefined ? 'unknown email' : matches ? `account ${account.status}` : 'wrong password'
-      audit('login_failed', origin, { account_id: account?.id, reason })
-      throw new AppError('invalid_credentials', { reason })
-    }
-    if (passwords.needsRehash(account.passwordHash)) {
-      await accounts.replacePasswordHash(account.id, account.passwordHash, await passwords.hash(password))
-    }
+    if (account === undefined) return refuse(origin, undefined, 'unknown email')
+    if (!matches) return refuse(origin, account.id, 'wrong password')
+    if (account.status !== 'active') return refuse(origin, account.id, `account ${account.status}`)
 
+    const hash = await renewed(account, password)
+    const instant = now()
     const session = {
       id: randomId(),
       accountId: account.id,
-      createdAt: now(),
+      clientId: FIRST_PARTY_CLIENT,
+      scope: '',
+      createdAt: instant,
+      lastUsedAt: instant,
+      expiresAt: instant + limits.idleTtl,
       ip: origin.ip,
       userAgent: origin.userAgent,
     }
-    await sessions.insert(session)
-    audit('login_succeeded', origin, { account_id: account.id, session_id: session.id })
-    return issue({
-      sub: account.id,
-      client_id: FIRST_PARTY_CLIENT,
-      sid: session.id,
-      auth_time: session.createdAt,
-      roles: [...account.roles],
-      token_version: account.tokenVersion,
-    })
+    const entry: AuditEntry = { event: 'login_succeeded', origin, accountId: account.id, sessionId: session.id }
+    const standing = await sessions.open(session, hash, limits, entry)
+    if (standing === undefined) return refuse(origin, account.id, 'the account changed during the login')
+    audit(entry)
+    return issuePair({ ...session, counter: 0, rotatedAt: instant }, standing)
+  }
+
+  /** The hash that is in force for the account after this login: parameters that rose since it was made are caught up with. */
+  async function renewed(
+    { id, passwordHash }: { id: string; passwordHash: string },
+    password: string,
+  ): Promise<string> {
+    if (!passwords.needsRehash(passwordHash)) return passwordHash
+    try {
+      const fresh = await passwords.hash(password)
+      return (await accounts.replacePasswordHash(id, passwordHash, fresh)) ? fresh : passwordHash
+    } catch (error) {
+      // Whoever gave the right password is not turned away because there was no room to renew its hash: next time.
+      if (error instanceof AppError) return passwordHash
+      throw error
+    }
   }
 }

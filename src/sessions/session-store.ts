@@ -1,26 +1,196 @@
-import type { Database } from '../db/database.ts'
-
-/** One login, from its beginning to its end. */
-export interface Session {
-  readonly id: string
-  readonly accountId: string
-  /** Epoch seconds. */
-  readonly createdAt: number
-  readonly ip: string
-  readonly userAgent: string | null
-}
+import type { Database, Row } from '../db/database.ts'
+import { randomId } from '../ids.ts'
+import type { AuditEntry } from '../observability/audit.ts'
+import { auditRow } from '../observability/audit-store.ts'
+import { revocationExpiry } from '../revocations/revocation.ts'
+import { REVOCATIONS, revokeSessionsEndedBy } from '../revocations/revocation-store.ts'
+import {
+  type EndReason,
+  MAX_REPEATS,
+  type RefreshOutcome,
+  type Session,
+  type SessionLimits,
+  type Standing,
+} from './session.ts'
+import { ACTIVE_ACCOUNT, endAboveLimit, endSessions, insertSession } from './session-statements-store.ts'
 
 export interface SessionStore {
-  insert(session: Session): Promise<void>
+  /**
+   * Opens a session, if the account is still active and its password still the one that was verified; the least recently used
+   * session above the limit ends with it.
+   *
+   * @returns the account's standing, or undefined when it changed in the meantime
+   */
+  open(session: Session, verifiedHash: string, limits: SessionLimits, audit: AuditEntry): Promise<Standing | undefined>
+  /** One compare-and-swap on the counter, and what it means when it fails. */
+  refresh(
+    claim: { sessionId: string; counter: number },
+    by: { now: number; limits: SessionLimits; audit: AuditEntry },
+  ): Promise<RefreshOutcome>
+  /** Live sessions of an account, the last used first. */
+  list(accountId: string, now: number): Promise<Session[]>
+  /** Ends sessions together with their revocation. @returns how many ended */
+  end(
+    which: { accountId: string; id?: string; except?: string },
+    reason: EndReason,
+    now: number,
+    audit: AuditEntry,
+  ): Promise<number>
+  /** Whether a session is live and of this account, and the account's standing. */
+  standing(sessionId: string, accountId: string, now: number): Promise<Standing | undefined>
+  /** Deletes sessions that ended or expired before an instant. */
+  deleteOver(before: number): Promise<void>
 }
+
+const COLUMNS = 'id, account_id, client_id, scope, created_at, last_used_at, expires_at, ip, user_agent'
+const REFRESHED = `RETURNING id, account_id, client_id, scope, created_at, counter, rotated_at,
+  (SELECT status FROM accounts a WHERE a.id = account_id) AS status,
+  (SELECT roles FROM accounts a WHERE a.id = account_id) AS roles,
+  (SELECT token_version FROM accounts a WHERE a.id = account_id) AS token_version`
 
 export function createSessionStore(database: Database): SessionStore {
   return {
-    async insert({ id, accountId, createdAt, ip, userAgent }) {
-      await database.query(
-        'INSERT INTO sessions (id, account_id, created_at, ip, user_agent) VALUES ($1, $2, $3, $4, $5)',
-        [id, accountId, createdAt, ip, userAgent],
+    async open(session, verifiedHash, limits, audit) {
+      const mark = randomId()
+      const { createdAt: now } = session
+      const [accounts = [], opened = []] = await database.transaction(
+        [
+          // The row is taken first: a suspension or a password change either came before, and is seen, or waits and sees the session.
+          {
+            sql: `UPDATE accounts SET last_login_at = $3 WHERE ${ACTIVE_ACCOUNT} RETURNING id, roles, token_version`,
+            params: [session.accountId, verifiedHash, now],
+          },
+          insertSession(session, verifiedHash, now + limits.maxTtl),
+          endAboveLimit(session, limits.perAccount, mark),
+          ...revokeSessionsEndedBy(mark, revocationExpiry(now)),
+          auditRow(audit, now, { exists: 'SELECT 1 FROM sessions WHERE id = $1', params: [session.id] }),
+        ],
+        REVOCATIONS,
       )
+      return accounts[0] && opened[0] ? toStanding(accounts[0], session.accountId) : undefined
     },
+
+    async refresh({ sessionId, counter }, { now, limits, audit }) {
+      const { ip, userAgent } = audit.origin
+      const [rotated] = await database.query(
+        `UPDATE sessions SET counter = counter + 1, repeats = 0, rotated_at = $3, last_used_at = $3, ip = $5, user_agent = $6,
+           expires_at = CASE WHEN max_expires_at < $4 THEN max_expires_at ELSE $4 END
+         WHERE id = $1 AND counter = $2 AND ended_at IS NULL AND expires_at > $3 ${REFRESHED}`,
+        [sessionId, counter, now, now + limits.idleTtl, ip, userAgent],
+      )
+      if (rotated) return refreshed('rotated', rotated)
+      const [repeated] = await database.query(
+        `UPDATE sessions SET repeats = repeats + 1
+         WHERE id = $1 AND counter = $2 AND rotated_at >= $3 AND repeats < $4 AND ended_at IS NULL AND expires_at > $5 ${REFRESHED}`,
+        [sessionId, counter + 1, now - limits.grace, MAX_REPEATS, now],
+      )
+      if (repeated) return refreshed('repeated', repeated)
+      return endReused(database, { sessionId, counter, now, grace: limits.grace, audit })
+    },
+
+    async list(accountId, now) {
+      const rows = await database.query(
+        `SELECT ${COLUMNS} FROM sessions WHERE account_id = $1 AND ended_at IS NULL AND expires_at > $2 ORDER BY last_used_at DESC, id`,
+        [accountId, now],
+      )
+      return rows.map(toSession)
+    },
+
+    async end(which, reason, now, audit) {
+      const mark = randomId()
+      const [ended = []] = await database.transaction(
+        [
+          endSessions(which, reason, now, mark),
+          ...revokeSessionsEndedBy(mark, revocationExpiry(now)),
+          auditRow(audit, now, { exists: 'SELECT 1 FROM sessions WHERE ended_by = $1', params: [mark] }),
+        ],
+        REVOCATIONS,
+      )
+      return ended.length
+    },
+
+    async standing(sessionId, accountId, now) {
+      const [row] = await database.query(
+        `SELECT a.roles, a.token_version FROM sessions s JOIN accounts a ON a.id = s.account_id
+         WHERE s.id = $1 AND a.id = $2 AND s.ended_at IS NULL AND s.expires_at > $3 AND a.status = 'active'`,
+        [sessionId, accountId, now],
+      )
+      return row && toStanding(row, accountId)
+    },
+
+    async deleteOver(before) {
+      await database.query('DELETE FROM sessions WHERE expires_at < $1 OR ended_at < $1', [before])
+    },
+  }
+}
+
+/** Older than the grace forgives: somebody holds a copy. The session ends, is withdrawn, and the trail shows both sides. */
+async function endReused(
+  database: Database,
+  {
+    sessionId,
+    counter,
+    now,
+    grace,
+    audit,
+  }: { sessionId: string; counter: number; now: number; grace: number; audit: AuditEntry },
+): Promise<RefreshOutcome> {
+  const [last] = await database.query('SELECT account_id, ip, user_agent FROM sessions WHERE id = $1', [sessionId])
+  if (last === undefined) return { kind: 'refused' }
+  const mark = randomId()
+  const entry: AuditEntry = {
+    ...audit,
+    event: 'refresh_token_reused',
+    accountId: String(last.account_id),
+    sessionId,
+    detail: { last_ip: last.ip ?? null, last_user_agent: last.user_agent ?? null },
+  }
+  const [ended = []] = await database.transaction(
+    [
+      {
+        sql: `UPDATE sessions SET ended_at = $3, end_reason = 'reused', ended_by = $5
+              WHERE id = $1 AND ended_at IS NULL AND expires_at > $3
+                AND (counter > $2 OR (counter = $2 AND rotated_at < $4)) RETURNING id`,
+        params: [sessionId, counter + 1, now, now - grace, mark],
+      },
+      ...revokeSessionsEndedBy(mark, revocationExpiry(now)),
+      auditRow(entry, now, { exists: 'SELECT 1 FROM sessions WHERE ended_by = $1', params: [mark] }),
+    ],
+    REVOCATIONS,
+  )
+  return ended.length === 0 ? { kind: 'refused' } : { kind: 'reused', audit: entry }
+}
+
+function refreshed(kind: 'rotated' | 'repeated', row: Row): RefreshOutcome {
+  if (row.status !== 'active') return { kind: 'refused' }
+  return {
+    kind,
+    session: {
+      id: String(row.id),
+      clientId: String(row.client_id),
+      scope: String(row.scope),
+      createdAt: Number(row.created_at),
+      counter: Number(row.counter),
+      rotatedAt: Number(row.rotated_at),
+    },
+    standing: toStanding(row, String(row.account_id)),
+  }
+}
+
+function toStanding(row: Row, accountId: string): Standing {
+  return { accountId, roles: JSON.parse(String(row.roles)), tokenVersion: Number(row.token_version) }
+}
+
+function toSession(row: Row): Session {
+  return {
+    id: String(row.id),
+    accountId: String(row.account_id),
+    clientId: String(row.client_id),
+    scope: String(row.scope),
+    createdAt: Number(row.created_at),
+    lastUsedAt: Number(row.last_used_at),
+    expiresAt: Number(row.expires_at),
+    ip: row.ip === null ? null : String(row.ip),
+    userAgent: row.user_agent === null ? null : String(row.user_agent),
   }
 }

@@ -33,6 +33,9 @@ export const AccessTokenClaims = Type.Object({
 export type AccessTokenClaims = Static<typeof AccessTokenClaims>
 
 const compiled = TypeCompiler.Compile(AccessTokenClaims)
+/** True for claims that are all there and of their types; says nothing of their truth. */
+export const isAccessTokenClaims = (value: unknown): value is AccessTokenClaims => compiled.Check(value)
+
 const CLAIM_NAMES = Object.keys(AccessTokenClaims.properties) as (keyof AccessTokenClaims)[]
 
 export interface ClaimsPolicy {

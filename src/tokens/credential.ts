@@ -30,6 +30,8 @@ export function authorizationLine(rawHeaders: readonly string[]): string | undef
  * @throws AppError `missing_token` for another scheme, `invalid_token` for Bearer with anything but one token
  */
 export function bearerToken(authorization: string): string {
+  // Before the cache sees it: a token cut out of a longer line would keep all of that line in memory.
+  if (authorization.length > MAX_TOKEN_LENGTH + 16) throw refused('the line is longer than the cap')
   const scheme = BEARER.exec(authorization)
   if (scheme === null) {
     const bare = /^bearer\s*$/i.test(authorization)
@@ -52,10 +54,11 @@ export function unverifiedKid(token: string): string {
   if (rest.length > 0) throw refused('more than three parts')
   // Fifteen other spellings of every 2048-bit signature verify too, so a token's text is an identity only when canonical.
   const headerBytes = canonical(header)
-  canonical(payload)
+  const payloadBytes = canonical(payload)
   canonical(signature)
 
   const unverifiedHeader = parseObject(headerBytes)
+  assertUtf8(payloadBytes)
   for (const member of Object.keys(unverifiedHeader)) {
     if (!HEADER_MEMBERS.includes(member)) throw refused('a header member that is not alg, kid or typ')
   }
@@ -73,6 +76,15 @@ function canonical(part: string): Buffer {
   const bytes = Buffer.from(part, 'base64url')
   if (bytes.toString('base64url') !== part) throw refused('a part that is not canonical base64url')
   return bytes
+}
+
+/** RFC 8725 section 3.7: Node would put U+FFFD in the place of what is no UTF-8, and two subjects could become one. */
+function assertUtf8(bytes: Buffer): void {
+  try {
+    utf8.decode(bytes)
+  } catch {
+    throw refused('a payload that is not UTF-8')
+  }
 }
 
 function parseObject(bytes: Buffer): Record<string, unknown> {

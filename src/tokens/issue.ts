@@ -2,7 +2,7 @@ import { SignJWT } from 'jose'
 import type { Clock } from '../clock.ts'
 import { randomId } from '../ids.ts'
 import type { LiveKeyring } from '../keys/live-keyring.ts'
-import { ACCESS_TOKEN_TYPE, type AccessTokenClaims, MAX_TOKEN_LENGTH } from './claims.ts'
+import { ACCESS_TOKEN_TYPE, type AccessTokenClaims, isAccessTokenClaims, MAX_TOKEN_LENGTH } from './claims.ts'
 
 /** The `client_id` of tokens that a person got by logging in here, with no OAuth client in between (RFC 9068 asks for one). */
 export const FIRST_PARTY_CLIENT = 'signet'
@@ -45,7 +45,7 @@ export function createIssuer(options: {
   return async ({ sub, client_id, ...optional }) => {
     const iat = now()
     const when = presentMembers(optional)
-    const size = JSON.stringify(when).length
+    const size = Buffer.byteLength(JSON.stringify(when))
     if (size > OPTIONAL_CLAIMS_BUDGET) {
       throw new RangeError(
         `the optional claims of a token take ${size} bytes, and ${OPTIONAL_CLAIMS_BUDGET} are allowed`,
@@ -61,6 +61,8 @@ export function createIssuer(options: {
       jti: randomId(),
       ...when,
     }
+    if (!isAccessTokenClaims(claims))
+      throw new RangeError('a token with these claims would be refused by every verifier')
     const { kid, key } = keyring.signingKey()
     const token = await new SignJWT(claims).setProtectedHeader({ alg: 'RS256', typ: ACCESS_TOKEN_TYPE, kid }).sign(key)
     if (token.length > MAX_TOKEN_LENGTH)

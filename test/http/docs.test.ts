@@ -1,3 +1,4 @@
+import type { RouteOptions } from 'fastify'
 import t from 'tap'
 import { startApp } from '../support/app.ts'
 
@@ -9,7 +10,8 @@ interface Operation {
 
 t.test('/openapi.json is 3.1 and has every route with its security and errors', async (t) => {
   const seen: string[] = []
-  const { app } = await startApp(t, { routes: (app) => void app.addHook('onReady', (done) => done()) })
+  const routes: RouteOptions[] = []
+  const { app } = await startApp(t, { onRoute: (route) => void routes.push(route) })
   const reply = await app.inject('/openapi.json')
   t.equal(reply.statusCode, 200)
   const document = reply.json()
@@ -29,14 +31,11 @@ t.test('/openapi.json is 3.1 and has every route with its security and errors', 
       if (security?.length) t.match(responses['401']?.description, /`invalid_token`/)
     }
   }
-  t.same(seen.sort(), [
-    'GET /.well-known/jwks.json',
-    'GET /health/live',
-    'GET /health/ready',
-    'GET /v1/me',
-    'POST /v1/accounts',
-    'POST /v1/login',
-  ])
+  const documented = routes.filter(
+    ({ schema, method, url }) => schema && !schema.hide && method !== 'HEAD' && !url.startsWith('/docs'),
+  )
+  t.same(seen.sort(), documented.map(({ method, url }) => `${method} ${url.replace(/:(\w+)/g, '{$1}')}`).sort())
+  t.ok(seen.length >= 15)
   t.notMatch(reply.body, /"def-\d+"/, 'shared schemas have names')
 })
 

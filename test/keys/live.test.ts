@@ -1,4 +1,4 @@
-import { mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { bearer, PASSWORD, temporaryFolder } from '../support/app.ts'
@@ -101,7 +101,7 @@ t.test('the symlinks that Kubernetes swaps are followed, and SIGHUP does no harm
   const from = String(source.env.KEYS_DIR)
   const mount = join(await temporaryFolder(t), 'mount')
   await mkdir(mount)
-  const files = async () => ['keyring.json', ...(await kids(source)).map((kid) => `${kid}.pem`)]
+  const files = async () => (await readdir(from)).filter((name) => /\.(json|pem)$/.test(name))
   const publish = async (version: string) => {
     await mkdir(join(mount, version))
     for (const name of await files()) {

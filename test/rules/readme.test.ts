@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises'
 import type { RouteOptions } from 'fastify'
 import t from 'tap'
 import packageJson from '../../package.json' with { type: 'json' }
-import { Settings } from '../../src/config.ts'
 import { ERRORS, errorRow } from '../../src/errors.ts'
+import { Settings } from '../../src/settings.ts'
 import { startApp } from '../support/app.ts'
 
 // The README's tables are promises: each is held against the code, row by row, both ways.

@@ -74,7 +74,7 @@ t.test('help shows worked examples', async (t) => {
   for (const command of ['create', 'list', 'suspend', 'activate', 'set-roles']) {
     t.match(await accounts(`${command} --help`), {
       code: 0,
-      stdout: new RegExp(`Examples\n  npm run accounts -- ${command}`),
+      stdout: new RegExp(`Examples\n  npm run -s accounts -- ${command}`),
     })
   }
   t.equal((await accounts('')).code, 2)

@@ -236,6 +236,9 @@ t.test('refusals and misuse', async (t) => {
   ]
   for (const [args, code, stderr] of CASES) t.match(await keys(args), { code, stderr, stdout: '' }, args)
   for (const command of ['list', 'rotate', 'revoke', 'prune', 'check', 'import']) {
-    t.match(await keys(`${command} --help`), { code: 0, stdout: new RegExp(`Examples\n  npm run keys -- ${command}`) })
+    t.match(await keys(`${command} --help`), {
+      code: 0,
+      stdout: new RegExp(`Examples\n  npm run -s keys -- ${command}`),
+    })
   }
 })

@@ -56,7 +56,7 @@ export async function startApp(
     now,
     report: () => undefined,
   })
-  const database = await openDatabase(config.DATABASE_URL)
+  const database = await openDatabase(config)
   t.teardown(() => database.close())
   await migrate(database, now)
   const log: string[] = []

@@ -1,0 +1,106 @@
+import { type Static, Type } from '@sinclair/typebox'
+import { toTimestamp } from '../clock.ts'
+import { AppError } from '../errors.ts'
+import type { App } from '../http/app-type.ts'
+import { requestOrigin } from '../http/request-origin.ts'
+import { type Account, AccountReply, ADMIN_ROLE, normaliseEmail, Roles } from './account.ts'
+import type { Administer } from './administer.ts'
+
+const PAGE = 50
+
+const Status = Type.Union([Type.Literal('active'), Type.Literal('suspended')])
+const AdminAccount = Type.Composite([AccountReply, Type.Object({ status: Status })], { $id: 'AdminAccount' })
+const AccountPage = Type.Object(
+  {
+    accounts: Type.Array(AdminAccount),
+    next_cursor: Type.Optional(Type.String({ description: 'ask again with it; absent on the last page' })),
+  },
+  { $id: 'AccountPage' },
+)
+const Query = Type.Object(
+  { email: Type.Optional(Type.String({ maxLength: 320 })), cursor: Type.Optional(Type.String({ maxLength: 128 })) },
+  { additionalProperties: false },
+)
+const Params = Type.Object({ id: Type.String({ minLength: 1, maxLength: 64 }) })
+const Change = Type.Object(
+  { status: Type.Optional(Status), roles: Type.Optional(Roles) },
+  { additionalProperties: false, minProperties: 1 },
+)
+
+/** `/v1/admin/accounts`: for the role `admin`. What writes looks at the rows first. */
+export function adminRoutes(app: App, { administer }: { administer: Administer }): void {
+  const tags = ['Admin']
+  const roles = [ADMIN_ROLE]
+  const errors = ['not_found', 'store_unavailable'] as const
+  const by = (request: Parameters<typeof requestOrigin>[0]) => ({
+    actorId: request.user.sub,
+    origin: requestOrigin(request),
+  })
+
+  app.get(
+    '/v1/admin/accounts',
+    {
+      config: { roles, errors: ['store_unavailable'] },
+      schema: { tags, summary: 'List accounts', querystring: Query, response: { 200: AccountPage } },
+    },
+    async ({ query: { email, cursor } }) => {
+      const found = await administer.page({
+        email: email === undefined ? undefined : normaliseEmail(email),
+        after: cursor === undefined ? undefined : decodeCursor(cursor),
+        limit: PAGE + 1,
+      })
+      const page = found.slice(0, PAGE)
+      const last = page.at(-1)
+      return { accounts: page.map(toReply), ...(found.length > PAGE && last && { next_cursor: encodeCursor(last) }) }
+    },
+  )
+  app.get(
+    '/v1/admin/accounts/:id',
+    {
+      config: { roles, errors },
+      schema: { tags, summary: 'One account', params: Params, response: { 200: AdminAccount } },
+    },
+    async ({ params }) => toReply(await administer.account(params.id)),
+  )
+  app.patch(
+    '/v1/admin/accounts/:id',
+    {
+      config: { auth: 'live', roles, errors: [...errors, 'last_admin'] },
+      schema: {
+        tags,
+        summary: 'Suspend, activate, set roles',
+        params: Params,
+        body: Change,
+        response: { 200: AdminAccount },
+      },
+    },
+    async (request) => toReply(await administer.change(request.params.id, request.body, by(request))),
+  )
+  app.post(
+    '/v1/admin/accounts/:id/revoke',
+    {
+      config: { auth: 'live', roles, errors },
+      schema: { tags, summary: 'End every session of an account', params: Params, response: { 204: Type.Null() } },
+    },
+    async (request, reply) => {
+      await administer.revoke(request.params.id, by(request))
+      return reply.code(204).send(null)
+    },
+  )
+}
+
+function toReply({ id, email, roles, status, createdAt }: Account): Static<typeof AdminAccount> {
+  return { id, email, roles: [...roles], status, created_at: toTimestamp(createdAt) }
+}
+
+function encodeCursor({ createdAt, id }: Account): string {
+  return Buffer.from(JSON.stringify([createdAt, id])).toString('base64url')
+}
+
+function decodeCursor(cursor: string): { createdAt: number; id: string } {
+  try {
+    const [createdAt, id] = JSON.parse(Buffer.from(cursor, 'base64url').toString())
+    if (Number.isSafeInteger(createdAt) && typeof id === 'string') return { createdAt, id }
+  } catch {}
+  throw new AppError('validation_failed', { fields: [{ field: '/cursor', message: 'is not a cursor of this server' }] })
+}

@@ -1,0 +1,61 @@
+import type { Clock } from '../clock.ts'
+import { AppError } from '../errors.ts'
+import type { Audit, AuditEntry, AuditEvent, Origin } from '../observability/audit.ts'
+import type { Account, AccountChange, Page } from './account.ts'
+import type { AccountStore } from './account-store.ts'
+
+export interface Administer {
+  page(page: Page): Promise<Account[]>
+  /** @throws AppError `not_found` */
+  account(id: string): Promise<Account>
+  /** @throws AppError `not_found`, `last_admin` */
+  change(id: string, change: AccountChange, by: { actorId: string | undefined; origin: Origin }): Promise<Account>
+  /** Ends every session of an account. @throws AppError `not_found` */
+  revoke(id: string, by: { actorId: string | undefined; origin: Origin }): Promise<void>
+}
+
+/** What admins do to accounts, through the API and by script. */
+export function createAdminister(parts: {
+  accounts: AccountStore
+  withdrawn: () => Promise<void>
+  audit: Audit
+  now: Clock
+}): Administer {
+  const { accounts, withdrawn, audit, now } = parts
+  const account = async (id: string) => {
+    const found = await accounts.byId(id)
+    if (found === undefined) throw new AppError('not_found')
+    return found
+  }
+  return {
+    page: (page) => accounts.list(page),
+    account,
+
+    async change(id, change, { actorId, origin }) {
+      const entry: AuditEntry = {
+        event: eventOf(change),
+        origin,
+        accountId: id,
+        actorId,
+        detail: { ...(change.roles && { roles: change.roles }) },
+      }
+      const outcome = await accounts.change(id, change, now(), entry)
+      if (outcome !== 'done') throw new AppError(outcome === 'missing' ? 'not_found' : 'last_admin')
+      audit(entry)
+      await withdrawn()
+      return account(id)
+    },
+
+    async revoke(id, { actorId, origin }) {
+      const entry: AuditEntry = { event: 'account_revoked', origin, accountId: id, actorId }
+      if (!(await accounts.revoke(id, now(), entry))) throw new AppError('not_found')
+      audit(entry)
+      await withdrawn()
+    },
+  }
+}
+
+function eventOf({ status }: AccountChange): AuditEvent {
+  if (status === 'suspended') return 'account_suspended'
+  return status === 'active' ? 'account_activated' : 'roles_changed'
+}

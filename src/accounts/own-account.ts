@@ -1,0 +1,58 @@
+import type { Clock } from '../clock.ts'
+import { AppError } from '../errors.ts'
+import type { Audit, AuditEntry, Origin } from '../observability/audit.ts'
+import type { AccountStore } from './account-store.ts'
+import { checkNewPassword } from './password-rules.ts'
+import type { Passwords } from './passwords.ts'
+
+export interface Caller {
+  readonly accountId: string
+  readonly sessionId: string | undefined
+}
+
+export interface OwnAccount {
+  /**
+   * Puts a new password in force and ends every other session.
+   *
+   * @throws AppError `invalid_credentials` for a wrong current one, `password_unacceptable`, `overloaded`
+   */
+  changePassword(caller: Caller, passwords: { current: string; next: string }, origin: Origin): Promise<void>
+  /** @throws AppError `last_admin` */
+  remove(caller: Caller, origin: Origin): Promise<void>
+}
+
+export function createOwnAccount(parts: {
+  accounts: AccountStore
+  passwords: Passwords
+  minLength: number
+  isCommon: (text: string) => Promise<boolean>
+  /** Resolves when what was just withdrawn is refused by this node. */
+  withdrawn: () => Promise<void>
+  audit: Audit
+  now: Clock
+}): OwnAccount {
+  const { accounts, passwords, minLength, isCommon, withdrawn, audit, now } = parts
+  return {
+    async changePassword({ accountId, sessionId }, { current, next }, origin) {
+      const account = await accounts.byId(accountId)
+      if (!(await passwords.verify(current, account?.passwordHash)) || account === undefined) {
+        throw new AppError('invalid_credentials', { reason: 'the current password is wrong' })
+      }
+      await checkNewPassword(next, account.email, { minLength, isCommon })
+      const hashes = { from: account.passwordHash, to: await passwords.hash(next) }
+      const entry: AuditEntry = { event: 'password_changed', origin, accountId, sessionId }
+      if (!(await accounts.changePassword(accountId, hashes, sessionId, now(), entry)))
+        throw new AppError('password_changed_meanwhile')
+      audit(entry)
+      await withdrawn()
+    },
+
+    async remove({ accountId, sessionId }, origin) {
+      const entry: AuditEntry = { event: 'account_deleted', origin, accountId, sessionId }
+      const outcome = await accounts.remove(accountId, now(), entry)
+      if (outcome === 'last_admin') throw new AppError('last_admin')
+      audit(entry)
+      await withdrawn()
+    },
+  }
+}

@@ -1,0 +1,71 @@
+import { DatabaseError } from 'pg'
+import { AppError, OperatorError } from '../errors.ts'
+import { storeUnavailable } from './database.ts'
+
+// SQLSTATE codes: PostgreSQL manual, appendix A. The first two characters are the class.
+
+/** A transaction that lost against another one; nothing of it happened, and it may be tried again. */
+const CONFLICT = /^(40001|40P01)$/
+/** The server's trouble, not a mistake in our SQL: connection, resources, shutdown or cut off, I/O, read-only after a failover. */
+const UNAVAILABLE = /^(08|28|40|53|57|58|25006|25P03|25P04|3D000|55P03)/
+/** Classes whose message names tables, columns and constraints, and never a value. */
+const WITHOUT_VALUES = /^(08|0A|23|25|26|28|3D|40|42|53|54|55|57|58)/
+
+/** True when the transaction may be tried again as it is. */
+export function isConflict(error: unknown): boolean {
+  return error instanceof DatabaseError && CONFLICT.test(error.code ?? '')
+}
+
+/** True when the connection that gave this error must not be used again. */
+export function isBroken(error: unknown): boolean {
+  if (!(error instanceof DatabaseError)) return !isOurs(error)
+  return error.severity === 'FATAL' || error.severity === 'PANIC' || error.code === '25006'
+}
+
+/** True when a statement got no answer at all, not even that it took too long. */
+export function isSilence(error: unknown): boolean {
+  return error instanceof Error && error.message === 'Query read timeout'
+}
+
+/** True when no connection was made for a reason that the next attempt would meet as well. */
+export function isOutage(error: unknown): boolean {
+  if (error instanceof DatabaseError) return !/^53/.test(error.code ?? '')
+  return !(error instanceof Error && error.message === 'timeout exceeded when trying to connect') // all are in use
+}
+
+/** What a caller of the store may see: `store_unavailable`, or a plain Error whose message holds no parameter. */
+export function publicError(error: unknown): Error {
+  if (error instanceof AppError) return error
+  const bug = error instanceof DatabaseError ? !UNAVAILABLE.test(error.code ?? '') : isOurs(error)
+  return bug ? new Error(describe(error)) : storeUnavailable(describe(error))
+}
+
+/** One line. `detail` and `where` of a PostgreSQL error are left out: they quote rows, and so addresses and hashes. */
+export function describe(error: unknown): string {
+  if (error instanceof DatabaseError) {
+    const { code = 'without a code', message } = error
+    return WITHOUT_VALUES.test(code) ? `PostgreSQL ${code}: ${message}` : `PostgreSQL ${code}`
+  }
+  // Both addresses of a name refused: Node wraps the two errors in one without a message.
+  const [first] = error instanceof AggregateError ? error.errors : [error]
+  return first instanceof Error ? first.message : String(first)
+}
+
+/** The line and the hint that an operator reads when the first connection fails. */
+export function cannotOpen(address: string, cause: unknown): OperatorError {
+  const what = describe(cause).replaceAll(/\s+/g, ' ')
+  return new OperatorError(`DATABASE_URL: can't use ${address}: ${what}`, { cause, hint: hint(cause, what) })
+}
+
+function hint(cause: unknown, what: string): string {
+  const code = cause instanceof DatabaseError ? cause.code : undefined
+  if (code === '3D000') return 'create it first: createdb --encoding=UTF8 NAME'
+  if (code?.startsWith('28') || /SASL/.test(what)) return 'check user and password, and what pg_hba.conf asks for'
+  if (/certificate|SSL|TLS|altnames/i.test(what)) return 'check DATABASE_TLS and DATABASE_CA_FILE'
+  return 'PostgreSQL must run there and accept connections from this machine'
+}
+
+/** Errors that `pg` throws before or after the wire because of a value: a parameter it can't write, a number it can't read. */
+function isOurs(error: unknown): boolean {
+  return error instanceof TypeError || error instanceof RangeError
+}

@@ -1,0 +1,183 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Client, type ClientConfig, Pool, type PoolClient, type QueryConfig } from 'pg'
+import { OperatorError } from '../errors.ts'
+import { type Database, type Row, type SqlValue, type Statement, storeUnavailable } from './database.ts'
+import { cannotOpen, describe, isBroken, isConflict, isOutage, isSilence, publicError } from './postgres-errors.ts'
+import { listen } from './postgres-listen.ts'
+import { Outage } from './postgres-outage.ts'
+import { clientConfig, type PostgresSettings, shownAddress, silentAfter } from './postgres-settings.ts'
+
+/** Calls that may wait for a connection; beyond it the answer is 503 at once. */
+const MAX_WAITING = 1000
+/** How often a transaction that lost against another one is tried. */
+const ATTEMPTS = 5
+/** Milliseconds that an unused connection stays open. */
+const IDLE_TIMEOUT = 60_000
+
+/**
+ * Opens PostgreSQL. Transactions are READ COMMITTED: each statement sees what others committed before it began, so a transaction
+ * begins with the statement that takes the row it is about. When a connection is lost, nobody knows whether the last
+ * statement was done: the caller gets `store_unavailable` and may find it done.
+ *
+ * @throws OperatorError when it can't be used; the message never shows the password
+ */
+export async function openPostgres(settings: PostgresSettings): Promise<Database> {
+  const config = clientConfig(settings)
+  await tryConnection(config, shownAddress(settings))
+  return new PostgresDatabase(config, settings.DATABASE_POOL_SIZE)
+}
+
+async function tryConnection(config: ClientConfig, address: string): Promise<void> {
+  const client = new Client(config)
+  client.on('error', () => undefined) // the call that is under way gets it too
+  try {
+    await client.connect()
+    const { rows } = await client.query("SELECT current_setting('server_encoding') AS encoding")
+    if (rows[0].encoding !== 'UTF8')
+      throw new OperatorError(`DATABASE_URL: the encoding of ${address} is ${rows[0].encoding}`, {
+        hint: 'make a database that can hold every text: createdb --encoding=UTF8 --template=template0 NAME',
+      })
+  } catch (cause) {
+    throw cause instanceof OperatorError ? cause : cannotOpen(address, cause)
+  } finally {
+    client.end().catch(() => undefined)
+  }
+}
+
+class PostgresDatabase implements Database {
+  readonly engine = 'postgres'
+  readonly #config: ClientConfig
+  readonly #size: number
+  readonly #outage = new Outage(() => this.#pool.query('SELECT 1'))
+  readonly #running = new Set<Promise<unknown>>()
+  readonly #listeners = new Set<() => Promise<void>>()
+  #pool: Pool
+  #closed: Promise<void> | undefined
+
+  constructor(config: ClientConfig, size: number) {
+    this.#config = config
+    this.#size = size
+    this.#pool = this.#newPool()
+  }
+
+  async query<R extends Row>(sql: string, params: readonly SqlValue[] = []): Promise<R[]> {
+    return (await this.#call((client) => run(client, { sql, params }))) as R[]
+  }
+
+  transaction(statements: readonly Statement[], notify?: string): Promise<Row[][]> {
+    return this.#call((client) => transact(client, statements, notify))
+  }
+
+  listen(channel: string, onChange: () => void): () => void {
+    if (this.#closed !== undefined) return () => undefined
+    const stop = listen(this.#config, channel, onChange)
+    this.#listeners.add(stop)
+    return () => {
+      this.#listeners.delete(stop)
+      void stop()
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
+    await Promise.allSettled([...this.#running, ...[...this.#listeners].map((stop) => stop())])
+    this.#outage.end()
+    await this.#pool.end()
+  }
+
+  async #call<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
+    if (this.#closed !== undefined) throw storeUnavailable('the store is closed')
+    return this.#track(this.#attempts(work))
+  }
+
+  async #attempts<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#attempt(work)
+      } catch (error) {
+        if (!isConflict(error) || attempt === ATTEMPTS) throw publicError(error)
+        await sleep(Math.random() * 20 * 2 ** attempt) // those that blocked each other must not meet again
+      }
+    }
+  }
+
+  async #attempt<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
+    const pool = this.#pool
+    const client = await this.#connection(pool)
+    try {
+      const result = await work(client)
+      client.release()
+      return result
+    } catch (error) {
+      client.release(isBroken(error))
+      if (isSilence(error)) this.#lost(pool, error)
+      throw error
+    }
+  }
+
+  async #connection(pool: Pool): Promise<PoolClient> {
+    if (this.#outage.reason !== undefined) throw storeUnavailable(this.#outage.reason)
+    if (pool.waitingCount >= MAX_WAITING) throw storeUnavailable('too many calls wait for a connection')
+    try {
+      return await pool.connect()
+    } catch (error) {
+      if (isOutage(error)) this.#lost(pool, error)
+      throw storeUnavailable(describe(error))
+    }
+  }
+
+  /** No connection from before an outage is used after it: of one that was cut without a word, only a timeout would tell. */
+  #lost(pool: Pool, error: unknown): void {
+    if (pool !== this.#pool || this.#closed !== undefined) return
+    this.#pool = this.#newPool()
+    this.#track(pool.end()).catch(() => undefined)
+    this.#outage.begin(describe(error))
+  }
+
+  #newPool(): Pool {
+    const pool = new Pool({ ...this.#config, max: this.#size, idleTimeoutMillis: IDLE_TIMEOUT })
+    // Without a listener a connection that breaks would end the process. Whoever uses it gets the error from its call.
+    pool.on('error', () => undefined)
+    pool.on('connect', (client) => client.on('error', () => undefined))
+    return pool
+  }
+
+  #track<T>(work: Promise<T>): Promise<T> {
+    this.#running.add(work)
+    const done = () => this.#running.delete(work)
+    work.then(done, done)
+    return work
+  }
+}
+
+async function transact(client: PoolClient, statements: readonly Statement[], notify?: string): Promise<Row[][]> {
+  const limit = Math.max(...statements.map(({ timeout = 0 }) => timeout * 1000))
+  await client.query('BEGIN ISOLATION LEVEL READ COMMITTED')
+  try {
+    if (limit > 0)
+      await run(client, { sql: "SELECT set_config('statement_timeout', $1, true)", params: [String(limit)] })
+    const results: Row[][] = []
+    for (const statement of statements) results.push(await run(client, statement))
+    if (notify !== undefined) await run(client, { sql: "SELECT pg_notify($1, '')", params: [notify] })
+    await client.query('COMMIT')
+    return results
+  } catch (error) {
+    if (!isBroken(error)) await client.query('ROLLBACK')
+    throw error
+  }
+}
+
+async function run(client: PoolClient, { sql, params = [], timeout }: Statement): Promise<Row[]> {
+  const query = {
+    text: sql,
+    values: [...params],
+    queryMode: 'extended', // one statement, also where there are no parameters
+    ...(timeout !== undefined && { query_timeout: silentAfter(timeout * 1000) }),
+  }
+  const { rows } = await client.query<Row>(query as QueryConfig)
+  return rows
+}

@@ -1,0 +1,54 @@
+import type { Database, Statement } from '../db/database.ts'
+import { randomId } from '../ids.ts'
+import type { AuditEntry } from './audit.ts'
+
+export interface AuditStore {
+  /** Writes the row of an event that changes nothing else. */
+  insert(entry: AuditEntry, now: number): Promise<void>
+  /** @param before epoch seconds: older rows go */
+  prune(before: number): Promise<void>
+}
+
+export function createAuditStore(database: Database): AuditStore {
+  return {
+    async insert(entry, now) {
+      await database.transaction([auditRow(entry, now)])
+    },
+    async prune(before) {
+      await database.query('DELETE FROM audit_events WHERE at < $1', [before])
+    },
+  }
+}
+
+/**
+ * The row of an event, for the transaction that makes the event true.
+ *
+ * @param onlyIf a condition in SQL on what the transaction did before, for example that it ended a session under a mark
+ */
+export function auditRow(
+  entry: AuditEntry,
+  now: number,
+  onlyIf?: { exists: string; params: readonly string[] },
+): Statement {
+  const { event, origin, accountId = null, sessionId = null, actorId = null, detail = {} } = entry
+  const { ip, userAgent, requestId } = origin
+  const values = [
+    randomId(),
+    now,
+    event,
+    accountId,
+    sessionId,
+    actorId,
+    ip,
+    userAgent,
+    requestId,
+    JSON.stringify(detail),
+  ]
+  const types = ['TEXT', 'BIGINT', 'TEXT', 'TEXT', 'TEXT', 'TEXT', 'TEXT', 'TEXT', 'TEXT', 'TEXT']
+  const casts = types.map((type, index) => `CAST($${index + 1} AS ${type})`).join(', ')
+  return {
+    sql: `INSERT INTO audit_events (id, at, event, account_id, session_id, actor_id, ip, user_agent, request_id, detail)
+          SELECT ${casts}${onlyIf === undefined ? '' : ` WHERE EXISTS (${onlyIf.exists.replace(/\$(\d)/g, (_, n) => `$${values.length + Number(n)}`)})`}`,
+    params: onlyIf === undefined ? values : [...values, ...onlyIf.params],
+  }
+}

@@ -1,0 +1,31 @@
+import type { Clock } from '../clock.ts'
+import type { App } from '../http/app-type.ts'
+import type { AuditStore } from './audit-store.ts'
+
+const EVERY = 15 * 60 * 1000 // milliseconds
+/** Seconds for which a session that is over stays in the store, for whoever looks into an incident. */
+const KEPT = 86_400
+
+interface Parts {
+  readonly sessions: { deleteOver(before: number): Promise<void> }
+  readonly revocations: { deleteExpired(now: number): Promise<void> }
+  readonly trail: AuditStore
+  /** Seconds. */
+  readonly retention: number
+  readonly now: Clock
+}
+
+/** Deletes by age what nobody needs any more: sessions that are over, revocations with nothing left to hit, old audit rows. */
+export function registerMaintenance(app: App, { sessions, revocations, trail, retention, now }: Parts): void {
+  const sweep = async () => {
+    try {
+      await sessions.deleteOver(now() - KEPT)
+      await revocations.deleteExpired(now())
+      await trail.prune(now() - retention)
+    } catch (error) {
+      app.log.warn({ err: error }, 'maintenance was put off: the store can not be reached')
+    }
+  }
+  const timer = setInterval(sweep, EVERY).unref()
+  app.addHook('onClose', async () => clearInterval(timer))
+}

@@ -1,0 +1,104 @@
+import type { Clock } from '../clock.ts'
+import type { AccessTokenClaims } from '../tokens/claims.ts'
+import { RevocationSet, type Verdict } from './revocation-set.ts'
+import type { RevocationStore } from './revocation-store.ts'
+
+/** Milliseconds between two looks at the store: how several processes on one SQLite file learn of each other. */
+const POLL = 250
+const PAGE = 10_000
+/** Milliseconds between two sweeps of what is over. */
+const SWEEP = 30_000
+
+export interface Revocations {
+  judge(claims: AccessTokenClaims): Verdict
+  /** Resolves when everything that was committed before the call is in the set. Rejects when the store can't be read. */
+  catchUp(): Promise<void>
+  /** Seconds since the set was last known to be complete. */
+  age(): number
+  readonly size: number
+}
+
+export interface FollowOptions {
+  readonly store: RevocationStore
+  readonly now: Clock
+  /** Milliseconds that only go forward: the age of the set must not depend on anybody setting the clock. */
+  readonly monotonic: () => number
+  /** Told once when the store can't be read, and once when it can again. */
+  readonly report: (event: { readonly lost: unknown } | { readonly found: true }) => void
+}
+
+/** The revocation set of this node and the loop that keeps it complete. */
+export class FollowedRevocations implements Revocations {
+  readonly #set = new RevocationSet()
+  readonly #options: FollowOptions
+  #seq = 0
+  #completeAt: number
+  #reading: Promise<void> | undefined
+  #next: Promise<void> | undefined
+  #lost = false
+  #timers: NodeJS.Timeout[] = []
+
+  constructor(options: FollowOptions) {
+    this.#options = options
+    this.#completeAt = options.monotonic()
+  }
+
+  judge(claims: AccessTokenClaims): Verdict {
+    return this.#set.judge(claims)
+  }
+
+  get size(): number {
+    return this.#set.size
+  }
+
+  age(): number {
+    return (this.#options.monotonic() - this.#completeAt) / 1000
+  }
+
+  /** Starts the loop. Await `catchUp` before: a node must not take traffic with half a set. */
+  start(): void {
+    const look = setInterval(() => this.catchUp().catch(() => undefined), POLL)
+    const sweep = setInterval(() => this.#set.sweep(this.#options.now()), SWEEP)
+    this.#timers = [look.unref(), sweep.unref()]
+  }
+
+  stop(): void {
+    for (const timer of this.#timers) clearInterval(timer)
+  }
+
+  catchUp(): Promise<void> {
+    if (this.#reading === undefined) return this.#read()
+    // The read under way may have begun before what this caller waits for: only the next one is sure to see it.
+    this.#next ??= this.#reading.catch(() => undefined).then(() => this.#read())
+    return this.#next
+  }
+
+  #read(): Promise<void> {
+    this.#next = undefined
+    this.#reading = this.#readOn().finally(() => {
+      this.#reading = undefined
+    })
+    return this.#reading
+  }
+
+  async #readOn(): Promise<void> {
+    const { store, monotonic, report } = this.#options
+    const began = monotonic()
+    try {
+      let found: number
+      do {
+        const revocations = await store.after(this.#seq, PAGE)
+        for (const revocation of revocations) this.#set.add(revocation)
+        this.#seq = revocations.at(-1)?.seq ?? this.#seq
+        found = revocations.length
+      } while (found >= PAGE)
+    } catch (error) {
+      if (!this.#lost) report({ lost: error })
+      this.#lost = true
+      throw error
+    }
+    if (this.#lost) report({ found: true })
+    this.#lost = false
+    this.#completeAt = began
+  }
+}

@@ -1,0 +1,50 @@
+import type { Clock } from '../clock.ts'
+import type { Database } from '../db/database.ts'
+import type { App } from '../http/app-type.ts'
+import { FollowedRevocations, type FollowOptions, type Revocations } from './follow-revocations.ts'
+import { createRevocationStore, REVOCATIONS } from './revocation-store.ts'
+
+/** Milliseconds on a clock that nobody sets. */
+const monotonicClock = () => performance.now()
+
+export interface GuardedRevocations extends Revocations {
+  /** True when the set is older than the setting allows, and the policy is to refuse then. */
+  isTooOld(): boolean
+}
+
+/**
+ * Loads the revocation set and keeps it complete while the app lives: at once when the store tells of something new, by polling
+ * otherwise. Resolves when the set is loaded: no traffic before.
+ *
+ * @param options.maxStaleness seconds; 0 for never too old
+ */
+export async function registerRevocations(
+  app: App,
+  database: Database,
+  options: { now: Clock; maxStaleness: number; policy: 'accept' | 'reject' },
+): Promise<GuardedRevocations> {
+  const { now, maxStaleness, policy } = options
+  const report: FollowOptions['report'] = (event) => {
+    if ('lost' in event)
+      app.log.error(
+        { err: event.lost },
+        'the revocations can not be read: what is withdrawn from now on is not seen here',
+      )
+    else app.log.info('the revocations can be read again: the set is complete')
+  }
+  const followed = new FollowedRevocations({
+    store: createRevocationStore(database),
+    now,
+    monotonic: monotonicClock,
+    report,
+  })
+  await followed.catchUp()
+  followed.start()
+  const unlisten = database.listen(REVOCATIONS, () => void followed.catchUp().catch(() => undefined))
+  app.addHook('onClose', async () => {
+    unlisten()
+    followed.stop()
+  })
+  const refuses = policy === 'reject' && maxStaleness > 0
+  return Object.assign(followed, { isTooOld: () => refuses && followed.age() > maxStaleness })
+}

@@ -1,0 +1,89 @@
+import type { Database, Row, Statement } from '../db/database.ts'
+import type { Revocation, RevocationKind } from './revocation.ts'
+
+/** The channel on which nodes tell each other that there is something new. */
+export const REVOCATIONS = 'signet_revocations'
+
+export interface RevocationStore {
+  /** What was withdrawn after `seq`, in order; at least `limit` entries while there are so many, and never part of a number. */
+  after(seq: number, limit: number): Promise<Revocation[]>
+  deleteExpired(now: number): Promise<void>
+}
+
+export function createRevocationStore(database: Database): RevocationStore {
+  return {
+    async after(seq, limit) {
+      // One number may stand for several entries: a page goes on to the end of its last one.
+      const rows = await database.query(
+        `SELECT kind, subject, min_version, seq, expires_at FROM revocations
+         WHERE seq > $1 AND seq <= (SELECT MAX(seq) FROM (SELECT seq FROM revocations WHERE seq > $1 ORDER BY seq LIMIT $2) AS page)
+         ORDER BY seq`,
+        [seq, limit],
+      )
+      return rows.map(toRevocation)
+    },
+    async deleteExpired(now) {
+      await database.query('DELETE FROM revocations WHERE expires_at <= $1', [now])
+    },
+  }
+}
+
+// Statements for transactions that end something. The head comes last of all rows they take (see migrations.ts).
+
+const UPSERT =
+  'ON CONFLICT (kind, subject) DO UPDATE SET seq = excluded.seq, min_version = excluded.min_version, expires_at = excluded.expires_at'
+
+/** Withdraws the sessions that the same transaction ended under this mark. */
+export function revokeSessionsEndedBy(mark: string, expiresAt: number): Statement[] {
+  return [
+    {
+      sql: 'UPDATE revocation_head SET seq = seq + 1 WHERE EXISTS (SELECT 1 FROM sessions WHERE ended_by = $1)',
+      params: [mark],
+    },
+    {
+      sql: `INSERT INTO revocations (kind, subject, min_version, seq, expires_at)
+            SELECT 'session', s.id, NULL, h.seq, CAST($2 AS BIGINT)
+            FROM sessions s CROSS JOIN revocation_head h WHERE s.ended_by = $1 ${UPSERT}`,
+      params: [mark, expiresAt],
+    },
+  ]
+}
+
+/** Makes every token of the account stale that is older than its present version. */
+export function revokeOlderVersions(accountId: string, expiresAt: number): Statement[] {
+  return [
+    { sql: 'UPDATE revocation_head SET seq = seq + 1 WHERE id = 1' },
+    {
+      sql: `INSERT INTO revocations (kind, subject, min_version, seq, expires_at)
+            SELECT 'account', a.id, a.token_version, h.seq, CAST($2 AS BIGINT)
+            FROM accounts a CROSS JOIN revocation_head h WHERE a.id = $1 ${UPSERT}`,
+      params: [accountId, expiresAt],
+    },
+  ]
+}
+
+/** Withdraws every token of an account that the same transaction deleted. */
+export function revokeWholeAccount(accountId: string, expiresAt: number): Statement[] {
+  return [
+    {
+      sql: 'UPDATE revocation_head SET seq = seq + 1 WHERE NOT EXISTS (SELECT 1 FROM accounts WHERE id = $1)',
+      params: [accountId],
+    },
+    {
+      sql: `INSERT INTO revocations (kind, subject, min_version, seq, expires_at)
+            SELECT 'account', CAST($1 AS TEXT), NULL, h.seq, CAST($2 AS BIGINT) FROM revocation_head h
+            WHERE NOT EXISTS (SELECT 1 FROM accounts WHERE id = $1) ${UPSERT}`,
+      params: [accountId, expiresAt],
+    },
+  ]
+}
+
+function toRevocation(row: Row): Revocation {
+  return {
+    kind: row.kind as RevocationKind,
+    subject: String(row.subject),
+    minVersion: row.min_version === null ? null : Number(row.min_version),
+    seq: Number(row.seq),
+    expiresAt: Number(row.expires_at),
+  }
+}

@@ -1,0 +1,23 @@
+import { MAX_ACCESS_TOKEN_TTL } from '../settings.ts'
+
+/** What is withdrawn: by `sid`, by `sub`, by `client_id`, by `jti`. Keys are withdrawn in the keyring. */
+export type RevocationKind = 'session' | 'account' | 'client' | 'token'
+
+export interface Revocation {
+  readonly kind: RevocationKind
+  readonly subject: string
+  /** For accounts and clients: the lowest `token_version` still good. Null withdraws whatever names the subject. */
+  readonly minVersion: number | null
+  /** Grows with every revocation, over all nodes. */
+  readonly seq: number
+  /** Epoch seconds: from then on no token it could hit is alive. */
+  readonly expiresAt: number
+}
+
+/** The most that two clocks may differ (the ceiling of CLOCK_SKEW), in seconds. */
+const MAX_SKEW = 60
+
+/** When a revocation made now has nothing left to hit. Planned with the ceilings, so that no setting can cut it short. */
+export function revocationExpiry(now: number): number {
+  return now + MAX_ACCESS_TOKEN_TTL + 2 * MAX_SKEW
+}

@@ -1,0 +1,41 @@
+import type { Clock } from '../clock.ts'
+import type { Audit, AuditEntry, Origin } from '../observability/audit.ts'
+import type { SessionStore } from './session-store.ts'
+
+export type LogoutScope = 'session' | 'others' | 'all'
+
+export interface EndSession {
+  /** Ends the caller's session, his others, or all of them. */
+  logout(
+    caller: { accountId: string; sessionId: string | undefined },
+    scope: LogoutScope,
+    origin: Origin,
+  ): Promise<void>
+  /** Ends one session of the caller. @returns false when it is not his, or over */
+  one(caller: { accountId: string }, id: string, origin: Origin): Promise<boolean>
+}
+
+/** Every end is one transaction with its revocation, and is answered when this node refuses the tokens of the session. */
+export function createEndSession(parts: {
+  sessions: SessionStore
+  withdrawn: () => Promise<void>
+  audit: Audit
+  now: Clock
+}): EndSession {
+  const { sessions, withdrawn, audit, now } = parts
+  const end = async (which: Parameters<SessionStore['end']>[0], entry: AuditEntry): Promise<number> => {
+    const ended = await sessions.end(which, 'logout', now(), entry)
+    if (ended > 0) audit(entry)
+    await withdrawn()
+    return ended
+  }
+  return {
+    async logout({ accountId, sessionId }, scope, origin) {
+      const which = scope === 'all' ? {} : scope === 'others' ? { except: sessionId ?? '' } : { id: sessionId ?? '' }
+      await end({ accountId, ...which }, { event: 'logout', origin, accountId, sessionId, detail: { scope } })
+    },
+    async one({ accountId }, id, origin) {
+      return (await end({ accountId, id }, { event: 'session_ended', origin, accountId, sessionId: id })) > 0
+    },
+  }
+}

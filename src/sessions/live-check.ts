@@ -1,0 +1,26 @@
+import type { Clock } from '../clock.ts'
+import { AppError } from '../errors.ts'
+import type { AccessTokenClaims } from '../tokens/claims.ts'
+import type { SessionStore } from './session-store.ts'
+
+/**
+ * The look of `auth: 'live'`: the session and the account as they are this instant, for what must not happen in the second that a
+ * revocation takes to arrive.
+ *
+ * @returns a function that rejects with AppError `invalid_token` or `token_stale`
+ */
+export function createLiveCheck({
+  sessions,
+  now,
+}: {
+  sessions: SessionStore
+  now: Clock
+}): (claims: AccessTokenClaims) => Promise<void> {
+  return async ({ sub, sid, token_version }) => {
+    if (sid === undefined) throw new AppError('invalid_token', { reason: 'live: a token without a session' })
+    const standing = await sessions.standing(sid, sub, now())
+    if (standing === undefined) throw new AppError('invalid_token', { reason: 'live: the session is over' })
+    if (standing.tokenVersion !== token_version)
+      throw new AppError('token_stale', { reason: 'live: the account changed' })
+  }
+}

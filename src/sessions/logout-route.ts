@@ -1,0 +1,34 @@
+import { Type } from '@sinclair/typebox'
+import type { App } from '../http/app-type.ts'
+import type { RefreshCookie } from '../http/refresh-cookie.ts'
+import { requestOrigin } from '../http/request-origin.ts'
+import type { EndSession } from './end-session.ts'
+
+const Body = Type.Object(
+  { scope: Type.Optional(Type.Union([Type.Literal('session'), Type.Literal('others'), Type.Literal('all')])) },
+  { additionalProperties: false },
+)
+
+/** `POST /v1/logout`: ends this session, the others, or all. When it answers, this node refuses their tokens. */
+export function logoutRoute(app: App, { endSession, jar }: { endSession: EndSession; jar: RefreshCookie }): void {
+  app.post(
+    '/v1/logout',
+    {
+      onRequest: jar.sameSiteOnly,
+      config: { errors: ['cross_site_request', 'store_unavailable'] },
+      schema: {
+        tags: ['Sessions'],
+        summary: 'Log out',
+        body: Type.Union([Body, Type.Null()]),
+        response: { 204: Type.Null() },
+      },
+    },
+    async (request, reply) => {
+      const scope = request.body?.scope ?? 'session'
+      const { sub: accountId, sid: sessionId } = request.user
+      await endSession.logout({ accountId, sessionId }, scope, requestOrigin(request))
+      if (scope !== 'others') jar.clear(reply)
+      return reply.code(204).send(null)
+    },
+  )
+}

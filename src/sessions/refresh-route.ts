@@ -1,0 +1,42 @@
+import { Type } from '@sinclair/typebox'
+import { AppError } from '../errors.ts'
+import type { App } from '../http/app-type.ts'
+import type { RefreshCookie } from '../http/refresh-cookie.ts'
+import { requestOrigin } from '../http/request-origin.ts'
+import { TokenResponse } from '../http/schemas.ts'
+import { tokenReply } from '../http/token-reply.ts'
+import type { Refresh } from './refresh.ts'
+
+const Body = Type.Object(
+  {
+    refresh_token: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 512, description: 'absent with the cookie transport' }),
+    ),
+  },
+  { additionalProperties: false },
+)
+
+/** `POST /v1/refresh`: a refresh token, from the body or the cookie, for the next pair. */
+export function refreshRoute(
+  app: App,
+  { refresh, jar, idleTtl }: { refresh: Refresh; jar: RefreshCookie; idleTtl: number },
+): void {
+  app.post(
+    '/v1/refresh',
+    {
+      onRequest: jar.sameSiteOnly,
+      config: {
+        auth: 'public',
+        errors: ['invalid_refresh_token', 'cross_site_request', 'store_unavailable', 'signing_unavailable'],
+      },
+      schema: { tags: ['Sessions'], summary: 'Refresh the tokens', body: Body, response: { 200: TokenResponse } },
+    },
+    async (request, reply) => {
+      const fromBody = request.body.refresh_token
+      const token = fromBody ?? jar.read(request)
+      if (token === undefined) throw new AppError('invalid_refresh_token', { reason: 'none was sent' })
+      const pair = await refresh(token, requestOrigin(request))
+      return tokenReply(reply, pair, fromBody === undefined ? { jar, maxAge: idleTtl } : undefined)
+    },
+  )
+}

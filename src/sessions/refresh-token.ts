@@ -1,0 +1,56 @@
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import { type RefreshKey, refreshKeyAt } from '../keys/refresh-keys.ts'
+
+// srt_ + base64url( key id 8 | session id 16 | counter 4 | HMAC-SHA-256 32 )
+// Whoever has no key can't make one: garbage is refused before the store is asked. The same session, counter and key always give
+// the same text, so two tabs that refresh at once get the same successor.
+
+const PREFIX = 'srt_'
+const KEY_ID = 8
+const SESSION_ID = 16
+const COUNTER = 4
+const BODY = KEY_ID + SESSION_ID + COUNTER
+const MAC = 32
+const TEXT = /^srt_[A-Za-z0-9_-]{80}$/
+
+export interface RefreshClaim {
+  readonly sessionId: string
+  readonly counter: number
+}
+
+/**
+ * @param keys of this instant; more than one during a change
+ * @param madeAt epoch seconds of the rotation that the token stands for: it decides the key, so that a repeat gives the same text
+ */
+export function encodeRefreshToken(
+  { sessionId, counter }: RefreshClaim,
+  keys: readonly RefreshKey[],
+  madeAt: number,
+): string {
+  const key = refreshKeyAt(keys, madeAt)
+  if (key === undefined) throw new TypeError('there is no refresh key')
+  const body = Buffer.alloc(BODY)
+  body.write(key.id, 0, 'base64url')
+  body.write(sessionId, KEY_ID, 'base64url')
+  body.writeUInt32BE(counter, KEY_ID + SESSION_ID)
+  return PREFIX + Buffer.concat([body, mac(key, body)]).toString('base64url')
+}
+
+/** @returns undefined for anything that no key of ours made */
+export function decodeRefreshToken(token: string, keys: readonly RefreshKey[]): RefreshClaim | undefined {
+  if (!TEXT.test(token)) return undefined
+  const bytes = Buffer.from(token.slice(PREFIX.length), 'base64url')
+  if (bytes.length !== BODY + MAC || bytes.toString('base64url') !== token.slice(PREFIX.length)) return undefined
+  const body = bytes.subarray(0, BODY)
+  const id = body.toString('base64url', 0, KEY_ID)
+  const key = keys.find((key) => key.id === id)
+  if (key === undefined || !timingSafeEqual(mac(key, body), bytes.subarray(BODY))) return undefined
+  return {
+    sessionId: body.toString('base64url', KEY_ID, KEY_ID + SESSION_ID),
+    counter: body.readUInt32BE(KEY_ID + SESSION_ID),
+  }
+}
+
+function mac(key: RefreshKey, body: Buffer): Buffer {
+  return createHmac('sha256', key.secret).update('signet refresh token').update(body).digest()
+}

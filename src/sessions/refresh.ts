@@ -1,0 +1,46 @@
+import type { Clock } from '../clock.ts'
+import { AppError } from '../errors.ts'
+import type { Audit, Origin } from '../observability/audit.ts'
+import { decodeRefreshToken } from './refresh-token.ts'
+import type { SessionLimits } from './session.ts'
+import type { SessionStore } from './session-store.ts'
+import type { IssuePair, RefreshKeys, TokenPair } from './token-pair.ts'
+
+export type Refresh = (refreshToken: string, origin: Origin) => Promise<TokenPair>
+
+/**
+ * A refresh token for the next pair (RFC 9700 section 4.14.2). A lost answer, two tabs at once and a phone that retries get the
+ * same successor again; a token older than that ends the session.
+ *
+ * @returns a function that throws AppError `invalid_refresh_token`, one and the same for every refusal
+ */
+export function createRefresh(parts: {
+  sessions: SessionStore
+  refreshKeys: RefreshKeys
+  limits: SessionLimits
+  issuePair: IssuePair
+  /** Resolves when what was just withdrawn is refused by this node. */
+  withdrawn: () => Promise<void>
+  audit: Audit
+  now: Clock
+}): Refresh {
+  const { sessions, refreshKeys, limits, issuePair, withdrawn, audit, now } = parts
+
+  return async (refreshToken, origin) => {
+    const claim = decodeRefreshToken(refreshToken, refreshKeys.current())
+    if (claim === undefined) throw new AppError('invalid_refresh_token', { reason: 'no key of ours made it' })
+    const entry = { event: 'refresh_token_reused' as const, origin }
+    const outcome = await sessions.refresh(claim, { now: now(), limits, audit: entry })
+    switch (outcome.kind) {
+      case 'rotated':
+      case 'repeated':
+        return issuePair(outcome.session, outcome.standing)
+      case 'reused':
+        audit(outcome.audit)
+        await withdrawn()
+        throw new AppError('invalid_refresh_token', { reason: 'used before: the session was ended' })
+      case 'refused':
+        throw new AppError('invalid_refresh_token', { reason: 'the session ended or expired' })
+    }
+  }
+}

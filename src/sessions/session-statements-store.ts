@@ -1,0 +1,67 @@
+import type { Statement } from '../db/database.ts'
+import type { EndReason, Session } from './session.ts'
+
+// Statements on the sessions table that transactions of several stores are made of.
+
+/** The account is still active, and its password still the one that was verified: `$1` and `$2`. */
+export const ACTIVE_ACCOUNT = "id = $1 AND status = 'active' AND password_hash = $2"
+
+/**
+ * Ends live sessions of an account: one, all but one, or all. For transactions; revokeSessionsEndedBy(mark) belongs behind it.
+ *
+ * @param which.ifChanged only if the same transaction changed the account under this mark
+ */
+export function endSessions(
+  {
+    accountId,
+    id,
+    except,
+    ifChanged = false,
+  }: { accountId: string; id?: string; except?: string | undefined; ifChanged?: boolean },
+  reason: EndReason,
+  now: number,
+  mark: string,
+): Statement {
+  const which = id !== undefined ? ' AND id = $5' : except !== undefined ? ' AND id <> $5' : ''
+  const some = ifChanged ? `${which} AND EXISTS (SELECT 1 FROM accounts WHERE id = $1 AND changed_by = $4)` : which
+  return {
+    sql: `UPDATE sessions SET ended_at = $2, end_reason = $3, ended_by = $4 WHERE account_id = $1 AND ended_at IS NULL${some} RETURNING id`,
+    params: [accountId, now, reason, mark, ...[id ?? except].filter((value) => value !== undefined)],
+  }
+}
+
+/** Opens a session if the account is as it was verified. */
+export function insertSession(
+  { id, accountId, clientId, scope, createdAt, expiresAt, ip, userAgent }: Session,
+  hash: string,
+  maxExpiresAt: number,
+): Statement {
+  return {
+    sql: `INSERT INTO sessions (id, account_id, client_id, scope, created_at, last_used_at, rotated_at, expires_at, max_expires_at, counter, repeats, ip, user_agent)
+          SELECT CAST($3 AS TEXT), id, CAST($4 AS TEXT), CAST($5 AS TEXT), CAST($6 AS BIGINT), CAST($6 AS BIGINT), CAST($6 AS BIGINT),
+                 CAST($7 AS BIGINT), CAST($8 AS BIGINT), 0, 0, CAST($9 AS TEXT), CAST($10 AS TEXT)
+          FROM accounts WHERE ${ACTIVE_ACCOUNT} RETURNING id`,
+    params: [
+      accountId,
+      hash,
+      id,
+      clientId,
+      scope,
+      createdAt,
+      Math.min(expiresAt, maxExpiresAt),
+      maxExpiresAt,
+      ip,
+      userAgent,
+    ],
+  }
+}
+
+/** Ends what is above the limit, the least recently used first; never the one that was just opened. */
+export function endAboveLimit({ id, accountId, createdAt }: Session, limit: number, mark: string): Statement {
+  return {
+    sql: `UPDATE sessions SET ended_at = $2, end_reason = 'limit', ended_by = $3 WHERE id IN (
+            SELECT id FROM sessions WHERE account_id = $1 AND ended_at IS NULL AND expires_at > $2
+            ORDER BY CASE WHEN id = $4 THEN 0 ELSE 1 END, last_used_at DESC, id LIMIT 1000000 OFFSET $5)`,
+    params: [accountId, createdAt, mark, id, limit],
+  }
+}

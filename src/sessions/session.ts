@@ -1,0 +1,61 @@
+import type { Config } from '../config.ts'
+import type { AuditEntry } from '../observability/audit.ts'
+
+/** One login, from its beginning to its end. Instants are epoch seconds. */
+export interface Session {
+  readonly id: string
+  readonly accountId: string
+  readonly clientId: string
+  readonly scope: string
+  /** The login: `auth_time` of every token of this session. */
+  readonly createdAt: number
+  readonly lastUsedAt: number
+  readonly expiresAt: number
+  readonly ip: string | null
+  readonly userAgent: string | null
+}
+
+export interface SessionLimits {
+  /** Seconds a session may stay unused. */
+  readonly idleTtl: number
+  /** Seconds a session may live at all. */
+  readonly maxTtl: number
+  /** Sessions of one account at a time. */
+  readonly perAccount: number
+  /** Seconds for which the refresh token before the present one gets the same successor again. */
+  readonly grace: number
+}
+
+export const sessionLimits = (config: Config): SessionLimits => ({
+  idleTtl: config.SESSION_IDLE_TTL,
+  maxTtl: config.SESSION_MAX_TTL,
+  perAccount: config.MAX_SESSIONS_PER_ACCOUNT,
+  grace: config.REFRESH_GRACE,
+})
+
+/** How often the same successor is given again: enough for all tabs of a browser, not for somebody who walks in step. */
+export const MAX_REPEATS = 10
+
+/** Everything of an account that goes into its tokens, read afresh at each refresh. */
+export interface Standing {
+  readonly accountId: string
+  readonly roles: readonly string[]
+  readonly tokenVersion: number
+}
+
+/** What a presented refresh token led to. It is committed before it is answered. */
+export type RefreshOutcome =
+  | { readonly kind: 'rotated' | 'repeated'; readonly session: RefreshedSession; readonly standing: Standing }
+  | { readonly kind: 'reused'; readonly audit: AuditEntry }
+  | { readonly kind: 'refused' }
+
+export interface RefreshedSession {
+  readonly id: string
+  readonly clientId: string
+  readonly scope: string
+  readonly createdAt: number
+  readonly counter: number
+  readonly rotatedAt: number
+}
+
+export type EndReason = 'logout' | 'reused' | 'limit' | 'password_changed' | 'suspended' | 'revoked'

@@ -1,0 +1,68 @@
+import { Type } from '@sinclair/typebox'
+import { type Clock, toTimestamp } from '../clock.ts'
+import { AppError } from '../errors.ts'
+import type { App } from '../http/app-type.ts'
+import { requestOrigin } from '../http/request-origin.ts'
+import { Timestamp } from '../http/schemas.ts'
+import type { EndSession } from './end-session.ts'
+import type { Session } from './session.ts'
+
+const SessionReply = Type.Object(
+  {
+    id: Type.String(),
+    current: Type.Boolean({ description: 'the session of the token that asks' }),
+    client_id: Type.String(),
+    created_at: Timestamp,
+    last_used_at: Timestamp,
+    expires_at: Timestamp,
+    ip: Type.Union([Type.String(), Type.Null()]),
+    user_agent: Type.Union([Type.String(), Type.Null()]),
+  },
+  { $id: 'Session' },
+)
+const Sessions = Type.Object({ sessions: Type.Array(SessionReply) }, { $id: 'Sessions' })
+const Params = Type.Object({ id: Type.String({ minLength: 1, maxLength: 64 }) })
+
+interface Parts {
+  readonly list: (accountId: string, now: number) => Promise<Session[]>
+  readonly endSession: EndSession
+  readonly now: Clock
+}
+
+/** `GET /v1/sessions` and `DELETE /v1/sessions/:id`: where am I logged in; end one. */
+export function sessionsRoutes(app: App, { list, endSession, now }: Parts): void {
+  const tags = ['Sessions']
+  app.get(
+    '/v1/sessions',
+    {
+      config: { errors: ['store_unavailable'] },
+      schema: { tags, summary: 'Where am I logged in', response: { 200: Sessions } },
+    },
+    async ({ user }) => ({ sessions: (await list(user.sub, now())).map((session) => toReply(session, user.sid)) }),
+  )
+  app.delete(
+    '/v1/sessions/:id',
+    {
+      config: { errors: ['not_found', 'store_unavailable'] },
+      schema: { tags, summary: 'End one of my sessions', params: Params, response: { 204: Type.Null() } },
+    },
+    async (request, reply) => {
+      const ended = await endSession.one({ accountId: request.user.sub }, request.params.id, requestOrigin(request))
+      if (!ended) throw new AppError('not_found') // also for a session of somebody else
+      return reply.code(204).send(null)
+    },
+  )
+}
+
+function toReply({ id, clientId, createdAt, lastUsedAt, expiresAt, ip, userAgent }: Session, sid: string | undefined) {
+  return {
+    id,
+    current: id === sid,
+    client_id: clientId,
+    created_at: toTimestamp(createdAt),
+    last_used_at: toTimestamp(lastUsedAt),
+    expires_at: toTimestamp(expiresAt),
+    ip,
+    user_agent: userAgent,
+  }
+}
