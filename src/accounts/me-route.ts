@@ -1,8 +1,9 @@
-import { Type } from '@sinclair/typebox'
+import { type Static, Type } from '@sinclair/typebox'
 import { toTimestamp } from '../clock.ts'
 import type { App } from '../http/app-type.ts'
 import { requestOrigin } from '../http/request-origin.ts'
 import { Timestamp } from '../http/schemas.ts'
+import type { AccessTokenClaims } from '../tokens/claims.ts'
 import type { OwnAccount } from './own-account.ts'
 
 const Me = Type.Object(
@@ -31,17 +32,15 @@ const RECENT_LOGIN = 300
 /** `GET /v1/me`, `PUT /v1/me/password`, `DELETE /v1/me`: the caller's own account. */
 export function meRoutes(app: App, { ownAccount }: { ownAccount: OwnAccount }): void {
   const tags = ['Accounts']
-  // From the token's claims alone: no store, no await.
+  // From the token's claims alone: no store, no await. A token that is seen again brings the same claims object with it.
+  const replies = new WeakMap<AccessTokenClaims, Static<typeof Me>>()
   app.get('/v1/me', { schema: { tags, summary: 'Who am I', response: { 200: Me } } }, ({ user }, reply) => {
-    reply.send({
-      sub: user.sub,
-      client_id: user.client_id,
-      ...(user.sid !== undefined && { sid: user.sid }),
-      roles: user.roles ?? [],
-      scope: user.scope ?? '',
-      ...(user.auth_time !== undefined && { authenticated_at: toTimestamp(user.auth_time) }),
-      expires_at: toTimestamp(user.exp),
-    })
+    let body = replies.get(user)
+    if (body === undefined) {
+      body = toReply(user)
+      replies.set(user, body)
+    }
+    reply.send(body)
   })
 
   app.put(
@@ -78,4 +77,24 @@ export function meRoutes(app: App, { ownAccount }: { ownAccount: OwnAccount }): 
       return reply.code(204).send(null)
     },
   )
+}
+
+function toReply({
+  sub,
+  client_id,
+  sid,
+  roles = [],
+  scope = '',
+  auth_time,
+  exp,
+}: AccessTokenClaims): Static<typeof Me> {
+  return {
+    sub,
+    client_id,
+    ...(sid !== undefined && { sid }),
+    roles,
+    scope,
+    ...(auth_time !== undefined && { authenticated_at: toTimestamp(auth_time) }),
+    expires_at: toTimestamp(exp),
+  }
 }

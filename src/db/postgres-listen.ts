@@ -3,7 +3,7 @@ import { Client, type ClientConfig } from 'pg'
 
 /** Milliseconds between attempts to connect: doubled each time, up to the last. */
 const FIRST_PAUSE = 250
-const LAST_PAUSE = 5000
+const LAST_PAUSE = 2000
 /** Milliseconds between two signs of life. Without them a connection that was cut without a word is listened to for ever. */
 const HEARTBEAT = 15_000
 

@@ -23,13 +23,12 @@ const PAGE_POLICY = {
  * Registered before the routes, so that it sees each of them.
  */
 export async function registerDocs(app: App, options: { version: string }): Promise<void> {
-  app.addHook('onRoute', (route) => {
-    // Also for a route that says nothing of itself: that it is protected must stand in the document.
-    if (!route.schema?.hide && route.method !== 'HEAD' && route.url !== '*') {
-      route.schema = { ...route.schema, ...documented(route.config ?? {}, route.schema ?? {}) }
-    }
-  })
   await app.register(swagger, {
+    // In the document only: as reply schemas Fastify would compile a serializer for every error of every route.
+    transform: ({ schema, url, route }) => ({
+      url,
+      schema: { ...schema, ...documented(route.config ?? {}, schema ?? {}) },
+    }),
     openapi: {
       openapi: '3.1.0',
       info: {

@@ -1,7 +1,8 @@
-import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino'
+import { type DestinationStream, type Logger, pino, stdSerializers, stdTimeFunctions } from 'pino'
 
 // Members that hold a secret, wherever a log line carries them. Nothing of ours logs a body or a header; this is the last line.
-const SECRET = [
+// By name and by hand: pino's `redact` with wildcards costs more per line than everything else that a verified request does.
+const SECRET: ReadonlySet<string> = new Set([
   'authorization',
   'cookie',
   'set-cookie',
@@ -12,11 +13,9 @@ const SECRET = [
   'refresh_token',
   'token',
   'client_secret',
-]
-const PLACES = ['', '*.', '*.*.', '*.*.*.']
-const REDACTED = PLACES.flatMap((place) =>
-  SECRET.map((name) => (place === '' ? bracket(name) : `${place.slice(0, -1)}${bracket(name)}`)),
-)
+])
+const CENSORED = '[redacted]'
+const MAX_DEPTH = 8
 
 interface LoggerOptions {
   readonly level: string
@@ -32,11 +31,31 @@ export async function createLogger({ level, readable, destination }: LoggerOptio
   const options = {
     level,
     timestamp: stdTimeFunctions.isoTime,
-    redact: { paths: REDACTED, censor: '[redacted]' },
-    formatters: { level: (label: string) => ({ level: label }) },
-    serializers: { req: request, res: response },
+    formatters: {
+      level: (label: string) => ({ level: label }),
+      bindings: (bindings: object) => censored(bindings, 0) as Record<string, unknown>,
+      log: (line: object) => censored(line, 0) as Record<string, unknown>,
+    },
+    serializers: { req: request, res: response, err: (error: Error) => censored({ ...stdSerializers.err(error) }, 0) },
   }
   return stream === undefined ? pino(options) : pino(options, stream)
+}
+
+/** The same value without secrets; copied only where there was one. */
+function censored(value: unknown, depth: number): unknown {
+  if (typeof value !== 'object' || value === null || value instanceof Error || depth > MAX_DEPTH) return value
+  let copy: Record<string, unknown> | undefined
+  for (const [name, member] of Object.entries(value)) {
+    const clean = SECRET.has(name.toLowerCase())
+      ? CENSORED
+      : typeof member === 'object'
+        ? censored(member, depth + 1)
+        : member
+    if (clean === member) continue
+    copy ??= (Array.isArray(value) ? [...value] : { ...value }) as Record<string, unknown>
+    copy[name] = clean
+  }
+  return copy ?? value
 }
 
 async function prettyStream(): Promise<DestinationStream> {
@@ -57,8 +76,4 @@ function request(req: { method?: string; url?: string; ip?: string }) {
 
 function response(res: { statusCode?: number }) {
   return { status: res.statusCode }
-}
-
-function bracket(name: string): string {
-  return `["${name}"]`
 }

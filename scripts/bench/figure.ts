@@ -1,0 +1,63 @@
+import type { Cores } from './cores.ts'
+import { type Summary, summarise } from './statistics.ts'
+
+/** What every figure of one run shares. */
+export interface Bench {
+  /** Measured rounds per side. */
+  readonly rounds: number
+  /** Length of a round in seconds, for figures that count what gets done in a time. */
+  readonly seconds: number
+  /** A temporary folder, removed at the end. */
+  readonly folder: string
+  /** One core for the server and one for the load generator; undefined where processes can't be pinned. */
+  readonly cores: Cores | undefined
+}
+
+/** One line of the table: Signet beside what the machine or the framework could do at best. */
+export interface Figure {
+  /** For `--only`. */
+  readonly name: string
+  readonly title: string
+  readonly unit: string
+  /** What stands in the column beside Signet. */
+  readonly limit: string
+  readonly better: 'more' | 'less'
+  /** Starts what the rounds need. Processes go on the stack, which ends them when the figure is done or has failed. */
+  prepare(bench: Bench, cleanup: AsyncDisposableStack): Promise<Contest>
+}
+
+/** One round of each side, in the unit of the figure. */
+export interface Contest {
+  signet(): Promise<number>
+  limit(): Promise<number>
+  /** Asked after the last round: what a reader must know to believe the numbers. */
+  notes?(): readonly string[]
+}
+
+export interface Measured {
+  readonly figure: Figure
+  readonly signet: Summary
+  readonly limit: Summary
+  /** Signet's share of the limit, round by round: neighbours in time, so that a slow minute of the machine does not count. */
+  readonly ratio: Summary
+  readonly notes: readonly string[]
+}
+
+/**
+ * Runs the rounds of both sides in turn (A B A B …), so that whatever else the machine does meanwhile hits both alike. The first
+ * round of each side only warms up: compilers and caches.
+ */
+export async function measure(figure: Figure, bench: Bench): Promise<Measured> {
+  await using cleanup = new AsyncDisposableStack()
+  const contest = await figure.prepare(bench, cleanup)
+  const signet: number[] = []
+  const limit: number[] = []
+  for (let round = 0; round <= bench.rounds; round += 1) {
+    const pair = [await contest.signet(), await contest.limit()] as const
+    if (round === 0) continue
+    signet.push(pair[0])
+    limit.push(pair[1])
+  }
+  const ratio = summarise(signet.map((value, round) => value / (limit[round] ?? 0)))
+  return { figure, signet: summarise(signet), limit: summarise(limit), ratio, notes: contest.notes?.() ?? [] }
+}

@@ -1,0 +1,47 @@
+import { randomBytes } from 'node:crypto'
+import { availableParallelism } from 'node:os'
+import argon2 from 'argon2'
+import { login as logIn, register } from '../client.ts'
+import type { Figure } from '../figure.ts'
+import { LoadProcess } from '../load-process.ts'
+import { makeHome, startSignet } from '../server-process.ts'
+import { perSecond } from '../throughput.ts'
+
+/** Less than PASSWORD_QUEUE lets wait, so that no login is refused. */
+const CONNECTIONS = 32
+
+/** Signet's defaults, on purpose not read from its settings: cheaper hashes must show up as a better ratio, not vanish in it. */
+const COST = { type: argon2.argon2id, memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const
+
+/** Password logins over HTTP, beside nothing but the hashes they need. Unpinned: hashing takes every core. */
+export const login: Figure = {
+  name: 'login',
+  title: 'POST /v1/login',
+  unit: 'logins/s',
+  limit: 'argon2id of this machine',
+  better: 'more',
+  async prepare(bench, cleanup) {
+    const { child, origin } = await startSignet(bench, await makeHome(bench))
+    cleanup.use(child)
+    const credentials = await register(origin)
+    const load = cleanup.use(new LoadProcess())
+    const password = randomBytes(18).toString('base64url')
+
+    return {
+      async signet() {
+        const { rate } = await load.run({
+          url: `${origin}/v1/login`,
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify(credentials),
+          connections: CONNECTIONS,
+          seconds: bench.seconds,
+        })
+        // Logins cut off at the end of the round are still hashed. The queue is fair: when this one is answered, they are done.
+        await logIn(origin, credentials)
+        return rate
+      },
+      limit: () => perSecond(() => argon2.hash(password, COST), availableParallelism(), bench.seconds),
+    }
+  },
+}

@@ -1,0 +1,29 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Figure } from '../figure.ts'
+import { makeHome, type Server, startBare, startSignet } from '../server-process.ts'
+import { ANY_REPLY } from './boot.ts'
+
+/** Milliseconds after the first answer in which a server comes to rest. */
+const REST = 1000
+
+/** Resident memory of a server that has booted and has nothing to do. */
+export const memory: Figure = {
+  name: 'memory',
+  title: 'memory at rest',
+  unit: 'MiB',
+  limit: 'bare Fastify',
+  better: 'less',
+  async prepare(bench) {
+    const home = await makeHome(bench)
+    return {
+      signet: async () => residentMemory(await startSignet(bench, home)),
+      limit: async () => residentMemory(await startBare(bench, ANY_REPLY)),
+    }
+  },
+}
+
+async function residentMemory({ child }: Server): Promise<number> {
+  await using server = child
+  await sleep(REST)
+  return server.residentMemory()
+}

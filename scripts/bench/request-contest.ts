@@ -1,0 +1,62 @@
+import type { Contest } from './figure.ts'
+import type { LoadOrder, LoadProcess } from './load-process.ts'
+import type { Server } from './server-process.ts'
+import { summarise } from './statistics.ts'
+
+/** Below this share of its core a server was waiting for something, and the requests per second are not its own limit. */
+const BUSY = 0.95
+
+interface Usage {
+  /** Share of a core that the server used. */
+  readonly busy: number[]
+  /** Requests per second of the server's own processor time. */
+  readonly perCpuSecond: number[]
+}
+
+/** The same load on two servers in turn. Orders hold no address: each side gets its own. */
+export function requestContest(
+  load: LoadProcess,
+  sides: { signet: Server; bare: Server },
+  order: (server: Server) => LoadOrder,
+): Contest {
+  const usage = { signet: emptyUsage(), bare: emptyUsage() }
+  const round = async (side: 'signet' | 'bare') => {
+    const before = sides[side].child.cpuSeconds()
+    const { rate, seconds } = await load.run(order(sides[side]))
+    const after = sides[side].child.cpuSeconds()
+    if (before !== undefined && after !== undefined) {
+      usage[side].busy.push((after - before) / seconds)
+      usage[side].perCpuSecond.push((rate * seconds) / (after - before))
+    }
+    return rate
+  }
+  return {
+    signet: () => round('signet'),
+    limit: () => round('bare'),
+    notes: () => (usage.signet.busy.length === 0 ? [] : usageNotes(usage)),
+  }
+}
+
+/** On a machine that others use too, processor time is the steadier measure: time that others took is not in it. */
+function usageNotes({ signet, bare }: { signet: Usage; bare: Usage }): string[] {
+  // The first round warmed up, as in measure().
+  const [ours = [], theirs = []] = [signet, bare].map(({ perCpuSecond }) => perCpuSecond.slice(1))
+  const ratio = summarise(ours.map((value, round) => value / (theirs[round] ?? 0)))
+  const notes = [
+    `per second of the server's own processor time ${whole(ours)}, limit ${whole(theirs)}, ratio ${ratio.median.toFixed(2)} (${ratio.min.toFixed(2)}..${ratio.max.toFixed(2)})`,
+  ]
+  for (const [name, { busy }] of Object.entries({ Signet: signet, 'the bare server': bare })) {
+    const least = Math.min(...busy.slice(1))
+    if (least < BUSY)
+      notes.push(`${name} used only ${Math.round(least * 100)} % of its core in a round: something else was the limit`)
+  }
+  return notes
+}
+
+function emptyUsage(): Usage {
+  return { busy: [], perCpuSecond: [] }
+}
+
+function whole(samples: readonly number[]): string {
+  return String(Math.round(summarise(samples).median))
+}

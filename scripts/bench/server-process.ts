@@ -1,0 +1,113 @@
+import { mkdtemp } from 'node:fs/promises'
+import { get } from 'node:http'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { OperatorError } from '../../src/errors.ts'
+import { Child } from './child.ts'
+import type { Bench } from './figure.ts'
+
+/** Milliseconds a server gets to answer for the first time. */
+const BOOT_PATIENCE = 15_000
+
+const HOST = '127.0.0.1'
+
+export interface Server {
+  readonly child: Child
+  readonly origin: string
+  /** Milliseconds from the start of the process to its first good answer. */
+  readonly bootTime: number
+}
+
+interface ServerOptions {
+  readonly core?: number | undefined
+  /** Folder of Node's compile cache. Default: one that the servers of this run share. */
+  readonly compileCache?: string
+}
+
+/** What the bare server answers, and the schema it does so with. */
+export interface BareReply {
+  readonly body: string
+  readonly schema: unknown
+}
+
+/** A folder with a signing key and room for a database: what a Signet server is started on. */
+export async function makeHome(bench: Bench): Promise<string> {
+  const home = await mkdtemp(join(bench.folder, 'signet-'))
+  const keys = new Child({ args: ['scripts/keys.ts', 'rotate'], env: settings(home) })
+  await keys.finished()
+  return home
+}
+
+/** The real server, set up as in production. */
+export function startSignet(bench: Bench, home: string, options: ServerOptions = {}): Promise<Server> {
+  return start(bench, options, '/health/ready', (port) => ({
+    args: ['src/server.ts'],
+    env: { ...settings(home), PORT: String(port) },
+  }))
+}
+
+/** Fastify with one open route and nothing else: what the framework costs. */
+export function startBare(bench: Bench, reply: BareReply, options: ServerOptions = {}): Promise<Server> {
+  return start(bench, options, '/v1/me', (port) => ({
+    args: ['scripts/bench/bare-server.ts', HOST, String(port), JSON.stringify(reply)],
+    env: {},
+  }))
+}
+
+function settings(home: string): Record<string, string> {
+  return {
+    NODE_ENV: 'production',
+    LOG_LEVEL: 'silent',
+    HOST,
+    KEYS_DIR: join(home, 'keys'),
+    DATABASE_URL: `sqlite:${join(home, 'signet.db')}`,
+  }
+}
+
+async function start(
+  bench: Bench,
+  { core, compileCache = join(bench.folder, 'compile-cache') }: ServerOptions,
+  path: string,
+  command: (port: number) => { args: string[]; env: Record<string, string> },
+): Promise<Server> {
+  const port = await freePort()
+  const { args, env } = command(port)
+  const started = performance.now()
+  const child = new Child({ args, env: { ...env, NODE_COMPILE_CACHE: compileCache }, core })
+  const origin = `http://${HOST}:${port}`
+  try {
+    await firstAnswer(child, `${origin}${path}`)
+  } catch (error) {
+    await child.stop()
+    throw error
+  }
+  return { child, origin, bootTime: performance.now() - started }
+}
+
+async function firstAnswer(child: Child, url: string): Promise<void> {
+  const deadline = performance.now() + BOOT_PATIENCE
+  while ((await statusOf(url)) !== 200) {
+    child.assertRunning()
+    if (performance.now() > deadline) throw new OperatorError(`${url} gave no good answer within ${BOOT_PATIENCE} ms`)
+    await sleep(2)
+  }
+}
+
+function statusOf(url: string): Promise<number | undefined> {
+  return new Promise((resolve) => {
+    get(url, { agent: false }, (reply) => {
+      reply.resume().once('end', () => resolve(reply.statusCode))
+    }).once('error', () => resolve(undefined))
+  })
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer().once('error', reject)
+    probe.listen(0, HOST, () => {
+      const { port } = probe.address() as { port: number }
+      probe.close(() => resolve(port))
+    })
+  })
+}
