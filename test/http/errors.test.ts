@@ -93,6 +93,36 @@ t.test('an unknown address is 404 without repeating it, a known one with another
   t.equal((await app.inject('/%zz')).statusCode, 400)
 })
 
+t.test('what a caller does wrong with the files of the docs page is a clean 4xx too', async (t) => {
+  const { app, log } = await startApp(t)
+  const CASES: [url: string, headers: Record<string, string>, status: number][] = [
+    ['/docs/static/nothere.js', {}, 404],
+    ['/docs/static/%00', {}, 404],
+    ['/docs/static/..%5c..%5cpackage.json', {}, 404],
+    ['/docs/static/%2e%2e/%2e%2e/package.json', {}, 404],
+    [`/docs/static/${'a'.repeat(300)}`, {}, 404],
+    ['/docs/static/swagger-ui.css', { range: 'bytes=99999999-' }, 400],
+    ['/docs/static/swagger-ui.css', { 'if-match': '"x"' }, 400],
+  ]
+  for (const [url, headers, status] of CASES) {
+    const reply = await app.inject({ url, headers })
+    t.ok(reply.statusCode === status || reply.statusCode === 404, `${url} ${reply.statusCode}`)
+    t.match(reply.headers['content-type'], /problem\+json/)
+  }
+  t.equal((await app.inject({ method: 'QUERY' as 'GET', url: '/v1/me' })).statusCode < 500, true)
+  t.notMatch(log.join(), '"level":"error"')
+})
+
+t.test('half of a surrogate pair is no character of a password: three different ones would be one', async (t) => {
+  const { app } = await startApp(t)
+  for (const url of ['/v1/accounts', '/v1/login']) {
+    const body = '{"email":"ada@example.com","password":"fifteen characters \\ud800"}'
+    const reply = await app.inject({ method: 'POST', url, headers: json, payload: body })
+    t.equal(reply.statusCode, 400)
+    t.match(reply.json(), { code: 'validation_failed', errors: [{ field: '/password' }] })
+  }
+})
+
 t.test('an error nobody foresaw is a plain 500', async (t) => {
   const { app, log } = await startApp(t, {
     routes: (app) =>

@@ -96,6 +96,25 @@ t.test('a folder that can not be used is reported once, and the keyring from bef
   t.equal(reports.length, DAMAGE.length + 1, 'each was logged once')
 })
 
+t.test('a revoked key is refused at once, even when its successor can not be read', async (t) => {
+  const server = await startServer(t)
+  await post(`${server.url}/v1/accounts`, account)
+  const token = await login(server)
+  const path = join(String(server.env.KEYS_DIR), 'keyring.json')
+  const manifest = JSON.parse(await readFile(path, 'utf8'))
+  const at = manifest.keys[0].created_at
+  const [revoked] = manifest.keys
+  Object.assign(revoked, { sign_until: at, verify_until: at, revoked_at: at })
+  const other = await startServer(t) // only its key is borrowed: its private half is not in our folder
+  const [successor] = JSON.parse(await readFile(join(String(other.env.KEYS_DIR), 'keyring.json'), 'utf8')).keys
+  await replace(path, JSON.stringify({ version: 1, keys: [revoked, { ...successor, publish_at: at, sign_from: at }] }))
+
+  await soon(t, 'the token is refused', async () => (await me(server, token)) === 401)
+  t.same(await kids(server), [])
+  t.equal((await post(`${server.url}/v1/login`, account)).status, 503, 'nothing is signed with it any more')
+  t.equal((await fetch(`${server.url}/health/ready`)).status, 503)
+})
+
 t.test('the symlinks that Kubernetes swaps are followed, and SIGHUP does no harm', async (t) => {
   const source = await startServer(t)
   const from = String(source.env.KEYS_DIR)

@@ -74,6 +74,15 @@ t.test('every answer is one line that can be found by its request id', async (t)
   t.match(lines[0], { event: 'login_failed', reason: 'unknown email' })
 })
 
+t.test('the audit trail is logged whatever the level of the rest', async (t) => {
+  const { app, log } = await startApp(t, { env: { LOG_LEVEL: 'error' } })
+  await newUser(app)
+  t.same(
+    log.map((line) => JSON.parse(line).event),
+    ['account_registered', 'login_succeeded'],
+  )
+})
+
 t.test('a client can not forge log lines', async (t) => {
   const { app, log } = await startApp(t)
   await app.inject({

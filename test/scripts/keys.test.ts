@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto'
-import { chmod, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { withKeysLock } from '../../src/keys/keys-folder.ts'
@@ -44,7 +44,7 @@ t.test('a rotation from the first key to the second, as an operator sees it', as
     (await keys('list')).stdout,
     lines(
       'KID +PHASE +WHAT HAPPENS +PRIVATE HALF',
-      `${KID}  current  began to sign .*\\(${DATE}\\) +yes`,
+      `${KID}  current  began to sign .*${DATE}\\)? +yes`,
       `${KID}  next     signs in 1[45] min \\(${DATE}\\) +yes`,
     ),
   )
@@ -160,7 +160,6 @@ t.test('with a passphrase every private key is encrypted', async (t) => {
   const { keys, listed, dir, env } = await keysScript(t, { KEY_PASSPHRASE_FILE: secret })
   await keys('rotate --bits 3072')
   const [key] = await listed()
-  const { readFile } = await import('node:fs/promises')
   t.match(await readFile(join(dir, `${key?.kid}.pem`), 'utf8'), /^-----BEGIN ENCRYPTED PRIVATE KEY-----/)
   t.match(await keys('check'), { code: 0 })
   const { KEY_PASSPHRASE_FILE: _, ...without } = env
@@ -195,6 +194,35 @@ t.test('check finds what is wrong and says how to mend it', async (t) => {
   await writeFile(join(dir, 'keyring.json'), '{')
   t.match(await keys('check'), { code: 1, stdout: /not valid JSON\n {2}mend: restore keyring\.json/ })
   t.match(await keys('rotate'), { code: 1, stderr: /^keys: error: keys: .*not valid JSON\nhint: / })
+})
+
+t.test('a lost manifest costs no key: prune deletes nothing, and the only key that is left signs again', async (t) => {
+  const { keys, listed, dir } = await keysScript(t)
+  await keys('rotate')
+  const [only] = await listed()
+  await rm(join(dir, 'keyring.json'))
+  t.match(await keys('prune'), { code: 0, stdout: 'nothing to prune\n' })
+  t.match(await keys('rotate'), { code: 0, stdout: new RegExp(`made key ${only?.kid}, the first`) })
+
+  await keys('rotate')
+  await rm(join(dir, 'keyring.json'))
+  t.match(await keys('rotate'), {
+    code: 1,
+    stderr: /is missing, and there are 2 private keys\nhint: restore keyring\.json/,
+  })
+  t.match(await keys('prune'), { code: 0, stdout: 'nothing to prune\n' })
+  t.equal((await readdir(dir)).filter((name) => name.endsWith('.pem')).length, 2)
+})
+
+t.test('a revoked key can not come back by import', async (t) => {
+  const { keys, listed, dir } = await keysScript(t)
+  await keys('rotate')
+  const [leaked] = await listed()
+  const copy = join(dir, '..', 'leaked.pem')
+  await writeFile(copy, await readFile(join(dir, `${leaked?.kid}.pem`)))
+  await keys(`revoke ${leaked?.kid}`)
+  await keys('prune')
+  t.match(await keys(`import ${copy}`), { code: 1, stderr: /is in this keyring already/ })
 })
 
 t.test('two runs at once: one wins, the other says so', async (t) => {
