@@ -4,6 +4,7 @@ import { type Keyring, phase } from '../src/keys/keyring.ts'
 import type { KeysFolder } from '../src/keys/keys-folder.ts'
 import { readManifest } from '../src/keys/manifest.ts'
 import { privateKeyPath, readPrivateKey, storedKids } from '../src/keys/private-keys.ts'
+import { readRefreshKeys } from '../src/keys/refresh-keys.ts'
 import {
   brokenInvariants,
   signingKey,
@@ -43,6 +44,7 @@ export async function inspectKeys(folder: KeysFolder, yardstick: Yardstick): Pro
   return [
     ...planFindings(keyring, yardstick),
     ...(await signerFindings(folder, keyring, yardstick.now)),
+    ...(await refreshKeyFindings(folder)),
     ...(await fileFindings(folder, keyring, yardstick.now)),
   ]
 }
@@ -88,6 +90,23 @@ async function signerFindings(folder: KeysFolder, keyring: Keyring, now: number)
     }
   }
   return findings
+}
+
+async function refreshKeyFindings(folder: KeysFolder): Promise<Finding[]> {
+  try {
+    const keys = await readRefreshKeys(folder)
+    return keys.length > 0
+      ? []
+      : [{ problem: 'there is no refresh key: no server boots', mend: 'npm run keys -- rotate' }]
+  } catch (error) {
+    if (!(error instanceof OperatorError)) throw error
+    return [
+      {
+        problem: error.message,
+        mend: 'restore it from a backup, or delete it: whoever holds a token made with it logs in again',
+      },
+    ]
+  }
 }
 
 async function fileFindings(folder: KeysFolder, keyring: Keyring, now: number): Promise<Finding[]> {

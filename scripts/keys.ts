@@ -6,6 +6,7 @@ import { pruneKeys, revokeKey, rotateKeys } from '../src/keys/change-keyring.ts'
 import { type KeysFolder, readPassphrase } from '../src/keys/keys-folder.ts'
 import { readManifest } from '../src/keys/manifest.ts'
 import { type Bits, openPrivateKey, storedKids } from '../src/keys/private-keys.ts'
+import { pruneRefreshKeys, readRefreshKeys, revokeRefreshKey, rotateRefreshKey } from '../src/keys/refresh-keys.ts'
 import { defaultLead, keyTiming, minimumLead, RELOAD_INTERVAL } from '../src/keys/rotation.ts'
 import { type Command, type Input, parseDuration, runScript, UsageError } from './command-line.ts'
 import { inspectKeys } from './keys-check.ts'
@@ -96,6 +97,48 @@ const revoke: Command = {
   },
 }
 
+const rotateRefresh: Command = {
+  usage: '',
+  summary:
+    'Make the next key of refresh tokens. Nobody is logged out: older keys are accepted until their last session is over.',
+  examples: ['rotate-refresh', 'rotate-refresh --json'],
+  positionals: 0,
+  async run() {
+    const { folder } = await setting()
+    const made = await rotateRefreshKey(folder, now)
+    if (made === undefined)
+      return { json: { made: null }, text: 'nothing to do: the next refresh key waits for its minute' }
+    const when =
+      made.signFrom > now()
+        ? `in use ${at(made.signFrom, now()).both}, when every server has read it`
+        : 'in use from now on'
+    return {
+      json: { made: made.id, sign_from: at(made.signFrom).absolute },
+      text: `made refresh key ${made.id}: ${when}`,
+    }
+  },
+}
+
+const revokeRefresh: Command = {
+  usage: '<id>',
+  summary: 'Take a leaked refresh key away: everybody who holds a refresh token made with it has to log in again.',
+  examples: ['revoke-refresh 8T55BqS3XgI'],
+  positionals: 1,
+  async run({ positionals: [id = ''] }) {
+    const { folder } = await setting()
+    if (!(await revokeRefreshKey(folder, id, now))) {
+      const ids = (await readRefreshKeys(folder)).map((key) => key.id).join(', ')
+      throw new OperatorError(`there is no refresh key ${JSON.stringify(id.slice(0, 40))}`, {
+        hint: `there is: ${ids || 'none'}`,
+      })
+    }
+    return {
+      json: { revoked: id },
+      text: `revoked refresh key ${id}: within ${RELOAD_INTERVAL} s no server accepts a token made with it`,
+    }
+  },
+}
+
 const list: Command = {
   usage: '',
   summary: 'List the signing keys, their phases and what comes next.',
@@ -116,10 +159,14 @@ const prune: Command = {
   examples: ['prune', 'prune --json'],
   positionals: 0,
   async run() {
-    const { folder } = await setting()
+    const { config, folder } = await setting()
     const { tidied } = await pruneKeys(folder, now)
-    const lines = describeTidied(tidied)
-    return { json: tidied, text: lines.length === 0 ? 'nothing to prune' : lines.join('\n') }
+    const refreshKeys = await pruneRefreshKeys(folder, now, config.SESSION_MAX_TTL)
+    const lines = [
+      ...describeTidied(tidied),
+      ...refreshKeys.map((id) => `deleted refresh key ${id}: its last session is over`),
+    ]
+    return { json: { ...tidied, refreshKeys }, text: lines.length === 0 ? 'nothing to prune' : lines.join('\n') }
   },
 }
 
@@ -150,7 +197,16 @@ const check: Command = {
   },
 }
 
-await runScript('keys', { list, rotate, revoke, prune, check, import: importKey })
+await runScript('keys', {
+  list,
+  rotate,
+  revoke,
+  prune,
+  check,
+  import: importKey,
+  'rotate-refresh': rotateRefresh,
+  'revoke-refresh': revokeRefresh,
+})
 
 async function setting(): Promise<{ config: Config; folder: KeysFolder }> {
   const config = loadConfig()

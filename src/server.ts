@@ -15,6 +15,7 @@ import { phase } from './keys/keyring.ts'
 import { readPassphrase } from './keys/keys-folder.ts'
 import { type LiveKeyringOptions, openLiveKeyring } from './keys/live-keyring.ts'
 import { keyTiming } from './keys/rotation.ts'
+import { type AuditStore, createAuditStore } from './observability/audit-store.ts'
 import { createLogger } from './observability/logger.ts'
 
 /** Milliseconds that requests in flight get to finish. */
@@ -43,17 +44,17 @@ async function start(): Promise<void> {
     const kid = await makeFirstKey(folder, systemClock)
     if (kid !== undefined) logger.info({ kid, dir: folder.dir }, 'made the first signing key')
   }
+  const database = await openDatabase(config)
+  for (const { version, name } of await migrate(database, systemClock))
+    logger.info({ version, name }, 'database migrated')
+
   const keyring = await openLiveKeyring({
     folder,
     timing: keyTiming(config),
     ttl: config.ACCESS_TOKEN_TTL,
     now: systemClock,
-    report: reportKeys(logger),
+    report: reportKeys(logger, createAuditStore(database)),
   })
-
-  const database = await openDatabase(config)
-  for (const { version, name } of await migrate(database, systemClock))
-    logger.info({ version, name }, 'database migrated')
 
   const app = await buildApp({ config, database, keyring, logger })
   await listen(app, config)
@@ -63,7 +64,7 @@ async function start(): Promise<void> {
 }
 
 /** The log of an operator at night: which keys are in force now, or why the folder was left alone. */
-function reportKeys(logger: Logger): LiveKeyringOptions['report'] {
+function reportKeys(logger: Logger, trail: AuditStore): LiveKeyringOptions['report'] {
   return (event) => {
     if ('unusable' in event) {
       logger.error(
@@ -73,10 +74,12 @@ function reportKeys(logger: Logger): LiveKeyringOptions['report'] {
       return
     }
     const now = systemClock()
-    logger.info(
-      { keys: event.changed.map((entry) => ({ kid: entry.kid, phase: phase(entry, now) })) },
-      'the keyring changed',
-    )
+    const keys = event.changed.map((entry) => `${entry.kid} ${phase(entry, now)}`)
+    logger.info({ event: 'keys_changed', keys }, 'the keyring changed')
+    const origin = { ip: null, userAgent: null, requestId: null }
+    trail
+      .insert({ event: 'keys_changed', origin, detail: { keys } }, now)
+      .catch((err) => logger.error({ err }, 'no audit row for the change of keys'))
   }
 }
 

@@ -50,6 +50,7 @@ class PostgresDatabase implements Database {
   readonly #size: number
   readonly #outage = new Outage(() => this.#pool.query('SELECT 1'))
   readonly #running = new Set<Promise<unknown>>()
+  readonly #waiting = new Set<(error: unknown) => void>()
   readonly #listeners = new Set<() => Promise<void>>()
   #pool: Pool
   #closed: Promise<void> | undefined
@@ -123,11 +124,24 @@ class PostgresDatabase implements Database {
     if (this.#outage.reason !== undefined) throw storeUnavailable(this.#outage.reason)
     if (pool.waitingCount >= MAX_WAITING) throw storeUnavailable('too many calls wait for a connection')
     try {
-      return await pool.connect()
+      return await this.#unlessLost(pool.connect())
     } catch (error) {
       if (isOutage(error)) this.#lost(pool, error)
       throw storeUnavailable(describe(error))
     }
+  }
+
+  /** Without it those that wait for a connection would go on waiting, up to their timeout, when the server is found to be away. */
+  #unlessLost(connecting: Promise<PoolClient>): Promise<PoolClient> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.add(reject)
+      connecting
+        .then((client) => {
+          if (this.#waiting.has(reject)) resolve(client)
+          else client.release()
+        }, reject)
+        .finally(() => this.#waiting.delete(reject))
+    })
   }
 
   /** No connection from before an outage is used after it: of one that was cut without a word, only a timeout would tell. */
@@ -136,6 +150,8 @@ class PostgresDatabase implements Database {
     this.#pool = this.#newPool()
     this.#track(pool.end()).catch(() => undefined)
     this.#outage.begin(describe(error))
+    for (const reject of this.#waiting) reject(error)
+    this.#waiting.clear()
   }
 
   #newPool(): Pool {

@@ -1,5 +1,6 @@
 import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { OperatorError } from '../errors.ts'
 import { type Database, type Row, type SqlValue, type Statement, storeUnavailable } from './database.ts'
@@ -13,6 +14,8 @@ interface Pending {
 
 /** Jobs that may wait for the store; beyond it the answer is 503 at once. */
 const MAX_WAITING = 10_000
+/** Milliseconds before a thread that died is replaced. */
+const REOPEN_AFTER = 500
 
 /**
  * Opens SQLite in a worker thread. While a batch is under way, later jobs gather into the next one.
@@ -22,25 +25,50 @@ const MAX_WAITING = 10_000
  */
 export async function openSqlite(path: string): Promise<Database> {
   if (path !== ':memory:') makePrivateFile(path)
+  return new SqliteDatabase(path, await startWorker(path))
+}
+
+async function startWorker(path: string): Promise<Worker> {
   const worker = new Worker(new URL('./sqlite-worker.ts', import.meta.url), { workerData: { path } })
   await opened(worker, path)
-  return new SqliteDatabase(worker)
+  return worker
 }
 
 class SqliteDatabase implements Database {
   readonly engine = 'sqlite'
-  readonly #worker: Worker
+  readonly #path: string
+  #worker: Worker
   #waiting: Pending[] = []
   #running: Pending[] = []
   #down: string | undefined
   #closing: (() => void) | undefined
   #closed: Promise<void> | undefined
 
-  constructor(worker: Worker) {
+  constructor(path: string, worker: Worker) {
+    this.#path = path
     this.#worker = worker
+    this.#attach(worker)
+  }
+
+  #attach(worker: Worker): void {
     worker.on('message', (message: JobResult[] | 'closed') => this.#settle(message))
     worker.on('error', (error) => this.#fail(`the store thread died: ${error.message}`))
-    worker.on('exit', () => this.#fail('the store is closed'))
+    worker.on('exit', () => {
+      this.#fail(this.#closing === undefined ? 'the store thread ended' : 'the store is closed')
+      if (this.#closing === undefined && this.#path !== ':memory:') void this.#reopen()
+    })
+  }
+
+  /** A thread that died (out of memory, say) is replaced; until then every job is refused at once. */
+  async #reopen(): Promise<void> {
+    while (this.#closing === undefined) {
+      await setTimeout(REOPEN_AFTER)
+      try {
+        this.#worker = await startWorker(this.#path)
+        this.#down = undefined
+        return this.#attach(this.#worker)
+      } catch {}
+    }
   }
 
   async query<R extends Row>(sql: string, params: readonly SqlValue[] = []): Promise<R[]> {
@@ -58,7 +86,10 @@ class SqliteDatabase implements Database {
   }
 
   async close(): Promise<void> {
-    if (this.#down !== undefined) return
+    if (this.#down !== undefined) {
+      this.#closing ??= () => undefined // and stays closed
+      return
+    }
     this.#closed ??= new Promise<void>((done) => {
       this.#closing = done
       this.#pump()

@@ -126,7 +126,7 @@ async function readOne(folder: KeysFolder, name: string): Promise<RefreshKey> {
       cause,
       hint: 'is it damaged, or encrypted with another passphrase? (KEY_PASSPHRASE_FILE)',
     })
-  const value: unknown = JSON.parse(await readFile(path, 'utf8').catch(() => 'null'))
+  const value = parse(await readFile(path, 'utf8').catch(() => ''))
   if (!Value.Check(KeyFile, value) || name !== `refresh-${value.id}.json`) throw broken()
   const { id, sign_from: signFrom, secret } = value as Static<typeof KeyFile>
   const bytes = await openSecret(secret, folder.passphrase).catch((cause) => {
@@ -134,6 +134,14 @@ async function readOne(folder: KeysFolder, name: string): Promise<RefreshKey> {
   })
   if (bytes.length !== 32) throw broken()
   return { id, signFrom, secret: bytes }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }
 
 async function openSecret(secret: string, passphrase: string | undefined): Promise<Buffer> {

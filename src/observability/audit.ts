@@ -6,6 +6,7 @@ export type AuditEvent =
   | 'account_registered'
   | 'account_revoked'
   | 'account_suspended'
+  | 'keys_changed'
   | 'login_failed'
   | 'login_succeeded'
   | 'logout'

@@ -244,6 +244,31 @@ t.test('two runs at once: one wins, the other says so', async (t) => {
   t.equal((await listed()).length, 2)
 })
 
+t.test(
+  'the key of refresh tokens is made with the first key, and rotated and taken away by its own commands',
+  async (t) => {
+    const { keys, dir } = await keysScript(t)
+    const ids = async () => (await readdir(dir)).flatMap((name) => /^refresh-([\w-]{11})\.json$/.exec(name)?.[1] ?? [])
+    await keys('rotate')
+    const [first] = await ids()
+    t.equal((await stat(join(dir, `refresh-${first}.json`))).mode & 0o777, 0o600)
+    t.match(await keys('rotate-refresh'), {
+      code: 0,
+      stdout: /^made refresh key [\w-]{11}: in use in 1 min .*when every server has read it\n$/,
+    })
+    t.match(await keys('rotate-refresh'), { code: 0, stdout: /^nothing to do/ })
+    t.equal((await ids()).length, 2)
+    t.match(await keys(`revoke-refresh ${first}`), { code: 0, stdout: /within 3 s no server accepts/ })
+    t.notOk((await ids()).includes(String(first)))
+    t.match(await keys('revoke-refresh nope'), {
+      code: 1,
+      stderr: /there is no refresh key "nope"\nhint: there is: [\w-]{11}\n$/,
+    })
+    await writeFile(join(dir, `refresh-${(await ids())[0]}.json`), '{')
+    t.match(await keys('check'), { code: 1, stdout: /is not a refresh key that can be opened\n {2}mend: / })
+  },
+)
+
 t.test('refusals and misuse', async (t) => {
   const { keys } = await keysScript(t)
   await keys('rotate')
