@@ -10,10 +10,11 @@ import { boot, firstBoot } from './figures/boot.ts'
 import { login } from './figures/login.ts'
 import { me } from './figures/me.ts'
 import { memory } from './figures/memory.ts'
+import { revoked } from './figures/revoked.ts'
 import { sign } from './figures/sign.ts'
 import { machine, report } from './report.ts'
 
-const FIGURES: readonly Figure[] = [me, sign, login, boot, firstBoot, memory]
+const FIGURES: readonly Figure[] = [me, revoked, sign, login, boot, firstBoot, memory]
 
 const HELP = `Usage: npm run bench -- [--only <figure>]... [--rounds <n>] [--seconds <n>]
 
