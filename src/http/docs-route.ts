@@ -64,7 +64,8 @@ export async function registerDocs(app: App, options: { version: string }): Prom
     await page.register(swaggerUi, {
       routePrefix: '/docs',
       staticCSP: PAGE_POLICY,
-      uiConfig: { url: '/openapi.json', persistAuthorization: false },
+      uiConfig: { persistAuthorization: false, layout: 'BaseLayout' },
+      theme: { title: 'Signet API' },
     })
   })
 }

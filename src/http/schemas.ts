@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { ERRORS } from '../errors.ts'
+import { ERRORS, type ErrorCode } from '../errors.ts'
 
 export const Timestamp = Type.String({ format: 'date-time', description: 'RFC 3339, UTC, whole seconds' })
 
@@ -9,7 +9,7 @@ export const Problem = Type.Object(
     type: Type.String({ description: 'urn:signet:error:<code>' }),
     title: Type.String(),
     status: Type.Integer(),
-    code: Type.Union(Object.keys(ERRORS).map((code) => Type.Literal(code))),
+    code: Type.Unsafe<ErrorCode>({ type: 'string', enum: Object.keys(ERRORS) }),
     detail: Type.Optional(Type.String()),
     errors: Type.Optional(
       Type.Array(
