@@ -12,6 +12,8 @@ export interface Command {
   readonly examples: readonly string[]
   /** How many arguments without a dash it takes. */
   readonly positionals: number
+  /** What an argument looks like that may begin with a dash and is no option all the same: base64url does, now and then. */
+  readonly id?: RegExp
   run(input: Input): Promise<Result>
 }
 
@@ -83,7 +85,9 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 function parse(command: Command, args: string[]) {
   const common = { help: { type: 'boolean', short: 'h' }, json: { type: 'boolean' } } as const
   try {
-    return parseArgs({ args, options: { ...command.options, ...common }, allowPositionals: true })
+    const isId = (arg: string) => command.id?.test(arg) === true && !Object.hasOwn(command.options ?? {}, arg.slice(2))
+    const ordered = [...args.filter((arg) => !isId(arg)), '--', ...args.filter(isId)]
+    return parseArgs({ args: ordered, options: { ...command.options, ...common }, allowPositionals: true })
   } catch (error) {
     throw new UsageError((error as Error).message.split('\n', 1)[0])
   }

@@ -74,6 +74,7 @@ const revoke: Command = {
   },
   examples: ['revoke SSFBk3jaikTXH4N2v7ExyvHf48XOGKEOPPj6zODGWGg'],
   positionals: 1,
+  id: /^[\w-]{43}$/,
   async run({ positionals: [kid = ''], options }) {
     const { config, folder } = await setting()
     const successor = options['no-successor'] !== true
@@ -124,6 +125,7 @@ const revokeRefresh: Command = {
   summary: 'Take a leaked refresh key away: everybody who holds a refresh token made with it has to log in again.',
   examples: ['revoke-refresh 8T55BqS3XgI'],
   positionals: 1,
+  id: /^[\w-]{11}$/,
   async run({ positionals: [id = ''] }) {
     const { folder } = await setting()
     if (!(await revokeRefreshKey(folder, id, now))) {

@@ -75,7 +75,7 @@ export async function buildApp({ config, database, keyring, logger, now = system
   const issue       = createIssuer({ issuer: config.ISSUER, audience: config.AUDIENCE, ttl: config.ACCESS_TOKEN_TTL, keyring, now })
   const issuePair   = createIssuePair({ issue, refreshKeys: { current: () => keyring.refreshKeys() } })
   const register    = createRegister({ accounts, passwords, ...newPassword, audit, now })
-  const login       = createLogin({ accounts, passwords, sessions, limits, issuePair, audit, trail, now })
+  const login       = createLogin({ accounts, passwords, sessions, limits, issuePair, withdrawn, audit, trail, now })
   const refresh     = createRefresh({ sessions, refreshKeys: { current: () => keyring.refreshKeys() }, limits, issuePair, withdrawn, audit, now })
   const endSession  = createEndSession({ sessions, withdrawn, audit, now })
   const ownAccount  = createOwnAccount({ accounts, passwords, ...newPassword, withdrawn, audit, now })

@@ -25,11 +25,13 @@ export function createLogin(parts: {
   sessions: SessionStore
   limits: SessionLimits
   issuePair: IssuePair
+  /** Resolves when what was just withdrawn is refused by this node. */
+  withdrawn: () => Promise<void>
   audit: Audit
   trail: AuditStore
   now: Clock
 }): Login {
-  const { accounts, passwords, sessions, limits, issuePair, audit, trail, now } = parts
+  const { accounts, passwords, sessions, limits, issuePair, withdrawn, audit, trail, now } = parts
 
   const refuse = async (origin: Origin, accountId: string | undefined, reason: string): Promise<never> => {
     const entry: AuditEntry = { event: 'login_failed', origin, accountId, detail: { reason } }
@@ -59,10 +61,11 @@ export function createLogin(parts: {
       userAgent: origin.userAgent,
     }
     const entry: AuditEntry = { event: 'login_succeeded', origin, accountId: account.id, sessionId: session.id }
-    const standing = await sessions.open(session, hash, limits, entry)
-    if (standing === undefined) return refuse(origin, account.id, 'the account changed during the login')
+    const opened = await sessions.open(session, hash, limits, entry)
+    if (opened === undefined) return refuse(origin, account.id, 'the account changed during the login')
     audit(entry)
-    return issuePair({ ...session, counter: 0, rotatedAt: instant }, standing)
+    if (opened.ended > 0) await withdrawn()
+    return issuePair({ ...session, counter: 0, rotatedAt: instant }, opened.standing)
   }
 
   /** The hash that is in force for the account after this login: parameters that rose since it was made are caught up with. */

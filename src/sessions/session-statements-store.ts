@@ -61,7 +61,7 @@ export function endAboveLimit({ id, accountId, createdAt }: Session, limit: numb
   return {
     sql: `UPDATE sessions SET ended_at = $2, end_reason = 'limit', ended_by = $3 WHERE id IN (
             SELECT id FROM sessions WHERE account_id = $1 AND ended_at IS NULL AND expires_at > $2
-            ORDER BY CASE WHEN id = $4 THEN 0 ELSE 1 END, last_used_at DESC, id LIMIT 1000000 OFFSET $5)`,
+            ORDER BY CASE WHEN id = $4 THEN 0 ELSE 1 END, last_used_at DESC, id LIMIT 1000000 OFFSET $5) RETURNING id`,
     params: [accountId, createdAt, mark, id, limit],
   }
 }

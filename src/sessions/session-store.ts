@@ -19,9 +19,14 @@ export interface SessionStore {
    * Opens a session, if the account is still active and its password still the one that was verified; the least recently used
    * session above the limit ends with it.
    *
-   * @returns the account's standing, or undefined when it changed in the meantime
+   * @returns the account's standing and how many sessions ended, or undefined when the account changed in the meantime
    */
-  open(session: Session, verifiedHash: string, limits: SessionLimits, audit: AuditEntry): Promise<Standing | undefined>
+  open(
+    session: Session,
+    verifiedHash: string,
+    limits: SessionLimits,
+    audit: AuditEntry,
+  ): Promise<{ standing: Standing; ended: number } | undefined>
   /** One compare-and-swap on the counter, and what it means when it fails. */
   refresh(
     claim: { sessionId: string; counter: number },
@@ -53,7 +58,7 @@ export function createSessionStore(database: Database): SessionStore {
     async open(session, verifiedHash, limits, audit) {
       const mark = randomId()
       const { createdAt: now } = session
-      const [accounts = [], opened = []] = await database.transaction(
+      const [accounts = [], opened = [], ended = []] = await database.transaction(
         [
           // The row is taken first: a suspension or a password change either came before, and is seen, or waits and sees the session.
           {
@@ -67,7 +72,8 @@ export function createSessionStore(database: Database): SessionStore {
         ],
         REVOCATIONS,
       )
-      return accounts[0] && opened[0] ? toStanding(accounts[0], session.accountId) : undefined
+      if (!accounts[0] || !opened[0]) return undefined
+      return { standing: toStanding(accounts[0], session.accountId), ended: ended.length }
     },
 
     async refresh({ sessionId, counter }, { now, limits, audit }) {

@@ -128,7 +128,7 @@ t.test('good and hostile tokens that arrive at once do not mix', async (t) => {
 
 t.test("a token of another server's key is refused, even with our issuer, audience and kid", async (t) => {
   const { server, mint } = await attacked(t)
-  const other = await serverMint(await startApp(t), systemClock())
+  const other = await serverMint(await startApp(t, { ownKey: true }), systemClock())
   t.not(other.kid, mint.kid)
   for (const kid of [other.kid, mint.kid]) {
     const token = createMint({ ...other, issuer: mint.issuer, audience: mint.audience, kid }).token()

@@ -65,6 +65,7 @@ async function twoServers(
     JWKS_MAX_AGE: String(MAX_AGE),
     CLOCK_SKEW: '0',
     LOG_LEVEL: 'info',
+    MAX_SESSIONS_PER_ACCOUNT: '1000', // every login of this test is a session of one account
   }
   return { servers: [await startServer(t, env), await startServer(t, env)], env }
 }

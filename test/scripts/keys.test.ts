@@ -283,6 +283,8 @@ t.test('refusals and misuse', async (t) => {
     ['rotate --bits 1024', 2, /--bits takes 2048, 3072 or 4096/],
     ['rotate please', 2, /usage: keys rotate/],
     ['revoke', 2, /usage: keys revoke <kid>/],
+    [`revoke -${'x'.repeat(42)}`, 1, /^keys: error: there is no key -x+\n/],
+    ['revoke-refresh --xxxxxxxxx', 1, /there is no refresh key "--x+"/],
     ['revoke nope', 1, /^keys: error: there is no key nope\nhint: npm run keys -- list\n$/],
     ['import', 2, /usage: keys import <pem>/],
     ['shred', 2, /there is no command "shred"/],

@@ -1,5 +1,6 @@
+import type { KeyObject } from 'node:crypto'
 import { randomUUID } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { RouteOptions } from 'fastify'
@@ -14,6 +15,7 @@ import type { App } from '../../src/http/app-type.ts'
 import { makeFirstKey } from '../../src/keys/change-keyring.ts'
 import type { KeysFolder } from '../../src/keys/keys-folder.ts'
 import { type LiveKeyring, openLiveKeyring } from '../../src/keys/live-keyring.ts'
+import { generatePrivateKey, storePrivateKey } from '../../src/keys/private-keys.ts'
 import { keyTiming } from '../../src/keys/rotation.ts'
 import { createLogger } from '../../src/observability/logger.ts'
 
@@ -32,6 +34,8 @@ export interface TestServer {
 interface Options {
   readonly env?: Record<string, string>
   readonly now?: Clock
+  /** True for a signing key that no other app of this test file has. */
+  readonly ownKey?: boolean
   /** Routes of a test, registered as an application developer would. */
   readonly routes?: (app: App) => void
   /** Called with every route of the server. */
@@ -41,14 +45,15 @@ interface Options {
 /** The app that production builds, on a keys folder of its own and a database in memory. Ends with the test. */
 export async function startApp(
   t: Test,
-  { env = {}, now = systemClock, routes, onRoute }: Options = {},
+  { env = {}, now = systemClock, ownKey = false, routes, onRoute }: Options = {},
 ): Promise<TestServer> {
   const dir = await temporaryFolder(t)
   const config = loadConfig({
     env: { NODE_ENV: 'test', KEYS_DIR: join(dir, 'keys'), DATABASE_URL: 'sqlite::memory:', ...env },
   })
   const folder = { dir: config.KEYS_DIR, passphrase: undefined }
-  await makeFirstKey(folder, now)
+  if (!ownKey) await lendKey(folder)
+  await makeFirstKey(folder, now) // adopts the key it finds
   const keyring = await openLiveKeyring({
     folder,
     timing: keyTiming(config),
@@ -79,6 +84,15 @@ export async function startApp(
   })
   t.teardown(() => app.close())
   return { app, config, database, keyring, folder, log }
+}
+
+let signingKey: Promise<KeyObject> | undefined
+
+/** A private key that is made once for all apps of a test file: making one takes longer than most tests. */
+async function lendKey(folder: KeysFolder): Promise<void> {
+  signingKey ??= generatePrivateKey(2048)
+  await mkdir(folder.dir, { recursive: true })
+  await storePrivateKey(folder, await signingKey)
 }
 
 /** Every error that any test gets from a documented route must be among those that /openapi.json promises for it. */

@@ -173,7 +173,7 @@ t.test('plain jose verifies a token with nothing but the served JWKS', async (t)
   for (const change of [{ issuer: 'x' }, { audience: 'x' }, { typ: 'JWT' }, { algorithms: ['PS256'] }]) {
     await t.rejects(jwtVerify(token, keys, { ...options, ...change }), JSON.stringify(change))
   }
-  const other = await startApp(t)
+  const other = await startApp(t, { ownKey: true })
   const strangers = createLocalJWKSet((await other.app.inject('/.well-known/jwks.json')).json())
   await t.rejects(jwtVerify(token, strangers, options), { code: 'ERR_JWKS_NO_MATCHING_KEY' })
 })

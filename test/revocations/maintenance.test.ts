@@ -1,0 +1,122 @@
+import { mock } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
+import Fastify from 'fastify'
+import t, { type Test } from 'tap'
+import type { App } from '../../src/http/app-type.ts'
+import { type AuditStore, createAuditStore } from '../../src/observability/audit-store.ts'
+import { registerMaintenance } from '../../src/observability/maintenance.ts'
+import { createRevocationStore } from '../../src/revocations/revocation-store.ts'
+import { createSessionStore } from '../../src/sessions/session-store.ts'
+import { startApp, type TestServer } from '../support/app.ts'
+import { call, login, NOBODY, newPerson } from './people.ts'
+
+const NOW = 1_800_000_000
+const DAY = 86_400
+const QUARTER = 15 * 60 * 1000 // milliseconds
+
+/** Maintenance of a server's database, and its clock. Its timer goes when a test says so. */
+async function maintained(
+  t: Test,
+  trail?: AuditStore,
+): Promise<TestServer & { clock: { now: number }; log: string[] }> {
+  const clock = { now: NOW }
+  const server = await startApp(t, { now: () => clock.now })
+  mock.timers.enable({ apis: ['setInterval'] })
+  t.teardown(() => mock.timers.reset())
+  const log: string[] = []
+  const app: App = Fastify({ logger: { stream: { write: (line) => void log.push(line) } } })
+  registerMaintenance(app, {
+    sessions: createSessionStore(server.database),
+    revocations: createRevocationStore(server.database),
+    trail: trail ?? createAuditStore(server.database),
+    retention: DAY,
+    now: () => clock.now,
+  })
+  t.teardown(() => app.close())
+  return { ...server, clock, log }
+}
+
+/** Three deletions, one after the other, are what a turn is made of: these questions stand in line behind them. */
+async function turnOver({ database }: TestServer): Promise<void> {
+  for (const _ of [1, 2, 3, 4]) await database.query('SELECT 1 AS one')
+}
+
+async function until(condition: () => Promise<boolean> | boolean): Promise<void> {
+  while (!(await condition())) await turn()
+}
+
+t.test('audit rows older than the setting says are deleted, every quarter of an hour', async (t) => {
+  const { database, clock } = await maintained(t)
+  const trail = createAuditStore(database)
+  for (const age of [0, DAY - 1, DAY, DAY + 1, 10 * DAY])
+    await trail.insert({ event: 'login_failed', origin: NOBODY, detail: { age } }, NOW - age)
+  const kept = async () =>
+    (await database.query('SELECT detail FROM audit_events ORDER BY at DESC')).map(
+      ({ detail }) => JSON.parse(String(detail)).age,
+    )
+  mock.timers.tick(QUARTER - 1)
+  t.same(await kept(), [0, DAY - 1, DAY, DAY + 1, 10 * DAY])
+  mock.timers.tick(1)
+  await until(async () => (await kept()).length <= 3)
+  t.same(await kept(), [0, DAY - 1, DAY])
+  clock.now += DAY
+  mock.timers.tick(QUARTER)
+  await until(async () => (await kept()).length <= 1)
+  t.same(await kept(), [0])
+})
+
+t.test('sessions that are over stay for a day, live ones for as long as they live', async (t) => {
+  const server = await maintained(t)
+  const { app, database, clock } = server
+  const person = await newPerson(app)
+  const kept = await login(app, person.email)
+  await call(app, person.access, 'POST', '/v1/logout', {})
+  const sessions = async () => (await database.query('SELECT ended_at FROM sessions')).length
+  const pass = async (seconds: number) => {
+    clock.now += seconds
+    mock.timers.tick(QUARTER)
+    await turnOver(server)
+  }
+  await pass(DAY)
+  t.equal(await sessions(), 2)
+  await pass(1)
+  await until(async () => (await sessions()) === 1)
+  const [{ expires_at: end } = {}] = await database.query('SELECT expires_at FROM sessions')
+  await pass(Number(end) + DAY - clock.now)
+  t.equal(await sessions(), 1)
+  await pass(1)
+  await until(async () => (await sessions()) === 0)
+  t.ok(kept)
+})
+
+t.test('a revocation is kept until no token it could hit is alive, whatever the settings', async (t) => {
+  const server = await maintained(t)
+  const { app, database, clock } = server
+  await call(app, (await newPerson(app)).access, 'POST', '/v1/logout', {})
+  const revocations = async () => (await database.query('SELECT subject FROM revocations')).length
+  clock.now += 900 + 2 * 60 - 1
+  mock.timers.tick(QUARTER)
+  await turnOver(server)
+  t.equal(await revocations(), 1)
+  clock.now += 1
+  mock.timers.tick(QUARTER)
+  await until(async () => (await revocations()) === 0)
+  t.pass('then it goes')
+})
+
+t.test('a store that is away puts maintenance off, with one line in the log, and the next turn does it', async (t) => {
+  let away = true
+  let pruned = 0
+  const prune = async () => {
+    if (away) throw new Error('away')
+    pruned += 1
+  }
+  const { log } = await maintained(t, { insert: async () => undefined, prune })
+  mock.timers.tick(QUARTER)
+  await until(() => log.length > 0)
+  t.match(JSON.parse(log[0] ?? ''), { err: { message: 'away' }, msg: /put off/ })
+  away = false
+  mock.timers.tick(QUARTER)
+  await until(() => pruned > 0)
+  t.equal(log.length, 1)
+})

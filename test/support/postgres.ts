@@ -1,0 +1,92 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { Client } from 'pg'
+import tap, { type Test } from 'tap'
+import type { Answer, Command, Ready } from './postgres-server.ts'
+
+// One real PostgreSQL per test process, started when the first test asks for it and gone with the process.
+
+interface Server extends Ready {
+  readonly child: ChildProcess
+}
+
+let server: Promise<Server> | undefined
+let running = true
+
+/** The address of a new, empty database. It ends with the test. */
+export async function postgresUrl(t: Test): Promise<string> {
+  const name = `test_${randomUUID().replaceAll('-', '')}`
+  await administer(`CREATE DATABASE ${name}`)
+  t.teardown(async () => {
+    if (running) await administer(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)
+  })
+  return (await theServer()).url + name
+}
+
+/** PEM of the certificate that the server shows: for `localhost`, signed by itself. */
+export async function postgresCertificate(): Promise<string> {
+  return (await theServer()).certificate
+}
+
+/** Stops the server; open connections are told. Every database of this process is away until `startPostgres`. */
+export const stopPostgres = () => command('stop')
+/** Kills the server; it has to recover when it is started again. */
+export const crashPostgres = () => command('crash')
+/** Starts the server again, on the same port and data. Resolves when it takes connections. */
+export const startPostgres = () => command('start')
+
+/** Runs one statement as superuser, on a connection of its own. */
+export async function administer(sql: string, database = 'postgres'): Promise<Record<string, unknown>[]> {
+  const client = new Client({ connectionString: (await theServer()).url + database, ssl: false })
+  client.on('error', () => undefined)
+  await client.connect()
+  try {
+    return (await client.query(sql)).rows
+  } finally {
+    await client.end()
+  }
+}
+
+async function command(name: Command): Promise<void> {
+  const { child } = await theServer()
+  running = name === 'start'
+  child.send(name)
+  await answer(child)
+}
+
+function theServer(): Promise<Server> {
+  server ??= launch()
+  return server
+}
+
+async function launch(): Promise<Server> {
+  const path = fileURLToPath(new URL('./postgres-server.ts', import.meta.url))
+  const { PATH, TMPDIR } = process.env
+  const child = fork(path, {
+    detached: true, // Ctrl-C must reach the tests first
+    env: { PATH, TMPDIR }, // nothing of tap's: it follows the processes that it knows of
+    execArgv: [],
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  })
+  child.unref()
+  tap.teardown(async () => {
+    child.ref()
+    const exited = once(child, 'exit')
+    if (child.connected) child.disconnect()
+    await exited
+  })
+  const ready = await answer(child)
+  if (ready === 'done') throw new Error('PostgreSQL answered what was not asked')
+  return { child, ...ready.ready }
+}
+
+async function answer(child: ChildProcess): Promise<Exclude<Answer, { failed: string }>> {
+  child.channel?.ref()
+  const exited = once(child, 'exit').then(() => [{ failed: 'the PostgreSQL of the tests ended' }])
+  const [message] = (await Promise.race([once(child, 'message'), exited])) as [Answer]
+  child.channel?.unref() // a test process ends when its tests have
+  if (typeof message === 'object' && 'failed' in message) throw new Error(message.failed)
+  return message
+}
