@@ -99,6 +99,8 @@ t.test('a long list is read in pages, each after the one before, and then only w
   store.commit('after them')
   await followed.catchUp()
   t.equal(followed.size, 37_000, 'a number that is longer than a page is not cut')
+  await followed.catchUp()
+  t.equal(store.reads.at(-1)?.seq, 25_001)
 })
 
 t.test('the store is reported once when it is lost and once when it is found, and every call is told', async (t) => {
