@@ -33,6 +33,19 @@ export interface Database {
   close(): Promise<void>
 }
 
+/**
+ * PostgreSQL has no text with a NUL in it, and SQLite has: such a value is refused on both, before it gets there.
+ *
+ * @throws AppError `validation_failed`
+ */
+export function assertStorable(params: readonly SqlValue[] = []): void {
+  if (params.every((value) => typeof value !== 'string' || !value.includes('\0'))) return
+  throw new AppError('validation_failed', {
+    reason: 'a NUL',
+    fields: [{ field: '', message: 'holds a NUL character' }],
+  })
+}
+
 /** The store can't be reached or can't write: 503 with Retry-After; verified routes don't notice. */
 export function storeUnavailable(reason: string, cause?: unknown): AppError {
   return new AppError('store_unavailable', { reason, cause })

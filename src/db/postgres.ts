@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client, type ClientConfig, Pool, type PoolClient, type QueryConfig } from 'pg'
 import { OperatorError } from '../errors.ts'
-import { type Database, type Row, type SqlValue, type Statement, storeUnavailable } from './database.ts'
+import { assertStorable, type Database, type Row, type SqlValue, type Statement, storeUnavailable } from './database.ts'
 import { cannotOpen, describe, isBroken, isConflict, isOutage, isSilence, publicError } from './postgres-errors.ts'
 import { listen } from './postgres-listen.ts'
 import { Outage } from './postgres-outage.ts'
@@ -62,10 +62,12 @@ class PostgresDatabase implements Database {
   }
 
   async query<R extends Row>(sql: string, params: readonly SqlValue[] = []): Promise<R[]> {
+    assertStorable(params)
     return (await this.#call((client) => run(client, { sql, params }))) as R[]
   }
 
-  transaction(statements: readonly Statement[], notify?: string): Promise<Row[][]> {
+  async transaction(statements: readonly Statement[], notify?: string): Promise<Row[][]> {
+    for (const { params } of statements) assertStorable(params)
     return this.#call((client) => transact(client, statements, notify))
   }
 

@@ -3,7 +3,7 @@ import { dirname, resolve } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { OperatorError } from '../errors.ts'
-import { type Database, type Row, type SqlValue, type Statement, storeUnavailable } from './database.ts'
+import { assertStorable, type Database, type Row, type SqlValue, type Statement, storeUnavailable } from './database.ts'
 import type { Job, JobResult } from './sqlite-worker.ts'
 
 interface Pending {
@@ -72,11 +72,13 @@ class SqliteDatabase implements Database {
   }
 
   async query<R extends Row>(sql: string, params: readonly SqlValue[] = []): Promise<R[]> {
+    assertStorable(params)
     const [rows = []] = await this.#enqueue([{ sql, params }])
     return rows as R[]
   }
 
-  transaction(statements: readonly Statement[]): Promise<Row[][]> {
+  async transaction(statements: readonly Statement[]): Promise<Row[][]> {
+    for (const { params } of statements) assertStorable(params)
     return this.#enqueue(statements)
   }
 

@@ -73,7 +73,7 @@ export async function registerDocs(app: App, options: { version: string }): Prom
 /** What a route need not say itself: its security, and every error that all routes of its kind answer. */
 function documented(
   config: FastifyContextConfig,
-  schema: { body?: unknown; querystring?: unknown; response?: unknown },
+  schema: { body?: unknown; querystring?: unknown; params?: unknown; response?: unknown },
 ) {
   const { auth = 'token', errors = [] } = config
   const codes = new Set<ErrorCode>([...errors, 'malformed_request', 'internal'])
@@ -93,7 +93,7 @@ function documented(
   add(config.roles !== undefined || config.scope !== undefined, 'insufficient_scope')
   add(config.maxAuthAge !== undefined, 'insufficient_user_authentication')
   add(schema.body !== undefined, 'invalid_json', 'validation_failed', 'payload_too_large', 'unsupported_media_type')
-  add(schema.querystring !== undefined, 'validation_failed')
+  add(schema.querystring !== undefined || schema.params !== undefined, 'validation_failed')
 
   const response: Record<string, unknown> = {}
   for (const [status, list] of Object.entries(Object.groupBy(codes, (code) => String(errorRow(code).status)))) {

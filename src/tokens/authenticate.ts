@@ -5,7 +5,7 @@ import { AppError } from '../errors.ts'
 import type { App } from '../http/app-type.ts'
 import type { LiveKeyring } from '../keys/live-keyring.ts'
 import type { Verdict } from '../revocations/revocation-set.ts'
-import { authorize } from './authorize.ts'
+import { assertDemands, authorize } from './authorize.ts'
 import {
   ACCESS_TOKEN_TYPE,
   type AccessTokenClaims,
@@ -64,6 +64,7 @@ export async function registerGuard(app: App, options: GuardOptions): Promise<vo
         `route ${url}: config.auth is ${JSON.stringify(config?.auth)}, and only "token", "live" and "public" are known`,
       )
     }
+    assertDemands(url, config?.auth, config ?? {})
   })
 
   app.addHook('onRequest', function guard(request, reply, done) {

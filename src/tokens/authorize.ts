@@ -12,6 +12,23 @@ export interface Demands {
 }
 
 /**
+ * Refuses demands that would not be asked: a slip must not leave a route more open than it looks.
+ *
+ * @throws TypeError at boot
+ */
+export function assertDemands(url: string, auth: string | undefined, { roles, scope, maxAuthAge }: Demands): void {
+  const wrong = (what: string) => new TypeError(`route ${url}: config.${what}`)
+  const isList = (list: unknown) =>
+    Array.isArray(list) && list.length > 0 && list.every((name) => typeof name === 'string' && /^\S+$/.test(name))
+  if (roles !== undefined && !isList(roles)) throw wrong('roles must be a list of names')
+  if (scope !== undefined && !isList(scope)) throw wrong('scope must be a list of names without spaces')
+  if (maxAuthAge !== undefined && !(Number.isSafeInteger(maxAuthAge) && maxAuthAge > 0))
+    throw wrong('maxAuthAge must be whole seconds')
+  if (auth === 'public' && (roles ?? scope ?? maxAuthAge) !== undefined)
+    throw wrong('auth is public, and nobody would be asked for more')
+}
+
+/**
  * Judges a verified token against the demands of a route.
  *
  * @param now epoch seconds

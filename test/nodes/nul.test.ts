@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
-import { call, newAdmin } from '../revocations/people.ts'
+import { call } from '../revocations/people.ts'
+import { signUpAdmin } from '../sessions/front-door.ts'
 import { PASSWORD, startApp } from '../support/app.ts'
 import { ENGINES, type Engine } from '../support/engines.ts'
 
@@ -8,7 +9,7 @@ import { ENGINES, type Engine } from '../support/engines.ts'
 async function answers(t: Test, engine: Engine): Promise<number[]> {
   const server = await startApp(t, { env: { DATABASE_URL: await engine.url(t) } })
   const { app } = server
-  const { access } = await newAdmin(server)
+  const { access_token: access } = await signUpAdmin(server)
   const cursor = Buffer.from(JSON.stringify([1, '\0'])).toString('base64url')
   const credentials = { email: 'a\0b@example.com', password: PASSWORD }
   const replies = [
@@ -25,8 +26,7 @@ async function answers(t: Test, engine: Engine): Promise<number[]> {
   return replies.map(({ statusCode }) => statusCode)
 }
 
-const todo = 'answers 500 on PostgreSQL: nothing between the route and the driver refuses a NUL'
-t.test('a NUL in what a client sends is answered the same on every engine, and never with 500', { todo }, async (t) => {
+t.test('a NUL in what a client sends is answered the same on every engine, and never with 500', async (t) => {
   const [first = [], ...others] = await Promise.all(ENGINES.map((engine) => answers(t, engine)))
   t.ok(first.every((status) => status < 500))
   for (const other of others) t.same(other, first)

@@ -7,8 +7,9 @@ import { type AuditStore, createAuditStore } from '../../src/observability/audit
 import { registerMaintenance } from '../../src/observability/maintenance.ts'
 import { createRevocationStore } from '../../src/revocations/revocation-store.ts'
 import { createSessionStore } from '../../src/sessions/session-store.ts'
+import { logIn, signUp } from '../sessions/front-door.ts'
 import { startApp, type TestServer } from '../support/app.ts'
-import { call, login, NOBODY, newPerson } from './people.ts'
+import { call, NOBODY } from './people.ts'
 
 const NOW = 1_800_000_000
 const DAY = 86_400
@@ -68,9 +69,9 @@ t.test('audit rows older than the setting says are deleted, every quarter of an 
 t.test('sessions that are over stay for a day, live ones for as long as they live', async (t) => {
   const server = await maintained(t)
   const { app, database, clock } = server
-  const person = await newPerson(app)
-  const kept = await login(app, person.email)
-  await call(app, person.access, 'POST', '/v1/logout', {})
+  const person = await signUp(app)
+  const kept = await logIn(app, person.email)
+  await call(app, person.access_token, 'POST', '/v1/logout', {})
   const sessions = async () => (await database.query('SELECT ended_at FROM sessions')).length
   const pass = async (seconds: number) => {
     clock.now += seconds
@@ -92,7 +93,7 @@ t.test('sessions that are over stay for a day, live ones for as long as they liv
 t.test('a revocation is kept until no token it could hit is alive, whatever the settings', async (t) => {
   const server = await maintained(t)
   const { app, database, clock } = server
-  await call(app, (await newPerson(app)).access, 'POST', '/v1/logout', {})
+  await call(app, (await signUp(app)).access_token, 'POST', '/v1/logout', {})
   const revocations = async () => (await database.query('SELECT subject FROM revocations')).length
   clock.now += 900 + 2 * 60 - 1
   mock.timers.tick(QUARTER)

@@ -1,9 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { Config } from '../../src/config.ts'
+import { signUp, type User } from '../sessions/front-door.ts'
 import { startApp } from '../support/app.ts'
 import { anotherNode, type Node } from './another-node.ts'
-import { call, newPerson, type Person, standing } from './people.ts'
+import { call, standing } from './people.ts'
 
 // The age of the set is counted on performance.now(): what these tests set forward is that clock, and nothing waits.
 
@@ -17,11 +18,11 @@ function clockForward(t: Test): { by: number } {
 async function nodeOfTwo(
   t: Test,
   settings: Partial<Config>,
-): Promise<Node & { person: Person; forward: { by: number } }> {
+): Promise<Node & { person: User; forward: { by: number } }> {
   const forward = clockForward(t)
   const server = await startApp(t)
   const node = await anotherNode(t, server, { settings })
-  return { ...node, person: await newPerson(server.app), forward }
+  return { ...node, person: await signUp(server.app), forward }
 }
 
 async function until(condition: () => Promise<boolean> | boolean): Promise<void> {
@@ -38,7 +39,7 @@ t.test(
     link.cut = true
     for (const by of [0, 59, 61, 500]) {
       forward.by = by
-      t.same(await standing(app, person.access), [200, undefined], `${by} s`)
+      t.same(await standing(app, person.access_token), [200, undefined], `${by} s`)
     }
     t.ok((await age(node)) >= 500, 'and says how old the set is')
   },
@@ -47,23 +48,23 @@ t.test(
 t.test('with `reject` it answers 503 from the age that the setting names, until the store is back', async (t) => {
   const node = await nodeOfTwo(t, { REVOCATION_MAX_STALENESS: 60, REVOCATION_STALE_POLICY: 'reject' })
   const { app, link, person, forward } = node
-  t.same(await standing(app, person.access), [200, undefined])
+  t.same(await standing(app, person.access_token), [200, undefined])
   link.cut = true
   forward.by = 50
-  t.same(await standing(app, person.access), [200, undefined])
+  t.same(await standing(app, person.access_token), [200, undefined])
 
   forward.by = 61
-  const refused = await call(app, person.access, 'GET', '/v1/me')
+  const refused = await call(app, person.access_token, 'GET', '/v1/me')
   t.equal(refused.statusCode, 503)
   t.equal(refused.json().code, 'revocations_stale')
   t.match(refused.headers['retry-after'], /^\d+$/)
   t.equal((await app.inject('/v1/me')).statusCode, 401, 'who has no token is told so')
-  t.same(await standing(app, `${person.access}x`), [401, 'invalid_token'], 'also who has a bad one')
+  t.same(await standing(app, `${person.access_token}x`), [401, 'invalid_token'], 'also who has a bad one')
   for (const url of ['/.well-known/jwks.json', '/health/live'])
     t.equal((await app.inject(url)).statusCode, 200, `${url} is public`)
 
   link.cut = false
-  await until(async () => (await standing(app, person.access))[0] === 200)
+  await until(async () => (await standing(app, person.access_token))[0] === 200)
   t.ok((await age(node)) < 60)
 })
 
@@ -75,7 +76,7 @@ t.test('a staleness of 0 is never too old', async (t) => {
   link.cut = true
   for (const by of [1, 100_000]) {
     forward.by = by
-    t.same(await standing(app, person.access), [200, undefined], `${by} s`)
+    t.same(await standing(app, person.access_token), [200, undefined], `${by} s`)
   }
 })
 
@@ -101,7 +102,7 @@ t.test('with the database closed for good the policy decides too', async (t) => 
     await t.test(policy, async (t) => {
       const forward = clockForward(t)
       const { app, database } = await startApp(t, { env: { REVOCATION_STALE_POLICY: policy } })
-      const { access } = await newPerson(app)
+      const { access_token: access } = await signUp(app)
       await database.close()
       t.same(await standing(app, access), [200, undefined])
       forward.by = 61

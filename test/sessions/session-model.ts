@@ -1,6 +1,6 @@
 import { MAX_REPEATS, type SessionLimits } from '../../src/sessions/session.ts'
 
-export const LIMITS: SessionLimits = { idleTtl: 300, maxTtl: 900, perAccount: 3, grace: 30 }
+export const LIMITS: SessionLimits = { idleTtl: 300, maxTtl: 450, perAccount: 3, grace: 30 }
 
 /** A session as issue 4 describes it. */
 export interface ModelSession {
