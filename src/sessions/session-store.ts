@@ -141,7 +141,11 @@ async function endReused(
     audit,
   }: { sessionId: string; counter: number; now: number; grace: number; audit: AuditEntry },
 ): Promise<RefreshOutcome> {
-  const [last] = await database.query('SELECT account_id, ip, user_agent FROM sessions WHERE id = $1', [sessionId])
+  // A session that is over has nothing left to end: no transaction, no notification.
+  const [last] = await database.query(
+    'SELECT account_id, ip, user_agent FROM sessions WHERE id = $1 AND ended_at IS NULL AND expires_at > $2',
+    [sessionId, now],
+  )
   if (last === undefined) return { kind: 'refused' }
   const mark = randomId()
   const entry: AuditEntry = {
