@@ -41,9 +41,13 @@ import { sessionLimits } from './sessions/session.ts'
 import { createSessionStore } from './sessions/session-store.ts'
 import { sessionsRoutes } from './sessions/sessions-route.ts'
 import { createIssuePair } from './sessions/token-pair.ts'
-import { MAX_ACCESS_TOKEN_TTL } from './settings.ts'
 import { registerGuard } from './tokens/authenticate.ts'
+import { ACCESS_TOKEN_TYPE } from './tokens/claims.ts'
+import { registerFastifyJwt } from './tokens/fastify-jwt-payload.ts'
 import { createIssuer } from './tokens/issue.ts'
+import { MAX_ACCESS_TOKEN_TTL } from './tokens/lifetime.ts'
+import { VerifiedTokens } from './tokens/verified-tokens.ts'
+import { createTokenVerifier } from './tokens/verify.ts'
 import { VERSION } from './version.ts'
 
 export interface Parts {
@@ -81,7 +85,8 @@ export async function buildApp({ config, database, keyring, logger, now = system
   const ownAccount  = createOwnAccount({ accounts, passwords, ...newPassword, withdrawn, audit, now })
   const administer  = createAdminister({ accounts, withdrawn, audit, now })
   const live        = createLiveCheck({ sessions, now })
-  const policy      = { issuer: config.ISSUER, audience: config.AUDIENCE, skew: config.CLOCK_SKEW, maxLifetime: MAX_ACCESS_TOKEN_TTL }
+  const policy      = { issuer: config.ISSUER, audience: config.AUDIENCE, typ: ACCESS_TOKEN_TYPE, skew: config.CLOCK_SKEW, maxLifetime: MAX_ACCESS_TOKEN_TTL }
+  const cache       = new VerifiedTokens({ entries: 10_000, characters: 16_000_000 })
   const origins     = config.CORS_ORIGINS ?? []
 
   if (onRoute) app.addHook('onRoute', onRoute)
@@ -90,11 +95,13 @@ export async function buildApp({ config, database, keyring, logger, now = system
   registerDrain                   (app)
   await registerBrowserHeaders    (app, origins)
   const jar = await registerRefreshCookie (app, { issuer: config.ISSUER, origins })
-  await registerGuard             (app, { keyring, policy, now, cacheSize: 10_000, revocations, live })
+  const signedPayload = await registerFastifyJwt (app, keyring, policy)
+  const { verify }  = createTokenVerifier({ keys: keyring, policy, now, cache, revocations, signedPayload })
+  registerGuard                   (app, { verify, live, now })
   registerNotFound                (app)
   registerJsonBody                (app)
   await registerDocs              (app, { version: VERSION })
-  registerMaintenance             (app, { sessions, trail, revocations: createRevocationStore(database), retention: config.AUDIT_RETENTION, now })
+  registerMaintenance             (app, { sessions, trail, revocations: createRevocationStore(database), cache, skew: config.CLOCK_SKEW, retention: config.AUDIT_RETENTION, now })
 
   registerRoute                   (app, { register, open: config.REGISTRATION === 'open' })
   loginRoute                      (app, { login, jar, idleTtl: config.SESSION_IDLE_TTL })

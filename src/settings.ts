@@ -1,8 +1,6 @@
 import { isIP } from 'node:net'
 import { FormatRegistry, type TSchema, Type } from '@sinclair/typebox'
-
-/** No token lives longer, whatever a signer says: the ceiling of ACCESS_TOKEN_TTL, and what verifiers hold `exp - iat` against. */
-export const MAX_ACCESS_TOKEN_TTL = 900
+import { MAX_ACCESS_TOKEN_TTL } from './tokens/lifetime.ts'
 
 const list = <T extends TSchema>(item: T, options: object) =>
   Type.Array(item, { minItems: 1, uniqueItems: true, ...options })

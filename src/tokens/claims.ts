@@ -41,12 +41,14 @@ const CLAIM_NAMES = Object.keys(AccessTokenClaims.properties) as (keyof AccessTo
 export interface ClaimsPolicy {
   /** Exact `iss`. */
   readonly issuer: string
-  /** `aud` must hold at least one of these. */
-  readonly audience: readonly string[]
+  /** `aud` must hold at least one of these; null for any. */
+  readonly audience: readonly string[] | null
+  /** `typ` of the header, lower case and without `application/`; null for any. */
+  readonly typ: string | null
   /** Seconds two clocks may differ. */
   readonly skew: number
-  /** Largest `exp - iat` in seconds. */
-  readonly maxLifetime: number
+  /** Largest `exp - iat` in seconds; null for any. */
+  readonly maxLifetime: number | null
 }
 
 /**
@@ -65,18 +67,23 @@ export function acceptClaims(payload: unknown, policy: ClaimsPolicy, now: number
   }
   const { iss, aud, iat, exp, nbf } = payload
   if (iss !== policy.issuer) throw refused('iss is another issuer')
-  if (![aud].flat().some((audience) => policy.audience.includes(audience))) throw refused('aud holds none of ours')
+  if (policy.audience !== null && !holdsOneOf(aud, policy.audience)) throw refused('aud holds none of ours')
   // RFC 7800: a token bound to a key is no bearer token, and we have no proof of possession to check yet.
   if (Object.hasOwn(payload, 'cnf')) throw refused('cnf asks for a proof of possession')
   if (iat > now + policy.skew) throw refused('iat is in the future')
   if (nbf !== undefined && nbf > now + policy.skew) throw refused('nbf is in the future')
   if (exp <= iat) throw refused('exp is not after iat')
-  if (exp - iat > policy.maxLifetime) throw refused('exp - iat is above the maximum lifetime')
+  if (policy.maxLifetime !== null && exp - iat > policy.maxLifetime)
+    throw refused('exp - iat is above the maximum lifetime')
   if (exp <= now - policy.skew) throw new AppError('token_expired', { reason: 'exp is past' })
 
   const claims: Partial<Record<keyof AccessTokenClaims, unknown>> = {}
   for (const name of CLAIM_NAMES) if (Object.hasOwn(payload, name)) claims[name] = frozen(payload[name])
   return Object.freeze(claims) as AccessTokenClaims
+}
+
+function holdsOneOf(aud: string | readonly string[], audience: readonly string[]): boolean {
+  return typeof aud === 'string' ? audience.includes(aud) : aud.some((one) => audience.includes(one))
 }
 
 function frozen<T>(value: T): T {

@@ -45,10 +45,11 @@ export function bearerToken(authorization: string): string {
  * holds `alg`, `kid` and `typ` and nothing else. That alone settles `crit`, `b64`, `jwk`, `jku`, `x5u`, `x5c` and `zip`
  * (RFC 8725 sections 3.1, 3.10, 3.11; RFC 9068 section 4).
  *
+ * @param expectedTyp lower case, without `application/`; null for any, also none
  * @returns the unverified `kid`
  * @throws AppError `invalid_token`
  */
-export function unverifiedKid(token: string): string {
+export function unverifiedKid(token: string, expectedTyp: string | null = ACCESS_TOKEN_TYPE): string {
   if (token.length > MAX_TOKEN_LENGTH) throw refused('longer than the cap')
   const [header = '', payload = '', signature = '', ...rest] = token.split('.')
   if (rest.length > 0) throw refused('more than three parts')
@@ -64,11 +65,14 @@ export function unverifiedKid(token: string): string {
   }
   const { alg, kid, typ } = unverifiedHeader
   if (alg !== 'RS256') throw refused('alg is not RS256')
-  if (typeof typ !== 'string' || typ.toLowerCase().replace(/^application\//, '') !== ACCESS_TOKEN_TYPE) {
-    throw refused('typ is not at+jwt')
-  }
+  if (expectedTyp !== null && !isTyp(typ, expectedTyp)) throw refused(`typ is not ${expectedTyp}`)
   if (typeof kid !== 'string' || kid === '') throw refused('kid is not text')
   return kid
+}
+
+/** RFC 7515 section 4.1.9: a media type, in any case, whose `application/` may be left out. */
+function isTyp(typ: unknown, expected: string): boolean {
+  return typeof typ === 'string' && typ.toLowerCase().replace(/^application\//, '') === expected
 }
 
 function canonical(part: string): Buffer {

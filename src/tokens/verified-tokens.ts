@@ -5,6 +5,13 @@ export interface VerifiedToken {
   readonly claims: AccessTokenClaims
 }
 
+/** What one generation may hold. */
+export interface CacheLimit {
+  readonly entries: number
+  /** Characters of all its tokens together: their claims take about as much again. */
+  readonly characters: number
+}
+
 /**
  * Tokens whose signature and claims were verified, by their whole text: exact, so no two tokens share an entry. What can change
  * while a token lives (its key, its age, its revocation) is not cached: the guard asks again on every hit.
@@ -13,12 +20,13 @@ export interface VerifiedToken {
  * back into the young one. Put and get are a Map operation each, and nothing is ever walked.
  */
 export class VerifiedTokens {
-  readonly #limit: number
+  readonly #limit: CacheLimit
   #young = new Map<string, VerifiedToken>()
   #old = new Map<string, VerifiedToken>()
+  #characters = 0
 
-  /** @param limit most entries of a generation; twice as many are held at the most */
-  constructor(limit: number) {
+  /** @param limit of a generation; twice as much is held at the most */
+  constructor(limit: CacheLimit) {
     this.#limit = limit
   }
 
@@ -31,16 +39,26 @@ export class VerifiedTokens {
   }
 
   put(token: string, verified: VerifiedToken): void {
-    if (this.#young.size >= this.#limit) {
+    const { entries, characters } = this.#limit
+    if (this.#young.size >= entries || this.#characters + token.length > characters) {
       this.#old = this.#young
       this.#young = new Map()
+      this.#characters = 0
     }
     this.#young.set(token, verified)
+    this.#characters += token.length
   }
 
   drop(token: string): void {
     this.#young.delete(token)
     this.#old.delete(token)
+  }
+
+  /** Drops what is over, so that no token is held longer than it lives. @param deadline epoch seconds: whose `exp` is not later goes */
+  sweep(deadline: number): void {
+    for (const generation of [this.#young, this.#old]) {
+      for (const [token, { claims }] of generation) if (claims.exp <= deadline) generation.delete(token)
+    }
   }
 
   get size(): number {

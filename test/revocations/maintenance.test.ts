@@ -27,6 +27,8 @@ async function maintained(
   const log: string[] = []
   const app: App = Fastify({ logger: { stream: { write: (line) => void log.push(line) } } })
   registerMaintenance(app, {
+    cache: { sweep: () => undefined },
+    skew: 5,
     sessions: createSessionStore(server.database),
     revocations: createRevocationStore(server.database),
     trail: trail ?? createAuditStore(server.database),

@@ -8,6 +8,7 @@ export const policy: ClaimsPolicy = {
   audience: ['api', 'web'],
   skew: 5,
   maxLifetime: 900,
+  typ: 'at+jwt',
 }
 
 /** Claims that are accepted at NOW. */
@@ -42,7 +43,8 @@ const role = (value: unknown) => typeof value === 'string' && value.length >= 1 
 export const MAY_BE: Readonly<Record<string, (value: unknown) => boolean>> = {
   iss: (value) => value === policy.issuer,
   aud: (value) =>
-    (text(value) || list(value, text, 1)) && [value].flat().some((item) => policy.audience.includes(item as string)),
+    (text(value) || list(value, text, 1)) &&
+    [value].flat().some((item) => policy.audience?.includes(item as string) === true),
   sub: text,
   client_id: text,
   jti: text,

@@ -1,12 +1,15 @@
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
-import { systemClock } from '../../src/clock.ts'
+import { type Clock, systemClock } from '../../src/clock.ts'
 import type { App } from '../../src/http/app-type.ts'
 import { registerErrorHandler } from '../../src/http/error-handler.ts'
 import { publicJwk, toPem } from '../../src/keys/jwk.ts'
 import type { Verdict } from '../../src/revocations/revocation-set.ts'
-import { type GuardOptions, registerGuard } from '../../src/tokens/authenticate.ts'
+import { registerGuard } from '../../src/tokens/authenticate.ts'
 import type { ClaimsPolicy } from '../../src/tokens/claims.ts'
+import { registerFastifyJwt } from '../../src/tokens/fastify-jwt-payload.ts'
+import { VerifiedTokens } from '../../src/tokens/verified-tokens.ts'
+import { createTokenVerifier, type VerificationKeys, type Withdrawn } from '../../src/tokens/verify.ts'
 import { bearer, startApp } from '../support/app.ts'
 import { createMint, type Mint, serverMint } from '../support/mint.ts'
 
@@ -21,9 +24,15 @@ interface Guarded {
   status(token: string): Promise<[status: number, code: string | undefined]>
 }
 
-const NOTHING_WITHDRAWN = {
-  revocations: { judge: () => 'good' as const, isTooOld: () => false },
-  live: () => Promise.resolve(),
+/** The guard as app.ts puts it together. */
+async function guard(
+  app: App,
+  parts: { keys: VerificationKeys; policy: ClaimsPolicy; now: Clock; revocations: Withdrawn },
+): Promise<void> {
+  const signedPayload = await registerFastifyJwt(app, parts.keys, parts.policy)
+  const cache = new VerifiedTokens({ entries: 100, characters: 1e6 })
+  const { verify } = createTokenVerifier({ ...parts, cache, signedPayload })
+  registerGuard(app, { verify, now: parts.now, live: () => Promise.resolve() })
 }
 
 /** The guard alone, on a keyring and a clock that the test can change while it runs. */
@@ -33,12 +42,12 @@ async function guarded(t: Test): Promise<Guarded> {
   const clock = { seconds: mint.now }
   const app: App = Fastify()
   registerErrorHandler(app)
-  const policy = { issuer: mint.issuer, audience: [mint.audience], skew: 5, maxLifetime: 900 }
+  const policy = { issuer: mint.issuer, audience: [mint.audience], typ: 'at+jwt', skew: 5, maxLifetime: 900 }
   const keyring = { verificationPem: (kid: string) => keys.get(kid) }
   const withdrawn: Guarded['withdrawn'] = { verdict: 'good', tooOld: false }
   const revocations = { judge: () => withdrawn.verdict, isTooOld: () => withdrawn.tooOld }
   const now = () => clock.seconds
-  await registerGuard(app, { ...NOTHING_WITHDRAWN, keyring, policy, now, cacheSize: 100, revocations })
+  await guard(app, { keys: keyring, policy, now, revocations })
   app.get('/', (request) => ({ sub: request.user.sub }))
   t.teardown(() => app.close())
   const status: Guarded['status'] = async (token) => {
@@ -110,19 +119,27 @@ t.test('a keyring that fails is our fault, not that of the token', async (t) => 
 
 t.test('a policy that would switch a check off is refused at boot', async (t) => {
   const { mint } = await guarded(t)
-  const good: ClaimsPolicy = { issuer: mint.issuer, audience: [mint.audience], skew: 5, maxLifetime: 900 }
+  const good: ClaimsPolicy = {
+    issuer: mint.issuer,
+    audience: [mint.audience],
+    typ: 'at+jwt',
+    skew: 5,
+    maxLifetime: 900,
+  }
   const off = [
     ...['', undefined, null, [mint.issuer]].map((issuer) => ({ issuer })),
-    ...[[], [''], [mint.audience, ''], [undefined]].map((audience) => ({ audience })),
+    ...[[], [''], [mint.audience, ''], [undefined], undefined, '', mint.audience].map((audience) => ({ audience })),
     ...[Number.NaN, Number.POSITIVE_INFINITY, undefined, -1].map((skew) => ({ skew })),
-    ...[Number.NaN, Number.POSITIVE_INFINITY, undefined].map((maxLifetime) => ({ maxLifetime })),
+    ...[Number.NaN, Number.POSITIVE_INFINITY, undefined, 0, -1].map((maxLifetime) => ({ maxLifetime })),
+    ...['', undefined].map((typ) => ({ typ })),
   ]
   for (const change of off) {
     const app: App = Fastify()
     const policy = { ...good, ...change } as ClaimsPolicy
-    const keyring = { verificationPem: () => undefined }
-    const options: GuardOptions = { ...NOTHING_WITHDRAWN, keyring, policy, now: systemClock, cacheSize: 1 }
-    await t.rejects(registerGuard(app, options), `${Object.keys(change)} ${Object.values(change)}`)
+    const keys = { verificationPem: () => undefined }
+    const revocations = { judge: () => 'good' as const, isTooOld: () => false }
+    const built = async () => guard(app, { keys, policy, now: systemClock, revocations })
+    await t.rejects(built(), { name: 'TypeError' }, `${Object.keys(change)} ${Object.values(change)}`)
     await app.close()
   }
 })

@@ -95,7 +95,7 @@ t.test('no signing key is an error, not an unsigned token', async (t) => {
   await t.rejects(createIssuer({ ...settings, keyring })(grant), { message: 'no key' })
 })
 
-const policy = { issuer: settings.issuer, audience: settings.audience, skew: 0, maxLifetime: 900 }
+const policy = { issuer: settings.issuer, audience: settings.audience, typ: 'at+jwt', skew: 0, maxLifetime: 900 }
 
 t.test('whatever grant a token is issued for, its guard accepts it', async () => {
   const id = fc.string({ minLength: 1, maxLength: 300, size: 'max' })

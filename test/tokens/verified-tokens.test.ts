@@ -6,7 +6,7 @@ import { good } from '../support/claims.ts'
 const entry = (kid = 'kid'): VerifiedToken => ({ kid, claims: good })
 
 t.test('a token is found by its exact text', async (t) => {
-  const tokens = new VerifiedTokens(10)
+  const tokens = new VerifiedTokens({ entries: 10, characters: 1e9 })
   const kept = entry()
   t.equal(tokens.get('a.b.c'), undefined)
   tokens.put('a.b.c', kept)
@@ -16,7 +16,7 @@ t.test('a token is found by its exact text', async (t) => {
 })
 
 t.test('however many tokens come, at most two generations are held', async (t) => {
-  const tokens = new VerifiedTokens(10)
+  const tokens = new VerifiedTokens({ entries: 10, characters: 1e9 })
   for (let i = 0; i < 1000; i += 1) {
     tokens.put(`token-${i}`, entry())
     t.ok(tokens.size <= 20)
@@ -26,7 +26,7 @@ t.test('however many tokens come, at most two generations are held', async (t) =
 })
 
 t.test('a token that is used stays, one that is not used goes', async (t) => {
-  const tokens = new VerifiedTokens(3)
+  const tokens = new VerifiedTokens({ entries: 3, characters: 1e9 })
   tokens.put('used', entry())
   tokens.put('unused', entry())
   for (let i = 0; i < 30; i += 1) {
@@ -38,7 +38,7 @@ t.test('a token that is used stays, one that is not used goes', async (t) => {
 })
 
 t.test('a dropped token is gone from both generations', async (t) => {
-  const tokens = new VerifiedTokens(2)
+  const tokens = new VerifiedTokens({ entries: 2, characters: 1e9 })
   tokens.put('young', entry())
   tokens.drop('young')
   t.equal(tokens.get('young'), undefined)
@@ -59,7 +59,7 @@ t.test('after any puts, gets and drops it answers with the last entry of a token
   const step = fc.record({ what: fc.constantFrom('put', 'get', 'drop'), token })
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 4 }), fc.array(step, { maxLength: 60 }), (limit, steps) => {
-      const tokens = new VerifiedTokens(limit)
+      const tokens = new VerifiedTokens({ entries: limit, characters: 1e9 })
       const last = new Map<string, VerifiedToken>()
       return steps.every(({ what, token }, row) => {
         if (what === 'put') {
@@ -77,4 +77,27 @@ t.test('after any puts, gets and drops it answers with the last entry of a token
     }),
     { numRuns: 1000 },
   )
+})
+
+t.test('its tokens are bounded in characters too', async (t) => {
+  const tokens = new VerifiedTokens({ entries: 1000, characters: 100 })
+  for (let i = 0; i < 1000; i += 1) {
+    tokens.put(`token-${i}`.padEnd(20, '.'), entry())
+    t.ok(tokens.size <= 10)
+  }
+  t.ok(tokens.get('token-999'.padEnd(20, '.')))
+  t.equal(tokens.get('token-900'.padEnd(20, '.')), undefined)
+})
+
+t.test('a sweep drops what is over from both generations, and nothing else', async (t) => {
+  const tokens = new VerifiedTokens({ entries: 2, characters: 1e9 })
+  const until = (exp: number) => ({ kid: 'kid', claims: { ...good, exp } })
+  tokens.put('over and old', until(100))
+  tokens.put('alive and old', until(101))
+  tokens.put('over', until(99))
+  tokens.put('alive', until(1000))
+  tokens.sweep(100)
+  t.equal(tokens.size, 2)
+  t.ok(tokens.get('alive'))
+  t.ok(tokens.get('alive and old'))
 })
