@@ -9,7 +9,7 @@ import { createOwnAccount } from './accounts/own-account.ts'
 import { createPasswords, hashCost, hashGate } from './accounts/passwords.ts'
 import { createRegister } from './accounts/register.ts'
 import { registerRoute } from './accounts/register-route.ts'
-import { type Clock, systemClock } from './clock.ts'
+import { type Clock, monotonicClock, systemClock } from './clock.ts'
 import type { Config } from './config.ts'
 import type { Database } from './db/database.ts'
 import type { App } from './http/app-type.ts'
@@ -28,6 +28,8 @@ import type { LiveKeyring } from './keys/live-keyring.ts'
 import { createAudit } from './observability/audit.ts'
 import { createAuditStore } from './observability/audit-store.ts'
 import { registerMaintenance } from './observability/maintenance.ts'
+import { createFeed } from './revocations/feed.ts'
+import { feedRoute } from './revocations/feed-route.ts'
 import { registerRevocations } from './revocations/register-revocations.ts'
 import { createRevocationStore } from './revocations/revocation-store.ts'
 import { createEndSession } from './sessions/end-session.ts'
@@ -73,6 +75,7 @@ export async function buildApp({ config, database, keyring, logger, now = system
   const sessions    = createSessionStore(database)
   const revocations = await registerRevocations(app, database, { now, maxStaleness: config.REVOCATION_MAX_STALENESS, policy: config.REVOCATION_STALE_POLICY })
   const withdrawn   = () => revocations.catchUp()
+  const feed        = createFeed({ issuer: config.ISSUER, ttl: config.FEED_TTL, maxWaiters: config.FEED_MAX_WAITERS, keyring, revocations, now, monotonic: monotonicClock })
   const limits      = sessionLimits(config)
   const passwords   = createPasswords(hashCost(config), hashGate(config))
   const newPassword = { minLength: config.PASSWORD_MIN_LENGTH, isCommon: isCommonPassword }
@@ -111,6 +114,7 @@ export async function buildApp({ config, database, keyring, logger, now = system
   meRoutes                        (app, { ownAccount })
   adminRoutes                     (app, { administer })
   jwksRoute                       (app, { keyring })
+  feedRoute                       (app, { feed })
   healthRoutes                    (app, { store: () => database.query('SELECT 1 AS one'), keyring: () => keyring.state(), revocationsAge: () => revocations.age() })
 
   routes?.(app)

@@ -112,6 +112,16 @@ export const Settings = Type.Object({
     default: 'accept',
     description: 'Whether tokens are still accepted then; `reject` answers 503',
   }),
+  FEED_TTL: seconds(10, 3600, {
+    default: 60,
+    description: 'How long a copy of the revocation feed counts as fresh, 10..3600 s',
+  }),
+  FEED_MAX_WAITERS: Type.Integer({
+    minimum: 0,
+    maximum: 100_000,
+    default: 1000,
+    description: 'Long polls of the revocation feed at a time; beyond it they are answered at once',
+  }),
   AUDIT_RETENTION: seconds(86_400, 315_360_000, {
     default: 31_536_000,
     description: 'Audit rows are kept for so long (1 y), 86400..315360000 s',

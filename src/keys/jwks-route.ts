@@ -1,4 +1,5 @@
 import type { App } from '../http/app-type.ts'
+import { matchesEtag } from '../http/etag.ts'
 import { JwkSet } from './jwks.ts'
 import type { LiveKeyring } from './live-keyring.ts'
 
@@ -25,14 +26,8 @@ export function jwksRoute(app: App, { keyring }: { keyring: LiveKeyring }): void
         .header('etag', etag)
         .header('access-control-allow-origin', '*')
         .type('application/jwk-set+json')
-      if (matches(request.headers['if-none-match'], etag)) return reply.code(304).send(null as never)
+      if (matchesEtag(request.headers['if-none-match'], etag)) return reply.code(304).send(null as never)
       return reply.send(body as never)
     },
   )
-}
-
-/** RFC 9110 section 13.1.2: a list of tags or `*`, compared weakly. */
-function matches(ifNoneMatch: string | undefined, etag: string): boolean {
-  if (ifNoneMatch === undefined) return false
-  return ifNoneMatch.split(',').some((tag) => ['*', etag].includes(tag.trim().replace(/^W\//, '')))
 }

@@ -27,6 +27,8 @@ export interface LiveKeyring {
   /** The HMAC keys of refresh tokens: the one in use and those that are still accepted. */
   refreshKeys(): readonly RefreshKey[]
   jwks(): JwksDocument
+  /** Every kid that was ever revoked, for those who still hold an older JWKS. */
+  revokedKids(): readonly string[]
   /** Seconds for which a cache may keep the JWKS. */
   jwksMaxAge(): number
   state(): KeyringState
@@ -53,6 +55,7 @@ interface Loaded {
 interface View extends KeyringView {
   readonly pems: ReadonlyMap<string, string>
   readonly jwks: JwksDocument
+  readonly revokedKids: readonly string[]
 }
 
 /**
@@ -120,6 +123,7 @@ export async function openLiveKeyring({ folder, timing, ttl, now, report }: Live
     },
     refreshKeys: () => refreshKeys,
     jwks: () => currentView().jwks,
+    revokedKids: () => currentView().revokedKids,
     jwksMaxAge: () => jwksMaxAge(keyring, now(), timing),
     state: () => (signer() === undefined ? 'failed' : unusable === undefined ? 'ok' : 'stale'),
     reload() {
@@ -170,5 +174,6 @@ function present(keyring: Keyring, now: number): View {
     ...view,
     pems: new Map(view.published.map(({ kid, jwk }) => [kid, toPem(jwk)])),
     jwks: jwksDocument(view.published.map(({ jwk }) => jwk)),
+    revokedKids: keyring.filter(({ revoked_at }) => revoked_at !== null).map(({ kid }) => kid),
   }
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { AccessTokenClaims } from '../tokens/claims.ts'
+import type { WithdrawnIds } from './feed-format.ts'
 import { RevocationSet, type Verdict } from './revocation-set.ts'
 import type { RevocationStore } from './revocation-store.ts'
 
@@ -16,6 +17,11 @@ export interface Revocations {
   /** Seconds since the set was last known to be complete. */
   age(): number
   readonly size: number
+  /** The number of the newest revocation in the set. */
+  readonly seq: number
+  snapshot(now: number): WithdrawnIds
+  /** Calls back after every look at the store, whatever came of it. @returns a function that stops it */
+  onLook(listener: () => void): () => void
 }
 
 export interface FollowOptions {
@@ -37,6 +43,7 @@ export class FollowedRevocations implements Revocations {
   #next: Promise<void> | undefined
   #lost = false
   #timers: NodeJS.Timeout[] = []
+  readonly #listeners = new Set<() => void>()
 
   constructor(options: FollowOptions) {
     this.#options = options
@@ -49,6 +56,19 @@ export class FollowedRevocations implements Revocations {
 
   get size(): number {
     return this.#set.size
+  }
+
+  get seq(): number {
+    return this.#seq
+  }
+
+  snapshot(now: number): WithdrawnIds {
+    return this.#set.snapshot(now)
+  }
+
+  onLook(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
   }
 
   age(): number {
@@ -77,6 +97,7 @@ export class FollowedRevocations implements Revocations {
     this.#next = undefined
     this.#reading = this.#readOn().finally(() => {
       this.#reading = undefined
+      for (const listener of this.#listeners) listener()
     })
     return this.#reading
   }

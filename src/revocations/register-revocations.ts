@@ -1,11 +1,8 @@
-import type { Clock } from '../clock.ts'
+import { type Clock, monotonicClock } from '../clock.ts'
 import type { Database } from '../db/database.ts'
 import type { App } from '../http/app-type.ts'
 import { FollowedRevocations, type FollowOptions, type Revocations } from './follow-revocations.ts'
 import { createRevocationStore, REVOCATIONS } from './revocation-store.ts'
-
-/** Milliseconds on a clock that nobody sets. */
-const monotonicClock = () => performance.now()
 
 export interface GuardedRevocations extends Revocations {
   /** True when the set is older than the setting allows, and the policy is to refuse then. */

@@ -1,4 +1,5 @@
 import type { AccessTokenClaims } from '../tokens/claims.ts'
+import type { WithdrawnIds } from './feed-format.ts'
 import type { Revocation, RevocationKind } from './revocation.ts'
 
 export type Verdict = 'good' | 'revoked' | 'stale'
@@ -30,7 +31,23 @@ export class RevocationSet {
   add(revocation: Revocation): void {
     const entries = this.#entries[revocation.kind]
     const known = entries.get(revocation.subject)
-    if (known === undefined || known.seq <= revocation.seq) entries.set(revocation.subject, revocation)
+    if (known !== undefined && known.seq > revocation.seq) return
+    entries.delete(revocation.subject) // the order is that of the numbers on every node, whenever it began to follow
+    entries.set(revocation.subject, revocation)
+  }
+
+  /** Everything that is withdrawn and not over, in the order in which it was. @param now epoch seconds */
+  snapshot(now: number): WithdrawnIds {
+    const alive = (kind: RevocationKind) => [...this.#entries[kind].values()].filter(({ expiresAt }) => expiresAt > now)
+    const ids = (kind: RevocationKind) => alive(kind).map(({ subject }) => subject)
+    const versions = (kind: RevocationKind) =>
+      Object.fromEntries(alive(kind).map(({ subject, minVersion }) => [subject, minVersion]))
+    return {
+      sessions: ids('session'),
+      accounts: versions('account'),
+      clients: versions('client'),
+      tokens: ids('token'),
+    }
   }
 
   /** Drops what is over. @param now epoch seconds */

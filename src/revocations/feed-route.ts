@@ -1,0 +1,67 @@
+import { Type } from '@sinclair/typebox'
+import type { App } from '../http/app-type.ts'
+import { matchesEtag } from '../http/etag.ts'
+import type { Feed } from './feed.ts'
+import { FeedClaims } from './feed-format.ts'
+
+/** Most seconds that a long poll may wait: below the idle time-outs of proxies. */
+const MAX_WAIT = 30
+
+const Query = Type.Object(
+  {
+    wait: Type.Optional(
+      Type.String({
+        pattern: '^(0|[1-9]|[12][0-9]|30)$',
+        description: `With \`If-None-Match\`: seconds to wait for something newer, 0..${MAX_WAIT}`,
+      }),
+    ),
+  },
+  { additionalProperties: false },
+)
+
+/** `GET /.well-known/revocations`: the signed revocation feed, from a kept buffer, for any origin. */
+export function feedRoute(app: App, { feed }: { feed: Feed }): void {
+  app.addHook('preClose', (done) => {
+    feed.close()
+    done()
+  })
+  app.get(
+    '/.well-known/revocations',
+    {
+      config: { auth: 'public', cors: false, errors: ['signing_unavailable'] },
+      schema: {
+        tags: ['Integrators'],
+        summary: 'What is withdrawn, signed',
+        description:
+          'A compact JWS, `typ: revocations+jwt`, signed by a key of the JWKS. Its payload is described by `FeedClaims`. Revalidate with `If-None-Match`; with `wait` the answer comes when there is something newer.',
+        querystring: Query,
+        response: {
+          200: {
+            description: 'The feed: a compact JWS of FeedClaims',
+            content: {
+              'application/revocations+jwt': { schema: Type.Unsafe<string>({ ...FeedClaims, $id: 'FeedClaims' }) },
+            },
+          },
+          304: { description: 'Nothing newer', type: 'null' },
+        },
+      },
+    },
+    async (request, reply) => {
+      const held = request.headers['if-none-match']
+      const wait = Number(request.query.wait ?? 0)
+      let document = await feed.current()
+      if (wait > 0 && matchesEtag(held, document.etag)) {
+        await feed.newerThan(document.etag, wait * 1000, request.signal)
+        document = await feed.current()
+      }
+      reply
+        .header('cache-control', 'public, no-cache') // kept by caches, and asked for again each time
+        .header('etag', document.etag)
+        .header('access-control-allow-origin', '*')
+        .header('access-control-expose-headers', 'etag')
+        .type('application/revocations+jwt')
+      if (matchesEtag(held, document.etag)) return reply.code(304).send(null as never)
+      return reply.send(document.body as never)
+    },
+  )
+}

@@ -1,0 +1,129 @@
+import { createHash } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import { CompactSign } from 'jose'
+import type { Clock } from '../clock.ts'
+import type { LiveKeyring } from '../keys/live-keyring.ts'
+import { FEED_TYPE, type FeedClaims } from './feed-format.ts'
+import type { Revocations } from './follow-revocations.ts'
+
+/** Milliseconds between two signatures at the least, however many revocations come. */
+const PAUSE = 100
+/** And no more than this share of the time goes into making the feed, when it is long. */
+const SHARE = 0.1
+
+export interface FeedDocument {
+  /** A compact JWS. */
+  readonly body: Buffer
+  /** Strong entity tag. Nodes that know the same say the same, so a client may change between them. */
+  readonly etag: string
+}
+
+export interface Feed {
+  /** @throws AppError `signing_unavailable` */
+  current(): Promise<FeedDocument>
+  /** Resolves when there is something newer than `etag`, at `timeout` milliseconds, or at once when too many wait already. */
+  newerThan(etag: string, timeout: number, signal: AbortSignal): Promise<void>
+  /** Lets everybody who waits go. From then on nobody waits. */
+  close(): void
+  readonly waiting: number
+}
+
+interface FeedOptions {
+  readonly issuer: string
+  /** Seconds a copy counts as fresh. */
+  readonly ttl: number
+  readonly maxWaiters: number
+  readonly keyring: Pick<LiveKeyring, 'signingKey' | 'revokedKids'>
+  readonly revocations: Pick<Revocations, 'seq' | 'age' | 'snapshot' | 'onLook'>
+  readonly now: Clock
+  /** Milliseconds on a clock that nobody sets. */
+  readonly monotonic: () => number
+}
+
+/**
+ * The signed list of what is withdrawn, for verifiers elsewhere. It is signed at most once per change and every half of its life,
+ * and kept; RS256 is deterministic and `iat` is the beginning of a half-life, so equal lists are equal texts on every node.
+ *
+ * A node that can't reach its store goes on with the list it has, and `exp` tells when that stops being fresh.
+ */
+export function createFeed({ issuer, ttl, maxWaiters, keyring, revocations, now, monotonic }: FeedOptions): Feed {
+  const half = Math.max(1, Math.floor(ttl / 2))
+  const waiters = new Set<() => void>()
+  let kept: (FeedDocument & { readonly version: string }) | undefined
+  let signing: Promise<void> | undefined
+  let notBefore = 0
+  let closed = false
+
+  /** The set was complete then, on our clock. */
+  const completeAt = () => now() - Math.ceil(revocations.age())
+  const issuedAt = () => Math.floor(completeAt() / half) * half
+  const version = () => [keyring.signingKey().kid, issuedAt(), revocations.seq, ...keyring.revokedKids()].join(' ')
+
+  const sign = async () => {
+    await delay(Math.max(0, notBefore - monotonic()))
+    const began = monotonic()
+    const made = version()
+    const iat = issuedAt()
+    const claims: FeedClaims = {
+      iss: issuer,
+      seq: revocations.seq,
+      iat,
+      exp: iat + ttl,
+      ...revocations.snapshot(iat),
+      keys: [...keyring.revokedKids()],
+    }
+    const { kid, key } = keyring.signingKey()
+    const jws = await new CompactSign(Buffer.from(JSON.stringify(claims)))
+      .setProtectedHeader({ alg: 'RS256', typ: FEED_TYPE, kid })
+      .sign(key)
+    const body = Buffer.from(jws)
+    kept = { version: made, body, etag: `"${createHash('sha256').update(body).digest('base64url')}"` }
+    notBefore = monotonic() + Math.max(PAUSE, (monotonic() - began) / SHARE)
+  }
+  const signOnce = () => {
+    signing ??= sign().finally(() => {
+      signing = undefined
+    })
+    return signing
+  }
+  const current = async () => {
+    // Twice at the most: the signature under way may have begun before the last change.
+    for (let i = 0; i < 2 && kept?.version !== version(); i += 1) await signOnce()
+    return kept as FeedDocument
+  }
+  const releaseAll = () => {
+    for (const release of waiters) release()
+  }
+  const stop = revocations.onLook(async () => {
+    if (waiters.size === 0) return
+    const before = kept
+    const after = await current().catch(() => before) // no key may sign now: whoever waits goes on waiting
+    if (after !== before) releaseAll()
+  })
+
+  return {
+    current,
+    newerThan(etag, timeout, signal) {
+      if (closed || signal.aborted || waiters.size >= maxWaiters || kept?.etag !== etag) return Promise.resolve()
+      return new Promise((resolve) => {
+        const release = () => {
+          waiters.delete(release)
+          clearTimeout(timer)
+          signal.removeEventListener('abort', release)
+          resolve()
+        }
+        const timer = setTimeout(release, timeout)
+        signal.addEventListener('abort', release)
+        waiters.add(release)
+      })
+    },
+    close() {
+      closed = true
+      stop()
+      releaseAll()
+    },
+    get waiting() {
+      return waiters.size
+    },
+  }
+}

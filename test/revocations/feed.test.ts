@@ -1,0 +1,248 @@
+import { once } from 'node:events'
+import { get } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { compactVerify, createLocalJWKSet } from 'jose'
+import t, { type Test } from 'tap'
+import { systemClock } from '../../src/clock.ts'
+import type { App } from '../../src/http/app-type.ts'
+import { revokeKey } from '../../src/keys/change-keyring.ts'
+import { createFeed } from '../../src/revocations/feed.ts'
+import type { FeedClaims } from '../../src/revocations/feed-format.ts'
+import { bearer, newUser, startApp } from '../support/app.ts'
+
+const FEED = '/.well-known/revocations'
+
+interface Read {
+  readonly claims: FeedClaims
+  readonly header: { alg?: string; typ?: string; kid?: string }
+  readonly etag: string
+  readonly body: string
+}
+
+/** The feed as an integrator reads it: signature checked against the JWKS. */
+async function read(app: App, url = FEED, headers: Record<string, string> = {}): Promise<Read> {
+  const keys = createLocalJWKSet((await app.inject('/.well-known/jwks.json')).json())
+  const reply = await app.inject({ url, headers })
+  if (reply.statusCode !== 200) throw new Error(`${reply.statusCode} ${reply.body}`)
+  const { payload, protectedHeader } = await compactVerify(reply.body, keys)
+  const claims = JSON.parse(new TextDecoder().decode(payload))
+  return { claims, header: protectedHeader, etag: String(reply.headers.etag), body: reply.body }
+}
+
+const logout = (app: App, token: string) => app.inject({ method: 'POST', url: '/v1/logout', headers: bearer(token) })
+
+/** A clock that stands still until the test moves it. */
+function standingClock(): { now: () => number; seconds: number } {
+  const clock = { seconds: systemClock(), now: () => clock.seconds }
+  return clock
+}
+
+t.test('an empty feed is signed, typed, dated, and readable by any origin', async (t) => {
+  const { app, config, keyring } = await startApp(t)
+  const { claims, header } = await read(app)
+  t.same(header, { alg: 'RS256', typ: 'revocations+jwt', kid: keyring.signingKey().kid })
+  const { iat, exp, ...rest } = claims
+  t.same(rest, { iss: config.ISSUER, seq: 0, sessions: [], accounts: {}, clients: {}, tokens: [], keys: [] })
+  t.equal(exp - iat, config.FEED_TTL)
+  t.ok(iat <= systemClock() && exp > systemClock())
+  const reply = await app.inject(FEED)
+  t.match(reply.headers, {
+    'content-type': /^application\/revocations\+jwt/,
+    'cache-control': 'public, no-cache',
+    'access-control-allow-origin': '*',
+    etag: /^"[\w-]+"$/,
+  })
+})
+
+t.test('what is withdrawn is in it, and nothing about a person', async (t) => {
+  const { app, database } = await startApp(t, { env: { ISSUER: 'https://signet.example' } })
+  const ended = await newUser(app)
+  const [session] = await database.query('SELECT id FROM sessions')
+  await logout(app, ended.token)
+  const promoted = await newUser(app)
+  await database.transaction([{ sql: `UPDATE accounts SET roles = '["admin"]' WHERE id = $1`, params: [promoted.id] }])
+  const login = await app.inject({
+    method: 'POST',
+    url: '/v1/login',
+    payload: { email: promoted.email, password: 'correct horse battery staple' },
+  })
+  const admin = bearer(login.json().access_token)
+  const change = { method: 'PATCH' as const, url: `/v1/admin/accounts/${ended.id}`, headers: admin }
+  t.equal((await app.inject({ ...change, payload: { roles: ['support'] } })).statusCode, 200)
+
+  const { claims, body } = await read(app)
+  t.same(claims.sessions, [session?.id])
+  t.same(claims.accounts, { [ended.id]: 2 })
+  t.equal(claims.seq, 2)
+  t.notMatch(Buffer.from(body.split('.')[1] ?? '', 'base64url').toString(), /@|support|127\.0\.0\.1/)
+})
+
+t.test('a deleted account is withdrawn whatever its version', async (t) => {
+  const { app } = await startApp(t)
+  const { id, token } = await newUser(app)
+  t.equal((await app.inject({ method: 'DELETE', url: '/v1/me', headers: bearer(token) })).statusCode, 204)
+  t.same((await read(app)).claims.accounts, { [id]: null })
+})
+
+t.test('a revoked key is named for ever', async (t) => {
+  const { app, folder, keyring } = await startApp(t)
+  const { kid } = keyring.signingKey()
+  await revokeKey(folder, kid, { now: systemClock, bits: 2048, successor: true, force: true })
+  await keyring.reload()
+  const { claims, header } = await read(app)
+  t.same(claims.keys, [kid])
+  t.not(header.kid, kid)
+})
+
+t.test('the same list is the same text until half of its life is over', async (t) => {
+  const clock = standingClock()
+  clock.seconds = 1_800_000_005
+  const { app } = await startApp(t, { now: clock.now, env: { FEED_TTL: '60' } })
+  const first = await read(app)
+  clock.seconds += 20
+  t.equal((await read(app)).body, first.body)
+  clock.seconds += 20
+  const second = await read(app)
+  t.not(second.etag, first.etag)
+  t.equal(second.claims.iat, first.claims.iat + 30)
+})
+
+t.test('two servers that know the same say the same', async (t) => {
+  const clock = standingClock()
+  const one = await startApp(t, { now: clock.now, env: { ISSUER: 'https://signet.example' } })
+  const two = await startApp(t, { now: clock.now, env: { ISSUER: 'https://signet.example' } })
+  t.equal((await read(one.app)).etag, (await read(two.app)).etag, 'one key, one list, one text')
+})
+
+t.test('a revocation leaves the feed when no token it could hit is alive', async (t) => {
+  const clock = standingClock()
+  const { app } = await startApp(t, { now: clock.now })
+  const { token } = await newUser(app)
+  await logout(app, token)
+  t.equal((await read(app)).claims.sessions.length, 1)
+  clock.seconds += 900
+  t.equal((await read(app)).claims.sessions.length, 1, 'a token of the last second may still live')
+  clock.seconds += 200
+  t.equal((await read(app)).claims.sessions.length, 0)
+})
+
+t.test('304 for who has it, and a long poll ends with the next revocation', async (t) => {
+  const { app } = await startApp(t)
+  const { token } = await newUser(app)
+  const { etag } = await read(app)
+  const headers = { 'if-none-match': etag }
+  t.equal((await app.inject({ url: FEED, headers })).statusCode, 304)
+  const [changed] = await Promise.all([read(app, `${FEED}?wait=30`, headers), logout(app, token)])
+  t.equal(changed.claims.sessions.length, 1)
+  t.equal((await app.inject({ url: `${FEED}?wait=30`, headers })).statusCode, 200, 'at once for who has less')
+})
+
+t.test('a wait that is none is refused', async (t) => {
+  const { app } = await startApp(t)
+  for (const query of ['wait=', 'wait=31', 'wait=-1', 'wait=1.5', 'wait=1e1', 'wait=01', 'wait=1&wait=2', 'weight=1']) {
+    const reply = await app.inject(`${FEED}?${query}`)
+    t.equal(reply.statusCode, 400, query)
+    t.equal(reply.json().code, 'validation_failed', query)
+  }
+})
+
+/** Starts a long poll on a real socket. @returns a function that hangs up, and the status of the answer */
+function longPoll(app: App, etag: string) {
+  const { port } = app.server.address() as AddressInfo
+  const url = `http://127.0.0.1:${port}${FEED}?wait=30`
+  const request = get(url, { headers: { 'if-none-match': etag }, agent: false })
+  request.on('error', () => undefined)
+  const status = once(request, 'response').then(([response]) => {
+    response.resume()
+    return response.statusCode as number
+  })
+  status.catch(() => undefined)
+  return { hangUp: () => request.destroy(), status }
+}
+
+t.test('closing lets everybody who waits go', async (t) => {
+  let arrived: () => void
+  const waiting = new Promise<void>((resolve) => {
+    arrived = resolve
+  })
+  const { app } = await startApp(t, {
+    routes: (app) =>
+      void app.addHook('preHandler', async ({ query }) => void (Object.keys(query as object).length > 0 && arrived())),
+  })
+  await app.listen({ port: 0 })
+  const poll = longPoll(app, (await read(app)).etag)
+  await waiting
+  await new Promise((resolve) => setImmediate(resolve))
+  await app.close()
+  t.equal(await poll.status, 304)
+})
+
+/** The feed alone, on a set of which the test says how far it is. */
+async function bareFeed(t: Test, maxWaiters: number) {
+  const { keyring } = await startApp(t)
+  const set = { seq: 0, look: () => undefined as unknown }
+  const feed = createFeed({
+    issuer: 'https://signet.example',
+    ttl: 60,
+    maxWaiters,
+    keyring,
+    revocations: {
+      get seq() {
+        return set.seq
+      },
+      age: () => 0,
+      snapshot: () => ({ sessions: [], accounts: {}, clients: {}, tokens: [] }),
+      onLook(listener) {
+        set.look = listener
+        return () => undefined
+      },
+    },
+    now: () => 1_800_000_000,
+    monotonic: () => performance.now(),
+  })
+  return { feed, set }
+}
+
+const NEVER = new AbortController().signal
+const LONG = 60_000
+
+t.test('beyond the limit nobody waits, and who hangs up makes room', async (t) => {
+  const { feed, set } = await bareFeed(t, 2)
+  const { etag } = await feed.current()
+  const first = new AbortController()
+  const waits = [feed.newerThan(etag, LONG, first.signal), feed.newerThan(etag, LONG, NEVER)]
+  t.equal(feed.waiting, 2)
+  await feed.newerThan(etag, LONG, NEVER)
+  t.equal(feed.waiting, 2, 'the third was answered at once')
+  first.abort()
+  await waits[0]
+  t.equal(feed.waiting, 1)
+  const third = feed.newerThan(etag, LONG, NEVER)
+  set.look()
+  t.equal(feed.waiting, 2, 'a look that found nothing new wakes nobody')
+  set.seq += 1
+  set.look()
+  await Promise.all([waits[1], third])
+  t.equal(feed.waiting, 0)
+})
+
+t.test('a wait ends by itself, and there is none with an old tag, a closed feed or a caller who is gone', async (t) => {
+  const { feed } = await bareFeed(t, 10)
+  const { etag } = await feed.current()
+  await feed.newerThan(etag, 1, NEVER)
+  await feed.newerThan('"old"', LONG, NEVER)
+  await feed.newerThan(etag, LONG, AbortSignal.abort())
+  feed.close()
+  await feed.newerThan(etag, LONG, NEVER)
+  t.equal(feed.waiting, 0)
+})
+
+t.test('many callers at once share one signature', async (t) => {
+  const { feed, set } = await bareFeed(t, 10)
+  const all = await Promise.all(Array.from({ length: 50 }, () => feed.current()))
+  t.equal(new Set(all).size, 1)
+  set.seq += 1
+  const next = await Promise.all(Array.from({ length: 50 }, () => feed.current()))
+  t.equal(new Set(next).size, 1)
+  t.not(next[0], all[0])
+})
