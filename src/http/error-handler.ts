@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify'
-import { AppError, type ErrorCode, type ErrorRow, errorRow, type FieldError } from '../errors.ts'
+import { AppError, type ErrorCode, type FieldError } from '../errors.ts'
 import type { App } from './app-type.ts'
+import { problemResponse } from './problem.ts'
 
 const MAX_FIELD_ERRORS = 8
 
@@ -50,28 +51,12 @@ export function earlyErrorOptions(): Pick<FastifyServerOptions, 'frameworkErrors
 }
 
 export function sendProblem(error: AppError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const row = errorRow(error.code)
   const entry = { code: error.code, reason: error.reason }
   if (error.code === 'internal') request.log.error({ ...entry, err: error.cause ?? error }, error.message)
-  else request.log[row.status >= 500 ? 'warn' : 'info'](entry, 'refused')
+  else request.log[error.status >= 500 ? 'warn' : 'info'](entry, 'refused')
 
-  reply.code(row.status).headers(error.headers)
-  if (row.challenge !== undefined) reply.header('www-authenticate', challenge(row, error.challengeParameters))
-  if (row.retryAfter !== undefined) reply.header('retry-after', row.retryAfter)
-  reply.header('cache-control', 'no-store').type('application/problem+json; charset=utf-8')
-  return reply.send(JSON.stringify(problem(error, request.id)))
-}
-
-function problem({ code, detail, fields }: AppError, requestId: string) {
-  const { status, title } = errorRow(code)
-  return { type: `urn:signet:error:${code}`, title, status, code, detail, errors: fields, request_id: requestId }
-}
-
-/** RFC 6750 section 3: no `error` when the request carried no credential. */
-function challenge({ challenge, title }: ErrorRow, parameters: Readonly<Record<string, string>>): string {
-  const error = challenge === null ? {} : { error: challenge, error_description: title }
-  const all = Object.entries({ realm: 'signet', ...error, ...parameters })
-  return `Bearer ${all.map(([name, value]) => `${name}="${value}"`).join(', ')}`
+  const { status, headers, body } = problemResponse(error, request.id)
+  return reply.code(status).headers(headers).send(body)
 }
 
 function asAppError(error: unknown, request: FastifyRequest): AppError {
@@ -106,13 +91,12 @@ function fieldError({ instancePath, keyword, params, message }: Validation): Fie
 }
 
 function writeRawProblem(socket: Socket, code: ErrorCode): void {
-  const row = errorRow(code)
   // In the middle of an answer an error body would become part of it.
   const answering = (socket as Socket & { _httpMessage?: { _headerSent?: boolean } })._httpMessage?._headerSent === true
   if (!socket.writable || answering) return void socket.destroy()
-  const body = JSON.stringify(problem(new AppError(code), 'none'))
+  const { status, headers, body } = problemResponse(new AppError(code), 'none')
+  const lines = Object.entries({ ...headers, 'content-length': Buffer.byteLength(body), connection: 'close' })
   socket.end(
-    `HTTP/1.1 ${row.status} ${code}\r\nContent-Type: application/problem+json; charset=utf-8\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n${body}`,
+    `HTTP/1.1 ${status} ${code}\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${body}`,
   )
 }
