@@ -64,6 +64,11 @@ export const ERRORS = {
     title: 'This server has lost touch with the revocations. Try again shortly.',
     retryAfter: 5,
   },
+  keys_unavailable: {
+    status: 503,
+    title: 'The keys of the issuer cannot be fetched. Try again shortly.',
+    retryAfter: 2,
+  },
   signing_unavailable: { status: 503, title: 'No key can sign now. Try again shortly.', retryAfter: 5 },
 } as const satisfies Record<string, ErrorRow>
 

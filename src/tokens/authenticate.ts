@@ -1,9 +1,8 @@
 import type { FastifyContextConfig, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Clock } from '../clock.ts'
-import { AppError } from '../errors.ts'
 import { assertDemands, authorize } from './authorize.ts'
 import type { AccessTokenClaims } from './claims.ts'
-import { authorizationLine, bearerToken } from './credential.ts'
+import { requestToken } from './credential.ts'
 
 /**
  * What a route asks for. Nothing said means `token`: a route is open only when it says so. `live` adds one look at the session
@@ -13,6 +12,10 @@ export type RouteAuth = 'token' | 'live' | 'public'
 const ROUTE_AUTH: readonly unknown[] = [undefined, 'token', 'live', 'public']
 
 declare module 'fastify' {
+  interface FastifyRequest {
+    /** The claims of the caller's token; null on a public route. */
+    user: AccessTokenClaims
+  }
   interface FastifyContextConfig {
     /** Absent means `token`: a route is open only when it says `public`. */
     auth?: RouteAuth
@@ -61,7 +64,7 @@ export function registerGuard(app: Guardable, { verify, now, live, refuse }: Gua
 
     let caller: AccessTokenClaims | Promise<AccessTokenClaims>
     try {
-      caller = verify(tokenOf(request), request)
+      caller = verify(requestToken(request.raw.rawHeaders), request)
     } catch (error) {
       return fail(error)
     }
@@ -80,11 +83,4 @@ function assertConfig(url: string, config: FastifyContextConfig | undefined, has
   if (config?.auth === 'live' && !hasLive)
     throw new TypeError(`route ${url}: config.auth is "live", and only the issuer can look at its sessions`)
   assertDemands(url, config?.auth, config ?? {})
-}
-
-/** @throws AppError `missing_token`, `invalid_request`, `invalid_token` */
-function tokenOf(request: FastifyRequest): string {
-  const line = authorizationLine(request.raw.rawHeaders)
-  if (line === undefined) throw new AppError('missing_token')
-  return bearerToken(line)
 }

@@ -41,6 +41,17 @@ export function bearerToken(authorization: string): string {
 }
 
 /**
+ * The one token of a request (RFC 6750 section 2.1): from its Authorization header and from nowhere else.
+ *
+ * @throws AppError `missing_token`, `invalid_request`, `invalid_token`
+ */
+export function requestToken(rawHeaders: readonly string[]): string {
+  const line = authorizationLine(rawHeaders)
+  if (line === undefined) throw new AppError('missing_token')
+  return bearerToken(line)
+}
+
+/**
  * Everything about the text and the header of a token that needs no key: three canonical base64url parts, and a header that
  * holds `alg`, `kid` and `typ` and nothing else. That alone settles `crit`, `b64`, `jwk`, `jku`, `x5u`, `x5c` and `zip`
  * (RFC 8725 sections 3.1, 3.10, 3.11; RFC 9068 section 4).
@@ -49,8 +60,12 @@ export function bearerToken(authorization: string): string {
  * @returns the unverified `kid`
  * @throws AppError `invalid_token`
  */
-export function unverifiedKid(token: string, expectedTyp: string | null = ACCESS_TOKEN_TYPE): string {
-  if (token.length > MAX_TOKEN_LENGTH) throw refused('longer than the cap')
+export function unverifiedKid(
+  token: string,
+  expectedTyp: string | null = ACCESS_TOKEN_TYPE,
+  maxLength = MAX_TOKEN_LENGTH,
+): string {
+  if (token.length > maxLength) throw refused('longer than the cap')
   const [header = '', payload = '', signature = '', ...rest] = token.split('.')
   if (rest.length > 0) throw refused('more than three parts')
   // Fifteen other spellings of every 2048-bit signature verify too, so a token's text is an identity only when canonical.

@@ -24,6 +24,9 @@ export class VerifiedTokens {
   #young = new Map<string, VerifiedToken>()
   #old = new Map<string, VerifiedToken>()
   #characters = 0
+  /** How often a token was there, and was not: plain numbers, read when somebody wants to know. */
+  hits = 0
+  misses = 0
 
   /** @param limit of a generation; twice as much is held at the most */
   constructor(limit: CacheLimit) {
@@ -32,9 +35,17 @@ export class VerifiedTokens {
 
   get(token: string): VerifiedToken | undefined {
     const young = this.#young.get(token)
-    if (young !== undefined) return young
+    if (young !== undefined) {
+      this.hits += 1
+      return young
+    }
     const old = this.#old.get(token)
-    if (old !== undefined) this.put(token, old)
+    if (old === undefined) {
+      this.misses += 1
+      return undefined
+    }
+    this.hits += 1
+    this.put(token, old)
     return old
   }
 

@@ -1,0 +1,49 @@
+import type { FastifyInstance } from 'fastify'
+import fastifyPlugin from 'fastify-plugin'
+import { systemClock } from '../clock.ts'
+import { AppError } from '../errors.ts'
+import { problemResponse } from '../http/problem.ts'
+import { registerGuard } from '../tokens/authenticate.ts'
+import type { VerifierOptions } from './options.ts'
+import { createVerifier, type Verifier } from './verifier.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    signet: Verifier
+  }
+}
+
+/**
+ * The guard of the server as a Fastify plugin: every route of the app is protected unless it says `config: { auth: 'public' }`,
+ * and may ask for `roles`, `scope` and `maxAuthAge`. The caller's claims are `request.user`, the verifier is `app.signet`.
+ *
+ * The app starts also while the issuer is away; until its keys are there, protected routes answer 503.
+ */
+export const fastifySignet = fastifyPlugin(
+  async (app: FastifyInstance, options: VerifierOptions): Promise<void> => {
+    const report = options.onEvent ?? (() => undefined)
+    const verifier = createVerifier({
+      ...options,
+      onEvent(event) {
+        if (event.type.endsWith('_failed')) app.log.warn(event, 'signet: the issuer could not be asked')
+        report(event)
+      },
+    })
+    app.decorate('signet', verifier)
+    if (!app.hasRequestDecorator('user')) app.decorateRequest('user')
+    registerGuard(app, {
+      verify: (token) => verifier.verifyNow(token),
+      now: options.now ?? systemClock,
+      refuse(error, request, reply) {
+        const refusal = error instanceof AppError ? error : new AppError('internal', { cause: error })
+        const { status, headers, body } = problemResponse(refusal, request.id)
+        if (refusal.code === 'internal') request.log.error({ err: error }, 'signet: the token could not be judged')
+        else request.log.info({ code: refusal.code, reason: refusal.reason }, 'signet: refused')
+        reply.code(status).headers(headers).send(body)
+      },
+    })
+    app.addHook('onReady', () => verifier.hydrate().catch(() => undefined)) // reported already
+    app.addHook('onClose', async () => verifier.close())
+  },
+  { name: 'signet', fastify: '5.x' },
+)

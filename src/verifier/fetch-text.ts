@@ -1,0 +1,54 @@
+/** What came back from the issuer: 200 with a text, or 304. */
+export interface Fetched {
+  readonly status: 200 | 304
+  readonly text: string
+  readonly headers: Headers
+}
+
+export interface FetchText {
+  readonly fetch: typeof fetch
+  /** Milliseconds until the whole answer must be there. */
+  readonly timeout: number
+  /** Bytes. */
+  readonly maxBytes: number
+  readonly etag?: string | undefined
+  /** Ends the request from outside. */
+  readonly signal: AbortSignal
+}
+
+/**
+ * Fetches a text within bounds: a time for the whole, a size, and no redirects, because another place would be another issuer.
+ *
+ * @throws Error with a reason that may be logged
+ */
+export async function fetchText(url: URL, options: FetchText): Promise<Fetched> {
+  const { timeout, maxBytes, etag, signal } = options
+  const reply = await options.fetch(url, {
+    headers: etag === undefined ? {} : { 'if-none-match': etag },
+    redirect: 'error',
+    signal: AbortSignal.any([signal, AbortSignal.timeout(timeout)]),
+  })
+  const { status, headers } = reply
+  if (status !== 200 && !(status === 304 && etag !== undefined)) {
+    await reply.body?.cancel()
+    throw new Error(`status ${status}`)
+  }
+  return { status, headers, text: status === 200 ? await readBounded(reply, maxBytes) : '' }
+}
+
+async function readBounded(reply: Response, maxBytes: number): Promise<string> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of reply.body ?? []) {
+    size += chunk.byteLength
+    if (size > maxBytes) throw new Error(`more than ${maxBytes} bytes`) // leaving the loop cancels the rest
+    chunks.push(chunk)
+  }
+  return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))
+}
+
+/** Why a request failed, in one line: undici hides the cause behind "fetch failed". */
+export function failure(error: unknown): string {
+  const { message, cause } = error as { message?: string; cause?: { code?: string; message?: string } }
+  return `${message ?? error}${cause === undefined ? '' : ` (${cause.code ?? cause.message})`}`.slice(0, 200)
+}

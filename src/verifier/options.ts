@@ -1,0 +1,110 @@
+import { type Clock, systemClock } from '../clock.ts'
+import { ACCESS_TOKEN_TYPE, type ClaimsPolicy } from '../tokens/claims.ts'
+import { MAX_ACCESS_TOKEN_TTL } from '../tokens/lifetime.ts'
+import type { CacheLimit } from '../tokens/verified-tokens.ts'
+
+/** What happens to tokens when the copy of the revocation feed is no longer fresh. */
+export type OnStale = 'accept' | 'reject'
+
+/** What happened in the background: for metrics and logs. `reason` never holds a token. */
+export type VerifierEvent =
+  | { readonly type: 'keys_fetched'; readonly kids: readonly string[] }
+  | { readonly type: 'keys_failed'; readonly reason: string }
+  | { readonly type: 'revocations_applied'; readonly seq: number; readonly entries: number }
+  | { readonly type: 'revocations_failed'; readonly reason: string }
+
+/** Issuer and audience are all that has to be said. A check is switched off only by writing `null`. */
+export interface VerifierOptions {
+  /** `iss` of the tokens, exactly; the JWKS and the feed are looked for below it. https, but for loopback. */
+  readonly issuer: string
+  /** Your own identifier: a token's `aud` has to hold one of these. */
+  readonly audience: string | readonly string[] | null
+  /** `true` follows the revocation feed: what is taken back is refused within about a second. Default: false. */
+  readonly revocations?: boolean | { readonly onStale?: OnStale }
+  /** `typ` of the header. Default: `at+jwt`. */
+  readonly typ?: string | null
+  /** Largest `exp - iat` in seconds. Default: 900. */
+  readonly maxLifetime?: number | null
+  /** Seconds two clocks may differ. Default: 5. */
+  readonly clockSkew?: number
+  /** Default: `<issuer>/.well-known/jwks.json`. */
+  readonly jwksUri?: string
+  /** Default: `<issuer>/.well-known/revocations`. */
+  readonly revocationsUri?: string
+  /** Seconds for which keys that can't be fetched again are still good, after their `max-age`. Default: 86400. */
+  readonly keysMaxStale?: number
+  /** Milliseconds for a request to the issuer. Default: 5000. */
+  readonly timeout?: number
+  /** Of verified tokens. Default: 10,000 entries and 16 million characters in each of two generations. */
+  readonly cache?: CacheLimit
+  readonly onEvent?: (event: VerifierEvent) => void
+  /** For a proxy or client certificates, and for tests. */
+  readonly fetch?: typeof fetch
+  readonly now?: Clock
+}
+
+export interface Resolved {
+  readonly policy: ClaimsPolicy
+  readonly jwksUri: URL
+  /** Undefined: the feed is not followed. */
+  readonly feed: { readonly uri: URL; readonly onStale: OnStale } | undefined
+  readonly keysMaxStale: number
+  readonly timeout: number
+  readonly cache: CacheLimit
+  readonly onEvent: (event: VerifierEvent) => void
+  readonly fetch: typeof fetch
+  readonly now: Clock
+}
+
+/**
+ * The options with their defaults.
+ *
+ * @throws TypeError that names the option; createTokenVerifier asserts the policy itself
+ */
+export function resolveOptions(options: VerifierOptions): Resolved {
+  const { issuer, audience, revocations = false, typ = ACCESS_TOKEN_TYPE, maxLifetime = MAX_ACCESS_TOKEN_TTL } = options
+  if (typeof issuer !== 'string' || issuer === '') throw new TypeError('issuer: the URL of the token server is needed')
+  if (audience === undefined) throw new TypeError('audience: your own identifier is needed, or null for any')
+  const { onStale = 'accept' } = typeof revocations === 'object' ? revocations : {}
+  if (onStale !== 'accept' && onStale !== 'reject') throw new TypeError('revocations.onStale: "accept" or "reject"')
+  const base = issuer.replace(/\/$/, '')
+  const jwksUri = secureUrl('jwksUri', options.jwksUri ?? `${base}/.well-known/jwks.json`)
+  const uri = secureUrl('revocationsUri', options.revocationsUri ?? `${base}/.well-known/revocations`)
+  return {
+    policy: {
+      issuer,
+      audience: typeof audience === 'string' ? [audience] : audience,
+      typ: typ === null ? null : typ.toLowerCase().replace(/^application\//, ''),
+      maxLifetime,
+      skew: options.clockSkew ?? 5,
+    },
+    jwksUri,
+    feed: revocations === false ? undefined : { uri, onStale },
+    keysMaxStale: positive('keysMaxStale', options.keysMaxStale ?? 86_400),
+    timeout: positive('timeout', options.timeout ?? 5000),
+    cache: options.cache ?? { entries: 10_000, characters: 16_000_000 },
+    onEvent: options.onEvent ?? (() => undefined),
+    fetch: options.fetch ?? fetch,
+    now: options.now ?? systemClock,
+  }
+}
+
+/** Whoever can change what is read here can sign tokens: no plain http, but on this machine. */
+function secureUrl(option: string, text: string): URL {
+  let url: URL
+  try {
+    url = new URL(text)
+  } catch {
+    throw new TypeError(`${option}: ${JSON.stringify(text.slice(0, 100))} is not a URL`)
+  }
+  const loopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(url.hostname)
+  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && loopback))
+    throw new TypeError(`${option}: ${url.origin} is not https, and only loopback may be reached without`)
+  if (url.username !== '' || url.password !== '') throw new TypeError(`${option}: a URL with a password in it`)
+  return url
+}
+
+function positive(option: string, value: number): number {
+  if (!(Number.isFinite(value) && value >= 0)) throw new TypeError(`${option}: a number of at least 0`)
+  return value
+}
