@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts'
 import { OperatorError } from '../errors.ts'
 import { publicJwk } from './jwk.ts'
 import type { KeyEntry, Keyring } from './keyring.ts'
-import { type KeysFolder, withKeysLock } from './keys-folder.ts'
+import { type KeysFolder, unfinishedPath, withKeysLock } from './keys-folder.ts'
 import { manifestPath, readKeyring, writeKeyring } from './manifest.ts'
 import {
   type Bits,
@@ -162,7 +162,7 @@ async function tidy(folder: KeysFolder, before: Keyring, now: Clock): Promise<Ch
     before.length === 0 ? [] : (await storedKids(folder)).filter((kid) => stopped.includes(kid) || !known.includes(kid))
 
   if (keyring.length < before.length) await writeKeyring(folder, keyring)
-  await rm(`${manifestPath(folder)}.tmp`, { force: true })
+  await rm(unfinishedPath(folder), { force: true })
   await deletePrivateKeys(folder, privateKeys)
   await ensureRefreshKey(folder, now)
   const entries = before.filter((entry) => !keyring.includes(entry)).map(({ kid }) => kid)

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { chmod, type FileHandle, mkdir, open, readFile, stat } from 'node:fs/promises'
+import { chmod, type FileHandle, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout } from 'node:timers/promises'
@@ -102,6 +102,21 @@ export async function writeDurably(path: string, text: string, mode: number): Pr
     await file.close()
   }
 }
+
+/**
+ * Puts a file in its place as a whole: a reader sees what was there before or all of the new one, and a crash leaves one of them.
+ * The caller holds the lock of the folder.
+ */
+export async function replaceDurably(path: string, text: string, mode: number): Promise<void> {
+  const temporary = unfinishedPath({ dir: dirname(path) })
+  await rm(temporary, { force: true })
+  await writeDurably(temporary, text, mode)
+  await rename(temporary, path)
+  await syncFolder(dirname(path))
+}
+
+/** Where a file is written before it is put in its place: one name for all, so that what a crash leaves is found again. */
+export const unfinishedPath = ({ dir }: Pick<KeysFolder, 'dir'>) => join(dir, 'unfinished.tmp')
 
 /** A script run by root writes for the user who runs the server: whoever owns the folder must be able to read what is in it. */
 async function giveToOwner(file: FileHandle, dir: string): Promise<void> {

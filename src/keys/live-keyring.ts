@@ -7,7 +7,7 @@ import { type Keyring, type KeyringView, viewAt } from './keyring.ts'
 import type { KeysFolder } from './keys-folder.ts'
 import { readKeyring, readManifest } from './manifest.ts'
 import { readPrivateKey } from './private-keys.ts'
-import { type RefreshKey, readRefreshKeys } from './refresh-keys.ts'
+import { type RefreshKey, readRefreshKeys, unrevokedRefreshKeys } from './refresh-keys.ts'
 import { jwksMaxAge, type Timing, unsafePlans } from './rotation.ts'
 
 export interface SigningKey {
@@ -24,7 +24,11 @@ export interface LiveKeyring {
   verificationPem(kid: string): string | undefined
   /** @throws AppError `signing_unavailable` when no key may sign now */
   signingKey(): SigningKey
-  /** The HMAC keys of refresh tokens: the one in use and those that are still accepted. */
+  /**
+   * The HMAC keys of refresh tokens: the one in use and those that are still accepted.
+   *
+   * @throws AppError `signing_unavailable` when every one was revoked and no other can be read: nobody is to be told to log in again
+   */
   refreshKeys(): readonly RefreshKey[]
   jwks(): JwksDocument
   /** Every kid that was ever revoked, for those who still hold an older JWKS. */
@@ -87,6 +91,7 @@ export async function openLiveKeyring({ folder, timing, ttl, now, report }: Live
   }
   /** Whatever else is wrong in the folder, a key that was taken away is not used: this must not wait for somebody to mend the rest. */
   const applyRevocations = async () => {
+    refreshKeys = await unrevokedRefreshKeys(folder, refreshKeys)
     const manifest = await readManifest(folder).catch(() => [])
     const revokedAt = new Map(manifest.map((entry) => [entry.kid, entry.revoked_at]))
     const after = keyring.map((entry) => ({
@@ -100,7 +105,7 @@ export async function openLiveKeyring({ folder, timing, ttl, now, report }: Live
   }
   const reload = async () => {
     try {
-      const loaded = await load(folder, now(), signers)
+      const loaded = await load(folder, now(), { signers, refreshKeys })
       unusable = undefined
       const unchanged = JSON.stringify(loaded.keyring) === JSON.stringify(keyring)
       ;({ keyring, signers, refreshKeys } = loaded)
@@ -121,11 +126,17 @@ export async function openLiveKeyring({ folder, timing, ttl, now, report }: Live
       if (key === undefined) throw new AppError('signing_unavailable', { reason: 'no key of the keyring may sign now' })
       return key
     },
-    refreshKeys: () => refreshKeys,
+    refreshKeys() {
+      if (refreshKeys.length === 0) throw new AppError('signing_unavailable', { reason: 'no refresh key can be used' })
+      return refreshKeys
+    },
     jwks: () => currentView().jwks,
     revokedKids: () => currentView().revokedKids,
     jwksMaxAge: () => jwksMaxAge(keyring, now(), timing),
-    state: () => (signer() === undefined ? 'failed' : unusable === undefined ? 'ok' : 'stale'),
+    state() {
+      if (signer() === undefined || refreshKeys.length === 0) return 'failed'
+      return unusable === undefined ? 'ok' : 'stale'
+    },
     reload() {
       reloading ??= reload().finally(() => {
         reloading = undefined
@@ -135,17 +146,22 @@ export async function openLiveKeyring({ folder, timing, ttl, now, report }: Live
   }
 }
 
-/** @param known keys that are imported already */
-async function load(folder: KeysFolder, now: number, known: Loaded['signers'] = new Map()): Promise<Loaded> {
+/** @param known keys that were read already */
+async function load(
+  folder: KeysFolder,
+  now: number,
+  known: Pick<Loaded, 'signers' | 'refreshKeys'> = { signers: new Map(), refreshKeys: [] },
+): Promise<Loaded> {
   const keyring = await readKeyring(folder)
   // An emptied or unmounted folder is a fault, not an order to stop: keys are taken away by revoking them.
-  if (keyring.length === 0 && known.size > 0) throw new OperatorError(`keys: the keyring in ${folder.dir} is gone`)
+  if (keyring.length === 0 && known.signers.size > 0)
+    throw new OperatorError(`keys: the keyring in ${folder.dir} is gone`)
   if (keyring.length === 0) throw noSigningKey(folder)
   const signers = new Map<string, webcrypto.CryptoKey>()
   for (const { kid } of keyring.filter((entry) => mayStillSign(entry, now))) {
-    signers.set(kid, known.get(kid) ?? (await importSigner(folder, kid)))
+    signers.set(kid, known.signers.get(kid) ?? (await importSigner(folder, kid)))
   }
-  const refreshKeys = await readRefreshKeys(folder)
+  const refreshKeys = await readRefreshKeys(folder, known.refreshKeys)
   if (refreshKeys.length === 0) {
     throw new OperatorError(`keys: there is no refresh key in ${folder.dir}`, {
       hint: 'make one: npm run keys -- rotate',

@@ -1,5 +1,5 @@
 import { createPublicKey } from 'node:crypto'
-import { readFile, rename, rm } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Static, Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
@@ -7,7 +7,7 @@ import { toTimestamp } from '../clock.ts'
 import { OperatorError } from '../errors.ts'
 import { publicJwk, thumbprint } from './jwk.ts'
 import { KeyEntry, type Keyring } from './keyring.ts'
-import { type KeysFolder, syncFolder, writeDurably } from './keys-folder.ts'
+import { type KeysFolder, replaceDurably } from './keys-folder.ts'
 import { brokenInvariants } from './rotation.ts'
 
 // The manifest as it lies on disk: the entries with instants that a person can read.
@@ -96,7 +96,7 @@ export function parseManifest(text: string, path: string): Keyring {
   return keyring
 }
 
-/** Writes the manifest so that a reader sees the old one or the new one, and a crash leaves one of them. */
+/** Writes the manifest. The caller holds the lock of the folder. */
 export async function writeKeyring(folder: KeysFolder, keyring: Keyring): Promise<void> {
   const keys = keyring.map((entry) => ({
     ...entry,
@@ -107,12 +107,7 @@ export async function writeKeyring(folder: KeysFolder, keyring: Keyring): Promis
     verify_until: entry.verify_until === null ? null : toTimestamp(entry.verify_until),
     revoked_at: entry.revoked_at === null ? null : toTimestamp(entry.revoked_at),
   }))
-  const path = manifestPath(folder)
-  const temporary = `${path}.tmp`
-  await rm(temporary, { force: true })
-  await writeDurably(temporary, `${JSON.stringify({ version: 1, keys }, null, 2)}\n`, 0o644)
-  await rename(temporary, path)
-  await syncFolder(folder.dir)
+  await replaceDurably(manifestPath(folder), `${JSON.stringify({ version: 1, keys }, null, 2)}\n`, 0o644)
 }
 
 function broken(path: string, what: string): OperatorError {

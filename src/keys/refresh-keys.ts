@@ -7,7 +7,7 @@ import { CompactEncrypt, compactDecrypt } from 'jose'
 import type { Clock } from '../clock.ts'
 import { OperatorError } from '../errors.ts'
 import { MAX_SKEW } from './keyring.ts'
-import { type KeysFolder, syncFolder, withKeysLock, writeDurably } from './keys-folder.ts'
+import { type KeysFolder, replaceDurably, syncFolder, withKeysLock } from './keys-folder.ts'
 import { RELOAD_INTERVAL } from './rotation.ts'
 
 // The HMAC keys behind refresh tokens: one file per key, `refresh-<id>.json`, mode 0600. A file is written once and never
@@ -40,14 +40,28 @@ export function refreshKeyAt(keys: readonly RefreshKey[], instant: number): Refr
 }
 
 /**
+ * @param known keys that were read before: their files never change, and opening one with a passphrase costs a tenth of a second
  * @returns all refresh keys of the folder
  * @throws OperatorError when one can't be read or opened
  */
-export async function readRefreshKeys(folder: KeysFolder): Promise<RefreshKey[]> {
+export async function readRefreshKeys(folder: KeysFolder, known: readonly RefreshKey[] = []): Promise<RefreshKey[]> {
+  const names = await storedNames(folder)
+  return Promise.all(names.map((name) => known.find(({ id }) => name === fileName(id)) ?? readOne(folder, name)))
+}
+
+/**
+ * What of the keys in memory may still be used, whatever else is wrong in the folder: a key that was revoked may not. A
+ * revocation always leaves another key there, so a folder without any was emptied or unmounted, and nothing was revoked.
+ */
+export async function unrevokedRefreshKeys(folder: KeysFolder, known: readonly RefreshKey[]): Promise<RefreshKey[]> {
+  const names = await storedNames(folder)
+  if (names.length === 0) return [...known]
+  return readRefreshKeys(folder, known).catch(() => known.filter(({ id }) => names.includes(fileName(id))))
+}
+
+async function storedNames(folder: KeysFolder): Promise<string[]> {
   const names = await readdir(folder.dir).catch(() => [])
-  return Promise.all(
-    names.filter((name) => /^refresh-[\w-]{11}\.json$/.test(name)).map((name) => readOne(folder, name)),
-  )
+  return names.filter((name) => /^refresh-[\w-]{11}\.json$/.test(name))
 }
 
 /**
@@ -99,7 +113,8 @@ export function pruneRefreshKeys(folder: KeysFolder, now: Clock, maxAge: number)
   })
 }
 
-export const refreshKeyPath = (folder: KeysFolder, id: string) => join(folder.dir, `refresh-${id}.json`)
+export const refreshKeyPath = (folder: KeysFolder, id: string) => join(folder.dir, fileName(id))
+const fileName = (id: string) => `refresh-${id}.json`
 
 async function writeRefreshKey(folder: KeysFolder, signFrom: number): Promise<RefreshKey> {
   const key = { id: randomBytes(8).toString('base64url'), signFrom, secret: randomBytes(32) }
@@ -110,12 +125,8 @@ async function writeRefreshKey(folder: KeysFolder, signFrom: number): Promise<Re
           .setProtectedHeader({ alg: 'PBES2-HS256+A128KW', enc: 'A256GCM' })
           .setKeyManagementParameters({ p2c: 600_000 })
           .encrypt(new TextEncoder().encode(folder.passphrase))
-  await writeDurably(
-    refreshKeyPath(folder, key.id),
-    `${JSON.stringify({ id: key.id, sign_from: signFrom, secret })}\n`,
-    0o600,
-  )
-  await syncFolder(folder.dir)
+  const text = `${JSON.stringify({ id: key.id, sign_from: signFrom, secret })}\n`
+  await replaceDurably(refreshKeyPath(folder, key.id), text, 0o600) // a server may read the folder at this moment
   return key
 }
 
@@ -127,7 +138,7 @@ async function readOne(folder: KeysFolder, name: string): Promise<RefreshKey> {
       hint: 'is it damaged, or encrypted with another passphrase? (KEY_PASSPHRASE_FILE)',
     })
   const value = parse(await readFile(path, 'utf8').catch(() => ''))
-  if (!Value.Check(KeyFile, value) || name !== `refresh-${value.id}.json`) throw broken()
+  if (!Value.Check(KeyFile, value) || name !== fileName(value.id)) throw broken()
   const { id, sign_from: signFrom, secret } = value as Static<typeof KeyFile>
   const bytes = await openSecret(secret, folder.passphrase).catch((cause) => {
     throw broken(cause)

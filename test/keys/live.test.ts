@@ -115,6 +115,37 @@ t.test('a revoked key is refused at once, even when its successor can not be rea
   t.equal((await fetch(`${server.url}/health/ready`)).status, 503)
 })
 
+t.test('a revoked refresh key is refused too while the rest of the folder can not be used', async (t) => {
+  const server = await startServer(t)
+  await post(`${server.url}/v1/accounts`, account)
+  let tokens = (await (await post(`${server.url}/v1/login`, account)).json()) as { refresh_token: string }
+  const refresh = async () => {
+    const reply = await post(`${server.url}/v1/refresh`, { refresh_token: tokens.refresh_token })
+    if (reply.status === 200) tokens = (await reply.json()) as typeof tokens
+    return reply.status
+  }
+  const dir = String(server.env.KEYS_DIR)
+  const path = join(dir, 'keyring.json')
+  await replace(path, (await readFile(path, 'utf8')).slice(0, 200))
+  await soon(t, 'half a manifest is noticed', async () => (await readiness(server)).checks.keyring === 'stale')
+  t.equal(await refresh(), 200, 'that takes nothing away')
+
+  const file = (await readdir(dir)).find((name) => name.startsWith('refresh-')) ?? ''
+  t.match(await script(t, server, 'revoke-refresh', file.slice('refresh-'.length, -'.json'.length)), { code: 0 })
+  await soon(t, 'the token is refused', async () => (await refresh()) === 401)
+  t.equal((await post(`${server.url}/v1/login`, account)).status, 200, 'the key that took its place is in use')
+
+  const [heir = ''] = (await readdir(dir)).filter((name) => name.startsWith('refresh-'))
+  await rename(join(dir, heir), join(dir, '..', heir))
+  await writeFile(join(dir, `refresh-${'A'.repeat(11)}.json`), 'damaged')
+  await soon(t, 'with none left nobody is told to log in again', async () => (await refresh()) === 503)
+  t.equal((await fetch(`${server.url}/health/ready`)).status, 503)
+
+  await rm(join(dir, `refresh-${'A'.repeat(11)}.json`))
+  await rename(join(dir, '..', heir), join(dir, heir))
+  await soon(t, 'the key is back', async () => (await post(`${server.url}/v1/login`, account)).status === 200)
+})
+
 t.test('the symlinks that Kubernetes swaps are followed, and SIGHUP does no harm', async (t) => {
   const source = await startServer(t)
   const from = String(source.env.KEYS_DIR)
