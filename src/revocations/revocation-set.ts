@@ -1,8 +1,11 @@
 import type { AccessTokenClaims } from '../tokens/claims.ts'
 import type { WithdrawnIds } from './feed-format.ts'
-import type { Revocation, RevocationKind } from './revocation.ts'
+import type { Revocation } from './revocation.ts'
 
 export type Verdict = 'good' | 'revoked' | 'stale'
+
+/** A withdrawal that newer versions outlive. Nothing of it is text: an entry costs little more than its subject. */
+type Versions = Pick<Revocation, 'minVersion' | 'seq' | 'expiresAt'>
 
 /**
  * What is withdrawn, in memory: the answer to "may this token still be used?" is a few Map look-ups.
@@ -10,16 +13,14 @@ export type Verdict = 'good' | 'revoked' | 'stale'
  * An entry goes when no token it could hit is alive, so the set is as small as the revocations of the last quarter of an hour.
  */
 export class RevocationSet {
-  readonly #entries: Readonly<Record<RevocationKind, Map<string, Revocation>>> = {
-    session: new Map(),
-    account: new Map(),
-    client: new Map(),
-    token: new Map(),
-  }
+  // What is withdrawn for good needs its expiry only: a plain number, because there may be millions of them.
+  readonly #gone = { session: new Map<string, number>(), token: new Map<string, number>() }
+  readonly #below = { account: new Map<string, Versions>(), client: new Map<string, Versions>() }
 
   /** Versions, not clocks, decide: a token issued in the second of a role change, but after it, is good. */
   judge({ sid, sub, client_id, jti, token_version = 0 }: AccessTokenClaims): Verdict {
-    const { session, account, client, token } = this.#entries
+    const { session, token } = this.#gone
+    const { account, client } = this.#below
     if (sid !== undefined && session.has(sid)) return 'revoked'
     if (token.size > 0 && token.has(jti)) return 'revoked'
     if (client.size > 0 && isBelow(client.get(client_id), token_version)) return 'revoked'
@@ -28,40 +29,59 @@ export class RevocationSet {
     return ofAccount?.minVersion === null ? 'revoked' : 'stale'
   }
 
-  add(revocation: Revocation): void {
-    const entries = this.#entries[revocation.kind]
-    const known = entries.get(revocation.subject)
-    if (known !== undefined && known.seq > revocation.seq) return
-    entries.delete(revocation.subject) // the order is that of the numbers on every node, whenever it began to follow
-    entries.set(revocation.subject, revocation)
+  /** Entries come in the order of their numbers; one that comes late undoes nothing. */
+  add({ kind, subject, minVersion, seq, expiresAt }: Revocation): void {
+    if (kind === 'session' || kind === 'token') {
+      const entries = this.#gone[kind]
+      putLast(entries, subject, Math.max(expiresAt, entries.get(subject) ?? 0))
+    } else {
+      const entries = this.#below[kind]
+      const known = entries.get(subject)
+      if (known === undefined || known.seq <= seq) putLast(entries, subject, { minVersion, seq, expiresAt })
+    }
   }
 
   /** Everything that is withdrawn and not over, in the order in which it was. @param now epoch seconds */
   snapshot(now: number): WithdrawnIds {
-    const alive = (kind: RevocationKind) => [...this.#entries[kind].values()].filter(({ expiresAt }) => expiresAt > now)
-    const ids = (kind: RevocationKind) => alive(kind).map(({ subject }) => subject)
-    const versions = (kind: RevocationKind) =>
-      Object.fromEntries(alive(kind).map(({ subject, minVersion }) => [subject, minVersion]))
+    const ids = (entries: Map<string, number>) =>
+      [...entries].filter(([, expiresAt]) => expiresAt > now).map(([subject]) => subject)
+    const versions = (entries: Map<string, Versions>) =>
+      Object.fromEntries(
+        [...entries]
+          .filter(([, { expiresAt }]) => expiresAt > now)
+          .map(([subject, { minVersion }]) => [subject, minVersion]),
+      )
     return {
-      sessions: ids('session'),
-      accounts: versions('account'),
-      clients: versions('client'),
-      tokens: ids('token'),
+      sessions: ids(this.#gone.session),
+      accounts: versions(this.#below.account),
+      clients: versions(this.#below.client),
+      tokens: ids(this.#gone.token),
     }
   }
 
   /** Drops what is over. @param now epoch seconds */
   sweep(now: number): void {
-    for (const entries of Object.values(this.#entries)) {
+    for (const entries of Object.values(this.#gone)) {
+      for (const [subject, expiresAt] of entries) if (expiresAt <= now) entries.delete(subject)
+    }
+    for (const entries of Object.values(this.#below)) {
       for (const [subject, { expiresAt }] of entries) if (expiresAt <= now) entries.delete(subject)
     }
   }
 
   get size(): number {
-    return Object.values(this.#entries).reduce((sum, entries) => sum + entries.size, 0)
+    const { session, token } = this.#gone
+    const { account, client } = this.#below
+    return session.size + token.size + account.size + client.size
   }
 }
 
-function isBelow(entry: Revocation | undefined, version: number): boolean {
+function isBelow(entry: Versions | undefined, version: number): boolean {
   return entry !== undefined && (entry.minVersion === null || version < entry.minVersion)
+}
+
+/** The order is that of the numbers on every node, whenever it began to follow. */
+function putLast<V>(entries: Map<string, V>, subject: string, value: V): void {
+  entries.delete(subject)
+  entries.set(subject, value)
 }
