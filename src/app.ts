@@ -76,7 +76,7 @@ export async function buildApp({ config, database, keyring, logger, now = system
   const revocations = await registerRevocations(app, database, { now, maxStaleness: config.REVOCATION_MAX_STALENESS, policy: config.REVOCATION_STALE_POLICY })
   const withdrawn   = () => revocations.catchUp()
   const feed        = createFeed({ issuer: config.ISSUER, ttl: config.FEED_TTL, maxWaiters: config.FEED_MAX_WAITERS, keyring, revocations, now, monotonic: monotonicClock })
-  const limits      = sessionLimits(config)
+  const limits      = sessionLimits(config, database)
   const passwords   = createPasswords(hashCost(config), hashGate(config))
   const newPassword = { minLength: config.PASSWORD_MIN_LENGTH, isCommon: isCommonPassword }
   const issue       = createIssuer({ issuer: config.ISSUER, audience: config.AUDIENCE, ttl: config.ACCESS_TOKEN_TTL, keyring, now })

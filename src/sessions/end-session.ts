@@ -11,7 +11,7 @@ export interface EndSession {
     scope: LogoutScope,
     origin: Origin,
   ): Promise<void>
-  /** Ends one session of the caller. @returns false when it is not his, or over */
+  /** Ends one session of the caller. @returns false when it is not his, or over: ended or expired */
   one(caller: { accountId: string }, id: string, origin: Origin): Promise<boolean>
 }
 
@@ -35,7 +35,9 @@ export function createEndSession(parts: {
       await end({ accountId, ...which }, { event: 'logout', origin, accountId, sessionId, detail: { scope } })
     },
     async one({ accountId }, id, origin) {
-      return (await end({ accountId, id }, { event: 'session_ended', origin, accountId, sessionId: id })) > 0
+      return (
+        (await end({ accountId, id, liveOnly: true }, { event: 'session_ended', origin, accountId, sessionId: id })) > 0
+      )
     },
   }
 }

@@ -7,8 +7,9 @@ import type { EndReason, Session } from './session.ts'
 export const ACTIVE_ACCOUNT = "id = $1 AND status = 'active' AND password_hash = $2"
 
 /**
- * Ends live sessions of an account: one, all but one, or all. For transactions; revokeSessionsEndedBy(mark) belongs behind it.
+ * Ends sessions of an account: one, all but one, or all. Expired ones as well, because an access token may outlive its session. For transactions; revokeSessionsEndedBy(mark) belongs behind it.
  *
+ * @param which.liveOnly only if it has not expired
  * @param which.ifChanged only if the same transaction changed the account under this mark
  */
 export function endSessions(
@@ -16,13 +17,15 @@ export function endSessions(
     accountId,
     id,
     except,
+    liveOnly = false,
     ifChanged = false,
-  }: { accountId: string; id?: string; except?: string | undefined; ifChanged?: boolean },
+  }: { accountId: string; id?: string; except?: string | undefined; liveOnly?: boolean; ifChanged?: boolean },
   reason: EndReason,
   now: number,
   mark: string,
 ): Statement {
-  const which = id !== undefined ? ' AND id = $5' : except !== undefined ? ' AND id <> $5' : ''
+  const named = id !== undefined ? ' AND id = $5' : except !== undefined ? ' AND id <> $5' : ''
+  const which = liveOnly ? `${named} AND expires_at > $2` : named
   const some = ifChanged ? `${which} AND EXISTS (SELECT 1 FROM accounts WHERE id = $1 AND changed_by = $4)` : which
   return {
     sql: `UPDATE sessions SET ended_at = $2, end_reason = $3, ended_by = $4 WHERE account_id = $1 AND ended_at IS NULL${some} RETURNING id`,

@@ -36,7 +36,7 @@ export interface SessionStore {
   list(accountId: string, now: number): Promise<Session[]>
   /** Ends sessions together with their revocation. @returns how many ended */
   end(
-    which: { accountId: string; id?: string; except?: string },
+    which: { accountId: string; id?: string; except?: string; liveOnly?: boolean },
     reason: EndReason,
     now: number,
     audit: AuditEntry,
@@ -91,7 +91,7 @@ export function createSessionStore(database: Database): SessionStore {
         [sessionId, counter + 1, now - limits.grace, MAX_REPEATS, now],
       )
       if (repeated) return refreshed('repeated', repeated)
-      return endReused(database, { sessionId, counter, now, grace: limits.grace, audit })
+      return endReused(database, { sessionId, counter, now, reusedAfter: limits.reusedAfter, audit })
     },
 
     async list(accountId, now) {
@@ -137,9 +137,9 @@ async function endReused(
     sessionId,
     counter,
     now,
-    grace,
+    reusedAfter,
     audit,
-  }: { sessionId: string; counter: number; now: number; grace: number; audit: AuditEntry },
+  }: { sessionId: string; counter: number; now: number; reusedAfter: number; audit: AuditEntry },
 ): Promise<RefreshOutcome> {
   // A session that is over has nothing left to end: no transaction, no notification.
   const [last] = await database.query(
@@ -161,7 +161,7 @@ async function endReused(
         sql: `UPDATE sessions SET ended_at = $3, end_reason = 'reused', ended_by = $5
               WHERE id = $1 AND ended_at IS NULL AND expires_at > $3
                 AND (counter > $2 OR (counter = $2 AND rotated_at < $4)) RETURNING id`,
-        params: [sessionId, counter + 1, now, now - grace, mark],
+        params: [sessionId, counter + 1, now, now - reusedAfter, mark],
       },
       ...revokeSessionsEndedBy(mark, revocationExpiry(now)),
       auditRow(entry, now, { exists: 'SELECT 1 FROM sessions WHERE ended_by = $1', params: [mark] }),

@@ -24,14 +24,25 @@ export interface SessionLimits {
   readonly perAccount: number
   /** Seconds for which the refresh token before the present one gets the same successor again. */
   readonly grace: number
+  /** Seconds after which it ends the session: `grace` or more. In between it is refused, and that is all. */
+  readonly reusedAfter: number
 }
 
-export const sessionLimits = (config: Config): SessionLimits => ({
-  idleTtl: config.SESSION_IDLE_TTL,
-  maxTtl: config.SESSION_MAX_TTL,
-  perAccount: config.MAX_SESSIONS_PER_ACCOUNT,
-  grace: config.REFRESH_GRACE,
-})
+/**
+ * The node that sees a refresh token again is often not the one that wrote down when it was replaced. On PostgreSQL, where nodes
+ * have clocks of their own, both limits are longer by what those may differ: an honest retry must not be taken for a thief.
+ */
+export function sessionLimits(config: Config, { engine }: { engine: 'sqlite' | 'postgres' }): SessionLimits {
+  const grace = config.REFRESH_GRACE
+  const skew = engine === 'postgres' ? config.CLOCK_SKEW : 0
+  return {
+    idleTtl: config.SESSION_IDLE_TTL,
+    maxTtl: config.SESSION_MAX_TTL,
+    perAccount: config.MAX_SESSIONS_PER_ACCOUNT,
+    grace: grace === 0 ? 0 : grace + skew, // 0 says that there is no second chance
+    reusedAfter: grace + skew,
+  }
+}
 
 /** How often the same successor is given again: enough for all tabs of a browser, not for somebody who walks in step. */
 export const MAX_REPEATS = 10

@@ -174,7 +174,9 @@ const otherwise = [
   fc.tuple(nth, fc.nat(83)).map(([nth, at]) => new Forge(nth, at)),
   fc.tuple(nth, fc.constantFrom('session', 'others', 'all')).map(([nth, scope]) => new LogOut(nth, scope)),
   fc.integer({ min: 1, max: LIMITS.grace }).map((seconds) => new Pass(seconds)),
-  fc.constantFrom(LIMITS.grace - 1, LIMITS.grace, 240, LIMITS.idleTtl - 1).map((seconds) => new Pass(seconds)),
+  fc
+    .constantFrom(LIMITS.grace - 1, LIMITS.grace, LIMITS.reusedAfter - 1, LIMITS.reusedAfter, 240, LIMITS.idleTtl - 1)
+    .map((seconds) => new Pass(seconds)),
   fc.constant(new ChangeKey()),
 ]
 // What stands there twice comes twice as often.

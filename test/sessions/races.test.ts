@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import type { App } from '../../src/http/app-type.ts'
-import { MAX_REPEATS } from '../../src/sessions/session.ts'
+import { MAX_REPEATS, sessionLimits } from '../../src/sessions/session.ts'
 import { ENGINES } from '../support/engines.ts'
 import { refresh, refreshed, refreshVerdict, type Tokens, verdict } from './front-door.ts'
 import { aMoment, stillGood, type TwoNodes, times, twoNodes } from './two-nodes.ts'
@@ -36,7 +36,7 @@ async function reuse(t: Test, { a, b, pass, newAccount, open }: TwoNodes) {
         return { first, second: await refreshed(a.app, first) }
       }),
     )
-    pass(a.config.REFRESH_GRACE + 1)
+    pass(sessionLimits(a.config, a.database).reusedAfter + 1)
     const given: Tokens[] = []
     await Promise.all(
       sessions.map(async ({ first, second }) => {

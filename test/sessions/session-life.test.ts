@@ -52,6 +52,31 @@ t.test('a session is over when its longest time is, however much it is used', as
   t.equal(await refreshVerdict(app, tokens), 'invalid_refresh_token')
 })
 
+t.test(
+  'an expired session can not be ended by its id, and a logout from everywhere withdraws its last token',
+  async (t) => {
+    const { app, pass } = await serverAt(t, START, { SESSION_IDLE_TTL: '300' })
+    const idle = await signUp(app)
+    const end = async (by: Tokens) => {
+      const url = `/v1/sessions/${claimsOf(idle).sid}`
+      return (await app.inject({ method: 'DELETE', url, headers: bearer(by.access_token) })).statusCode
+    }
+    pass(299)
+    const other = await logIn(app, idle.email)
+    pass(1)
+    t.equal(await end(other), 404)
+    t.equal(await verdict(app, idle), 'good', 'its access token outlives it, as it says')
+    const everywhere = {
+      method: 'POST',
+      url: '/v1/logout',
+      payload: { scope: 'all' },
+      headers: bearer(other.access_token),
+    }
+    t.equal((await app.inject(everywhere as { method: 'POST' })).statusCode, 204)
+    t.equal(await verdict(app, idle), 'invalid_token')
+  },
+)
+
 t.test('an idle time above the longest time is cut at the login already', async (t) => {
   const { app, pass } = await serverAt(t, START, { SESSION_IDLE_TTL: '5000', SESSION_MAX_TTL: '300' })
   const user = await signUp(app)

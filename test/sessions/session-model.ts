@@ -1,6 +1,6 @@
 import { MAX_REPEATS, type SessionLimits } from '../../src/sessions/session.ts'
 
-export const LIMITS: SessionLimits = { idleTtl: 300, maxTtl: 450, perAccount: 3, grace: 30 }
+export const LIMITS: SessionLimits = { idleTtl: 300, maxTtl: 450, perAccount: 3, grace: 30, reusedAfter: 35 }
 
 /** A session as issue 4 describes it. */
 export interface ModelSession {
@@ -30,7 +30,8 @@ export function expected(session: ModelSession, counter: number, now: number): O
   const behind = session.tokens.length - 1 - counter
   if (!isLive(session, now) || behind < 0) return 'refused'
   if (behind === 0) return 'rotated'
-  if (behind > 1 || now > session.lastUsedAt + LIMITS.grace) return 'reused'
+  if (behind > 1 || now > session.lastUsedAt + LIMITS.reusedAfter) return 'reused'
+  if (now > session.lastUsedAt + LIMITS.grace) return 'refused'
   return session.repeats < MAX_REPEATS ? 'repeated' : 'refused'
 }
 

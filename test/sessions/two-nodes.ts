@@ -27,12 +27,17 @@ export interface TwoNodes {
 const HASH = 'the hash that was verified'
 const origin = { ip: null, userAgent: null, requestId: null }
 
-export async function twoNodes(t: Test, engine: Engine): Promise<TwoNodes> {
+/** @param options.ahead seconds by which the clock of `b` is ahead */
+export async function twoNodes(
+  t: Test,
+  engine: Engine,
+  { env = {}, ahead = 0 }: { env?: Record<string, string>; ahead?: number } = {},
+): Promise<TwoNodes> {
   const url = await engine.url(t)
   let instant = 1_800_000_000
   const now = () => instant
-  const a = await startApp(t, { env: { DATABASE_URL: url, LOG_LEVEL: 'silent' }, now })
-  const b = await besides(t, a, url, now)
+  const a = await startApp(t, { env: { DATABASE_URL: url, LOG_LEVEL: 'silent', ...env }, now })
+  const b = await besides(t, a, url, () => instant + ahead)
   const newAccount = async (roles: readonly string[] = []) => {
     const id = randomId()
     const account = { id, email: `${id}@example.com`, passwordHash: HASH, tokenVersion: 1, createdAt: instant }
@@ -65,7 +70,7 @@ async function besides(t: Test, a: TestServer, url: string, now: () => number): 
 
 function opener({ config, database, keyring }: TestServer, now: () => number) {
   const sessions = createSessionStore(database)
-  const limits = sessionLimits(config)
+  const limits = sessionLimits(config, database)
   const { ISSUER: issuer, AUDIENCE: audience, ACCESS_TOKEN_TTL: ttl } = config
   const issuePair = createIssuePair({
     issue: createIssuer({ issuer, audience, ttl, keyring, now }),
