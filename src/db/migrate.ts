@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import { OperatorError } from '../errors.ts'
+import { AppError, OperatorError } from '../errors.ts'
 import type { Database, Statement } from './database.ts'
 import { MIGRATIONS, type Migration } from './migrations.ts'
 
@@ -21,9 +21,18 @@ const LOCK = 0x736967_6e6574
  * step begins by writing its number, so the second one fails on the primary key, looks again and finds it done.
  *
  * @returns the steps that were applied now
- * @throws OperatorError when the database was written by a newer version of this program
+ * @throws OperatorError when the database was written by a newer version of this program, when its user may not change tables,
+ *   and when it can't be used meanwhile
  */
 export async function migrate(database: Database, now: Clock, migrations = MIGRATIONS): Promise<Migration[]> {
+  try {
+    return await bringUpToDate(database, now, migrations)
+  } catch (error) {
+    throw foreseen(error) ?? error
+  }
+}
+
+async function bringUpToDate(database: Database, now: Clock, migrations: readonly Migration[]): Promise<Migration[]> {
   const applied: Migration[] = []
   await step(database, [{ sql: HISTORY }])
   for (const migration of migrations) {
@@ -48,6 +57,24 @@ export async function migrate(database: Database, now: Clock, migrations = MIGRA
     })
   }
   return applied
+}
+
+/** PostgreSQL: insufficient_privilege. Since version 15 a user makes no tables in `public` by default. */
+const NO_RIGHT = '42501'
+
+function foreseen(error: unknown): OperatorError | undefined {
+  if (error instanceof AppError && error.code === 'store_unavailable') {
+    return new OperatorError(`DATABASE_URL: the database can't bring its tables up to date now: ${error.message}`, {
+      cause: error,
+      hint: 'start again when it is back: every step is done whole or not at all',
+    })
+  }
+  const { message, sqlState } = error as Error & { sqlState?: string }
+  if (sqlState !== NO_RIGHT) return undefined
+  return new OperatorError(`DATABASE_URL: this user may not make or change the tables: ${message}`, {
+    cause: error,
+    hint: 'GRANT CREATE, USAGE ON SCHEMA public TO the user, who must own the tables that are there already',
+  })
 }
 
 async function step(database: Database, statements: readonly Statement[]): Promise<void> {

@@ -33,11 +33,14 @@ export function isOutage(error: unknown): boolean {
   return !(error instanceof Error && error.message === 'timeout exceeded when trying to connect') // all are in use
 }
 
-/** What a caller of the store may see: `store_unavailable`, or a plain Error whose message holds no parameter. */
+/** What a caller of the store may see: `store_unavailable`, or a plain Error whose message holds no parameter, with its `sqlState`. */
 export function publicError(error: unknown): Error {
   if (error instanceof AppError) return error
   const bug = error instanceof DatabaseError ? !UNAVAILABLE.test(error.code ?? '') : isOurs(error)
-  return bug ? new Error(describe(error)) : storeUnavailable(describe(error))
+  if (!bug) return storeUnavailable(describe(error))
+  return Object.assign(new Error(describe(error)), {
+    sqlState: error instanceof DatabaseError ? error.code : undefined,
+  })
 }
 
 /** One line. `detail` and `where` of a PostgreSQL error are left out: they quote rows, and so addresses and hashes. */

@@ -2,11 +2,13 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { loadConfig } from '../../src/config.ts'
+import { migrate } from '../../src/db/migrate.ts'
 import { openDatabase } from '../../src/db/open.ts'
 import { OperatorError } from '../../src/errors.ts'
 import { temporaryFolder } from '../support/app.ts'
 import { openNode } from '../support/engines.ts'
 import { administer, postgresCertificate, postgresUrl, stopPostgres } from '../support/postgres.ts'
+import { isolated, run } from '../support/process.ts'
 
 // Opening PostgreSQL: what an operator gets to read when it can't be used, and what TLS promises.
 
@@ -90,8 +92,33 @@ t.test('DATABASE_TLS: off is plain, require encrypts, verify also checks who ans
   t.match(await refusal(url, ca), { message: /altnames/, hint: /DATABASE_CA_FILE/ }, 'right authority, wrong name')
 })
 
-t.test('a server that is down at boot is an OperatorError', async (t) => {
+t.test('a user who may not make tables is told what to grant, in two lines and without a stack', async (t) => {
   const url = await postgresUrl(t)
-  await stopPostgres()
-  t.match(await refusal(url), { message: /DATABASE_URL: .*ECONNREFUSED/, hint: /must run there/ })
+  await administer(`CREATE ROLE guest LOGIN PASSWORD '${SECRET}'`)
+  const DATABASE_URL = change(url, { username: 'guest', password: SECRET })
+  const { code, stderr } = await run(t, 'src/server.ts', [], { ...(await isolated(t)), DATABASE_URL }).finished
+  t.equal(code, 1)
+  t.match(
+    stderr,
+    /^signet: error: DATABASE_URL: this user may not .*42501: permission denied for schema public\nhint: GRANT CREATE, USAGE ON SCHEMA public .*\n$/,
+  )
+  t.notMatch(stderr, SECRET)
+
+  await administer('GRANT CREATE, USAGE ON SCHEMA public TO guest', new URL(url).pathname.slice(1))
+  const db = await openNode(t, DATABASE_URL)
+  t.ok((await migrate(db, () => 1)).length > 0, 'that was all it needed')
 })
+
+t.test(
+  'a server that is down at boot is an OperatorError, also when it goes away before the tables are made',
+  async (t) => {
+    const url = await postgresUrl(t)
+    const db = await openNode(t, url)
+    await stopPostgres()
+    const error = await migrate(db, () => 1).catch((error) => error)
+    t.ok(error instanceof OperatorError, error.stack)
+    t.match(error, { message: /DATABASE_URL: .* now: ./, hint: /start again/ })
+    t.notMatch(error.message, /\n/)
+    t.match(await refusal(url), { message: /DATABASE_URL: .*ECONNREFUSED/, hint: /must run there/ })
+  },
+)
