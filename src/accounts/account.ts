@@ -43,7 +43,7 @@ export interface Page {
 /** What of an account leaves in a reply. */
 export const AccountReply = Type.Object(
   { id: Type.String(), email: Type.String(), roles: Type.Array(Role), created_at: Timestamp },
-  { $id: 'Account' },
+  { $id: 'Account', description: 'An account' },
 )
 export type AccountReply = Static<typeof AccountReply>
 

@@ -9,13 +9,16 @@ import type { Administer } from './administer.ts'
 const PAGE = 50
 
 const Status = Type.Union([Type.Literal('active'), Type.Literal('suspended')])
-const AdminAccount = Type.Composite([AccountReply, Type.Object({ status: Status })], { $id: 'AdminAccount' })
+const AdminAccount = Type.Composite([AccountReply, Type.Object({ status: Status })], {
+  $id: 'AdminAccount',
+  description: 'An account as an admin sees it',
+})
 const AccountPage = Type.Object(
   {
     accounts: Type.Array(AdminAccount),
     next_cursor: Type.Optional(Type.String({ description: 'ask again with it; absent on the last page' })),
   },
-  { $id: 'AccountPage' },
+  { $id: 'AccountPage', description: 'Accounts, the oldest first' },
 )
 const Query = Type.Object(
   { email: Type.Optional(Type.String({ maxLength: 320 })), cursor: Type.Optional(Type.String({ maxLength: 128 })) },

@@ -16,7 +16,7 @@ const Me = Type.Object(
     authenticated_at: Type.Optional(Timestamp),
     expires_at: Timestamp,
   },
-  { $id: 'Me' },
+  { $id: 'Me', description: 'What the access token says' },
 )
 const NewPassword = Type.Object(
   {

@@ -3,6 +3,7 @@ import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyContextConfig } from 'fastify'
 import { ERRORS, type ErrorCode, errorRow } from '../errors.ts'
 import type { App } from './app-type.ts'
+import { named, withComponents } from './openapi-schemas.ts'
 import { Problem } from './schemas.ts'
 
 // swagger-ui sets inline styles; scripts come from here only, and the page may call this server and nobody else.
@@ -27,7 +28,7 @@ export async function registerDocs(app: App, options: { version: string }): Prom
     // In the document only: as reply schemas Fastify would compile a serializer for every error of every route.
     transform: ({ schema, url, route }) => ({
       url,
-      schema: { ...schema, ...documented(route.config ?? {}, schema ?? {}) },
+      schema: { ...schema, ...documented(route.config ?? {}, (schema ?? {}) as Documented) },
     }),
     openapi: {
       openapi: '3.1.0',
@@ -54,7 +55,7 @@ export async function registerDocs(app: App, options: { version: string }): Prom
 
   let document: string | undefined
   app.get('/openapi.json', { config: { auth: 'public' }, schema: { hide: true } }, (_request, reply) => {
-    document ??= JSON.stringify(app.swagger())
+    document ??= JSON.stringify(withComponents(app.swagger()))
     reply.type('application/json; charset=utf-8').header('access-control-allow-origin', '*').send(document)
   })
   await app.register(async (page) => {
@@ -66,15 +67,27 @@ export async function registerDocs(app: App, options: { version: string }): Prom
       staticCSP: PAGE_POLICY,
       uiConfig: { persistAuthorization: false, layout: 'BaseLayout' },
       theme: { title: 'Signet API' },
+      // The page asks for the document at an address of the plugin's own, and that can't be set: there is one document.
+      uiHooks: {
+        onRequest({ routeOptions }, reply, done) {
+          if (routeOptions.url === '/docs/json') reply.redirect('../openapi.json')
+          else if (routeOptions.url === '/docs/yaml') reply.callNotFound()
+          else done()
+        },
+      },
     })
   })
 }
 
+interface Documented {
+  readonly body?: unknown
+  readonly querystring?: unknown
+  readonly params?: unknown
+  readonly response?: Readonly<Record<string, { readonly description?: string }>>
+}
+
 /** What a route need not say itself: its security, and every error that all routes of its kind answer. */
-function documented(
-  config: FastifyContextConfig,
-  schema: { body?: unknown; querystring?: unknown; params?: unknown; response?: unknown },
-) {
+function documented(config: FastifyContextConfig, schema: Documented) {
   const { auth = 'token', errors = [] } = config
   const codes = new Set<ErrorCode>([...errors, 'malformed_request', 'internal'])
   const add = (applies: boolean, ...more: ErrorCode[]) => {
@@ -99,11 +112,17 @@ function documented(
   for (const [status, list] of Object.entries(Object.groupBy(codes, (code) => String(errorRow(code).status)))) {
     response[status] = {
       description: (list ?? []).map((code) => `\`${code}\`: ${ERRORS[code].title}`).join('\n\n'),
-      content: { 'application/problem+json': { schema: Problem } },
+      content: { 'application/problem+json': { schema: named(Problem) } },
     }
+  }
+  for (const [status, reply] of Object.entries(schema.response ?? {})) {
+    response[status] = named({
+      ...reply,
+      description: reply.description ?? (status === '204' ? 'Done; no body' : 'The answer'),
+    })
   }
   return {
     security: auth === 'public' ? [] : [{ bearer: [] }],
-    response: { ...response, ...(schema.response as object) },
+    response,
   }
 }

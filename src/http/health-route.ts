@@ -5,14 +5,14 @@ const State = Type.Union([Type.Literal('ok'), Type.Literal('failed')])
 const KeyringState = Type.Union([State, Type.Literal('stale')], {
   description: 'stale: the keys folder can not be used, and the keyring from before it is still in force',
 })
-const Live = Type.Object({ status: Type.Literal('ok') }, { $id: 'Live' })
+const Live = Type.Object({ status: Type.Literal('ok') }, { $id: 'Live', description: 'The process runs' })
 const Ready = Type.Object(
   {
     status: State,
     checks: Type.Object({ store: State, keyring: KeyringState }),
     revocations_age: Type.Number({ description: 'seconds since the revocation set was last complete' }),
   },
-  { $id: 'Ready' },
+  { $id: 'Ready', description: 'What the server depends on, part by part' },
 )
 
 /** How long the store may take to answer, in milliseconds, before it counts as gone. */

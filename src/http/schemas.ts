@@ -30,5 +30,5 @@ export const TokenResponse = Type.Object(
     refresh_token: Type.Optional(Type.String({ description: 'absent when it travels in a cookie' })),
     scope: Type.String(),
   },
-  { $id: 'TokenResponse' },
+  { $id: 'TokenResponse', description: 'Tokens, RFC 6749 section 5.1' },
 )

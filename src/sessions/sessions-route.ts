@@ -18,9 +18,12 @@ const SessionReply = Type.Object(
     ip: Type.Union([Type.String(), Type.Null()]),
     user_agent: Type.Union([Type.String(), Type.Null()]),
   },
-  { $id: 'Session' },
+  { $id: 'Session', description: 'One login' },
 )
-const Sessions = Type.Object({ sessions: Type.Array(SessionReply) }, { $id: 'Sessions' })
+const Sessions = Type.Object(
+  { sessions: Type.Array(SessionReply) },
+  { $id: 'Sessions', description: 'Live sessions of the caller, the last used first' },
+)
 const Params = Type.Object({ id: Type.String({ minLength: 1, maxLength: 64 }) })
 
 interface Parts {

@@ -27,7 +27,9 @@ t.test('/openapi.json is 3.1 and has every route with its security and errors', 
         Object.keys(responses).some((status) => status.startsWith('2')),
         `${path} has a good answer`,
       )
-      t.match(responses['500'], { content: { 'application/problem+json': {} } })
+      t.match(responses['500'], { content: { 'application/problem+json': { schema: { $ref: /\/Problem$/ } } } })
+      for (const [status, { description }] of Object.entries(responses))
+        t.notMatch(description, /^(Default Response|The answer)?$/, `${path} ${status} is described`)
       if (security?.length) t.match(responses['401']?.description, /`invalid_token`/)
     }
   }
@@ -36,7 +38,41 @@ t.test('/openapi.json is 3.1 and has every route with its security and errors', 
   )
   t.same(seen.sort(), documented.map(({ method, url }) => `${method} ${url.replace(/:(\w+)/g, '{$1}')}`).sort())
   t.ok(seen.length >= 15)
-  t.notMatch(reply.body, /"def-\d+"/, 'shared schemas have names')
+  t.notMatch(reply.body, /"def-\d+"|"x-name"|"\$id"/, 'shared schemas have names')
+})
+
+t.test('every schema with a name is written once, and every reference leads to one', async (t) => {
+  const { app } = await startApp(t)
+  const { body } = await app.inject('/openapi.json')
+  const { schemas } = JSON.parse(body).components
+  const referred = new Set([...body.matchAll(/"\$ref":"([^"]+)"/g)].map(([, to]) => to))
+  t.same(
+    [...referred].sort(),
+    Object.keys(schemas)
+      .map((name) => `#/components/schemas/${name}`)
+      .sort(),
+  )
+  for (const name of [
+    'Problem',
+    'TokenResponse',
+    'Account',
+    'AdminAccount',
+    'AccountPage',
+    'Me',
+    'Sessions',
+    'Session',
+  ])
+    t.ok(schemas[name], name)
+  t.equal(body.match(/"urn:signet:error:<code>"/g)?.length, 1)
+  t.match(schemas.AccountPage.properties.accounts.items, { $ref: '#/components/schemas/AdminAccount' })
+})
+
+t.test('there is one document: the one the page asks for leads to it', async (t) => {
+  const { app } = await startApp(t)
+  const reply = await app.inject('/docs/json')
+  t.equal(reply.statusCode, 302)
+  t.equal(new URL(String(reply.headers.location), 'http://signet/docs/json').pathname, '/openapi.json')
+  t.equal((await app.inject('/docs/yaml')).statusCode, 404)
 })
 
 t.test('/docs is served by this server alone, under a policy that lets it call nobody else', async (t) => {
