@@ -27,7 +27,7 @@ t.test(
     const seen: Seen = { tokens: [], failures: [], verified: 0, running: true }
     await post(`${servers[0]?.url}/v1/accounts`, account)
     const load = [
-      ...servers.flatMap((server) => [logIn(server, seen), callMe(server, seen)]),
+      ...servers.flatMap((server) => [getTokens(server, seen), callMe(server, seen)]),
       integrate(servers, seen, String(env.ISSUER)),
     ]
 
@@ -36,9 +36,10 @@ t.test(
       const { code, stdout, stderr } = await run(t, 'scripts/keys.ts', ['rotate', '--lead', `${LEAD}s`], env).finished
       if (code !== 0) throw new Error(stderr)
       if (stdout.startsWith('made key')) rotations += 1
-      await new Promise((resolve) => setTimeout(resolve, 500)) // the plan runs by the clock; there is nothing to wait for but time
+      // The plan runs by the clock: there is nothing to wait for but the instant in which the new key signs.
+      await pause((await lastSignFrom(env)) * 1000 - Date.now() + 100)
     }
-    await new Promise((resolve) => setTimeout(resolve, (LEAD + 1) * 1000)) // the tenth key signs
+    await pause(1000) // the tenth key signs
     seen.running = false
     await Promise.all(load)
 
@@ -56,6 +57,10 @@ t.test(
   },
 )
 
+async function lastSignFrom(env: Record<string, string>): Promise<number> {
+  return (await readManifest({ dir: String(env.KEYS_DIR), passphrase: undefined })).at(-1)?.sign_from ?? 0
+}
+
 async function twoServers(
   t: Parameters<typeof temporaryFolder>[0],
 ): Promise<{ servers: ServerProcess[]; env: Record<string, string> }> {
@@ -70,14 +75,23 @@ async function twoServers(
   return { servers: [await startServer(t, env), await startServer(t, env)], env }
 }
 
-async function logIn({ url }: ServerProcess, seen: Seen): Promise<void> {
-  while (seen.running) {
-    const reply = await post(`${url}/v1/login`, account)
+/** Logs in now and then, and refreshes in between: that signs as well, and hashes no password. */
+async function getTokens({ url }: ServerProcess, seen: Seen): Promise<void> {
+  let refreshToken: string | undefined
+  for (let turn = 0; seen.running; turn += 1) {
+    const reply =
+      refreshToken === undefined || turn % 10 === 0
+        ? await post(`${url}/v1/login`, account)
+        : await post(`${url}/v1/refresh`, { refresh_token: refreshToken })
     if (reply.status === 200) {
-      const { access_token: text } = (await reply.json()) as { access_token: string }
+      const { access_token: text, refresh_token } = (await reply.json()) as {
+        access_token: string
+        refresh_token: string
+      }
+      refreshToken = refresh_token
       const [header = '', payload = ''] = text.split('.').map((part) => Buffer.from(part, 'base64url').toString())
       seen.tokens.push({ text, kid: JSON.parse(header).kid, iat: JSON.parse(payload).iat })
-    } else seen.failures.push(`login ${reply.status}`)
+    } else seen.failures.push(`tokens ${reply.status}`)
     await pause(100)
   }
 }
@@ -91,7 +105,7 @@ async function callMe({ url }: ServerProcess, seen: Seen): Promise<void> {
       if (status === 200) seen.verified += 1
       else if (Date.now() / 1000 < token.iat + 599) seen.failures.push(`me ${status} for ${token.kid}`)
     }
-    await pause(10)
+    await pause(40)
   }
 }
 
@@ -111,7 +125,7 @@ async function integrate(servers: ServerProcess[], seen: Seen, issuer: string): 
           (error) => seen.failures.push(`integrator: ${error.code} for ${token.kid}`),
         )
       }
-      await pause(10)
+      await pause(40)
     }
   }
 }

@@ -8,9 +8,9 @@ import { login, logout, postRefresh, register, sharedSettings, type Tokens, toke
 // not answered asks again with the token it has.
 
 const CLIENTS = 12
-const KILLS = 3
+const KILLS = 2
 /** Acknowledged refreshes before each kill. */
-const STORM = 300
+const STORM = 150
 
 interface Storming {
   readonly sid: string

@@ -26,7 +26,7 @@ const GOES: ((app: App, victim: Tokens, other: Tokens) => PromiseLike<{ statusCo
 async function lastAdmin(t: Test, { a, b, newAccount, open }: TwoNodes) {
   let survivor = await newAccount(['admin'])
   const seen = new Set<string>()
-  for (const n of times(63)) {
+  for (const n of times(36)) {
     const accounts = [survivor, await newAccount(['admin'])]
     const [one, other] = (await Promise.all(accounts.map((id) => open(a, id)))) as [Tokens, Tokens]
     const [first, second] = [GOES[n % 3], GOES[Math.floor(n / 3) % 3]] as [(typeof GOES)[0], (typeof GOES)[0]]
@@ -51,7 +51,7 @@ async function loginAgainstSuspension(t: Test, { a, b, newAccount, open }: TwoNo
   const live: string[] = []
   const opened: Tokens[] = []
   let refused = 0
-  await rounds(120, 20, async () => {
+  await rounds(60, 20, async () => {
     const account = await newAccount()
     const login = aMoment(60).then(() => open(b, account))
     await aMoment()

@@ -3,7 +3,7 @@ import type { LightMyRequestResponse } from 'fastify'
 import type { Test } from 'tap'
 import { createAccountStore } from '../../src/accounts/account-store.ts'
 import type { App } from '../../src/http/app-type.ts'
-import { bearer, PASSWORD, startApp, type TestServer } from '../support/app.ts'
+import { bearer, PASSWORD, registered, startApp, type TestServer } from '../support/app.ts'
 
 // What a client can do with sessions, through the front door.
 
@@ -46,7 +46,7 @@ export function post(app: App, url: string, payload: object, caller: Caller & { 
 
 export async function signUp(app: App, caller?: Caller): Promise<User> {
   const email = `${randomUUID()}@example.com`
-  const { id } = good(await post(app, '/v1/accounts', { email, password: PASSWORD }))
+  const id = await registered(app, email)
   return { id, email, ...(await logIn(app, email, caller)) }
 }
 

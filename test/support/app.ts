@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { RouteOptions } from 'fastify'
 import type { Test } from 'tap'
+import { createAccountStore } from '../../src/accounts/account-store.ts'
+import { createPasswords, hashCost, hashGate } from '../../src/accounts/passwords.ts'
 import { buildApp } from '../../src/app.ts'
 import { type Clock, systemClock } from '../../src/clock.ts'
 import { type Config, loadConfig } from '../../src/config.ts'
@@ -12,6 +14,7 @@ import type { Database } from '../../src/db/database.ts'
 import { migrate } from '../../src/db/migrate.ts'
 import { openDatabase } from '../../src/db/open.ts'
 import type { App } from '../../src/http/app-type.ts'
+import { randomId } from '../../src/ids.ts'
 import { makeFirstKey } from '../../src/keys/change-keyring.ts'
 import type { KeysFolder } from '../../src/keys/keys-folder.ts'
 import { type LiveKeyring, openLiveKeyring } from '../../src/keys/live-keyring.ts'
@@ -83,7 +86,37 @@ export async function startApp(
     },
   })
   t.teardown(() => app.close())
-  return { app, config, database, keyring, folder, log }
+  const server = { app, config, database, keyring, folder, log }
+  accountMakers.set(app, accountMaker(server, now))
+  return server
+}
+
+const accountMakers = new WeakMap<App, (email: string) => Promise<string>>()
+const hashes = new Map<string, Promise<string>>()
+
+/** An account as `POST /v1/accounts` leaves it, with a hash that is made once for all of them: half of what a test costs. */
+function accountMaker({ config, database }: Pick<TestServer, 'config' | 'database'>, now: Clock) {
+  return async (email: string) => {
+    const cost = hashCost(config)
+    const key = JSON.stringify(cost)
+    if (!hashes.has(key)) hashes.set(key, createPasswords(cost, hashGate(config)).hash(PASSWORD))
+    const account = { id: `acc_${randomId()}`, email, passwordHash: String(await hashes.get(key)), createdAt: now() }
+    const origin = { ip: null, userAgent: null, requestId: null }
+    await createAccountStore(database).insert(
+      { ...account, status: 'active', roles: [], tokenVersion: 1 },
+      { event: 'account_registered', origin, accountId: account.id },
+    )
+    return account.id
+  }
+}
+
+/** Registers an account with the password of all tests. @returns its id */
+export async function registered(app: App, email: string): Promise<string> {
+  const make = accountMakers.get(app)
+  if (make !== undefined) return make(email)
+  const reply = await app.inject({ method: 'POST', url: '/v1/accounts', payload: { email, password: PASSWORD } })
+  if (reply.statusCode !== 201) throw new Error(`register: ${reply.body}`)
+  return reply.json().id
 }
 
 let signingKey: Promise<KeyObject> | undefined
@@ -118,14 +151,13 @@ export async function temporaryFolder(t: Test): Promise<string> {
   return dir
 }
 
-/** Registers a fresh account and logs it in through the front door. */
+/** A fresh account that logs in through the front door. */
 export async function newUser(app: App): Promise<{ id: string; email: string; token: string }> {
   const email = `${randomUUID()}@example.com`
-  const registered = await app.inject({ method: 'POST', url: '/v1/accounts', payload: { email, password: PASSWORD } })
-  if (registered.statusCode !== 201) throw new Error(`register: ${registered.body}`)
+  const id = await registered(app, email)
   const login = await app.inject({ method: 'POST', url: '/v1/login', payload: { email, password: PASSWORD } })
   if (login.statusCode !== 200) throw new Error(`login: ${login.body}`)
-  return { id: registered.json().id, email, token: login.json().access_token }
+  return { id, email, token: login.json().access_token }
 }
 
 export const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
