@@ -3,13 +3,43 @@ import helmet from '@fastify/helmet'
 import Fastify from 'fastify'
 import type { App } from './app-type.ts'
 
-/** Headers for browsers: a JSON API needs nothing from anywhere, and only listed origins may read its answers. */
-export async function registerBrowserHeaders(app: App, origins: readonly string[]): Promise<void> {
-  const headers = await securityHeaders()
+/** What only a page needs, and no answer of an API: on every answer it would cost as much as the look-up of a token. */
+const FOR_PAGES = [
+  'cross-origin-opener-policy',
+  'cross-origin-resource-policy',
+  'origin-agent-cluster',
+  'referrer-policy',
+  'x-dns-prefetch-control',
+  'x-download-options',
+  'x-frame-options',
+  'x-permitted-cross-domain-policies',
+  'x-xss-protection',
+]
+
+/**
+ * Headers for browsers: a JSON API needs nothing from anywhere, and only listed origins may read its answers.
+ *
+ * @param options.https false where the issuer is plain http: HSTS has no meaning there (RFC 6797 section 7.2)
+ * @returns what a page for people needs besides
+ */
+export async function registerBrowserHeaders(
+  app: App,
+  { origins, https }: { origins: readonly string[]; https: boolean },
+): Promise<Record<string, string>> {
+  const all = Object.entries(await securityHeaders())
+  const [forPages = [], forEveryAnswer = []] = [true, false].map((page) =>
+    all.filter(([name]) => FOR_PAGES.includes(name) === page && (https || name !== 'strict-transport-security')),
+  )
+  const headers = Object.fromEntries(forEveryAnswer)
   app.addHook('onRequest', (_request, reply, done) => {
     reply.headers(headers)
     done()
   })
+  await registerCors(app, origins)
+  return Object.fromEntries(forPages)
+}
+
+async function registerCors(app: App, origins: readonly string[]): Promise<void> {
   if (origins.length === 0) return
   await app.register(cors, {
     origin: [...origins],

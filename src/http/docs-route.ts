@@ -23,7 +23,10 @@ const PAGE_POLICY = {
  * `GET /openapi.json` and the interactive page `GET /docs`, offline and under a Content-Security-Policy.
  * Registered before the routes, so that it sees each of them.
  */
-export async function registerDocs(app: App, options: { version: string }): Promise<void> {
+export async function registerDocs(
+  app: App,
+  options: { version: string; pageHeaders: Record<string, string> },
+): Promise<void> {
   await app.register(swagger, {
     // In the document only: as reply schemas Fastify would compile a serializer for every error of every route.
     transform: ({ schema, url, route }) => ({
@@ -61,6 +64,10 @@ export async function registerDocs(app: App, options: { version: string }): Prom
   await app.register(async (page) => {
     page.addHook('onRoute', (route) => {
       route.config = { ...route.config, auth: 'public' }
+    })
+    page.addHook('onRequest', (_request, reply, done) => {
+      reply.headers(options.pageHeaders)
+      done()
     })
     await page.register(swaggerUi, {
       routePrefix: '/docs',

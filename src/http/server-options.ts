@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { Server } from 'node:http'
 import { type FastifyHttpOptions, LogController } from 'fastify'
 import type { Config } from '../config.ts'
+import { requestLogger } from '../observability/request-logger.ts'
 import { earlyErrorOptions } from './error-handler.ts'
 
 /** Limits and time-outs, each set on purpose. Milliseconds and bytes. */
@@ -17,6 +18,7 @@ export function serverOptions(config: Config) {
     trustProxy: config.TRUST_PROXY ?? false,
     genReqId: requestIds(),
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }), // request-log.ts writes the lines
+    childLoggerFactory: requestLogger,
     routerOptions: { maxParamLength: 128 },
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false, allErrors: true } },
   } satisfies FastifyHttpOptions<Server>

@@ -39,17 +39,27 @@ t.test('with no origins set no other site reads an answer, but for the public ke
   }
 })
 
-t.test('every answer carries the security headers', async (t) => {
-  const { app } = await startApp(t)
-  for (const url of ['/v1/me', '/health/live', '/nothing', '/.well-known/jwks.json']) {
+t.test('every answer carries the security headers, and a page those of a page', async (t) => {
+  const { app } = await startApp(t, { env: { ISSUER: 'https://signet.example' } })
+  for (const url of ['/v1/me', '/health/live', '/nothing', '/.well-known/jwks.json', '/docs/', '/openapi.json']) {
     const { headers } = await app.inject(url)
-    t.match(headers['content-security-policy'], /default-src 'none'/, url)
+    t.match(headers['content-security-policy'], /default-src 'none'.*frame-ancestors 'none'/, url)
     t.equal(headers['x-content-type-options'], 'nosniff')
-    t.equal(headers['referrer-policy'], 'no-referrer')
     t.match(headers['strict-transport-security'], /max-age/)
     t.equal(headers['x-powered-by'], undefined)
     t.match(headers['x-request-id'], /^[\w-]+$/)
   }
+  const page = (await app.inject('/docs/')).headers
+  t.match(page, {
+    'referrer-policy': 'no-referrer',
+    'x-frame-options': 'DENY',
+    'cross-origin-opener-policy': 'same-origin',
+  })
+})
+
+t.test('a plain http issuer says nothing of HSTS', async (t) => {
+  const { app } = await startApp(t, { env: { ISSUER: 'http://signet.example' } })
+  t.equal((await app.inject('/v1/me')).headers['strict-transport-security'], undefined)
 })
 
 t.test('the address of the caller is taken from a proxy only when it is trusted', async (t) => {
