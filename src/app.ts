@@ -28,6 +28,7 @@ import type { LiveKeyring } from './keys/live-keyring.ts'
 import { createAudit } from './observability/audit.ts'
 import { createAuditStore } from './observability/audit-store.ts'
 import { registerMaintenance } from './observability/maintenance.ts'
+import { UNWATCHED, type Watch } from './observability/watch.ts'
 import { createFeed } from './revocations/feed.ts'
 import { feedRoute } from './revocations/feed-route.ts'
 import { registerRevocations } from './revocations/register-revocations.ts'
@@ -58,6 +59,8 @@ export interface Parts {
   readonly keyring: LiveKeyring
   readonly logger: Logger
   readonly now?: Clock
+  /** Who counts what happens. Default: nobody. */
+  readonly watch?: Watch
   /** Routes of the application developer, registered behind the guard like our own. */
   readonly routes?: (app: App) => void
   /** Told of every route there is: how a test walks the route table. */
@@ -66,10 +69,11 @@ export interface Parts {
 
 /** The composition root: makes every part and registers it. The order is part of the security argument: the guard stands before every route. */
 // biome-ignore format: this page is a table of contents
-export async function buildApp({ config, database, keyring, logger, now = systemClock, routes, onRoute }: Parts): Promise<App> {
-  const app: App = Fastify({ ...serverOptions(config), loggerInstance: logger as FastifyBaseLogger })
+export async function buildApp({ config, keyring, logger, now = systemClock, watch = UNWATCHED, routes, onRoute, ...parts }: Parts): Promise<App> {
+  const app: App = Fastify({ ...serverOptions(config, watch.refused), loggerInstance: logger as FastifyBaseLogger })
 
   const audit       = createAudit(app.log.child({}, { level: config.LOG_LEVEL === 'silent' ? 'silent' : 'info' })) // whatever the level of the rest
+  const database    = watch.store(parts.database)
   const trail       = createAuditStore(database)
   const accounts    = createAccountStore(database)
   const sessions    = createSessionStore(database)
@@ -77,13 +81,13 @@ export async function buildApp({ config, database, keyring, logger, now = system
   const withdrawn   = () => revocations.catchUp()
   const feed        = createFeed({ issuer: config.ISSUER, ttl: config.FEED_TTL, maxWaiters: config.FEED_MAX_WAITERS, keyring, revocations, now, monotonic: monotonicClock })
   const limits      = sessionLimits(config, database)
-  const passwords   = createPasswords(hashCost(config), hashGate(config))
+  const passwords   = createPasswords(hashCost(config), hashGate(config), watch.gateWaited)
   const newPassword = { minLength: config.PASSWORD_MIN_LENGTH, isCommon: isCommonPassword }
   const issue       = createIssuer({ issuer: config.ISSUER, audience: config.AUDIENCE, ttl: config.ACCESS_TOKEN_TTL, keyring, now })
   const issuePair   = createIssuePair({ issue, refreshKeys: { current: () => keyring.refreshKeys() } })
   const register    = createRegister({ accounts, passwords, ...newPassword, audit, now })
-  const login       = createLogin({ accounts, passwords, sessions, limits, issuePair, withdrawn, audit, trail, now })
-  const refresh     = createRefresh({ sessions, refreshKeys: { current: () => keyring.refreshKeys() }, limits, issuePair, withdrawn, audit, now })
+  const login       = createLogin({ accounts, passwords, sessions, limits, issuePair: watch.issuing('password', issuePair), withdrawn, audit, trail, now })
+  const refresh     = createRefresh({ sessions, refreshKeys: { current: () => keyring.refreshKeys() }, limits, issuePair: watch.issuing('refresh_token', issuePair), withdrawn, audit, observe: watch.refreshed, now })
   const endSession  = createEndSession({ sessions, withdrawn, audit, now })
   const ownAccount  = createOwnAccount({ accounts, passwords, ...newPassword, withdrawn, audit, now })
   const administer  = createAdminister({ accounts, withdrawn, audit, now })
@@ -93,14 +97,16 @@ export async function buildApp({ config, database, keyring, logger, now = system
   const origins     = config.CORS_ORIGINS ?? []
 
   if (onRoute) app.addHook('onRoute', onRoute)
-  registerErrorHandler            (app)
+  registerErrorHandler            (app, watch.refused)
   registerRequestLog              (app)
+  watch.requests                  (app)
   registerDrain                   (app)
   const pageHeaders = await registerBrowserHeaders (app, { origins, https: config.ISSUER.startsWith('https:') })
   const jar = await registerRefreshCookie (app, { issuer: config.ISSUER, origins })
   const signedPayload = await registerFastifyJwt (app, keyring, policy)
   const { verify }  = createTokenVerifier({ keys: keyring, policy, now, cache, revocations, signedPayload })
   registerGuard                   (app, { verify, live, now })
+  watch.state                     ({ keyring, revocations, cache, gate: passwords.gate, now })
   registerNotFound                (app)
   registerJsonBody                (app)
   await registerDocs              (app, { version: VERSION, pageHeaders })

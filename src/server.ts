@@ -17,6 +17,7 @@ import { type LiveKeyringOptions, openLiveKeyring } from './keys/live-keyring.ts
 import { keyTiming } from './keys/rotation.ts'
 import { type AuditStore, createAuditStore } from './observability/audit-store.ts'
 import { createLogger } from './observability/logger.ts'
+import { startWatching, type Watching } from './observability/watching.ts'
 
 /** Milliseconds that requests in flight get to finish. */
 const DRAIN = 10_000
@@ -56,11 +57,12 @@ async function start(): Promise<void> {
     report: reportKeys(logger, createAuditStore(database)),
   })
 
-  const app = await buildApp({ config, database, keyring, logger })
+  const watching = await startWatching(config, logger)
+  const app = await buildApp({ config, database, keyring, logger, ...watching.parts })
   await listen(app, config)
   const unfollow = followKeys(folder, keyring.reload)
   process.on('SIGHUP', keyring.reload)
-  closeOnSignals(app, database, unfollow)
+  closeOnSignals({ app, database, unfollow, watching })
 }
 
 /** The log of an operator at night: which keys are in force now, or why the folder was left alone. */
@@ -102,14 +104,22 @@ async function listen(app: App, { HOST, PORT, ISSUER }: Config): Promise<void> {
   app.log.info({ issuer: ISSUER }, `docs at http://${HOST.includes(':') ? `[${HOST}]` : HOST}:${PORT}/docs`)
 }
 
+interface Running {
+  readonly app: App
+  readonly database: Database
+  readonly unfollow: () => void
+  readonly watching: Watching
+}
+
 /** SIGTERM and Ctrl-C let requests in flight finish, then close the store. A second signal exits at once. */
-function closeOnSignals(app: App, database: Database, unfollow: () => void): void {
+function closeOnSignals({ app, database, unfollow, watching }: Running): void {
   closeWithGrace({ delay: DRAIN, logger: app.log, skip: ['SIGHUP'] }, async ({ signal, err }) => {
     if (err) app.log.fatal({ err }, 'closing after an error nobody caught')
     else app.log.info({ signal }, 'closing: requests in flight finish first')
     unfollow()
     await app.close()
     await database.close()
+    await watching.close()
     app.log.info('closed')
   })
 }

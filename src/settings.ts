@@ -153,6 +153,19 @@ export const Settings = Type.Object({
     default: 'info',
     description: 'pino level',
   }),
+  METRICS_PORT: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: 65535,
+      description: 'Port of `GET /metrics`; 0 takes a free one, the log says which. Default: no metrics',
+    }),
+  ),
+  METRICS_HOST: Type.String({
+    minLength: 1,
+    maxLength: 255,
+    default: '127.0.0.1',
+    description: 'Address of `GET /metrics`. Whoever reaches it may read it: never a public one',
+  }),
   CORS_ORIGINS: Type.Optional(
     list(Type.String({ format: 'origin' }), {
       description: 'Browser origins that may call the API, comma-separated. Default: none',

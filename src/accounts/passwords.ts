@@ -38,21 +38,28 @@ export interface Passwords {
   verify(password: string, storedHash: string | undefined): Promise<boolean>
   /** True when the hash was made at another cost than today's. */
   needsRehash(storedHash: string): boolean
+  /** How many hashes run and wait now. */
+  gate(): HashGate
 }
 
 /**
  * argon2id behind a gate. Every hash takes a core and 19 MiB: without a bound, a storm of logins would take the machine.
  *
  * @param gate beyond `waiting` a hash is refused at once with AppError `overloaded` (503, Retry-After)
+ * @param waited told of every hash when its turn comes: the seconds it waited
  */
-export function createPasswords(cost: HashCost, gate: HashGate): Passwords {
+export function createPasswords(cost: HashCost, gate: HashGate, waited?: (seconds: number) => void): Passwords {
   const options = { type: argon2.argon2id, memoryCost: cost.memory, timeCost: cost.passes, parallelism: 1 } as const
   const limit = pLimit(gate.running)
   const behindGate = <T>(work: () => Promise<T>): Promise<T> => {
     if (limit.activeCount + limit.pendingCount >= gate.running + gate.waiting) {
       return Promise.reject(new AppError('overloaded', { reason: 'the queue for password hashing is full' }))
     }
-    return limit(work)
+    const arrived = performance.now()
+    return limit(() => {
+      waited?.((performance.now() - arrived) / 1000)
+      return work()
+    })
   }
   // Made at once, not at the first unknown email: that one answer would take twice as long as all others.
   const decoy = argon2.hash(randomBytes(32).toString('base64'), options)
@@ -69,5 +76,6 @@ export function createPasswords(cost: HashCost, gate: HashGate): Passwords {
         return matches && storedHash !== undefined
       }),
     needsRehash: (storedHash) => argon2.needsRehash(storedHash, options),
+    gate: () => ({ running: limit.activeCount, waiting: limit.pendingCount }),
   }
 }

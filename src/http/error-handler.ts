@@ -33,19 +33,33 @@ const PARSER_CODES: Readonly<Record<string, ErrorCode>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
 }
 
+/** Told of every error answer. */
+export type Refused = (code: ErrorCode) => void
+
 /** The only writer of error bodies. */
-export function registerErrorHandler(app: App): void {
-  app.setErrorHandler((error, request, reply) => sendProblem(asAppError(error, request), request, reply))
+export function registerErrorHandler(app: App, refused?: Refused): void {
+  app.setErrorHandler((error, request, reply) => {
+    const answered = asAppError(error, request)
+    refused?.(answered.code)
+    return sendProblem(answered, request, reply)
+  })
 }
 
 /** The two places where Fastify meets an error before a route is known. */
-export function earlyErrorOptions(): Pick<FastifyServerOptions, 'frameworkErrors' | 'clientErrorHandler'> {
+export function earlyErrorOptions(
+  refused?: Refused,
+): Pick<FastifyServerOptions, 'frameworkErrors' | 'clientErrorHandler'> {
   return {
-    frameworkErrors: (error, request, reply) =>
-      void sendProblem(asAppError(error, request as never), request as never, reply as never),
+    frameworkErrors: (error, request, reply) => {
+      const answered = asAppError(error, request as never)
+      refused?.(answered.code)
+      sendProblem(answered, request as never, reply as never)
+    },
     clientErrorHandler(this: FastifyInstance, error, socket) {
+      const code = PARSER_CODES[error.code] ?? 'malformed_request'
       this.log.info({ reason: error.code }, 'connection refused: not HTTP that we take')
-      writeRawProblem(socket, PARSER_CODES[error.code] ?? 'malformed_request')
+      refused?.(code)
+      writeRawProblem(socket, code)
     },
   }
 }

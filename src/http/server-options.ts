@@ -3,12 +3,12 @@ import type { Server } from 'node:http'
 import { type FastifyHttpOptions, LogController } from 'fastify'
 import type { Config } from '../config.ts'
 import { requestLogger } from '../observability/request-logger.ts'
-import { earlyErrorOptions } from './error-handler.ts'
+import { earlyErrorOptions, type Refused } from './error-handler.ts'
 
 /** Limits and time-outs, each set on purpose. Milliseconds and bytes. */
-export function serverOptions(config: Config) {
+export function serverOptions(config: Config, refused?: Refused) {
   return {
-    ...earlyErrorOptions(),
+    ...earlyErrorOptions(refused),
     bodyLimit: 16 * 1024,
     requestTimeout: 10_000, // a request that trickles in slower is cut (Slowloris)
     connectionTimeout: 60_000,

@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts'
 import { AppError, OperatorError } from '../errors.ts'
 import { toPem } from './jwk.ts'
 import { type JwksDocument, jwksDocument } from './jwks.ts'
-import { type Keyring, type KeyringView, viewAt } from './keyring.ts'
+import { type Keyring, type KeyringView, type Phase, phase, viewAt } from './keyring.ts'
 import type { KeysFolder } from './keys-folder.ts'
 import { readKeyring, readManifest } from './manifest.ts'
 import { readPrivateKey } from './private-keys.ts'
@@ -36,6 +36,8 @@ export interface LiveKeyring {
   /** Seconds for which a cache may keep the JWKS. */
   jwksMaxAge(): number
   state(): KeyringState
+  /** Where every key of the keyring stands now. */
+  phases(): readonly { readonly phase: Phase; readonly signFrom: number }[]
   /** Looks at the folder again. Never throws: what can't be used is reported once, and the old keyring stays. */
   reload(): Promise<void>
 }
@@ -133,6 +135,7 @@ export async function openLiveKeyring({ folder, timing, ttl, now, report }: Live
     jwks: () => currentView().jwks,
     revokedKids: () => currentView().revokedKids,
     jwksMaxAge: () => jwksMaxAge(keyring, now(), timing),
+    phases: () => keyring.map((entry) => ({ phase: phase(entry, now()), signFrom: entry.sign_from })),
     state() {
       if (signer() === undefined || refreshKeys.length === 0) return 'failed'
       return unusable === undefined ? 'ok' : 'stale'

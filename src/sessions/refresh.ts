@@ -6,6 +6,10 @@ import type { SessionLimits } from './session.ts'
 import type { SessionStore } from './session-store.ts'
 import type { IssuePair, RefreshKeys, TokenPair } from './token-pair.ts'
 
+/** What a presented refresh token led to, for whoever counts; `forged` is one that no key of ours made. */
+export const REFRESH_OUTCOMES = ['rotated', 'repeated', 'reused', 'refused', 'forged'] as const
+export type RefreshOutcomeName = (typeof REFRESH_OUTCOMES)[number]
+
 export type Refresh = (refreshToken: string, origin: Origin) => Promise<TokenPair>
 
 /**
@@ -22,15 +26,20 @@ export function createRefresh(parts: {
   /** Resolves when what was just withdrawn is refused by this node. */
   withdrawn: () => Promise<void>
   audit: Audit
+  observe?: (outcome: RefreshOutcomeName) => void
   now: Clock
 }): Refresh {
-  const { sessions, refreshKeys, limits, issuePair, withdrawn, audit, now } = parts
+  const { sessions, refreshKeys, limits, issuePair, withdrawn, audit, observe, now } = parts
 
   return async (refreshToken, origin) => {
     const claim = decodeRefreshToken(refreshToken, refreshKeys.current())
-    if (claim === undefined) throw new AppError('invalid_refresh_token', { reason: 'no key of ours made it' })
+    if (claim === undefined) {
+      observe?.('forged')
+      throw new AppError('invalid_refresh_token', { reason: 'no key of ours made it' })
+    }
     const entry = { event: 'refresh_token_reused' as const, origin }
     const outcome = await sessions.refresh(claim, { now: now(), limits, audit: entry })
+    observe?.(outcome.kind)
     switch (outcome.kind) {
       case 'rotated':
       case 'repeated':

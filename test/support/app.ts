@@ -21,6 +21,7 @@ import { type LiveKeyring, openLiveKeyring } from '../../src/keys/live-keyring.t
 import { generatePrivateKey, storePrivateKey } from '../../src/keys/private-keys.ts'
 import { keyTiming } from '../../src/keys/rotation.ts'
 import { createLogger } from '../../src/observability/logger.ts'
+import type { Watch } from '../../src/observability/watch.ts'
 
 export const PASSWORD = 'correct horse battery staple'
 
@@ -37,6 +38,8 @@ export interface TestServer {
 interface Options {
   readonly env?: Record<string, string>
   readonly now?: Clock
+  /** Who counts. Default: nobody, as in a server without METRICS_PORT. */
+  readonly watch?: Watch
   /** True for a signing key that no other app of this test file has. */
   readonly ownKey?: boolean
   /** Routes of a test, registered as an application developer would. */
@@ -48,7 +51,7 @@ interface Options {
 /** The app that production builds, on a keys folder of its own and a database in memory. Ends with the test. */
 export async function startApp(
   t: Test,
-  { env = {}, now = systemClock, ownKey = false, routes, onRoute }: Options = {},
+  { env = {}, now = systemClock, watch, ownKey = false, routes, onRoute }: Options = {},
 ): Promise<TestServer> {
   const dir = await temporaryFolder(t)
   const config = loadConfig({
@@ -79,6 +82,7 @@ export async function startApp(
     keyring,
     logger,
     now,
+    ...(watch && { watch }),
     ...(onRoute && { onRoute }),
     routes(app) {
       holdErrorsToTheDocs(app)

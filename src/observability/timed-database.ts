@@ -1,0 +1,40 @@
+import type { Database } from '../db/database.ts'
+import { AppError } from '../errors.ts'
+
+export const OPERATIONS = ['select', 'insert', 'update', 'delete', 'other', 'transaction'] as const
+export type Operation = (typeof OPERATIONS)[number]
+
+export interface StoreCall {
+  readonly operation: Operation
+  readonly seconds: number
+  /** False when the store could not be reached or could not write. */
+  readonly reached: boolean
+}
+
+/** The same database, and every call of it told to `observe` when it has ended. */
+export function timedDatabase(database: Database, observe: (call: StoreCall) => void): Database {
+  const timed = async <T>(operation: Operation, work: () => Promise<T>): Promise<T> => {
+    const began = performance.now()
+    let reached = true
+    try {
+      return await work()
+    } catch (error) {
+      reached = !(error instanceof AppError && error.code === 'store_unavailable')
+      throw error
+    } finally {
+      observe({ operation, seconds: (performance.now() - began) / 1000, reached })
+    }
+  }
+  return {
+    engine: database.engine,
+    query: (sql, params) => timed(operationOf(sql), () => database.query(sql, params)),
+    transaction: (statements, notify) => timed('transaction', () => database.transaction(statements, notify)),
+    listen: (channel, onChange) => database.listen(channel, onChange),
+    close: () => database.close(),
+  }
+}
+
+function operationOf(sql: string): Operation {
+  const [verb = ''] = /^\s*\w+/.exec(sql) ?? []
+  return OPERATIONS.find((operation) => operation === verb.trim().toLowerCase()) ?? 'other'
+}
