@@ -1,4 +1,4 @@
-import Fastify, { type FastifyBaseLogger, type RouteOptions } from 'fastify'
+import Fastify, { type FastifyBaseLogger, type FastifyPluginCallback, type RouteOptions } from 'fastify'
 import type { Logger } from 'pino'
 import { createAccountStore } from './accounts/account-store.ts'
 import { adminRoutes } from './accounts/admin-route.ts'
@@ -61,6 +61,8 @@ export interface Parts {
   readonly now?: Clock
   /** Who counts what happens. Default: nobody. */
   readonly watch?: Watch
+  /** The plugin that traces requests. Default: none. */
+  readonly traces?: FastifyPluginCallback
   /** Routes of the application developer, registered behind the guard like our own. */
   readonly routes?: (app: App) => void
   /** Told of every route there is: how a test walks the route table. */
@@ -69,7 +71,7 @@ export interface Parts {
 
 /** The composition root: makes every part and registers it. The order is part of the security argument: the guard stands before every route. */
 // biome-ignore format: this page is a table of contents
-export async function buildApp({ config, keyring, logger, now = systemClock, watch = UNWATCHED, routes, onRoute, ...parts }: Parts): Promise<App> {
+export async function buildApp({ config, keyring, logger, now = systemClock, watch = UNWATCHED, traces, routes, onRoute, ...parts }: Parts): Promise<App> {
   const app: App = Fastify({ ...serverOptions(config, watch.refused), loggerInstance: logger as FastifyBaseLogger })
 
   const audit       = createAudit(app.log.child({}, { level: config.LOG_LEVEL === 'silent' ? 'silent' : 'info' })) // whatever the level of the rest
@@ -97,6 +99,7 @@ export async function buildApp({ config, keyring, logger, now = systemClock, wat
   const origins     = config.CORS_ORIGINS ?? []
 
   if (onRoute) app.addHook('onRoute', onRoute)
+  if (traces) await app.register  (traces)
   registerErrorHandler            (app, watch.refused)
   registerRequestLog              (app)
   watch.requests                  (app)

@@ -6,7 +6,12 @@ import { Settings } from './settings.ts'
 
 type Read = Static<typeof Settings>
 export type Config = Readonly<
-  Omit<Read, 'ISSUER' | 'AUDIENCE'> & { ISSUER: string; AUDIENCE: readonly [string, ...string[]] }
+  Omit<Read, 'ISSUER' | 'AUDIENCE'> & {
+    ISSUER: string
+    AUDIENCE: readonly [string, ...string[]]
+    /** Whether OpenTelemetry's standard variables ask for traces; its SDK reads the rest of them itself. */
+    TRACES: boolean
+  }
 >
 
 /**
@@ -33,7 +38,22 @@ export function loadConfig({ env = process.env, port }: { env?: NodeJS.ProcessEn
 
   const read = { ...(values as Read), ...(port !== undefined && { PORT: port }) }
   const issuer = read.ISSUER ?? defaultIssuer(read.HOST, read.PORT)
-  return Object.freeze({ ...read, ISSUER: issuer, AUDIENCE: (read.AUDIENCE ?? [issuer]) as [string, ...string[]] })
+  const audience = (read.AUDIENCE ?? [issuer]) as [string, ...string[]]
+  return Object.freeze({ ...read, ISSUER: issuer, AUDIENCE: audience, TRACES: asksForTraces(env) })
+}
+
+const TRACE_VARIABLES = [
+  'OTEL_SDK_DISABLED',
+  'OTEL_TRACES_EXPORTER',
+  'OTEL_EXPORTER_OTLP_ENDPOINT',
+  'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
+]
+
+/** In OpenTelemetry's specification an empty variable is an unset one. */
+function asksForTraces(env: NodeJS.ProcessEnv): boolean {
+  const [disabled, exporter, ...endpoints] = TRACE_VARIABLES.map((name) => env[name]?.trim() ?? '')
+  if (disabled?.toLowerCase() === 'true') return false
+  return exporter === '' ? endpoints.some((endpoint) => endpoint !== '') : exporter !== 'none'
 }
 
 function parse(text: string, schema: TSchema): unknown {
@@ -51,7 +71,7 @@ function complaint(name: string, text: string | undefined, schema: TSchema): str
 
 /** A setting with a typing slip would silently leave its default in force: `ACCES_TOKEN_TTL=60` must not boot. */
 function misspelled(env: NodeJS.ProcessEnv): string[] {
-  const names = Object.keys(Settings.properties)
+  const names = [...Object.keys(Settings.properties), ...TRACE_VARIABLES]
   return Object.keys(env).flatMap((given) => {
     if (names.includes(given)) return []
     const meant = names.find(
