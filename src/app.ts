@@ -9,6 +9,22 @@ import { createOwnAccount } from './accounts/own-account.ts'
 import { createPasswords, hashCost, hashGate } from './accounts/passwords.ts'
 import { createRegister } from './accounts/register.ts'
 import { registerRoute } from './accounts/register-route.ts'
+import { createAdministerClients } from './clients/administer-clients.ts'
+import { createAuthenticateClient } from './clients/authenticate-client.ts'
+import { createVerifyAssertion } from './clients/client-assertion.ts'
+import { createClientCredentialsGrant } from './clients/client-credentials.ts'
+import { createClientKeys } from './clients/client-keys.ts'
+import { createClientStore } from './clients/client-store.ts'
+import { clientsAdminRoutes } from './clients/clients-admin-route.ts'
+import { createIntrospect } from './clients/introspect.ts'
+import { introspectRoute } from './clients/introspect-route.ts'
+import { metadataRoute, tokenEndpointOf } from './clients/metadata-route.ts'
+import { createVerifyOwnToken } from './clients/own-token.ts'
+import { createRefreshGrant } from './clients/refresh-grant.ts'
+import { createRevoke } from './clients/revoke.ts'
+import { revokeRoute } from './clients/revoke-route.ts'
+import { tokenRoute } from './clients/token-route.ts'
+import { createTokenStore } from './clients/token-store.ts'
 import { type Clock, monotonicClock, systemClock } from './clock.ts'
 import type { Config } from './config.ts'
 import type { Database } from './db/database.ts'
@@ -20,6 +36,7 @@ import { registerErrorHandler } from './http/error-handler.ts'
 import { healthRoutes } from './http/health-route.ts'
 import { registerJsonBody } from './http/json-body.ts'
 import { registerNotFound } from './http/not-found.ts'
+import { registerOAuth } from './http/oauth-scope.ts'
 import { registerRefreshCookie } from './http/refresh-cookie.ts'
 import { registerRequestLog } from './http/request-log.ts'
 import { serverOptions } from './http/server-options.ts'
@@ -79,6 +96,7 @@ export async function buildApp({ config, keyring, logger, now = systemClock, wat
   const trail       = createAuditStore(database)
   const accounts    = createAccountStore(database)
   const sessions    = createSessionStore(database)
+  const clients     = createClientStore(database)
   const revocations = await registerRevocations(app, database, { now, maxStaleness: config.REVOCATION_MAX_STALENESS, policy: config.REVOCATION_STALE_POLICY })
   const withdrawn   = () => revocations.catchUp()
   const feed        = createFeed({ issuer: config.ISSUER, ttl: config.FEED_TTL, maxWaiters: config.FEED_MAX_WAITERS, keyring, revocations, now, monotonic: monotonicClock })
@@ -86,17 +104,29 @@ export async function buildApp({ config, keyring, logger, now = systemClock, wat
   const passwords   = createPasswords(hashCost(config), hashGate(config), watch.gateWaited)
   const newPassword = { minLength: config.PASSWORD_MIN_LENGTH, isCommon: isCommonPassword }
   const issue       = createIssuer({ issuer: config.ISSUER, audience: config.AUDIENCE, ttl: config.ACCESS_TOKEN_TTL, keyring, now })
-  const issuePair   = createIssuePair({ issue, refreshKeys: { current: () => keyring.refreshKeys() } })
+  const refreshKeys = { current: () => keyring.refreshKeys() }
+  const issuePair   = createIssuePair({ issue, refreshKeys })
   const register    = createRegister({ accounts, passwords, ...newPassword, audit, now })
   const login       = createLogin({ accounts, passwords, sessions, limits, issuePair: watch.issuing('password', issuePair), withdrawn, audit, trail, now })
-  const refresh     = createRefresh({ sessions, refreshKeys: { current: () => keyring.refreshKeys() }, limits, issuePair: watch.issuing('refresh_token', issuePair), withdrawn, audit, observe: watch.refreshed, now })
+  const refresh     = createRefresh({ sessions, refreshKeys, limits, issuePair: watch.issuing('refresh_token', issuePair), withdrawn, audit, observe: watch.refreshed, now })
   const endSession  = createEndSession({ sessions, withdrawn, audit, now })
   const ownAccount  = createOwnAccount({ accounts, passwords, ...newPassword, withdrawn, audit, now })
   const administer  = createAdminister({ accounts, withdrawn, audit, now })
-  const live        = createLiveCheck({ sessions, now })
+  const live        = createLiveCheck({ sessions, clients, now })
   const policy      = { issuer: config.ISSUER, audience: config.AUDIENCE, typ: ACCESS_TOKEN_TYPE, skew: config.CLOCK_SKEW, maxLifetime: MAX_ACCESS_TOKEN_TTL }
   const cache       = new VerifiedTokens({ entries: 10_000, characters: 16_000_000 })
   const origins     = config.CORS_ORIGINS ?? []
+
+  const audience          = config.AUDIENCE
+  const assertionPolicy   = { audience: [config.ISSUER, tokenEndpointOf(config.ISSUER)], skew: config.CLOCK_SKEW }
+  const verifyAssertion   = createVerifyAssertion({ keys: createClientKeys(), policy: assertionPolicy, now })
+  const verifyOwnToken    = createVerifyOwnToken({ keys: keyring, policy, revocations, now })
+  const authenticate      = createAuthenticateClient({ clients, verifyAssertion, audit, trail, now })
+  const clientCredentials = createClientCredentialsGrant({ issue, audience, audit })
+  const refreshGrant      = createRefreshGrant({ sessions, refreshKeys, refresh, audience, now })
+  const revoke            = createRevoke({ sessions, refreshKeys, tokens: createTokenStore(database), verifyOwnToken, withdrawn, audit, now })
+  const introspect        = createIntrospect({ verifyOwnToken, withdrawn, audience })
+  const administerClients = createAdministerClients({ clients, withdrawn, audit, now })
 
   if (onRoute) app.addHook('onRoute', onRoute)
   if (traces) await app.register  (traces)
@@ -113,7 +143,7 @@ export async function buildApp({ config, keyring, logger, now = systemClock, wat
   registerNotFound                (app)
   registerJsonBody                (app)
   await registerDocs              (app, { version: VERSION, pageHeaders })
-  registerMaintenance             (app, { sessions, trail, revocations: createRevocationStore(database), cache, skew: config.CLOCK_SKEW, retention: config.AUDIT_RETENTION, now })
+  registerMaintenance             (app, { sessions, clients, trail, revocations: createRevocationStore(database), cache, skew: config.CLOCK_SKEW, retention: config.AUDIT_RETENTION, now })
 
   registerRoute                   (app, { register, open: config.REGISTRATION === 'open' })
   loginRoute                      (app, { login, jar, idleTtl: config.SESSION_IDLE_TTL })
@@ -122,6 +152,13 @@ export async function buildApp({ config, keyring, logger, now = systemClock, wat
   sessionsRoutes                  (app, { list: sessions.list, endSession, now })
   meRoutes                        (app, { ownAccount })
   adminRoutes                     (app, { administer })
+  clientsAdminRoutes              (app, { administer: administerClients, defaults: { audience, ttl: config.ACCESS_TOKEN_TTL } })
+  await registerOAuth             (app, (scope) => {
+    tokenRoute                    (scope, { authenticate, clientCredentials, refreshGrant })
+    revokeRoute                   (scope, { authenticate, revoke })
+    introspectRoute               (scope, { authenticate, introspect })
+  })
+  metadataRoute                   (app, { issuer: config.ISSUER })
   jwksRoute                       (app, { keyring })
   feedRoute                       (app, { feed })
   healthRoutes                    (app, { store: () => database.query('SELECT 1 AS one'), keyring: () => keyring.state(), revocationsAge: () => revocations.age() })

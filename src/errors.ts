@@ -49,6 +49,7 @@ export const ERRORS = {
   method_not_allowed: { status: 405, title: 'This address does not take this method.' },
   request_timeout: { status: 408, title: 'The request took too long to arrive.' },
   email_taken: { status: 409, title: 'An account with this email exists already.' },
+  client_without_secret: { status: 409, title: 'This client shows keys and has no secret.' },
   last_admin: { status: 409, title: 'This would leave no active admin.' },
   password_changed_meanwhile: { status: 409, title: 'The password was changed by another request.' },
   payload_too_large: { status: 413, title: 'The body is larger than 16 KB.' },

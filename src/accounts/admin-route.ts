@@ -1,7 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { toTimestamp } from '../clock.ts'
-import { AppError } from '../errors.ts'
 import type { App } from '../http/app-type.ts'
+import { decodeCursor, encodeCursor } from '../http/cursor.ts'
 import { requestOrigin } from '../http/request-origin.ts'
 import { type Account, AccountReply, ADMIN_ROLE, normaliseEmail, Roles } from './account.ts'
 import type { Administer } from './administer.ts'
@@ -94,16 +94,4 @@ export function adminRoutes(app: App, { administer }: { administer: Administer }
 
 function toReply({ id, email, roles, status, createdAt }: Account): Static<typeof AdminAccount> {
   return { id, email, roles: [...roles], status, created_at: toTimestamp(createdAt) }
-}
-
-function encodeCursor({ createdAt, id }: Account): string {
-  return Buffer.from(JSON.stringify([createdAt, id])).toString('base64url')
-}
-
-function decodeCursor(cursor: string): { createdAt: number; id: string } {
-  try {
-    const [createdAt, id] = JSON.parse(Buffer.from(cursor, 'base64url').toString())
-    if (Number.isSafeInteger(createdAt) && typeof id === 'string') return { createdAt, id }
-  } catch {}
-  throw new AppError('validation_failed', { fields: [{ field: '/cursor', message: 'is not a cursor of this server' }] })
 }

@@ -90,4 +90,41 @@ export const MIGRATIONS: readonly Migration[] = [
       'CREATE INDEX audit_events_account ON audit_events (account_id, at)',
     ],
   },
+  {
+    version: 3,
+    name: 'OAuth clients',
+    statements: [
+      `CREATE TABLE clients (
+        id            TEXT   PRIMARY KEY,
+        name          TEXT   NOT NULL,
+        scope         TEXT   NOT NULL,
+        audience      TEXT   NOT NULL,
+        ttl           BIGINT,
+        auth_method   TEXT   NOT NULL CHECK (auth_method IN ('client_secret_basic', 'client_secret_post', 'private_key_jwt')),
+        jwks          TEXT,
+        jwks_uri      TEXT,
+        status        TEXT   NOT NULL CHECK (status IN ('active', 'disabled')),
+        token_version BIGINT NOT NULL,
+        created_at    BIGINT NOT NULL,
+        changed_by    TEXT
+      )`,
+      'CREATE INDEX clients_created ON clients (created_at, id)',
+      // Of one client one secret without an end, and during a rotation the one before it.
+      `CREATE TABLE client_secrets (
+        client_id  TEXT   NOT NULL REFERENCES clients (id) ON DELETE CASCADE,
+        hash       TEXT   NOT NULL,
+        created_at BIGINT NOT NULL,
+        expires_at BIGINT,
+        PRIMARY KEY (client_id, hash)
+      )`,
+      // The primary key decides over all nodes which use of an assertion was the first.
+      `CREATE TABLE client_assertions (
+        client_id  TEXT   NOT NULL,
+        jti_hash   TEXT   NOT NULL,
+        expires_at BIGINT NOT NULL,
+        PRIMARY KEY (client_id, jti_hash)
+      )`,
+      'CREATE INDEX client_assertions_expiry ON client_assertions (expires_at)',
+    ],
+  },
 ]

@@ -3,6 +3,8 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify'
 import type { ErrorCode } from '../errors.ts'
 
+import type { OAuthErrorCode } from '../oauth-errors.ts'
+
 /** The Fastify instance of this project: schemas give the types of requests and replies. */
 export type App = FastifyInstance<
   RawServerDefault,
@@ -16,5 +18,7 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Codes this route answers with, beyond those every route of its kind can (documented in /openapi.json). */
     errors?: readonly ErrorCode[]
+    /** The same for a route of `/oauth/*`, in the words of RFC 6749; what those have in common need not be said. */
+    oauthErrors?: readonly OAuthErrorCode[]
   }
 }

@@ -2,9 +2,10 @@ import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyContextConfig } from 'fastify'
 import { ERRORS, type ErrorCode, errorRow } from '../errors.ts'
+import { OAUTH_ERRORS, type OAuthErrorCode, oauthErrorRow } from '../oauth-errors.ts'
 import type { App } from './app-type.ts'
 import { named, withComponents } from './openapi-schemas.ts'
-import { Problem } from './schemas.ts'
+import { OAuthProblem, Problem } from './schemas.ts'
 
 // swagger-ui sets inline styles; scripts come from here only, and the page may call this server and nobody else.
 const PAGE_POLICY = {
@@ -50,6 +51,7 @@ export async function registerDocs(
             bearerFormat: 'JWT',
             description: 'RFC 6750; the token of POST /v1/login',
           },
+          client: { type: 'http', scheme: 'basic', description: 'client_secret_basic, RFC 6749 section 2.3.1' },
         },
       },
     },
@@ -95,6 +97,23 @@ interface Documented {
 
 /** What a route need not say itself: its security, and every error that all routes of its kind answer. */
 function documented(config: FastifyContextConfig, schema: Documented) {
+  const { auth = 'token', oauthErrors } = config
+  if (oauthErrors !== undefined) {
+    const codes = new Set<OAuthErrorCode>([...oauthErrors, 'server_error', 'temporarily_unavailable'])
+    const refusals = refused(codes, 'application/json', OAuthProblem, (code) => ({
+      status: oauthErrorRow(code).status,
+      text: OAUTH_ERRORS[code].description,
+    }))
+    return { security: [{ client: [] }, {}], response: { ...refusals, ...answered(schema) } }
+  }
+  const refusals = refused(problemCodes(config, schema), 'application/problem+json', Problem, (code) => ({
+    status: errorRow(code).status,
+    text: ERRORS[code].title,
+  }))
+  return { security: auth === 'public' ? [] : [{ bearer: [] }], response: { ...refusals, ...answered(schema) } }
+}
+
+function problemCodes(config: FastifyContextConfig, schema: Documented): ReadonlySet<ErrorCode> {
   const { auth = 'token', errors = [] } = config
   const codes = new Set<ErrorCode>([...errors, 'malformed_request', 'internal'])
   const add = (applies: boolean, ...more: ErrorCode[]) => {
@@ -114,22 +133,32 @@ function documented(config: FastifyContextConfig, schema: Documented) {
   add(config.maxAuthAge !== undefined, 'insufficient_user_authentication')
   add(schema.body !== undefined, 'invalid_json', 'validation_failed', 'payload_too_large', 'unsupported_media_type')
   add(schema.querystring !== undefined || schema.params !== undefined, 'validation_failed')
+  return codes
+}
 
+/** The good answers of a route. */
+function answered({ response = {} }: Documented): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(response).map(([status, reply]) => {
+      const description = reply.description ?? (status === '204' ? 'Done; no body' : 'The answer')
+      return [status, named({ ...reply, description })]
+    }),
+  )
+}
+
+/** One entry per status, with every code that it may stand for. */
+function refused<Code extends string>(
+  codes: ReadonlySet<Code>,
+  type: string,
+  schema: object,
+  row: (code: Code) => { status: number; text: string },
+): Record<string, unknown> {
   const response: Record<string, unknown> = {}
-  for (const [status, list] of Object.entries(Object.groupBy(codes, (code) => String(errorRow(code).status)))) {
+  for (const [status, list] of Object.entries(Object.groupBy(codes, (code) => String(row(code).status)))) {
     response[status] = {
-      description: (list ?? []).map((code) => `\`${code}\`: ${ERRORS[code].title}`).join('\n\n'),
-      content: { 'application/problem+json': { schema: named(Problem) } },
+      description: (list ?? []).map((code) => `\`${code}\`: ${row(code).text}`).join('\n\n'),
+      content: { [type]: { schema: named(schema) } },
     }
   }
-  for (const [status, reply] of Object.entries(schema.response ?? {})) {
-    response[status] = named({
-      ...reply,
-      description: reply.description ?? (status === '204' ? 'Done; no body' : 'The answer'),
-    })
-  }
-  return {
-    security: auth === 'public' ? [] : [{ bearer: [] }],
-    response,
-  }
+  return response
 }

@@ -73,7 +73,7 @@ export function sendProblem(error: AppError, request: FastifyRequest, reply: Fas
   return reply.code(status).headers(headers).send(body)
 }
 
-function asAppError(error: unknown, request: FastifyRequest): AppError {
+export function asAppError(error: unknown, request: FastifyRequest): AppError {
   if (error instanceof AppError) return error
   const { code = '', statusCode = 500, validation, validationContext } = error as Partial<FastifyError>
   if (validation)

@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import { ERRORS, type ErrorCode } from '../errors.ts'
+import { OAUTH_ERRORS, type OAuthErrorCode } from '../oauth-errors.ts'
 
 export const Timestamp = Type.String({ format: 'date-time', description: 'RFC 3339, UTC, whole seconds' })
 
@@ -19,6 +20,15 @@ export const Problem = Type.Object(
     request_id: Type.String({ description: 'also in the x-request-id header and in the log' }),
   },
   { $id: 'Problem', description: 'RFC 9457 problem details' },
+)
+
+/** The body of every error of `/oauth/*`: RFC 6749 section 5.2. */
+export const OAuthProblem = Type.Object(
+  {
+    error: Type.Unsafe<OAuthErrorCode>({ type: 'string', enum: Object.keys(OAUTH_ERRORS) }),
+    error_description: Type.String(),
+  },
+  { $id: 'OAuthError', description: 'RFC 6749 section 5.2' },
 )
 
 /** The successful answer of every way to get a token (RFC 6749 section 5.1). */

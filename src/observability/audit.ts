@@ -6,6 +6,13 @@ export type AuditEvent =
   | 'account_registered'
   | 'account_revoked'
   | 'account_suspended'
+  | 'client_authentication_failed'
+  | 'client_created'
+  | 'client_deleted'
+  | 'client_disabled'
+  | 'client_enabled'
+  | 'client_secret_rotated'
+  | 'client_token_issued'
   | 'keys_changed'
   | 'login_failed'
   | 'login_succeeded'
@@ -14,6 +21,7 @@ export type AuditEvent =
   | 'refresh_token_reused'
   | 'roles_changed'
   | 'session_ended'
+  | 'token_revoked'
 
 /** Where a request came from, as far as it is worth keeping. */
 export interface Origin {

@@ -13,6 +13,7 @@ const SECRET: ReadonlySet<string> = new Set([
   'refresh_token',
   'token',
   'client_secret',
+  'client_assertion',
 ])
 const CENSORED = '[redacted]'
 const MAX_DEPTH = 8

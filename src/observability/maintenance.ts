@@ -11,6 +11,7 @@ const KEPT = 86_400
 interface Parts {
   readonly sessions: { deleteOver(before: number): Promise<void> }
   readonly revocations: { deleteExpired(now: number): Promise<void> }
+  readonly clients: { deleteExpired(now: number): Promise<void> }
   readonly trail: AuditStore
   /** Verified tokens: swept of those that are over. */
   readonly cache: { sweep(deadline: number): void }
@@ -21,15 +22,16 @@ interface Parts {
   readonly now: Clock
 }
 
-/** Deletes by age what nobody needs any more: sessions that are over, revocations with nothing left to hit, old audit rows; and verified tokens that are over. */
+/** Deletes by age what nobody needs any more: sessions that are over, revocations with nothing left to hit, assertions and secrets of clients, old audit rows; and verified tokens that are over. */
 export function registerMaintenance(
   app: App,
-  { sessions, revocations, trail, cache, skew, retention, now }: Parts,
+  { sessions, revocations, clients, trail, cache, skew, retention, now }: Parts,
 ): void {
   const sweep = async () => {
     try {
       await sessions.deleteOver(now() - KEPT)
       await revocations.deleteExpired(now())
+      await clients.deleteExpired(now())
       await trail.prune(now() - retention)
     } catch (error) {
       app.log.warn({ err: error }, 'maintenance was put off: the store can not be reached')

@@ -78,6 +78,43 @@ export function revokeWholeAccount(accountId: string, expiresAt: number): Statem
   ]
 }
 
+/** Withdraws every token of a client that is older than its present version, if the same transaction changed it under this mark. */
+export function revokeOlderClientTokens(clientId: string, mark: string, expiresAt: number): Statement[] {
+  return revokeClientChangedBy('c.token_version', clientId, mark, expiresAt)
+}
+
+/** Withdraws every token of a client that the same transaction is about to delete, and marked. */
+export function revokeWholeClient(clientId: string, mark: string, expiresAt: number): Statement[] {
+  return revokeClientChangedBy('NULL', clientId, mark, expiresAt)
+}
+
+function revokeClientChangedBy(minVersion: string, clientId: string, mark: string, expiresAt: number): Statement[] {
+  return [
+    {
+      sql: 'UPDATE revocation_head SET seq = seq + 1 WHERE EXISTS (SELECT 1 FROM clients WHERE id = $1 AND changed_by = $2)',
+      params: [clientId, mark],
+    },
+    {
+      sql: `INSERT INTO revocations (kind, subject, min_version, seq, expires_at)
+            SELECT 'client', c.id, ${minVersion}, h.seq, CAST($3 AS BIGINT)
+            FROM clients c CROSS JOIN revocation_head h WHERE c.id = $1 AND c.changed_by = $2 ${UPSERT}`,
+      params: [clientId, mark, expiresAt],
+    },
+  ]
+}
+
+/** Withdraws one access token. */
+export function revokeToken(jti: string, expiresAt: number): Statement[] {
+  return [
+    { sql: 'UPDATE revocation_head SET seq = seq + 1 WHERE id = 1' },
+    {
+      sql: `INSERT INTO revocations (kind, subject, min_version, seq, expires_at)
+            SELECT 'token', CAST($1 AS TEXT), NULL, h.seq, CAST($2 AS BIGINT) FROM revocation_head h WHERE h.id = 1 ${UPSERT}`,
+      params: [jti, expiresAt],
+    },
+  ]
+}
+
 function toRevocation(row: Row): Revocation {
   return {
     kind: row.kind as RevocationKind,

@@ -4,19 +4,26 @@ import type { AccessTokenClaims } from '../tokens/claims.ts'
 import type { SessionStore } from './session-store.ts'
 
 /**
- * The look of `auth: 'live'`: the session and the account as they are this instant, for what must not happen in the second that a
- * revocation takes to arrive.
+ * The look of `auth: 'live'`: the session and the account (or the client that acts for itself) as they are this instant, for what
+ * must not happen in the second that a revocation takes to arrive.
  *
  * @returns a function that rejects with AppError `invalid_token` or `token_stale`
  */
 export function createLiveCheck({
   sessions,
+  clients,
   now,
 }: {
   sessions: SessionStore
+  clients: { byId(id: string): Promise<{ status: string; tokenVersion: number } | undefined> }
   now: Clock
 }): (claims: AccessTokenClaims) => Promise<void> {
-  return async ({ sub, sid, token_version }) => {
+  return async ({ sub, sid, client_id, token_version }) => {
+    if (sid === undefined && sub === client_id) {
+      const client = await clients.byId(sub)
+      if (client?.status === 'active' && client.tokenVersion === token_version) return
+      throw new AppError('invalid_token', { reason: 'live: the client is gone, disabled or was' })
+    }
     if (sid === undefined) throw new AppError('invalid_token', { reason: 'live: a token without a session' })
     const standing = await sessions.standing(sid, sub, now())
     if (standing === undefined) throw new AppError('invalid_token', { reason: 'live: the session is over' })

@@ -4,13 +4,13 @@ import type { Audit, Origin } from '../observability/audit.ts'
 import { decodeRefreshToken } from './refresh-token.ts'
 import type { SessionLimits } from './session.ts'
 import type { SessionStore } from './session-store.ts'
-import type { IssuePair, RefreshKeys, TokenPair } from './token-pair.ts'
+import type { IssuePair, Narrowed, RefreshKeys, TokenPair } from './token-pair.ts'
 
 /** What a presented refresh token led to, for whoever counts; `forged` is one that no key of ours made. */
 export const REFRESH_OUTCOMES = ['rotated', 'repeated', 'reused', 'refused', 'forged'] as const
 export type RefreshOutcomeName = (typeof REFRESH_OUTCOMES)[number]
 
-export type Refresh = (refreshToken: string, origin: Origin) => Promise<TokenPair>
+export type Refresh = (refreshToken: string, origin: Origin, narrowed?: Narrowed) => Promise<TokenPair>
 
 /**
  * A refresh token for the next pair (RFC 9700 section 4.14.2). A lost answer, two tabs at once and a phone that retries get the
@@ -31,7 +31,7 @@ export function createRefresh(parts: {
 }): Refresh {
   const { sessions, refreshKeys, limits, issuePair, withdrawn, audit, observe, now } = parts
 
-  return async (refreshToken, origin) => {
+  return async (refreshToken, origin, narrowed) => {
     const claim = decodeRefreshToken(refreshToken, refreshKeys.current())
     if (claim === undefined) {
       observe?.('forged')
@@ -43,7 +43,7 @@ export function createRefresh(parts: {
     switch (outcome.kind) {
       case 'rotated':
       case 'repeated':
-        return issuePair(outcome.session, outcome.standing)
+        return issuePair(outcome.session, outcome.standing, narrowed)
       case 'reused':
         audit(outcome.audit)
         await withdrawn()

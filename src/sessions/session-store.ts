@@ -43,6 +43,8 @@ export interface SessionStore {
   ): Promise<number>
   /** Whether a session is live and of this account, and the account's standing. */
   standing(sessionId: string, accountId: string, now: number): Promise<Standing | undefined>
+  /** The owner of a session that is live. */
+  live(sessionId: string, now: number): Promise<Pick<Session, 'accountId' | 'clientId' | 'scope'> | undefined>
   /** Deletes sessions that ended or expired before an instant. */
   deleteOver(before: number): Promise<void>
 }
@@ -122,6 +124,14 @@ export function createSessionStore(database: Database): SessionStore {
         [sessionId, accountId, now],
       )
       return row && toStanding(row, accountId)
+    },
+
+    async live(sessionId, now) {
+      const [row] = await database.query(
+        `SELECT ${COLUMNS} FROM sessions WHERE id = $1 AND ended_at IS NULL AND expires_at > $2`,
+        [sessionId, now],
+      )
+      return row && toSession(row)
     },
 
     async deleteOver(before) {

@@ -11,7 +11,13 @@ export interface TokenPair {
   readonly scope: string
 }
 
-export type IssuePair = (session: RefreshedSession, standing: Standing) => Promise<TokenPair>
+/** What an access token is for when it is less than all that its session may have. */
+export interface Narrowed {
+  readonly scope?: string
+  readonly audience?: readonly string[]
+}
+
+export type IssuePair = (session: RefreshedSession, standing: Standing, narrowed?: Narrowed) => Promise<TokenPair>
 
 /** The refresh keys of this instant. */
 export interface RefreshKeys {
@@ -26,7 +32,8 @@ export function createIssuePair({
   issue: IssueAccessToken
   refreshKeys: RefreshKeys
 }): IssuePair {
-  return async ({ id, clientId, scope, createdAt, counter, rotatedAt }, { accountId, roles, tokenVersion }) => {
+  return async (session, { accountId, roles, tokenVersion }, { scope = session.scope, audience } = {}) => {
+    const { id, clientId, createdAt, counter, rotatedAt } = session
     const { token, expiresIn } = await issue({
       sub: accountId,
       client_id: clientId,
@@ -35,6 +42,7 @@ export function createIssuePair({
       scope,
       roles: [...roles],
       token_version: tokenVersion,
+      ...(audience && { audience }),
     })
     const refreshToken = encodeRefreshToken({ sessionId: id, counter }, refreshKeys.current(), rotatedAt)
     return { accessToken: token, refreshToken, expiresIn, scope }

@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts'
 import { randomId } from '../ids.ts'
 import type { LiveKeyring } from '../keys/live-keyring.ts'
 import { ACCESS_TOKEN_TYPE, type AccessTokenClaims, isAccessTokenClaims, MAX_TOKEN_LENGTH } from './claims.ts'
+import { MAX_ACCESS_TOKEN_TTL } from './lifetime.ts'
 
 /** The `client_id` of tokens that a person got by logging in here, with no OAuth client in between (RFC 9068 asks for one). */
 export const FIRST_PARTY_CLIENT = 'signet'
@@ -14,7 +15,12 @@ export const OPTIONAL_CLAIMS_BUDGET = 1024
 export type Grant = Pick<
   AccessTokenClaims,
   'sub' | 'client_id' | 'sid' | 'auth_time' | 'scope' | 'roles' | 'token_version'
->
+> & {
+  /** Who the token is for; the audience of the server when absent. */
+  readonly audience?: readonly string[]
+  /** Lifetime in seconds; that of the server when absent. */
+  readonly ttl?: number
+}
 
 export interface IssuedToken {
   readonly token: string
@@ -37,12 +43,10 @@ export function createIssuer(options: {
   keyring: Pick<LiveKeyring, 'signingKey'>
   now: Clock
 }): IssueAccessToken {
-  const { issuer, ttl, keyring, now } = options
-  const [first, ...others] = options.audience
-  if (first === undefined) throw new TypeError('createIssuer needs an audience')
-  const aud = others.length === 0 ? first : [first, ...others]
+  const { issuer, keyring, now } = options
+  if (options.audience.length === 0) throw new TypeError('createIssuer needs an audience')
 
-  return async ({ sub, client_id, ...optional }) => {
+  return async ({ sub, client_id, audience = options.audience, ttl = options.ttl, ...optional }) => {
     const iat = now()
     const when = presentMembers(optional)
     const size = Buffer.byteLength(JSON.stringify(when))
@@ -53,7 +57,7 @@ export function createIssuer(options: {
     }
     const claims: AccessTokenClaims = {
       iss: issuer,
-      aud,
+      aud: audience.length === 1 ? (audience[0] as string) : [...audience],
       sub,
       client_id,
       iat,
@@ -61,7 +65,7 @@ export function createIssuer(options: {
       jti: randomId(),
       ...when,
     }
-    if (!isAccessTokenClaims(claims))
+    if (!isAccessTokenClaims(claims) || ttl > MAX_ACCESS_TOKEN_TTL)
       throw new RangeError('a token with these claims would be refused by every verifier')
     const { kid, key } = keyring.signingKey()
     const token = await new SignJWT(claims).setProtectedHeader({ alg: 'RS256', typ: ACCESS_TOKEN_TYPE, kid }).sign(key)
@@ -72,7 +76,7 @@ export function createIssuer(options: {
 }
 
 /** Absent, empty and none are the same to a verifier, and only one of them is free on the wire. */
-function presentMembers(optional: Omit<Grant, 'sub' | 'client_id'>): Partial<Grant> {
+function presentMembers(optional: Omit<Grant, 'sub' | 'client_id' | 'audience' | 'ttl'>): Partial<AccessTokenClaims> {
   return Object.fromEntries(
     Object.entries(optional).filter(
       ([, value]) => value !== undefined && value !== '' && !(Array.isArray(value) && value.length === 0),

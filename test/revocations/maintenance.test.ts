@@ -2,6 +2,7 @@ import { mock } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
+import { createClientStore } from '../../src/clients/client-store.ts'
 import type { App } from '../../src/http/app-type.ts'
 import { type AuditStore, createAuditStore } from '../../src/observability/audit-store.ts'
 import { registerMaintenance } from '../../src/observability/maintenance.ts'
@@ -31,6 +32,7 @@ async function maintained(
     skew: 5,
     sessions: createSessionStore(server.database),
     revocations: createRevocationStore(server.database),
+    clients: createClientStore(server.database),
     trail: trail ?? createAuditStore(server.database),
     retention: DAY,
     now: () => clock.now,
@@ -39,9 +41,9 @@ async function maintained(
   return { ...server, clock, log }
 }
 
-/** Three deletions, one after the other, are what a turn is made of: these questions stand in line behind them. */
+/** A few deletions, one after the other, are what a turn is made of: these questions stand in line behind them. */
 async function turnOver({ database }: TestServer): Promise<void> {
-  for (const _ of [1, 2, 3, 4]) await database.query('SELECT 1 AS one')
+  for (const _ of [1, 2, 3, 4, 5, 6]) await database.query('SELECT 1 AS one')
 }
 
 async function until(condition: () => Promise<boolean> | boolean): Promise<void> {

@@ -8,6 +8,7 @@ type Layer = 'server' | 'app' | 'route' | 'store' | 'db' | 'pure' | 'rules' | 'h
 
 const SHARED = [
   'errors',
+  'oauth-errors',
   'config',
   'settings',
   'clock',

@@ -3,6 +3,7 @@ import type { RouteOptions } from 'fastify'
 import t from 'tap'
 import packageJson from '../../package.json' with { type: 'json' }
 import { ERRORS, errorRow } from '../../src/errors.ts'
+import { OAUTH_ERRORS, oauthErrorRow } from '../../src/oauth-errors.ts'
 import { Settings } from '../../src/settings.ts'
 import { startApp } from '../support/app.ts'
 
@@ -33,6 +34,14 @@ t.test('the table of error codes is the one in errors.ts', async (t) => {
     return `| \`${code}\` | ${status} | ${title.replaceAll('<', '&lt;')} |`
   })
   t.same(rows('Error codes'), expected)
+})
+
+t.test('the table of OAuth errors is the one in oauth-errors.ts', async (t) => {
+  const expected = (Object.keys(OAUTH_ERRORS) as (keyof typeof OAUTH_ERRORS)[]).map((code) => {
+    const { status, description } = oauthErrorRow(code)
+    return `| \`${code}\` | ${status} | ${description} |`
+  })
+  t.same(rows('OAuth error codes'), expected)
 })
 
 t.test('the table of routes is what the server answers, and the open ones are these and no others', async (t) => {

@@ -137,8 +137,9 @@ function holdErrorsToTheDocs(app: App): void {
   app.addHook('onSend', (request, reply, payload, done) => {
     const { schema, url = '' } = request.routeOptions
     const isProblem = String(reply.getHeader('content-type')).startsWith('application/problem+json')
-    if (!isProblem || request.is404 || schema?.hide) return done(null, payload)
-    const { code } = JSON.parse(String(payload))
+    const isOAuthError = url.startsWith('/oauth/') && reply.statusCode >= 400
+    if (!(isProblem || isOAuthError) || request.is404 || schema?.hide) return done(null, payload)
+    const { error, code = error } = JSON.parse(String(payload))
     const path = app.swagger().paths?.[url.replace(/:(\w+)/g, '{$1}')] as Record<
       string,
       { responses: Record<string, { description: string }> }

@@ -1,0 +1,189 @@
+import { readFile } from 'node:fs/promises'
+import { Value } from '@sinclair/typebox/value'
+import { type AdministerClients, createAdministerClients } from '../src/clients/administer-clients.ts'
+import { type Client, type ClientStatus, DEFAULT_OVERLAP, MAX_OVERLAP, NewClient } from '../src/clients/client.ts'
+import { type ClientDefaults, clientReply } from '../src/clients/client-reply.ts'
+import { createClientStore } from '../src/clients/client-store.ts'
+import { systemClock, toTimestamp } from '../src/clock.ts'
+import { loadConfig } from '../src/config.ts'
+import { migrate } from '../src/db/migrate.ts'
+import { openDatabase } from '../src/db/open.ts'
+import { AppError, OperatorError } from '../src/errors.ts'
+import { type Command, type Input, parseDuration, type Result, runScript, table, UsageError } from './command-line.ts'
+
+/** The row in the audit trail says that it was a script. */
+const BY = { actorId: undefined, origin: { ip: null, userAgent: 'clients script', requestId: null } }
+const many = { type: 'string', multiple: true } as const
+const one = { type: 'string' } as const
+
+const create: Command = {
+  usage: '--name <name> [--scope <scope>]... [--audience <audience>]... [--ttl <duration>]',
+  summary: 'Register an OAuth client and print its secret, this once.',
+  options: { name: one, scope: many, audience: many, ttl: one, jwks: one, 'jwks-uri': one },
+  optionHelp: {
+    '--name <name>': 'for people',
+    '--scope <scope>': 'what it may ask for; may be repeated, or space-separated',
+    '--audience <audience>': 'what its tokens may be for; may be repeated (default: AUDIENCE)',
+    '--ttl <duration>': 'how long its tokens live, 60s to 15m (default: ACCESS_TOKEN_TTL)',
+    '--jwks <file>': 'its public keys as a JWK set: it signs assertions (private_key_jwt) and has no secret',
+    '--jwks-uri <address>': 'the same, with the keys at an https address',
+  },
+  examples: [
+    'create --name billing --scope "invoices:read invoices:write"',
+    'create --name reports --scope reports:read --audience https://reports.example.com --ttl 5m --json',
+    'create --name partner --scope orders:read --jwks partner.json',
+  ],
+  positionals: 0,
+  run: async ({ options }) => {
+    const input = await newClient(options)
+    return withClients(async (administer, defaults) => {
+      const { client, secret } = await administer.create(input, BY)
+      const { client_id, ...rest } = clientReply(client, defaults)
+      const json = { client_id, client_secret: secret, ...rest }
+      const shown =
+        secret === undefined ? '' : `\nclient_secret  ${secret}\nThe secret is not stored and not shown again.`
+      return { json, text: `created ${client.name}\nclient_id      ${client.id}${shown}` }
+    })
+  },
+}
+
+const list: Command = {
+  usage: '',
+  summary: 'List all clients, oldest first.',
+  examples: ['list', 'list --json'],
+  positionals: 0,
+  run: () =>
+    withClients(async (administer, defaults) => {
+      const all = (await everyClient(administer)).map((client) => clientReply(client, defaults))
+      const rows = all.map((client) => [
+        client.name,
+        client.status,
+        client.token_endpoint_auth_method,
+        client.scope || '-',
+        client.created_at,
+        client.client_id,
+      ])
+      const head = ['NAME', 'STATUS', 'SHOWS', 'SCOPE', 'CREATED', 'ID']
+      return { json: all, text: rows.length === 0 ? 'no clients yet' : table(head, rows) }
+    }),
+}
+
+const rotateSecret: Command = {
+  usage: '<client id> [--overlap <duration>]',
+  summary: 'Print a new secret. The one before it stays good for the overlap, any older one ends at once.',
+  options: { overlap: one },
+  optionHelp: { '--overlap <duration>': '0s to 30d (default: 24h)' },
+  examples: ['rotate-secret client_…', 'rotate-secret client_… --overlap 1h', 'rotate-secret client_… --overlap 0s'],
+  positionals: 1,
+  run: ({ positionals: [id = ''], options }) => {
+    const overlap = typeof options.overlap === 'string' ? parseDuration('overlap', options.overlap) : DEFAULT_OVERLAP
+    if (overlap > MAX_OVERLAP) throw new UsageError('--overlap is at most 30d')
+    return withClients(async (administer) => {
+      const { secret, previousExpiresAt } = await known(id, administer.rotateSecret(id, overlap, BY))
+      const until = toTimestamp(previousExpiresAt)
+      return {
+        json: { client_id: id, client_secret: secret, previous_secret_expires_at: until },
+        text: `client_secret  ${secret}\nThe secret before it is good until ${until}.`,
+      }
+    })
+  },
+}
+
+const setStatus = (name: string, status: ClientStatus, summary: string): Command => ({
+  usage: '<client id>',
+  summary,
+  examples: [`${name} client_…`],
+  positionals: 1,
+  run: ({ positionals: [id = ''] }) =>
+    withClients(async (administer, defaults) => {
+      const client = await known(id, administer.setStatus(id, status, BY))
+      return { json: clientReply(client, defaults), text: `${client.name} (${id}): is now ${status}` }
+    }),
+})
+
+const remove: Command = {
+  usage: '<client id>',
+  summary: 'Delete a client: its tokens are refused everywhere within a second.',
+  examples: ['delete client_…'],
+  positionals: 1,
+  run: ({ positionals: [id = ''] }) =>
+    withClients(async (administer) => {
+      await known(id, administer.remove(id, BY))
+      return { json: { client_id: id, deleted: true }, text: `${id}: is deleted` }
+    }),
+}
+
+await runScript('clients', {
+  create,
+  list,
+  'rotate-secret': rotateSecret,
+  disable: setStatus('disable', 'disabled', 'Disable a client: it gets no token, and those it has are refused.'),
+  enable: setStatus('enable', 'active', 'Let a disabled client get tokens again.'),
+  delete: remove,
+})
+
+/** @throws UsageError that names the option which is not accepted */
+async function newClient(options: Input['options']): Promise<NewClient> {
+  const { name, scope, audience, ttl, jwks } = options
+  if (typeof name !== 'string') throw new UsageError('--name is needed')
+  const given = {
+    name,
+    scope: ((scope ?? []) as string[]).join(' '),
+    audience,
+    ttl: typeof ttl === 'string' ? (/^\d{1,6}$/.test(ttl) ? Number(ttl) : parseDuration('ttl', ttl)) : undefined,
+    jwks: typeof jwks === 'string' ? await readJwks(jwks) : undefined,
+    jwks_uri: options['jwks-uri'],
+  }
+  const input = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
+  const wrong = Value.Errors(NewClient, input).First()
+  if (wrong === undefined) return input as NewClient
+  const option = wrong.path.split('/')[1]?.replace('_', '-') ?? ''
+  throw new UsageError(`--${option} is not acceptable: ${wrong.message.toLowerCase()}`)
+}
+
+async function readJwks(file: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(file, 'utf8'))
+  } catch (cause) {
+    throw new OperatorError(`--jwks: ${file} can not be read as JSON`, { cause })
+  }
+}
+
+async function everyClient(administer: AdministerClients): Promise<Client[]> {
+  const all: Client[] = []
+  for (let page: Client[]; ; ) {
+    page = await administer.page({ after: all.at(-1), limit: 1000 })
+    all.push(...page)
+    if (page.length < 1000) return all
+  }
+}
+
+async function known<T>(id: string, work: Promise<T>): Promise<T> {
+  return work.catch((error) => {
+    if (!(error instanceof AppError) || error.code !== 'not_found') throw error
+    throw new OperatorError(`there is no client ${JSON.stringify(id.slice(0, 64))}`, {
+      hint: 'npm run clients -- list',
+    })
+  })
+}
+
+async function withClients(
+  work: (administer: AdministerClients, defaults: ClientDefaults) => Promise<Result>,
+): Promise<Result> {
+  const config = loadConfig()
+  if (config.DATABASE_URL === 'sqlite::memory:')
+    throw new OperatorError('DATABASE_URL: a database in memory has no clients to work on')
+  const database = await openDatabase(config)
+  try {
+    await migrate(database, systemClock)
+    const administer = createAdministerClients({
+      clients: createClientStore(database),
+      withdrawn: async () => undefined, // running servers learn of it through the store, within a second
+      audit: () => undefined,
+      now: systemClock,
+    })
+    return await work(administer, { audience: config.AUDIENCE, ttl: config.ACCESS_TOKEN_TTL })
+  } finally {
+    await database.close()
+  }
+}

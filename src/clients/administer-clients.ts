@@ -1,0 +1,140 @@
+import type { Clock } from '../clock.ts'
+import { AppError } from '../errors.ts'
+import { randomId } from '../ids.ts'
+import type { Audit, AuditEntry, AuditEvent, Origin } from '../observability/audit.ts'
+import {
+  CLIENT_ID_PREFIX,
+  type Client,
+  type ClientPage,
+  type ClientStatus,
+  MAX_AUDIENCE_SIZE,
+  type NewClient,
+  type PublicKey,
+  usesSecret,
+} from './client.ts'
+import { readPublicKey } from './client-jwks.ts'
+import { isJwksUri } from './client-keys.ts'
+import { hashClientSecret, makeClientSecret } from './client-secret.ts'
+import type { ClientStore } from './client-store.ts'
+
+/** Who does it: an admin, or the operator by script. */
+export interface By {
+  readonly actorId: string | undefined
+  readonly origin: Origin
+}
+
+export interface AdministerClients {
+  page(page: ClientPage): Promise<Client[]>
+  /** @throws AppError `not_found` */
+  client(id: string): Promise<Client>
+  /** @returns the client, and its secret for the only time. @throws AppError `validation_failed` */
+  create(input: NewClient, by: By): Promise<{ client: Client; secret: string | undefined }>
+  /**
+   * @param overlap seconds for which the secret before it stays good
+   * @throws AppError `not_found`, `client_without_secret`
+   */
+  rotateSecret(id: string, overlap: number, by: By): Promise<{ secret: string; previousExpiresAt: number }>
+  /** @throws AppError `not_found` */
+  setStatus(id: string, status: ClientStatus, by: By): Promise<Client>
+  /** @throws AppError `not_found` */
+  remove(id: string, by: By): Promise<void>
+}
+
+/** What admins do to clients, through the API and by script. */
+export function createAdministerClients(parts: {
+  clients: ClientStore
+  withdrawn: () => Promise<void>
+  audit: Audit
+  now: Clock
+}): AdministerClients {
+  const { clients, withdrawn, audit, now } = parts
+  const entryOf = (event: AuditEvent, id: string, { actorId, origin }: By): AuditEntry => ({
+    event,
+    origin,
+    actorId,
+    detail: { client_id: id },
+  })
+  const client = async (id: string) => {
+    const found = await clients.byId(id)
+    if (found === undefined) throw new AppError('not_found')
+    return found
+  }
+
+  return {
+    page: (page) => clients.list(page),
+    client,
+
+    async create(input, by) {
+      const client = newClient(input, now())
+      const secret = usesSecret(client) ? makeClientSecret() : undefined
+      const entry = entryOf('client_created', client.id, by)
+      await clients.insert(client, secret && hashClientSecret(secret), entry)
+      audit(entry)
+      return { client, secret }
+    },
+
+    async rotateSecret(id, overlap, by) {
+      const secret = makeClientSecret()
+      const instant = now()
+      const entry = entryOf('client_secret_rotated', id, by)
+      const outcome = await clients.rotateSecret(id, { hash: hashClientSecret(secret), overlap }, instant, entry)
+      if (outcome !== 'done') throw new AppError(outcome === 'missing' ? 'not_found' : 'client_without_secret')
+      audit(entry)
+      return { secret, previousExpiresAt: instant + overlap }
+    },
+
+    async setStatus(id, status, by) {
+      const entry = entryOf(status === 'active' ? 'client_enabled' : 'client_disabled', id, by)
+      const outcome = await clients.setStatus(id, status, now(), entry)
+      if (outcome === 'missing') throw new AppError('not_found')
+      if (outcome === 'done') audit(entry)
+      await withdrawn()
+      return client(id)
+    },
+
+    async remove(id, by) {
+      const entry = entryOf('client_deleted', id, by)
+      if (!(await clients.remove(id, now(), entry))) throw new AppError('not_found')
+      audit(entry)
+      await withdrawn()
+    },
+  }
+}
+
+/** @throws AppError `validation_failed` for what the schema alone can't see */
+function newClient(input: NewClient, createdAt: number): Client {
+  const { name, scope = '', audience = [], ttl = null, jwks, jwks_uri: jwksUri } = input
+  if (JSON.stringify(audience).length > MAX_AUDIENCE_SIZE)
+    throw unacceptable('/audience', `takes more than ${MAX_AUDIENCE_SIZE} characters`)
+  if (jwks !== undefined && jwksUri !== undefined) throw unacceptable('/jwks_uri', 'is not needed beside jwks')
+  if (jwksUri !== undefined && !isJwksUri(jwksUri)) throw unacceptable('/jwks_uri', 'is not an https address')
+  const hasKeys = jwks !== undefined || jwksUri !== undefined
+  const authMethod = input.token_endpoint_auth_method ?? (hasKeys ? 'private_key_jwt' : 'client_secret_basic')
+  if (hasKeys !== (authMethod === 'private_key_jwt'))
+    throw unacceptable('/token_endpoint_auth_method', 'private_key_jwt and keys go together')
+  return {
+    id: `${CLIENT_ID_PREFIX}${randomId()}`,
+    name,
+    scope: [...new Set(scope.split(' '))].join(' '),
+    audience,
+    ttl,
+    authMethod,
+    jwks: jwks === undefined ? null : { keys: jwks.keys.map(publicKey) },
+    jwksUri: jwksUri ?? null,
+    status: 'active',
+    tokenVersion: 1,
+    createdAt,
+  }
+}
+
+function publicKey(jwk: object, index: number, all: readonly object[]): PublicKey {
+  const key = readPublicKey(jwk)
+  if ('fault' in key) throw unacceptable(`/jwks/keys/${index}`, key.fault ?? '')
+  const twin = (other: object) => other !== jwk && (other as PublicKey).kid === key.kid
+  if (key.kid !== undefined && all.some(twin)) throw unacceptable(`/jwks/keys/${index}`, 'has the kid of another')
+  return key
+}
+
+function unacceptable(field: string, message: string): AppError {
+  return new AppError('validation_failed', { reason: `${field} ${message}`, fields: [{ field, message }] })
+}

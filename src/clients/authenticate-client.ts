@@ -1,0 +1,90 @@
+import type { Clock } from '../clock.ts'
+import { OAuthError } from '../oauth-errors.ts'
+import type { Audit, AuditEntry, Origin } from '../observability/audit.ts'
+import type { AuditStore } from '../observability/audit-store.ts'
+import { FIRST_PARTY_CLIENT } from '../tokens/issue.ts'
+import { CLIENT_ID_PREFIX, type Client, usesSecret } from './client.ts'
+import { unverifiedSubject, type VerifyAssertion } from './client-assertion.ts'
+import type { ClientCredential } from './client-credential.ts'
+import { matchesSecret } from './client-secret.ts'
+import type { ClientStore } from './client-store.ts'
+
+export interface AuthenticateClient {
+  /** The client behind a credential. @throws OAuthError `invalid_client`, one and the same for every cause */
+  confidential(credential: ClientCredential, origin: Origin): Promise<Client>
+  /** The same; or undefined for our own public client, which has no secret to show. */
+  any(credential: ClientCredential, origin: Origin): Promise<Client | undefined>
+}
+
+const CLIENT_ID = new RegExp(`^${CLIENT_ID_PREFIX}[\\w-]{22}$`)
+
+/** Client authentication (RFC 6749 section 2.3, RFC 7523 section 3). An unknown client and a wrong secret get the same answer for the same work. */
+export function createAuthenticateClient(parts: {
+  clients: Pick<ClientStore, 'forAuthentication' | 'useAssertion'>
+  verifyAssertion: VerifyAssertion
+  audit: Audit
+  trail: AuditStore
+  now: Clock
+}): AuthenticateClient {
+  const { clients, verifyAssertion, audit, trail, now } = parts
+
+  const confidential: AuthenticateClient['confidential'] = async (credential, origin) => {
+    if (credential.kind === 'none') throw new OAuthError('invalid_client', 'no client credential')
+    const id = claimedId(credential)
+    const found = id !== undefined && CLIENT_ID.test(id) ? await clients.forAuthentication(id, now()) : undefined
+    const fault = await whyNot(credential, found)
+    if (fault === undefined && found !== undefined) return found.client
+
+    const detail = { reason: fault ?? '', client_id: found?.client.id ?? null }
+    const entry: AuditEntry = { event: 'client_authentication_failed', origin, detail }
+    await trail.insert(entry, now())
+    audit(entry)
+    throw new OAuthError('invalid_client', detail.reason)
+  }
+
+  /** Why a credential is not good, for the log; undefined when it is. */
+  async function whyNot(
+    credential: ClientCredential,
+    found: Awaited<ReturnType<ClientStore['forAuthentication']>>,
+  ): Promise<string | undefined> {
+    if (credential.kind === 'secret') {
+      const hashes = found !== undefined && usesSecret(found.client) ? found.secretHashes : []
+      const matches = matchesSecret(credential.secret, hashes)
+      if (found === undefined) return 'unknown client'
+      if (!matches) return 'wrong secret'
+      return found.client.status === 'active' ? undefined : 'the client is disabled'
+    }
+    if (credential.kind === 'none' || found === undefined) return 'unknown client'
+    return assertionFault(found.client, credential)
+  }
+
+  async function assertionFault(
+    client: Client,
+    { assertion, clientId = client.id }: ClientCredential & { kind: 'assertion' },
+  ): Promise<string | undefined> {
+    if (usesSecret(client)) return 'the client has no keys'
+    if (clientId !== client.id) return 'client_id is not the subject of the assertion'
+    let used: Awaited<ReturnType<VerifyAssertion>>
+    try {
+      used = await verifyAssertion(client, assertion)
+    } catch (error) {
+      return `assertion: ${(error as Error).message}`.slice(0, 200)
+    }
+    if (client.status !== 'active') return 'the client is disabled'
+    // Last of all, so that nobody but the client itself can use up an id.
+    return (await clients.useAssertion(client.id, used.jtiHash, used.expiresAt)) ? undefined : 'assertion: used before'
+  }
+
+  return {
+    confidential,
+    async any(credential, origin) {
+      const { kind, clientId } = credential
+      if (kind === 'none' && (clientId ?? FIRST_PARTY_CLIENT) === FIRST_PARTY_CLIENT) return undefined
+      return confidential(credential, origin)
+    },
+  }
+}
+
+function claimedId(credential: Exclude<ClientCredential, { kind: 'none' }>): string | undefined {
+  return credential.kind === 'secret' ? credential.clientId : unverifiedSubject(credential.assertion)
+}

@@ -1,0 +1,80 @@
+import { createHash } from 'node:crypto'
+import { type JWTPayload, jwtVerify } from 'jose'
+import type { Clock } from '../clock.ts'
+import type { Client } from './client.ts'
+import { ASSERTION_ALGS } from './client-jwks.ts'
+import type { ClientKeys } from './client-keys.ts'
+
+/** Seconds that an assertion may live: it is made for one request. */
+const MAX_LIFE = 300
+/** The ceiling of CLOCK_SKEW: for so long after its `exp` a node somewhere may still take an assertion. */
+const MAX_SKEW = 60
+const MAX_JTI = 255
+/** RFC 7515 section 4.1.9, and draft-ietf-oauth-rfc7523bis. A token of another kind is no assertion, whoever signed it. */
+const TYPES: readonly unknown[] = [undefined, 'jwt', 'client-authentication+jwt']
+
+export interface AssertionPolicy {
+  /** What `aud` may be: the issuer, or the address of the token endpoint. */
+  readonly audience: readonly string[]
+  /** Seconds two clocks may differ. */
+  readonly skew: number
+}
+
+/** What the store needs to know of an assertion to refuse it the next time. */
+export interface UsedAssertion {
+  readonly jtiHash: string
+  /** Epoch seconds: from then on no node takes it anyway. */
+  readonly expiresAt: number
+}
+
+export type VerifyAssertion = (client: Client, assertion: string) => Promise<UsedAssertion>
+
+/**
+ * @returns a function that rejects with an error whose message says why, for the log; it never holds the assertion
+ */
+export function createVerifyAssertion({
+  keys,
+  policy,
+  now,
+}: {
+  keys: ClientKeys
+  policy: AssertionPolicy
+  now: Clock
+}): VerifyAssertion {
+  const { audience, skew } = policy
+  return async (client, assertion) => {
+    const instant = now()
+    const { payload, protectedHeader } = await jwtVerify(assertion, keys(client), {
+      issuer: client.id,
+      subject: client.id,
+      audience: [...audience],
+      algorithms: ASSERTION_ALGS,
+      requiredClaims: ['iss', 'sub', 'aud', 'exp', 'jti'],
+      clockTolerance: skew,
+      currentDate: new Date(instant * 1000),
+    })
+    const { exp = 0, jti, aud, iat = instant } = payload
+    if (!TYPES.includes(protectedHeader.typ?.toLowerCase().replace(/^application\//, '')))
+      throw new Error('another typ')
+    // With several audiences another server that takes them could use the assertion here.
+    if (typeof aud !== 'string') throw new Error('aud is a list')
+    if (exp > instant + MAX_LIFE + skew) throw new Error(`exp is more than ${MAX_LIFE} s ahead`)
+    if (typeof iat !== 'number' || iat > instant + skew) throw new Error('iat is in the future')
+    if (typeof jti !== 'string' || jti === '' || jti.length > MAX_JTI)
+      throw new Error('jti is not text of a fair length')
+    return {
+      jtiHash: createHash('sha256').update(jti).digest('base64url'),
+      expiresAt: Math.ceil(exp) + 2 * MAX_SKEW,
+    }
+  }
+}
+
+/** Who an assertion says it is from, to know whose keys to verify it with. */
+export function unverifiedSubject(assertion: string): string | undefined {
+  try {
+    const unverified: JWTPayload = JSON.parse(Buffer.from(assertion.split('.')[1] ?? '', 'base64url').toString('utf8'))
+    return typeof unverified?.sub === 'string' ? unverified.sub : undefined
+  } catch {
+    return undefined
+  }
+}

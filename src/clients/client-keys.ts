@@ -1,0 +1,72 @@
+import {
+  createLocalJWKSet,
+  createRemoteJWKSet,
+  customFetch,
+  type FetchImplementation,
+  type JWTVerifyGetKey,
+} from 'jose'
+import type { Client } from './client.ts'
+import { readPublicKey } from './client-jwks.ts'
+
+/** Milliseconds that a client's server has to show its keys. */
+const PATIENCE = 3000
+const MAX_SIZE = 64 * 1024
+const MAX_REMOTE_KEYS = 32
+/** Addresses whose keys are remembered at a time. */
+const MAX_ADDRESSES = 500
+
+/** The keys with which a client signs its assertions. */
+export type ClientKeys = (client: Pick<Client, 'jwks' | 'jwksUri'>) => JWTVerifyGetKey
+
+/** True for an address that keys may be fetched from: https, or http on this very machine; without credentials and fragment. */
+export function isJwksUri(text: string): boolean {
+  const url = URL.parse(text)
+  if (url === null || url.username !== '' || url.password !== '' || /[#\s]/.test(text)) return false
+  const loopback = ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname)
+  return url.protocol === 'https:' || (url.protocol === 'http:' && loopback)
+}
+
+/**
+ * @returns a function that gives the key set of a client. A remote one is fetched when a key of it is needed, kept for ten minutes,
+ *   and asked again for an unknown `kid` at most every 30 s (jose's own figures)
+ */
+export function createClientKeys(): ClientKeys {
+  const remote = new Map<string, JWTVerifyGetKey>()
+  return ({ jwks, jwksUri }) => {
+    if (jwks !== null) return createLocalJWKSet({ keys: jwks.keys.map((key) => ({ ...key, kty: key.kty ?? '' })) })
+    if (jwksUri === null || !isJwksUri(jwksUri)) throw new TypeError('a client without keys')
+    let keys = remote.get(jwksUri)
+    if (keys === undefined) {
+      keys = createRemoteJWKSet(new URL(jwksUri), { timeoutDuration: PATIENCE, [customFetch]: fetchKeys })
+      const [oldest] = remote.keys()
+      if (remote.size >= MAX_ADDRESSES && oldest !== undefined) remote.delete(oldest)
+      remote.set(jwksUri, keys)
+    }
+    return keys
+  }
+}
+
+/** A document of bounded size from exactly this address, reduced to the keys that would have been accepted at registration. */
+const fetchKeys: FetchImplementation = async (url, options) => {
+  // A redirect is an error: whoever can redirect must not choose from where else we fetch.
+  const response = await fetch(url, { ...options, redirect: 'error' })
+  if (response.status !== 200) {
+    await response.body?.cancel()
+    throw new Error(`the address of the keys answered ${response.status}`)
+  }
+  const { keys } = JSON.parse(await bounded(response)) as { keys?: unknown }
+  if (!Array.isArray(keys)) throw new Error('the address of the keys has no JWK set')
+  const accepted = keys.slice(0, MAX_REMOTE_KEYS).map(readPublicKey)
+  return Response.json({ keys: accepted.filter((key) => !('fault' in key)) })
+}
+
+async function bounded(response: Response): Promise<string> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of response.body ?? []) {
+    size += chunk.length
+    if (size > MAX_SIZE) throw new Error(`the JWK set is larger than ${MAX_SIZE} bytes`)
+    chunks.push(chunk)
+  }
+  return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))
+}

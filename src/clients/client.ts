@@ -1,0 +1,103 @@
+import { type Static, Type } from '@sinclair/typebox'
+import { MAX_ACCESS_TOKEN_TTL } from '../tokens/lifetime.ts'
+
+/** Client ids begin so, account ids otherwise: the `sub` of a client can't collide with a person's (RFC 9700 section 4.15). */
+export const CLIENT_ID_PREFIX = 'client_'
+
+/** How a client may show who it is (RFC 7591 section 2). The first two take the same secret, and either way is good for it. */
+export const CLIENT_AUTH_METHODS = ['client_secret_basic', 'client_secret_post', 'private_key_jwt'] as const
+export type ClientAuthMethod = (typeof CLIENT_AUTH_METHODS)[number]
+
+export const CLIENT_STATUS = ['active', 'disabled'] as const
+export type ClientStatus = (typeof CLIENT_STATUS)[number]
+
+/** The longest list of audiences that a token has room for, in characters of JSON. */
+export const MAX_AUDIENCE_SIZE = 1024
+/** The rotation of a secret ends so many seconds later at the most, and by default. */
+export const MAX_OVERLAP = 30 * 86_400
+export const DEFAULT_OVERLAP = 86_400
+
+// RFC 6749 section 3.3: scope-token; audiences are held to the same characters, so that a character is a byte in every token.
+const TOKEN = '[\\x21\\x23-\\x5B\\x5D-\\x7E]+'
+const oneOf = <const T extends string>(values: readonly T[]) =>
+  Type.Unsafe<T>(Type.Union(values.map((value) => Type.Literal(value))))
+
+/** The empty text is no scope at all. */
+export const Scope = Type.String({
+  maxLength: 512,
+  pattern: `^(${TOKEN}( ${TOKEN})*)?$`,
+  description: 'space-separated',
+})
+export const AuthMethod = oneOf(CLIENT_AUTH_METHODS)
+export const Status = oneOf(CLIENT_STATUS)
+export const Jwks = Type.Object(
+  { keys: Type.Array(Type.Object({}, { additionalProperties: true }), { minItems: 1, maxItems: 8 }) },
+  { additionalProperties: false, description: 'public keys: RSA of at least 2048 bits, P-256 or Ed25519' },
+)
+
+/** What an admin says of a new client. */
+export const NewClient = Type.Object(
+  {
+    name: Type.String({
+      minLength: 1,
+      maxLength: 64,
+      // no control characters, and nothing that turns a line of a terminal or a page around
+      pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069]+$',
+      description: 'for people',
+    }),
+    scope: Type.Optional(Scope),
+    audience: Type.Optional(
+      Type.Array(Type.String({ minLength: 1, maxLength: 255, pattern: `^${TOKEN}$` }), {
+        minItems: 1,
+        maxItems: 8,
+        uniqueItems: true,
+        description: 'what its tokens may be for; absent: the audience of the server',
+      }),
+    ),
+    ttl: Type.Optional(
+      Type.Integer({
+        minimum: 60,
+        maximum: MAX_ACCESS_TOKEN_TTL,
+        description: 'seconds a token lives; absent: ACCESS_TOKEN_TTL',
+      }),
+    ),
+    token_endpoint_auth_method: Type.Optional(AuthMethod),
+    jwks: Type.Optional(Jwks),
+    jwks_uri: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 512, description: 'https; its keys are fetched when they are needed' }),
+    ),
+  },
+  { additionalProperties: false },
+)
+export type NewClient = Static<typeof NewClient>
+
+/** A public key as it is stored: named members only. */
+export type PublicKey = Readonly<Record<string, string>>
+
+/** A client as it lies in the store. */
+export interface Client {
+  readonly id: string
+  readonly name: string
+  /** What it may ask for, space-separated. */
+  readonly scope: string
+  /** Empty: the audience of the server. */
+  readonly audience: readonly string[]
+  /** Seconds; null: the lifetime of the server. */
+  readonly ttl: number | null
+  readonly authMethod: ClientAuthMethod
+  readonly jwks: { readonly keys: readonly PublicKey[] } | null
+  readonly jwksUri: string | null
+  readonly status: ClientStatus
+  /** Grows with every change that withdraws its tokens. */
+  readonly tokenVersion: number
+  /** Epoch seconds. */
+  readonly createdAt: number
+}
+
+/** A page of clients: after one of them, by creation. */
+export interface ClientPage {
+  readonly after?: { readonly createdAt: number; readonly id: string } | undefined
+  readonly limit: number
+}
+
+export const usesSecret = ({ authMethod }: Pick<Client, 'authMethod'>): boolean => authMethod !== 'private_key_jwt'

@@ -1,0 +1,141 @@
+import { type Static, Type } from '@sinclair/typebox'
+import { ADMIN_ROLE } from '../accounts/account.ts'
+import { toTimestamp } from '../clock.ts'
+import type { App } from '../http/app-type.ts'
+import { decodeCursor, encodeCursor } from '../http/cursor.ts'
+import { requestOrigin } from '../http/request-origin.ts'
+import { Timestamp } from '../http/schemas.ts'
+import type { AdministerClients } from './administer-clients.ts'
+import { type Client, DEFAULT_OVERLAP, MAX_OVERLAP, NewClient, Status } from './client.ts'
+import { type ClientDefaults, ClientReply, clientReply } from './client-reply.ts'
+
+const PAGE = 50
+
+const Secret = Type.String({ description: 'shown this once; absent for a client that shows keys' })
+const NewClientReply = Type.Composite([Type.Object({ client_secret: Type.Optional(Secret) }), ClientReply], {
+  $id: 'NewClient',
+  description: 'The client and its secret',
+})
+const ClientPage = Type.Object(
+  {
+    clients: Type.Array(ClientReply),
+    next_cursor: Type.Optional(Type.String({ description: 'ask again with it; absent on the last page' })),
+  },
+  { $id: 'ClientPage', description: 'A page of clients, oldest first' },
+)
+const RotatedSecret = Type.Object(
+  {
+    client_id: Type.String(),
+    client_secret: Secret,
+    previous_secret_expires_at: Timestamp,
+  },
+  { $id: 'RotatedSecret', description: 'The new secret' },
+)
+const Query = Type.Object({ cursor: Type.Optional(Type.String({ maxLength: 128 })) }, { additionalProperties: false })
+const Params = Type.Object({ id: Type.String({ minLength: 1, maxLength: 64 }) })
+const Change = Type.Object({ status: Status }, { additionalProperties: false })
+const Rotation = Type.Object(
+  {
+    overlap: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: MAX_OVERLAP,
+        description: 'seconds for which the secret before it stays good; a day when absent',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+)
+
+interface Parts {
+  readonly administer: AdministerClients
+  readonly defaults: ClientDefaults
+}
+
+/** `/v1/admin/clients`: for the role `admin`. What writes looks at the rows first. */
+export function clientsAdminRoutes(app: App, { administer, defaults }: Parts): void {
+  const tags = ['Admin']
+  const reads = { roles: [ADMIN_ROLE], errors: ['not_found', 'store_unavailable'] } as const
+  const writes = { ...reads, auth: 'live' } as const
+  const reply = (client: Client): Static<typeof ClientReply> => clientReply(client, defaults)
+  const by = (request: Parameters<typeof requestOrigin>[0]) => ({
+    actorId: request.user.sub,
+    origin: requestOrigin(request),
+  })
+
+  app.get(
+    '/v1/admin/clients',
+    {
+      config: { ...reads, errors: ['store_unavailable', 'validation_failed'] },
+      schema: { tags, summary: 'List clients', querystring: Query, response: { 200: ClientPage } },
+    },
+    async ({ query: { cursor } }) => {
+      const after = cursor === undefined ? undefined : decodeCursor(cursor)
+      const found = await administer.page({ after, limit: PAGE + 1 })
+      const page = found.slice(0, PAGE)
+      const last = page.at(-1)
+      return { clients: page.map(reply), ...(found.length > PAGE && last && { next_cursor: encodeCursor(last) }) }
+    },
+  )
+  app.post(
+    '/v1/admin/clients',
+    {
+      config: { ...writes, errors: ['store_unavailable'] },
+      schema: { tags, summary: 'Create a client', body: NewClient, response: { 201: NewClientReply } },
+    },
+    async (request, answer) => {
+      const { client, secret } = await administer.create(request.body, by(request))
+      return answer.code(201).send({ ...(secret !== undefined && { client_secret: secret }), ...reply(client) })
+    },
+  )
+  app.get(
+    '/v1/admin/clients/:id',
+    { config: reads, schema: { tags, summary: 'One client', params: Params, response: { 200: ClientReply } } },
+    async ({ params }) => reply(await administer.client(params.id)),
+  )
+  app.patch(
+    '/v1/admin/clients/:id',
+    {
+      config: writes,
+      schema: {
+        tags,
+        summary: 'Disable or enable a client',
+        params: Params,
+        body: Change,
+        response: { 200: ClientReply },
+      },
+    },
+    async (request) => reply(await administer.setStatus(request.params.id, request.body.status, by(request))),
+  )
+  app.delete(
+    '/v1/admin/clients/:id',
+    { config: writes, schema: { tags, summary: 'Delete a client', params: Params, response: { 204: Type.Null() } } },
+    async (request, answer) => {
+      await administer.remove(request.params.id, by(request))
+      return answer.code(204).send(null)
+    },
+  )
+  app.post(
+    '/v1/admin/clients/:id/rotate-secret',
+    {
+      config: { ...writes, errors: [...writes.errors, 'client_without_secret'] },
+      schema: {
+        tags,
+        summary: 'A new secret for a client; the one before it stays good for a while',
+        params: Params,
+        body: Type.Union([Rotation, Type.Null()]),
+        response: { 200: RotatedSecret },
+      },
+    },
+    async (request, answer) => {
+      const { id } = request.params
+      const overlap = request.body?.overlap ?? DEFAULT_OVERLAP
+      const { secret, previousExpiresAt } = await administer.rotateSecret(id, overlap, by(request))
+      return answer.send({
+        client_id: id,
+        client_secret: secret,
+        previous_secret_expires_at: toTimestamp(previousExpiresAt),
+      })
+    },
+  )
+}

@@ -1,0 +1,46 @@
+/** Seconds after which the same request may be sent again. */
+const RETRY_AFTER = 2
+
+interface OAuthErrorRow {
+  readonly status: number
+  /** For the developer of a client. RFC 6749 section 5.2: no quotes, no backslashes, nothing beyond ASCII. */
+  readonly description: string
+  readonly retryAfter?: number
+}
+
+/** The one table of what `/oauth/*` refuses with: RFC 6749 section 5.2, RFC 8707 section 2, and two of section 4.1.2.1 for what is our fault. */
+export const OAUTH_ERRORS = {
+  invalid_request: { status: 400, description: 'The request is malformed.' },
+  invalid_grant: { status: 400, description: 'The refresh token is not valid, or is not yours.' },
+  invalid_scope: { status: 400, description: 'The scope is malformed, or more than is allowed.' },
+  invalid_target: { status: 400, description: 'The resource is not one that is allowed.' },
+  unauthorized_client: { status: 400, description: 'The client may not do this.' },
+  unsupported_grant_type: { status: 400, description: 'The grant type is not supported.' },
+  invalid_client: { status: 401, description: 'The client could not be authenticated.' },
+  server_error: { status: 500, description: 'Something went wrong on our side.' },
+  temporarily_unavailable: { status: 503, description: 'Try again shortly.', retryAfter: RETRY_AFTER },
+} as const satisfies Record<string, OAuthErrorRow>
+
+export type OAuthErrorCode = keyof typeof OAUTH_ERRORS
+
+/** The row of a code, with the optional members visible to the type checker. */
+export function oauthErrorRow(code: OAuthErrorCode): OAuthErrorRow {
+  return OAUTH_ERRORS[code]
+}
+
+/** A refusal in the words of RFC 6749 section 5.2. */
+export class OAuthError extends Error {
+  override readonly name = 'OAuthError'
+  readonly code: OAuthErrorCode
+  readonly description: string
+
+  /**
+   * @param reason for the log only; never a secret, a token or an assertion
+   * @param description for the caller; the code's own when absent. Never repeats what was sent
+   */
+  constructor(code: OAuthErrorCode, reason: string, description: string = OAUTH_ERRORS[code].description) {
+    super(reason)
+    this.code = code
+    this.description = description
+  }
+}
