@@ -29,7 +29,7 @@ export function revokeRoute(app: App, parts: { authenticate: AuthenticateClient;
       const origin = requestOrigin(request)
       const client = await parts.authenticate.any(credentialOf(request, request.body), origin)
       await parts.revoke(client?.id ?? FIRST_PARTY_CLIENT, request.body.token, origin)
-      return reply.send(null as never)
+      return reply.send('' as never) // RFC 7009 section 2.2: the status says it all
     },
   )
 }
