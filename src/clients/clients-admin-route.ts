@@ -52,17 +52,25 @@ interface Parts {
   readonly defaults: ClientDefaults
 }
 
+type Reply = (client: Client) => Static<typeof ClientReply>
+
+const tags = ['Admin']
+const reads = { roles: [ADMIN_ROLE], errors: ['not_found', 'store_unavailable'] } as const
+const writes = { ...reads, auth: 'live' } as const
+const by = (request: Parameters<typeof requestOrigin>[0]) => ({
+  actorId: request.user.sub,
+  origin: requestOrigin(request),
+})
+
 /** `/v1/admin/clients`: for the role `admin`. What writes looks at the rows first. */
 export function clientsAdminRoutes(app: App, { administer, defaults }: Parts): void {
-  const tags = ['Admin']
-  const reads = { roles: [ADMIN_ROLE], errors: ['not_found', 'store_unavailable'] } as const
-  const writes = { ...reads, auth: 'live' } as const
-  const reply = (client: Client): Static<typeof ClientReply> => clientReply(client, defaults)
-  const by = (request: Parameters<typeof requestOrigin>[0]) => ({
-    actorId: request.user.sub,
-    origin: requestOrigin(request),
-  })
+  const reply: Reply = (client) => clientReply(client, defaults)
+  readRoutes(app, administer, reply)
+  lifeRoutes(app, administer, reply)
+  secretRoute(app, administer)
+}
 
+function readRoutes(app: App, administer: AdministerClients, reply: Reply): void {
   app.get(
     '/v1/admin/clients',
     {
@@ -77,6 +85,14 @@ export function clientsAdminRoutes(app: App, { administer, defaults }: Parts): v
       return { clients: page.map(reply), ...(found.length > PAGE && last && { next_cursor: encodeCursor(last) }) }
     },
   )
+  app.get(
+    '/v1/admin/clients/:id',
+    { config: reads, schema: { tags, summary: 'One client', params: Params, response: { 200: ClientReply } } },
+    async ({ params }) => reply(await administer.client(params.id)),
+  )
+}
+
+function lifeRoutes(app: App, administer: AdministerClients, reply: Reply): void {
   app.post(
     '/v1/admin/clients',
     {
@@ -87,11 +103,6 @@ export function clientsAdminRoutes(app: App, { administer, defaults }: Parts): v
       const { client, secret } = await administer.create(request.body, by(request))
       return answer.code(201).send({ ...(secret !== undefined && { client_secret: secret }), ...reply(client) })
     },
-  )
-  app.get(
-    '/v1/admin/clients/:id',
-    { config: reads, schema: { tags, summary: 'One client', params: Params, response: { 200: ClientReply } } },
-    async ({ params }) => reply(await administer.client(params.id)),
   )
   app.patch(
     '/v1/admin/clients/:id',
@@ -115,6 +126,9 @@ export function clientsAdminRoutes(app: App, { administer, defaults }: Parts): v
       return answer.code(204).send(null)
     },
   )
+}
+
+function secretRoute(app: App, administer: AdministerClients): void {
   app.post(
     '/v1/admin/clients/:id/rotate-secret',
     {
