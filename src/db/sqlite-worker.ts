@@ -15,6 +15,9 @@ export type JobResult =
   | { readonly rows: Row[][] }
   | { readonly failure: { readonly message: string; readonly errcode: number; readonly unavailable: boolean } }
 
+const SAVEPOINT = { sql: 'SAVEPOINT job' }
+const ROLLBACK = { sql: 'ROLLBACK TO job' }
+const RELEASE = { sql: 'RELEASE job' }
 const SQLITE_ERROR = 1
 const SQLITE_CONSTRAINT = 19
 const SQLITE_RANGE = 25
@@ -65,14 +68,15 @@ function runBatch(jobs: readonly Job[]): JobResult[] {
 
 /** @throws when SQLite itself has rolled the whole batch back (disk full, I/O error): then no job of it may be acknowledged */
 function savepoint(statements: readonly Statement[]): JobResult {
-  database.exec('SAVEPOINT job')
+  const several = statements.length > 1 // a statement that fails undoes itself
+  if (several) run(SAVEPOINT)
   const result = attempt(() => statements.map(run))
   if ('failure' in result) {
     if (!database.isTransaction)
       throw Object.assign(new Error(result.failure.message), { errcode: result.failure.errcode })
-    database.exec('ROLLBACK TO job')
+    if (several) run(ROLLBACK)
   }
-  database.exec('RELEASE job')
+  if (several) run(RELEASE)
   return result
 }
 
@@ -98,5 +102,7 @@ function run({ sql, params = [] }: Statement): Row[] {
     prepared.set(sql, statement)
   }
   // node:sqlite binds `$1` by its name, "1", from an object; an array would bind by position of first use.
-  return statement.all(Object.fromEntries(params.map((value: SqlValue, index) => [index + 1, value]))) as Row[]
+  const named: Record<number, SqlValue> = {}
+  for (let index = 0; index < params.length; index += 1) named[index + 1] = params[index] as SqlValue
+  return statement.all(named) as Row[]
 }
