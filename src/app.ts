@@ -30,11 +30,14 @@ import type { Config } from './config.ts'
 import type { Database } from './db/database.ts'
 import type { App } from './http/app-type.ts'
 import { registerBrowserHeaders } from './http/browser-headers.ts'
+import { registerConnectionLimits } from './http/connections.ts'
 import { registerDocs } from './http/docs-route.ts'
 import { registerDrain } from './http/drain.ts'
 import { registerErrorHandler } from './http/error-handler.ts'
 import { healthRoutes } from './http/health-route.ts'
 import { registerJsonBody } from './http/json-body.ts'
+import { registerLimits } from './http/limits.ts'
+import { registerLoad } from './http/load.ts'
 import { registerNotFound } from './http/not-found.ts'
 import { registerOAuth } from './http/oauth-scope.ts'
 import { registerRefreshCookie } from './http/refresh-cookie.ts'
@@ -42,6 +45,8 @@ import { registerRequestLog } from './http/request-log.ts'
 import { serverOptions } from './http/server-options.ts'
 import { jwksRoute } from './keys/jwks-route.ts'
 import type { LiveKeyring } from './keys/live-keyring.ts'
+import { limitedLogin, limitedOwnAccount, limitedRegister } from './limits/limited.ts'
+import { createLimiter, type Limiter, quotas } from './limits/limiter.ts'
 import { createAudit } from './observability/audit.ts'
 import { createAuditStore } from './observability/audit-store.ts'
 import { registerMaintenance } from './observability/maintenance.ts'
@@ -80,6 +85,8 @@ export interface Parts {
   readonly watch?: Watch
   /** The plugin that traces requests. Default: none. */
   readonly traces?: FastifyPluginCallback
+  /** Where requests and wrong passwords are counted. Default: in this process. */
+  readonly limiter?: Limiter
   /** Routes of the application developer, registered behind the guard like our own. */
   readonly routes?: (app: App) => void
   /** Told of every route there is: how a test walks the route table. */
@@ -88,7 +95,7 @@ export interface Parts {
 
 /** The composition root: makes every part and registers it. The order is part of the security argument: the guard stands before every route. */
 // biome-ignore format: this page is a table of contents
-export async function buildApp({ config, keyring, logger, now = systemClock, watch = UNWATCHED, traces, routes, onRoute, ...parts }: Parts): Promise<App> {
+export async function buildApp({ config, keyring, logger, now = systemClock, limiter = createLimiter(config, now), watch = UNWATCHED, traces, routes, onRoute, ...parts }: Parts): Promise<App> {
   const app: App = Fastify({ ...serverOptions(config, watch.refused), loggerInstance: logger as FastifyBaseLogger })
 
   const audit       = createAudit(app.log.child({}, { level: config.LOG_LEVEL === 'silent' ? 'silent' : 'info' })) // whatever the level of the rest
@@ -106,11 +113,12 @@ export async function buildApp({ config, keyring, logger, now = systemClock, wat
   const issue       = createIssuer({ issuer: config.ISSUER, audience: config.AUDIENCE, ttl: config.ACCESS_TOKEN_TTL, keyring, now })
   const refreshKeys = { current: () => keyring.refreshKeys() }
   const issuePair   = createIssuePair({ issue, refreshKeys })
-  const register    = createRegister({ accounts, passwords, ...newPassword, audit, now })
-  const login       = createLogin({ accounts, passwords, sessions, limits, issuePair: watch.issuing('password', issuePair), withdrawn, audit, trail, now })
-  const refresh     = createRefresh({ sessions, refreshKeys, limits, issuePair: watch.issuing('refresh_token', issuePair), withdrawn, audit, observe: watch.refreshed, now })
+  const guesses     = { limiter, accounts, sessions, now }
+  const register    = limitedRegister(createRegister({ accounts, passwords, ...newPassword, audit, now }), limiter)
+  const login       = limitedLogin(createLogin({ accounts, passwords, sessions, limits, issuePair: watch.issuing('password', issuePair), withdrawn, audit, trail, now }), guesses)
+  const refresh     = createRefresh({ sessions, refreshKeys, limits, issuePair: watch.issuing('refresh_token', issuePair), withdrawn, limiter, audit, observe: watch.refreshed, now })
   const endSession  = createEndSession({ sessions, withdrawn, audit, now })
-  const ownAccount  = createOwnAccount({ accounts, passwords, ...newPassword, withdrawn, audit, now })
+  const ownAccount  = limitedOwnAccount(createOwnAccount({ accounts, passwords, ...newPassword, withdrawn, audit, now }), guesses)
   const administer  = createAdminister({ accounts, withdrawn, audit, now })
   const live        = createLiveCheck({ sessions, clients, now })
   const policy      = { issuer: config.ISSUER, audience: config.AUDIENCE, typ: ACCESS_TOKEN_TYPE, skew: config.CLOCK_SKEW, maxLifetime: MAX_ACCESS_TOKEN_TTL }
@@ -135,11 +143,14 @@ export async function buildApp({ config, keyring, logger, now = systemClock, wat
   watch.requests                  (app)
   registerDrain                   (app)
   const pageHeaders = await registerBrowserHeaders (app, { origins, https: config.ISSUER.startsWith('https:') })
+  registerConnectionLimits        (app, { maxConnections: config.MAX_CONNECTIONS })
   const jar = await registerRefreshCookie (app, { issuer: config.ISSUER, origins })
   const signedPayload = await registerFastifyJwt (app, keyring, policy)
   const { verify }  = createTokenVerifier({ keys: keyring, policy, now, cache, revocations, signedPayload })
   registerGuard                   (app, { verify, live, now })
   watch.state                     ({ keyring, revocations, cache, gate: passwords.gate, now })
+  const overload = await registerLoad (app, { maxEventLoopDelay: config.LOAD_MAX_EVENT_LOOP_DELAY, maxStoreQueue: config.LOAD_MAX_STORE_QUEUE, store: database, passwords })
+  await registerLimits            (app, { limiter, quotas: quotas(config), overload })
   registerNotFound                (app)
   registerJsonBody                (app)
   await registerDocs              (app, { version: VERSION, pageHeaders })
@@ -154,7 +165,7 @@ export async function buildApp({ config, keyring, logger, now = systemClock, wat
   adminRoutes                     (app, { administer })
   clientsAdminRoutes              (app, { administer: administerClients, defaults: { audience, ttl: config.ACCESS_TOKEN_TTL } })
   await registerOAuth             (app, (scope) => {
-    tokenRoute                    (scope, { authenticate, clientCredentials, refreshGrant })
+    tokenRoute                    (scope, { authenticate, clientCredentials, refreshGrant, limiter })
     revokeRoute                   (scope, { authenticate, revoke })
     introspectRoute               (scope, { authenticate, introspect })
   })

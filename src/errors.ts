@@ -56,9 +56,10 @@ export const ERRORS = {
   uri_too_long: { status: 414, title: 'The address is too long.' },
   unsupported_media_type: { status: 415, title: 'The body must be application/json.' },
   password_unacceptable: { status: 422, title: 'This password is not acceptable.' },
+  too_many_requests: { status: 429, title: 'Too many requests. Try again later.' },
   headers_too_large: { status: 431, title: 'The request headers are too large.' },
   internal: { status: 500, title: 'Something went wrong on our side.' },
-  overloaded: { status: 503, title: 'Too many logins are waiting. Try again shortly.', retryAfter: 1 },
+  overloaded: { status: 503, title: 'The server is busy. Try again shortly.', retryAfter: 1 },
   store_unavailable: { status: 503, title: 'The store cannot be reached. Try again shortly.', retryAfter: 2 },
   revocations_stale: {
     status: 503,

@@ -8,7 +8,7 @@ interface OAuthErrorRow {
   readonly retryAfter?: number
 }
 
-/** The one table of what `/oauth/*` refuses with: RFC 6749 section 5.2, RFC 8707 section 2, and two of section 4.1.2.1 for what is our fault. */
+/** The one table of what `/oauth/*` refuses with: RFC 6749 section 5.2, RFC 8707 section 2, two of section 4.1.2.1 for what is our fault, and one of our own for 429, which no standard names. */
 export const OAUTH_ERRORS = {
   invalid_request: { status: 400, description: 'The request is malformed.' },
   invalid_grant: { status: 400, description: 'The refresh token is not valid, or is not yours.' },
@@ -17,6 +17,7 @@ export const OAUTH_ERRORS = {
   unauthorized_client: { status: 400, description: 'The client may not do this.' },
   unsupported_grant_type: { status: 400, description: 'The grant type is not supported.' },
   invalid_client: { status: 401, description: 'The client could not be authenticated.' },
+  too_many_requests: { status: 429, description: 'Too many requests. Try again later.' },
   server_error: { status: 500, description: 'Something went wrong on our side.' },
   temporarily_unavailable: { status: 503, description: 'Try again shortly.', retryAfter: RETRY_AFTER },
 } as const satisfies Record<string, OAuthErrorRow>

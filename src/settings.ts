@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { FormatRegistry, type TSchema, Type } from '@sinclair/typebox'
+import { limitSettings } from './limit-settings.ts'
 import { MAX_ACCESS_TOKEN_TTL } from './tokens/lifetime.ts'
 
 const list = <T extends TSchema>(item: T, options: object) =>
@@ -149,6 +150,7 @@ export const Settings = Type.Object({
     default: 64,
     description: 'Logins that may wait for a free core before 503',
   }),
+  ...limitSettings,
   LOG_LEVEL: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
     default: 'info',
     description: 'pino level',

@@ -1,7 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { toTimestamp } from '../clock.ts'
 import type { App } from '../http/app-type.ts'
-import { requestOrigin } from '../http/request-origin.ts'
+import { isGone, requestOrigin } from '../http/request-origin.ts'
 import { Timestamp } from '../http/schemas.ts'
 import type { AccessTokenClaims } from '../tokens/claims.ts'
 import type { OwnAccount } from './own-account.ts'
@@ -48,7 +48,8 @@ export function meRoutes(app: App, { ownAccount }: { ownAccount: OwnAccount }): 
     {
       config: {
         auth: 'live',
-        errors: ['invalid_credentials', 'password_unacceptable', 'password_changed_meanwhile', 'overloaded'],
+        limit: 'password',
+        errors: ['invalid_credentials', 'password_unacceptable', 'password_changed_meanwhile'],
       },
       schema: {
         tags,
@@ -60,7 +61,8 @@ export function meRoutes(app: App, { ownAccount }: { ownAccount: OwnAccount }): 
     async (request, reply) => {
       const { current_password: current, new_password: next } = request.body
       const { sub: accountId, sid: sessionId } = request.user
-      await ownAccount.changePassword({ accountId, sessionId }, { current, next }, requestOrigin(request))
+      const passwords = { current, next }
+      await ownAccount.changePassword({ accountId, sessionId }, passwords, requestOrigin(request), isGone(request))
       return reply.code(204).send(null)
     },
   )

@@ -3,7 +3,7 @@ import { AppError } from '../errors.ts'
 import type { Audit, AuditEntry, Origin } from '../observability/audit.ts'
 import type { AccountStore } from './account-store.ts'
 import { checkNewPassword } from './password-rules.ts'
-import type { Passwords } from './passwords.ts'
+import type { IsGone, Passwords } from './passwords.ts'
 
 export interface Caller {
   readonly accountId: string
@@ -16,7 +16,12 @@ export interface OwnAccount {
    *
    * @throws AppError `invalid_credentials` for a wrong current one, `password_unacceptable`, `overloaded`
    */
-  changePassword(caller: Caller, passwords: { current: string; next: string }, origin: Origin): Promise<void>
+  changePassword(
+    caller: Caller,
+    passwords: { current: string; next: string },
+    origin: Origin,
+    isGone?: IsGone,
+  ): Promise<void>
   /** @throws AppError `last_admin` */
   remove(caller: Caller, origin: Origin): Promise<void>
 }
@@ -33,13 +38,13 @@ export function createOwnAccount(parts: {
 }): OwnAccount {
   const { accounts, passwords, minLength, isCommon, withdrawn, audit, now } = parts
   return {
-    async changePassword({ accountId, sessionId }, { current, next }, origin) {
+    async changePassword({ accountId, sessionId }, { current, next }, origin, isGone) {
       const account = await accounts.byId(accountId)
-      if (!(await passwords.verify(current, account?.passwordHash)) || account === undefined) {
+      if (!(await passwords.verify(current, account?.passwordHash, isGone)) || account === undefined) {
         throw new AppError('invalid_credentials', { reason: 'the current password is wrong' })
       }
       await checkNewPassword(next, account.email, { minLength, isCommon })
-      const hashes = { from: account.passwordHash, to: await passwords.hash(next) }
+      const hashes = { from: account.passwordHash, to: await passwords.hash(next, isGone) }
       const entry: AuditEntry = { event: 'password_changed', origin, accountId, sessionId }
       if (!(await accounts.changePassword(accountId, hashes, sessionId, now(), entry)))
         throw new AppError('password_changed_meanwhile')

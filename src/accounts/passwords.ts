@@ -29,17 +29,22 @@ export const hashGate = (config: Config): HashGate => ({
   waiting: config.PASSWORD_QUEUE,
 })
 
+/** True once there is nobody left to answer: what still waits then is not done. */
+export type IsGone = () => boolean
+
 export interface Passwords {
-  hash(password: string): Promise<string>
+  hash(password: string, isGone?: IsGone): Promise<string>
   /**
    * Compares a password with a stored hash. With no hash (an unknown account) it does the same work on a decoy and says no, so
    * that time does not tell who has an account.
    */
-  verify(password: string, storedHash: string | undefined): Promise<boolean>
+  verify(password: string, storedHash: string | undefined, isGone?: IsGone): Promise<boolean>
   /** True when the hash was made at another cost than today's. */
   needsRehash(storedHash: string): boolean
   /** How many hashes run and wait now. */
   gate(): HashGate
+  /** True when the next hash would be refused. */
+  isFull(): boolean
 }
 
 /**
@@ -51,13 +56,16 @@ export interface Passwords {
 export function createPasswords(cost: HashCost, gate: HashGate, waited?: (seconds: number) => void): Passwords {
   const options = { type: argon2.argon2id, memoryCost: cost.memory, timeCost: cost.passes, parallelism: 1 } as const
   const limit = pLimit(gate.running)
-  const behindGate = <T>(work: () => Promise<T>): Promise<T> => {
-    if (limit.activeCount + limit.pendingCount >= gate.running + gate.waiting) {
+  const isFull = () => limit.activeCount + limit.pendingCount >= gate.running + gate.waiting
+  const behindGate = <T>(work: () => Promise<T>, isGone?: IsGone): Promise<T> => {
+    if (isFull()) {
       return Promise.reject(new AppError('overloaded', { reason: 'the queue for password hashing is full' }))
     }
     const arrived = performance.now()
     return limit(() => {
       waited?.((performance.now() - arrived) / 1000)
+      // Clients that give up and ask again would otherwise fill the queue with hashes nobody waits for.
+      if (isGone?.()) throw new AppError('overloaded', { reason: 'the client left before its turn' })
       return work()
     })
   }
@@ -65,8 +73,8 @@ export function createPasswords(cost: HashCost, gate: HashGate, waited?: (second
   const decoy = argon2.hash(randomBytes(32).toString('base64'), options)
 
   return {
-    hash: (password) => behindGate(async () => argon2.hash(normalisePassword(password), options)),
-    verify: (password, storedHash) =>
+    hash: (password, isGone) => behindGate(async () => argon2.hash(normalisePassword(password), options), isGone),
+    verify: (password, storedHash, isGone) =>
       behindGate(async () => {
         const normalised = normalisePassword(password)
         const matches = await argon2.verify(storedHash ?? (await decoy), normalised)
@@ -74,8 +82,9 @@ export function createPasswords(cost: HashCost, gate: HashGate, waited?: (second
         if (!matches && storedHash !== undefined && argon2.needsRehash(storedHash, options))
           await argon2.verify(await decoy, normalised)
         return matches && storedHash !== undefined
-      }),
+      }, isGone),
     needsRehash: (storedHash) => argon2.needsRehash(storedHash, options),
     gate: () => ({ running: limit.activeCount, waiting: limit.pendingCount }),
+    isFull,
   }
 }

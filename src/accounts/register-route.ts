@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox'
 import { toTimestamp } from '../clock.ts'
 import { AppError } from '../errors.ts'
 import type { App } from '../http/app-type.ts'
-import { requestOrigin } from '../http/request-origin.ts'
+import { isGone, requestOrigin } from '../http/request-origin.ts'
 import { AccountReply } from './account.ts'
 import type { Register } from './register.ts'
 
@@ -25,13 +25,18 @@ export function registerRoute(app: App, parts: { register: Register; open: boole
     {
       config: {
         auth: 'public',
-        errors: ['email_taken', 'password_unacceptable', 'registration_closed', 'overloaded', 'store_unavailable'],
+        limit: 'register',
+        errors: ['email_taken', 'password_unacceptable', 'registration_closed', 'store_unavailable'],
       },
       schema: { tags: ['Accounts'], summary: 'Register', body: Body, response: { 201: AccountReply } },
     },
     async (request, reply) => {
       if (!parts.open) throw new AppError('registration_closed')
-      const { id, email, roles, createdAt } = await parts.register({ ...request.body, origin: requestOrigin(request) })
+      const { id, email, roles, createdAt } = await parts.register({
+        ...request.body,
+        origin: requestOrigin(request),
+        isGone: isGone(request),
+      })
       return reply.code(201).send({ id, email, roles: [...roles], created_at: toTimestamp(createdAt) })
     },
   )

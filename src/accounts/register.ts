@@ -5,7 +5,7 @@ import type { Audit, AuditEntry, Origin } from '../observability/audit.ts'
 import { type Account, isEmail, normaliseEmail } from './account.ts'
 import type { AccountStore } from './account-store.ts'
 import { checkNewPassword } from './password-rules.ts'
-import type { Passwords } from './passwords.ts'
+import type { IsGone, Passwords } from './passwords.ts'
 
 /** Account ids begin so, client ids otherwise: a `sub` can never be read as a `client_id` (RFC 9700 section 4.15). */
 export const ACCOUNT_ID_PREFIX = 'acc_'
@@ -15,6 +15,7 @@ export interface NewAccount {
   readonly password: string
   readonly roles?: readonly string[]
   readonly origin: Origin
+  readonly isGone?: IsGone
 }
 
 /** Creates an account: what the route and the script both do. */
@@ -32,7 +33,7 @@ export function createRegister(parts: {
   now: Clock
 }): Register {
   const { accounts, passwords, minLength, audit, now } = parts
-  return async ({ email: given, password, roles = [], origin }) => {
+  return async ({ email: given, password, roles = [], origin, isGone }) => {
     const email = normaliseEmail(given)
     if (!isEmail(email))
       throw new AppError('validation_failed', { fields: [{ field: '/email', message: 'is not an email address' }] })
@@ -41,7 +42,7 @@ export function createRegister(parts: {
     const account: Account = {
       id: `${ACCOUNT_ID_PREFIX}${randomId()}`,
       email,
-      passwordHash: await passwords.hash(password),
+      passwordHash: await passwords.hash(password, isGone),
       status: 'active',
       roles: [...new Set(roles)],
       tokenVersion: 1,

@@ -16,7 +16,11 @@ export function revokeRoute(app: App, parts: { authenticate: AuthenticateClient;
   app.post(
     '/oauth/revoke',
     {
-      config: { auth: 'public', oauthErrors: ['invalid_request', 'invalid_client', 'unauthorized_client'] },
+      config: {
+        auth: 'public',
+        limit: 'token',
+        oauthErrors: ['invalid_request', 'invalid_client', 'unauthorized_client'],
+      },
       schema: {
         tags: ['Integrators'],
         summary: 'Revoke a token',

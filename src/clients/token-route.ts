@@ -4,6 +4,7 @@ import { credentialOf, formOf } from '../http/oauth-form.ts'
 import { requestOrigin } from '../http/request-origin.ts'
 import { TokenResponse } from '../http/schemas.ts'
 import { tokenReply } from '../http/token-reply.ts'
+import { type Limiter, spend } from '../limits/limiter.ts'
 import { OAuthError } from '../oauth-errors.ts'
 import { FIRST_PARTY_CLIENT } from '../tokens/issue.ts'
 import type { AuthenticateClient } from './authenticate-client.ts'
@@ -23,15 +24,17 @@ interface Parts {
   readonly authenticate: AuthenticateClient
   readonly clientCredentials: ClientCredentialsGrant
   readonly refreshGrant: RefreshGrant
+  readonly limiter: Limiter
 }
 
 /** `POST /oauth/token` (RFC 6749 section 3.2). */
-export function tokenRoute(app: App, { authenticate, clientCredentials, refreshGrant }: Parts): void {
+export function tokenRoute(app: App, { authenticate, clientCredentials, refreshGrant, limiter }: Parts): void {
   app.post(
     '/oauth/token',
     {
       config: {
         auth: 'public',
+        limit: 'token',
         oauthErrors: [
           'invalid_request',
           'invalid_client',
@@ -55,6 +58,7 @@ export function tokenRoute(app: App, { authenticate, clientCredentials, refreshG
       const origin = requestOrigin(request)
       if (grant === 'client_credentials') {
         const client = await authenticate.confidential(credential, origin)
+        await spend(limiter, 'tokenClient', client.id) // once it is proved, so that nobody spends for another
         const token = await clientCredentials(client, { scope, resources }, origin)
         const { accessToken: access_token, expiresIn: expires_in, scope: granted } = token
         return { access_token, token_type: 'Bearer' as const, expires_in, scope: granted }

@@ -30,6 +30,8 @@ export interface Database {
    * @returns a function that stops it
    */
   listen(channel: string, onChange: () => void): () => void
+  /** Calls that wait for their turn. */
+  waiting(): number
   close(): Promise<void>
 }
 

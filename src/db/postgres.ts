@@ -81,6 +81,10 @@ class PostgresDatabase implements Database {
     }
   }
 
+  waiting(): number {
+    return this.#pool.waitingCount
+  }
+
   close(): Promise<void> {
     this.#closed ??= this.#close()
     return this.#closed

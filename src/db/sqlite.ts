@@ -87,6 +87,10 @@ class SqliteDatabase implements Database {
     return () => undefined
   }
 
+  waiting(): number {
+    return this.#waiting.length
+  }
+
   async close(): Promise<void> {
     if (this.#down !== undefined) {
       this.#closing ??= () => undefined // and stays closed

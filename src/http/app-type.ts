@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify'
 import type { ErrorCode } from '../errors.ts'
+import type { RouteLimit } from '../limits/limiter.ts'
 
 import type { OAuthErrorCode } from '../oauth-errors.ts'
 
@@ -16,6 +17,8 @@ export type App = FastifyInstance<
 
 declare module 'fastify' {
   interface FastifyContextConfig {
+    /** A rate limit, and refusal under load: for routes that issue. Absent means neither. */
+    limit?: RouteLimit
     /** Codes this route answers with, beyond those every route of its kind can (documented in /openapi.json). */
     errors?: readonly ErrorCode[]
     /** The same for a route of `/oauth/*`, in the words of RFC 6749; what those have in common need not be said. */

@@ -45,7 +45,14 @@ async function registerCors(app: App, origins: readonly string[]): Promise<void>
     origin: [...origins],
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
     allowedHeaders: ['authorization', 'content-type'],
-    exposedHeaders: ['www-authenticate', 'retry-after', 'x-request-id'],
+    exposedHeaders: [
+      'www-authenticate',
+      'retry-after',
+      'ratelimit-limit',
+      'ratelimit-remaining',
+      'ratelimit-reset',
+      'x-request-id',
+    ],
     credentials: true, // the refresh cookie of a listed origin
     maxAge: 600,
     strictPreflight: false, // else the plugin answers a plain OPTIONS itself, and not as our errors are

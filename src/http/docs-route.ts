@@ -100,6 +100,7 @@ function documented(config: FastifyContextConfig, schema: Documented) {
   const { auth = 'token', oauthErrors } = config
   if (oauthErrors !== undefined) {
     const codes = new Set<OAuthErrorCode>([...oauthErrors, 'server_error', 'temporarily_unavailable'])
+    if (config.limit !== undefined) codes.add('too_many_requests')
     const refusals = refused(codes, 'application/json', OAuthProblem, (code) => ({
       status: oauthErrorRow(code).status,
       text: OAUTH_ERRORS[code].description,
@@ -115,7 +116,7 @@ function documented(config: FastifyContextConfig, schema: Documented) {
 
 function problemCodes(config: FastifyContextConfig, schema: Documented): ReadonlySet<ErrorCode> {
   const { auth = 'token', errors = [] } = config
-  const codes = new Set<ErrorCode>([...errors, 'malformed_request', 'internal'])
+  const codes = new Set<ErrorCode>([...errors, 'malformed_request', 'headers_too_large', 'internal'])
   const add = (applies: boolean, ...more: ErrorCode[]) => {
     for (const code of applies ? more : []) codes.add(code)
   }
@@ -131,6 +132,7 @@ function problemCodes(config: FastifyContextConfig, schema: Documented): Readonl
   add(auth === 'live', 'store_unavailable')
   add(config.roles !== undefined || config.scope !== undefined, 'insufficient_scope')
   add(config.maxAuthAge !== undefined, 'insufficient_user_authentication')
+  add(config.limit !== undefined, 'too_many_requests', 'overloaded')
   add(schema.body !== undefined, 'invalid_json', 'validation_failed', 'payload_too_large', 'unsupported_media_type')
   add(schema.querystring !== undefined || schema.params !== undefined, 'validation_failed')
   return codes

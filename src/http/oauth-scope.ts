@@ -32,6 +32,7 @@ export async function registerOAuth(app: App, routes: (scope: App) => void): Pro
 }
 
 function sendOAuthError(thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  if (thrown instanceof AppError) reply.headers(thrown.headers)
   const { error, retryAfter } = asOAuthError(thrown, request)
   const row = oauthErrorRow(error.code)
   const entry = { code: error.code, reason: error.message }
@@ -54,6 +55,7 @@ function asOAuthError(
   const { status, title, retryAfter } = errorRow(code)
   if (status === 503) return { error: new OAuthError('temporarily_unavailable', reason), retryAfter }
   if (status >= 500) return { error: Object.assign(new OAuthError('server_error', reason), { cause }) }
+  if (status === 429) return { error: new OAuthError('too_many_requests', reason) }
   if (code === 'invalid_refresh_token') return { error: new OAuthError('invalid_grant', reason) }
   return { error: new OAuthError('invalid_request', reason, described(code, title, fields)) }
 }

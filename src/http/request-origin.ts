@@ -2,6 +2,12 @@ import { isIP } from 'node:net'
 import type { FastifyRequest } from 'fastify'
 import type { Origin } from '../observability/audit.ts'
 
+/** For work that waits: nobody is there to be answered. A request stream says nothing of it; it ends with the body. */
+export function isGone(request: FastifyRequest): () => boolean {
+  const { socket } = request.raw
+  return () => socket.destroyed
+}
+
 export function requestOrigin(request: FastifyRequest): Origin {
   return {
     ip: isIP(request.ip) === 0 ? null : request.ip,

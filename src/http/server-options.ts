@@ -11,9 +11,10 @@ export function serverOptions(config: Config, refused?: Refused) {
     ...earlyErrorOptions(refused),
     bodyLimit: 16 * 1024,
     requestTimeout: 10_000, // a request that trickles in slower is cut (Slowloris)
-    connectionTimeout: 60_000,
+    connectionTimeout: 60_000, // nothing moves either way: a client that died without a word, or does not read its answer
     keepAliveTimeout: 65_000, // above the usual 60 s of load balancers, so that we are never the one who closes a reused connection
-    http: { maxHeaderSize: 16 * 1024, headersTimeout: 10_000, connectionsCheckingInterval: 1000 },
+    maxRequestsPerSocket: 0, // load balancers reuse theirs for ever; limits count requests, not connections
+    http: { maxHeaderSize: 16 * 1024, headersTimeout: 10_000, connectionsCheckingInterval: 1000 }, // also for who says nothing at all
     forceCloseConnections: 'idle',
     trustProxy: config.TRUST_PROXY ?? false,
     genReqId: requestIds(),

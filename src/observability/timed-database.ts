@@ -30,6 +30,7 @@ export function timedDatabase(database: Database, observe: (call: StoreCall) => 
     query: (sql, params) => timed(operationOf(sql), () => database.query(sql, params)),
     transaction: (statements, notify) => timed('transaction', () => database.transaction(statements, notify)),
     listen: (channel, onChange) => database.listen(channel, onChange),
+    waiting: () => database.waiting(),
     close: () => database.close(),
   }
 }

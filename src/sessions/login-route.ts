@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import type { App } from '../http/app-type.ts'
 import type { RefreshCookie } from '../http/refresh-cookie.ts'
-import { requestOrigin } from '../http/request-origin.ts'
+import { isGone, requestOrigin } from '../http/request-origin.ts'
 import { TokenResponse } from '../http/schemas.ts'
 import { tokenReply } from '../http/token-reply.ts'
 import type { Login } from './login.ts'
@@ -29,13 +29,14 @@ export function loginRoute(
     {
       config: {
         auth: 'public',
-        errors: ['invalid_credentials', 'overloaded', 'store_unavailable', 'signing_unavailable'],
+        limit: 'login',
+        errors: ['invalid_credentials', 'store_unavailable', 'signing_unavailable'],
       },
       schema: { tags: ['Sessions'], summary: 'Log in', body: Body, response: { 200: TokenResponse } },
     },
     async (request, reply) => {
       const { transport, ...credentials } = request.body
-      const pair = await login(credentials, requestOrigin(request))
+      const pair = await login(credentials, requestOrigin(request), isGone(request))
       return tokenReply(reply, pair, transport === 'cookie' ? { jar, maxAge: idleTtl } : undefined)
     },
   )

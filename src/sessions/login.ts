@@ -1,6 +1,6 @@
 import { normaliseEmail } from '../accounts/account.ts'
 import type { AccountStore } from '../accounts/account-store.ts'
-import type { Passwords } from '../accounts/passwords.ts'
+import type { IsGone, Passwords } from '../accounts/passwords.ts'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors.ts'
 import { randomId } from '../ids.ts'
@@ -11,7 +11,11 @@ import type { SessionLimits } from './session.ts'
 import type { SessionStore } from './session-store.ts'
 import type { IssuePair, TokenPair } from './token-pair.ts'
 
-export type Login = (credentials: { email: string; password: string }, origin: Origin) => Promise<TokenPair>
+export type Login = (
+  credentials: { email: string; password: string },
+  origin: Origin,
+  isGone?: IsGone,
+) => Promise<TokenPair>
 
 /**
  * Password login: opens a session and issues its first pair of tokens.
@@ -40,9 +44,9 @@ export function createLogin(parts: {
     throw new AppError('invalid_credentials', { reason })
   }
 
-  return async ({ email, password }, origin) => {
+  return async ({ email, password }, origin, isGone) => {
     const account = await accounts.byEmail(normaliseEmail(email))
-    const matches = await passwords.verify(password, account?.passwordHash)
+    const matches = await passwords.verify(password, account?.passwordHash, isGone)
     if (account === undefined) return refuse(origin, undefined, 'unknown email')
     if (!matches) return refuse(origin, account.id, 'wrong password')
     if (account.status !== 'active') return refuse(origin, account.id, `account ${account.status}`)

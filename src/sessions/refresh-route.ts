@@ -27,6 +27,7 @@ export function refreshRoute(
       onRequest: jar.sameSiteOnly,
       config: {
         auth: 'public',
+        limit: 'refresh',
         errors: ['invalid_refresh_token', 'cross_site_request', 'store_unavailable', 'signing_unavailable'],
       },
       schema: { tags: ['Sessions'], summary: 'Refresh the tokens', body: Body, response: { 200: TokenResponse } },

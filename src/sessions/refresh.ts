@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors.ts'
+import { type Limiter, spend } from '../limits/limiter.ts'
 import type { Audit, Origin } from '../observability/audit.ts'
 import { decodeRefreshToken } from './refresh-token.ts'
 import type { SessionLimits } from './session.ts'
@@ -16,7 +17,7 @@ export type Refresh = (refreshToken: string, origin: Origin, narrowed?: Narrowed
  * A refresh token for the next pair (RFC 9700 section 4.14.2). A lost answer, two tabs at once and a phone that retries get the
  * same successor again; a token older than that ends the session.
  *
- * @returns a function that throws AppError `invalid_refresh_token`, one and the same for every refusal
+ * @returns a function that throws AppError `invalid_refresh_token`, one and the same for every refusal, or `too_many_requests`
  */
 export function createRefresh(parts: {
   sessions: SessionStore
@@ -25,11 +26,12 @@ export function createRefresh(parts: {
   issuePair: IssuePair
   /** Resolves when what was just withdrawn is refused by this node. */
   withdrawn: () => Promise<void>
+  limiter: Limiter
   audit: Audit
   observe?: (outcome: RefreshOutcomeName) => void
   now: Clock
 }): Refresh {
-  const { sessions, refreshKeys, limits, issuePair, withdrawn, audit, observe, now } = parts
+  const { sessions, refreshKeys, limits, issuePair, withdrawn, limiter, audit, observe, now } = parts
 
   return async (refreshToken, origin, narrowed) => {
     const claim = decodeRefreshToken(refreshToken, refreshKeys.current())
@@ -37,6 +39,7 @@ export function createRefresh(parts: {
       observe?.('forged')
       throw new AppError('invalid_refresh_token', { reason: 'no key of ours made it' })
     }
+    await spend(limiter, 'refreshSession', claim.sessionId) // only who has a token of it spends from it
     const entry = { event: 'refresh_token_reused' as const, origin }
     const outcome = await sessions.refresh(claim, { now: now(), limits, audit: entry })
     observe?.(outcome.kind)

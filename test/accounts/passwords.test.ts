@@ -34,3 +34,27 @@ t.test('a hash of lower cost wants to be renewed', async (t) => {
   t.equal(createPasswords(COST, { running: 1, waiting: 1 }).needsRehash(old), false)
   t.equal(createPasswords({ ...COST, passes: 3 }, { running: 1, waiting: 1 }).needsRehash(old), true)
 })
+
+t.test('who has left before its turn is not hashed for; who leaves during it does not stop the next', async (t) => {
+  const passwords = createPasswords(COST, { running: 1, waiting: 5 })
+  let present = true
+  const first = passwords.hash('secret')
+  const left = passwords.hash('secret', () => !present)
+  const leftToo = passwords.verify('secret', undefined, () => !present)
+  const last = passwords.hash('secret', () => false)
+  present = false
+  const outcomes = await Promise.allSettled([first, left, leftToo, last])
+  t.same(
+    outcomes.map((outcome) => (outcome.status === 'fulfilled' ? 'hashed' : outcome.reason.reason)),
+    ['hashed', 'the client left before its turn', 'the client left before its turn', 'hashed'],
+  )
+})
+
+t.test('it says when it is full', async (t) => {
+  const passwords = createPasswords(COST, { running: 1, waiting: 1 })
+  t.equal(passwords.isFull(), false)
+  const two = [passwords.hash('secret'), passwords.hash('secret')]
+  t.equal(passwords.isFull(), true)
+  await Promise.all(two)
+  t.equal(passwords.isFull(), false)
+})

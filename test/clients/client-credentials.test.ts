@@ -111,3 +111,13 @@ t.test('a secret is taken by Basic and by post, form-urlencoded as RFC 6749 has 
   const { authorization } = raw(`${id}:${secret}`)
   t.equal(outcome(await send(server.app, 'token', grant, { authorization: authorization.replace('B', 'b') })), 'good')
 })
+
+t.test('a client gets so many tokens a minute, and nobody spends them without its secret', async (t) => {
+  const server = await startApp(t, { now, env: { RATE_LIMIT_TOKEN_PER_CLIENT: '2' } })
+  const client = await register(server)
+  const stranger = { ...client, secret: 'x'.repeat(client.secret.length) }
+  for (let i = 0; i < 5; i += 1) t.equal(outcome(await clientToken(server.app, stranger)), 'invalid_client')
+  for (let i = 0; i < 2; i += 1) t.equal((await clientToken(server.app, client)).statusCode, 200)
+  t.match(await clientToken(server.app, client), { statusCode: 429, headers: { 'retry-after': '30' } })
+  t.equal((await clientToken(server.app, await register(server))).statusCode, 200, 'another client')
+})

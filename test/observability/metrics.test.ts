@@ -172,6 +172,7 @@ t.test('a store that is gone is counted, another fault is not', async (t) => {
     query: async () => (fault ? Promise.reject(fault) : []),
     transaction: async () => (fault ? Promise.reject(fault) : []),
     listen: () => () => undefined,
+    waiting: () => 0,
     close: async () => undefined,
   })
   await database.query('SELECT 1')

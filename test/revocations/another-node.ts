@@ -55,6 +55,7 @@ function over(link: Link, database: Database): Database {
     query: (sql, params) => reach(async () => (link.unheard?.test(sql) ? [] : database.query(sql, params))),
     transaction: (statements, notify) => reach(() => database.transaction(statements, notify)),
     listen: (channel, onChange) => database.listen(channel, onChange),
+    waiting: () => database.waiting(),
     close: () => database.close(),
   }
 }

@@ -11,6 +11,7 @@ const SHARED = [
   'oauth-errors',
   'config',
   'settings',
+  'limit-settings',
   'clock',
   'ids',
   'version',

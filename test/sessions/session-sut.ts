@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { createAccountStore } from '../../src/accounts/account-store.ts'
+import { loadConfig } from '../../src/config.ts'
 import type { Database } from '../../src/db/database.ts'
 import { AppError } from '../../src/errors.ts'
 import { randomId } from '../../src/ids.ts'
 import type { RefreshKey } from '../../src/keys/refresh-keys.ts'
+import { createLimiter } from '../../src/limits/limiter.ts'
 import { FollowedRevocations } from '../../src/revocations/follow-revocations.ts'
 import { createRevocationStore } from '../../src/revocations/revocation-store.ts'
 import { createEndSession, type EndSession, type LogoutScope } from '../../src/sessions/end-session.ts'
@@ -11,6 +13,7 @@ import { createRefresh, type Refresh } from '../../src/sessions/refresh.ts'
 import { encodeRefreshToken } from '../../src/sessions/refresh-token.ts'
 import { createSessionStore, type SessionStore } from '../../src/sessions/session-store.ts'
 import { createIssuePair, type IssuePair } from '../../src/sessions/token-pair.ts'
+import { UNLIMITED } from '../support/app.ts'
 import { LIMITS, type Outcome } from './session-model.ts'
 
 const origin = { ip: null, userAgent: null, requestId: null }
@@ -41,7 +44,8 @@ export class Sut {
       this.#reuses += 1
     }
     const parts = { sessions: this.#sessions, withdrawn: () => this.#revocations.catchUp(), now: clock }
-    this.#refresh = createRefresh({ ...parts, refreshKeys, limits: LIMITS, issuePair: this.#issuePair, audit })
+    const limiter = createLimiter(loadConfig({ env: UNLIMITED }), clock)
+    this.#refresh = createRefresh({ ...parts, refreshKeys, limits: LIMITS, issuePair: this.#issuePair, limiter, audit })
     this.#endSession = createEndSession({ ...parts, audit: () => undefined })
   }
 

@@ -22,8 +22,19 @@ import { generatePrivateKey, storePrivateKey } from '../../src/keys/private-keys
 import { keyTiming } from '../../src/keys/rotation.ts'
 import { createLogger } from '../../src/observability/logger.ts'
 import type { Watch } from '../../src/observability/watch.ts'
+import { Settings } from '../../src/settings.ts'
 
 export const PASSWORD = 'correct horse battery staple'
+
+/** Settings without limits, for tests of other things: they come from one address, and much faster than people do. */
+export const UNLIMITED: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(
+    Object.keys(Settings.properties)
+      .filter((name) => /^(RATE_LIMIT_|LOGIN_FAILURES_|LOAD_)/.test(name))
+      .map((name) => [name, '0']),
+  ),
+  LOGIN_FREE_FAILURES: '0',
+}
 
 export interface TestServer {
   readonly app: App
@@ -55,7 +66,7 @@ export async function startApp(
 ): Promise<TestServer> {
   const dir = await temporaryFolder(t)
   const config = loadConfig({
-    env: { NODE_ENV: 'test', KEYS_DIR: join(dir, 'keys'), DATABASE_URL: 'sqlite::memory:', ...env },
+    env: { NODE_ENV: 'test', KEYS_DIR: join(dir, 'keys'), DATABASE_URL: 'sqlite::memory:', ...UNLIMITED, ...env },
   })
   const folder = { dir: config.KEYS_DIR, passphrase: undefined }
   if (!ownKey) await lendKey(folder)

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
-import { temporaryFolder } from './app.ts'
+import { temporaryFolder, UNLIMITED } from './app.ts'
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -55,10 +55,15 @@ export function run(
   return { child, finished, output: () => stdout + stderr }
 }
 
-/** Settings that keep a process inside a folder of its own. */
+/** Settings that keep a process inside a folder of its own, and let it work as fast as a test asks. */
 export async function isolated(t: Test): Promise<Record<string, string>> {
   const dir = await temporaryFolder(t)
-  return { KEYS_DIR: join(dir, 'keys'), DATABASE_URL: `sqlite:${join(dir, 'data', 'signet.db')}`, PORT: '0' }
+  return {
+    KEYS_DIR: join(dir, 'keys'),
+    DATABASE_URL: `sqlite:${join(dir, 'data', 'signet.db')}`,
+    PORT: '0',
+    ...UNLIMITED,
+  }
 }
 
 export interface ServerProcess extends Running {

@@ -1,0 +1,67 @@
+import type { Clock } from '../clock.ts'
+import type { Config } from '../config.ts'
+import { AppError } from '../errors.ts'
+import { type Budget, createBudget, type Quota, type Spent } from './budget.ts'
+import { type Admission, type Attempt, createPasswordThrottle, type Outcome, type Ticket } from './password-throttle.ts'
+
+/** Quotas that a route names as its `config.limit`. */
+export const ROUTE_LIMITS = ['login', 'register', 'refresh', 'password', 'token'] as const
+export type RouteLimit = (typeof ROUTE_LIMITS)[number]
+export type QuotaName = RouteLimit | 'registerEmail' | 'refreshSession' | 'tokenClient'
+export type Quotas = Readonly<Record<QuotaName, Quota>>
+
+/**
+ * Every counter of a server, behind three calls with plain data in and out: one process may keep them for all workers of a
+ * machine, who then ask it by message.
+ */
+export interface Limiter {
+  spend(name: QuotaName, key: string): Promise<Spent>
+  /** Asked before a password is hashed. */
+  begin(attempt: Attempt): Promise<Admission>
+  end(ticket: Ticket, outcome: Outcome): Promise<void>
+}
+
+const MINUTE = 60
+const HOUR = 3600
+const DAY = 86_400
+
+export const quotas = (config: Config): Quotas => ({
+  login: { limit: config.RATE_LIMIT_LOGIN, window: MINUTE },
+  register: { limit: config.RATE_LIMIT_REGISTER, window: MINUTE },
+  registerEmail: { limit: config.RATE_LIMIT_REGISTER_PER_EMAIL, window: MINUTE },
+  refresh: { limit: config.RATE_LIMIT_REFRESH, window: MINUTE },
+  refreshSession: { limit: config.RATE_LIMIT_REFRESH_PER_SESSION, window: MINUTE },
+  password: { limit: config.RATE_LIMIT_PASSWORD_CHANGE, window: MINUTE },
+  token: { limit: config.RATE_LIMIT_TOKEN, window: MINUTE },
+  tokenClient: { limit: config.RATE_LIMIT_TOKEN_PER_CLIENT, window: MINUTE },
+})
+
+export function createLimiter(config: Config, now: Clock): Limiter {
+  const all = Object.entries(quotas(config)).map(([name, quota]) => [name, createBudget(quota, now)])
+  const budgets: Record<QuotaName, Budget> = Object.fromEntries(all)
+  const throttle = createPasswordThrottle({
+    delays: { free: config.LOGIN_FREE_FAILURES, longest: config.LOGIN_MAX_DELAY },
+    strangers: {
+      account: createBudget({ limit: config.LOGIN_FAILURES_PER_ACCOUNT, window: DAY }, now),
+      network: createBudget({ limit: config.LOGIN_FAILURES_PER_NETWORK, window: HOUR }, now),
+      all: createBudget({ limit: config.LOGIN_FAILURES_IN_ALL, window: HOUR }, now),
+    },
+    now,
+  })
+  return {
+    spend: async (name, key) => budgets[name].spend(key),
+    begin: async (attempt) => throttle.begin(attempt),
+    end: async (ticket, outcome) => throttle.end(ticket, outcome),
+  }
+}
+
+/** @throws AppError `too_many_requests` when the key has nothing left */
+export async function spend(limiter: Limiter, name: QuotaName, key: string): Promise<void> {
+  const { allowed, retryIn } = await limiter.spend(name, key)
+  if (!allowed) throw tooMany(retryIn, name)
+}
+
+/** @param retryIn seconds */
+export function tooMany(retryIn: number, limit: string): AppError {
+  return new AppError('too_many_requests', { reason: `limit: ${limit}`, headers: { 'retry-after': String(retryIn) } })
+}

@@ -1,0 +1,127 @@
+import { LruMap } from 'toad-cache'
+import type { Clock } from '../clock.ts'
+import { type Budget, MOST_KEYS } from './budget.ts'
+
+/** One guess at a password: at which account, from which network. Whether the account exists is not known here, and must not be. */
+export interface Attempt {
+  readonly account: string
+  readonly network: string
+  /** True when the store knows a live session of this account from this network. */
+  readonly usual?: boolean
+}
+
+/** What an admitted attempt holds until it ends. Plain data, like everything here: it may travel between processes. */
+export interface Ticket {
+  readonly account: string
+  readonly network: string
+  readonly stranger: boolean
+}
+
+export type Admission =
+  | { readonly admitted: true; readonly ticket: Ticket }
+  /** `stranger`: refused as one of those the account does not know; its own people may still get in. */
+  | { readonly admitted: false; readonly retryIn: number; readonly stranger: boolean }
+
+/** `void`: the password was not judged (no room, no store, the client left). */
+export type Outcome = 'succeeded' | 'failed' | 'void'
+
+export interface PasswordThrottle {
+  begin(attempt: Attempt): Admission
+  end(ticket: Ticket, outcome: Outcome): void
+}
+
+export interface Delays {
+  /** Failures in a row before delays begin; 0 = never. */
+  readonly free: number
+  /** Seconds the delay grows to. */
+  readonly longest: number
+}
+
+/** What strangers may fail, counted three ways. */
+export interface StrangerBudgets {
+  readonly account: Budget
+  readonly network: Budget
+  readonly all: Budget
+}
+
+interface Pair {
+  readonly failures: number
+  /** The instant from which the next attempt is admitted. */
+  readonly until: number
+  readonly lastAt: number
+  /** Somebody with the right password was here: what others do elsewhere does not count against this network. */
+  readonly known: boolean
+}
+
+/** Seconds without an attempt after which failures are forgotten. */
+const FORGET_AFTER = 86_400
+
+/** Seconds to wait after so many failures in a row: 1, 2, 4, … once the free ones are used up. */
+export function delayAfter(failures: number, { free, longest }: Delays): number {
+  return free === 0 || failures < free ? 0 : Math.min(2 ** (failures - free), longest)
+}
+
+/**
+ * Who may guess at a password now. Failures in a row delay the pair (account, network) exponentially; a network from which nobody
+ * ever got in shares what is left of the account's and its own allowance for strangers. An owner at home is therefore never
+ * locked out by what others do elsewhere (ASVS 6.3.1), and an account sees fewer than 100 wrong passwords a day (NIST SP 800-63B).
+ *
+ * An attempt counts as failed from the moment it begins: a hundred guesses sent at once are no cheaper than one after the other.
+ */
+export function createPasswordThrottle(parts: {
+  delays: Delays
+  strangers: StrangerBudgets
+  now: Clock
+  mostPairs?: number
+}): PasswordThrottle {
+  const { delays, strangers, now, mostPairs = MOST_KEYS } = parts
+  const pairs = new LruMap<Pair>(mostPairs)
+  const keyOf = ({ account, network }: Attempt | Ticket): string => `${account} ${network}`
+
+  const pairOf = (attempt: Attempt | Ticket): Pair => {
+    const pair = pairs.get(keyOf(attempt))
+    if (pair === undefined) return { failures: 0, until: 0, lastAt: now(), known: false }
+    return now() - pair.lastAt < FORGET_AFTER ? pair : { ...pair, failures: 0, until: 0 }
+  }
+
+  return {
+    begin(attempt) {
+      const pair = pairOf(attempt)
+      const instant = now()
+      if (pair.until > instant) return { admitted: false, retryIn: pair.until - instant, stranger: false }
+      const stranger = !pair.known && attempt.usual !== true
+      const retryIn = stranger ? chargeStranger(strangers, attempt) : 0
+      if (retryIn > 0) return { admitted: false, retryIn, stranger: true }
+
+      const failures = pair.failures + 1
+      const until = instant + delayAfter(failures, delays)
+      pairs.set(keyOf(attempt), { failures, until, lastAt: instant, known: !stranger })
+      return { admitted: true, ticket: { account: attempt.account, network: attempt.network, stranger } }
+    },
+
+    end(ticket, outcome) {
+      if (outcome === 'failed') return
+      if (ticket.stranger) for (const [budget, key] of purses(strangers, ticket)) budget.refund(key)
+      const pair = pairOf(ticket)
+      const failures = outcome === 'succeeded' ? 0 : Math.max(0, pair.failures - 1)
+      const until = delayAfter(failures, delays) === 0 ? 0 : pair.until
+      pairs.set(keyOf(ticket), { ...pair, failures, until, known: pair.known || outcome === 'succeeded' })
+    },
+  }
+}
+
+function purses({ account, network, all }: StrangerBudgets, by: Attempt | Ticket): [Budget, string][] {
+  return [
+    [account, by.account],
+    [network, by.network],
+    [all, ''],
+  ]
+}
+
+/** Charges all of them or none. @returns seconds to wait; 0 when charged */
+function chargeStranger(strangers: StrangerBudgets, attempt: Attempt): number {
+  const charges = purses(strangers, attempt).map(([budget, key]) => ({ budget, key, spent: budget.spend(key) }))
+  if (charges.every(({ spent }) => spent.allowed)) return 0
+  for (const { budget, key, spent } of charges) if (spent.allowed) budget.refund(key)
+  return Math.max(...charges.map(({ spent }) => spent.retryIn))
+}
