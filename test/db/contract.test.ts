@@ -114,6 +114,14 @@ async function concurrency(t: Test, engine: Engine) {
   const [a, b] = await nodes(t, engine)
   const both = (count: number) => Array.from({ length: count }, (_, n) => (n % 2 === 0 ? a : b))
 
+  await t.test('calls that wait for their turn are counted, and none when all are done', async (t) => {
+    t.equal(a.waiting(), 0)
+    const calls = Array.from({ length: 100 }, () => a.query('SELECT 1 AS one'))
+    t.ok(a.waiting() >= 80, `${a.waiting()}`)
+    await Promise.all(calls)
+    t.equal(a.waiting(), 0)
+  })
+
   await t.test('of many that swap one row, one wins', async (t) => {
     await a.transaction([insert('counter', 0)])
     const swap = "UPDATE things SET size = 1 WHERE id = 'counter' AND size = 0 RETURNING size"
