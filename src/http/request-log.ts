@@ -1,3 +1,4 @@
+import type { FastifyBaseLogger } from 'fastify'
 import type { App } from './app-type.ts'
 
 /** One log line per answer, and the request id in the answer, so that a caller can name the line. */
@@ -6,6 +7,7 @@ export function registerRequestLog(app: App): void {
     reply.header('x-request-id', request.id)
     done()
   })
+  if (!(app.log as FastifyBaseLogger & { isLevelEnabled(level: string): boolean }).isLevelEnabled('info')) return
   app.addHook('onResponse', (request, reply, done) => {
     request.log.info(
       {
