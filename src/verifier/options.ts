@@ -20,7 +20,9 @@ export interface VerifierOptions {
   /** Your own identifier: a token's `aud` has to hold one of these. */
   readonly audience: string | readonly string[] | null
   /** `true` follows the revocation feed: what is taken back is refused within about a second. Default: false. */
-  readonly revocations?: boolean | { readonly onStale?: OnStale }
+  readonly revocations?: boolean
+  /** What happens to tokens while no fresh copy of the feed can be had: `reject` answers 503. Default: `accept`; they expire by themselves. */
+  readonly onStale?: OnStale
   /** `typ` of the header. Default: `at+jwt`. */
   readonly typ?: string | null
   /** Largest `exp - iat` in seconds. Default: 900. */
@@ -62,11 +64,13 @@ export interface Resolved {
  * @throws TypeError that names the option; createTokenVerifier asserts the policy itself
  */
 export function resolveOptions(options: VerifierOptions): Resolved {
-  const { issuer, audience, revocations = false, typ = ACCESS_TOKEN_TYPE, maxLifetime = MAX_ACCESS_TOKEN_TTL } = options
+  assertKnown(options)
+  const { issuer, audience, revocations = false, onStale = 'accept' } = options
+  const { typ = ACCESS_TOKEN_TYPE, maxLifetime = MAX_ACCESS_TOKEN_TTL } = options
   if (typeof issuer !== 'string' || issuer === '') throw new TypeError('issuer: the URL of the token server is needed')
   if (audience === undefined) throw new TypeError('audience: your own identifier is needed, or null for any')
-  const { onStale = 'accept' } = typeof revocations === 'object' ? revocations : {}
-  if (onStale !== 'accept' && onStale !== 'reject') throw new TypeError('revocations.onStale: "accept" or "reject"')
+  if (typeof revocations !== 'boolean') throw new TypeError('revocations: true or false')
+  if (onStale !== 'accept' && onStale !== 'reject') throw new TypeError('onStale: "accept" or "reject"')
   const base = issuer.replace(/\/$/, '')
   const jwksUri = secureUrl('jwksUri', options.jwksUri ?? `${base}/.well-known/jwks.json`)
   const uri = secureUrl('revocationsUri', options.revocationsUri ?? `${base}/.well-known/revocations`)
@@ -79,7 +83,7 @@ export function resolveOptions(options: VerifierOptions): Resolved {
       skew: options.clockSkew ?? 5,
     },
     jwksUri,
-    feed: revocations === false ? undefined : { uri, onStale },
+    feed: revocations ? { uri, onStale } : undefined,
     keysMaxStale: positive('keysMaxStale', options.keysMaxStale ?? 86_400),
     timeout: positive('timeout', options.timeout ?? 5000),
     cache: options.cache ?? { entries: 10_000, characters: 16_000_000 },
@@ -87,6 +91,17 @@ export function resolveOptions(options: VerifierOptions): Resolved {
     fetch: options.fetch ?? fetch,
     now: options.now ?? systemClock,
   }
+}
+
+const NAMES = [
+  ...['issuer', 'audience', 'revocations', 'onStale', 'typ', 'maxLifetime', 'clockSkew', 'jwksUri', 'revocationsUri'],
+  ...['keysMaxStale', 'timeout', 'cache', 'onEvent', 'fetch', 'now'],
+]
+
+/** `revocation: true` would leave the feed unread, and nobody would notice. */
+function assertKnown(options: VerifierOptions): void {
+  const unknown = Object.keys(Object(options)).find((name) => !NAMES.includes(name))
+  if (unknown !== undefined) throw new TypeError(`${unknown.slice(0, 40)}: there is no such option`)
 }
 
 /** Whoever can change what is read here can sign tokens: no plain http, but on this machine. */

@@ -103,7 +103,7 @@ t.test('a stale copy of the feed: accepted unless asked otherwise', async (t) =>
     ['accept', 'good'],
     ['reject', 'revocations_stale'],
   ] as const) {
-    const { verifier, issuer, clock, mint } = await verifying(t, { revocations: { onStale } })
+    const { verifier, issuer, clock, mint } = await verifying(t, { revocations: true, onStale })
     await verifier.hydrate()
     const token = mint.token()
     t.equal(await code(verifier.verify(token)), 'good')
@@ -153,7 +153,9 @@ t.test('a check is switched off by null, and by nothing else', async (t) => {
     { maxLifetime: Number.NaN },
     { clockSkew: -1 },
     { clockSkew: Number.NaN },
-    { revocations: { onStale: 'x' } },
+    { revocations: { onStale: 'reject' } },
+    { onStale: 'x' },
+    { revocation: true },
     { timeout: Number.NaN },
   ]
   for (const change of [...off, ...more])
