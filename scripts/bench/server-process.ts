@@ -109,7 +109,7 @@ function statusOf(url: string): Promise<number | undefined> {
   })
 }
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = createServer().once('error', reject)
     probe.listen(0, HOST, () => {
