@@ -9,7 +9,8 @@ export const ACCESS_TOKEN_TYPE = 'at+jwt'
 export const MAX_TOKEN_LENGTH = 4096
 
 const Identifier = Type.String({ minLength: 1, maxLength: 255 })
-const NumericDate = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
+// The last second that RFC 3339 can write: a later one would pass here and break whoever shows it.
+const NumericDate = Type.Integer({ minimum: 0, maximum: Date.UTC(9999, 11, 31, 23, 59, 59) / 1000 })
 
 /** Claims that every access token carries (RFC 9068 section 2.2). */
 export const REQUIRED_CLAIMS = ['iss', 'aud', 'sub', 'client_id', 'iat', 'exp', 'jti'] as const

@@ -35,6 +35,7 @@ export function verdict(payload: unknown, overrides: Partial<ClaimsPolicy> = {})
 
 const text = (value: unknown) => typeof value === 'string' && value.length >= 1 && value.length <= 255
 export const count = (value: unknown) => Number.isSafeInteger(value) && Number(value) >= 0
+const instant = (value: unknown) => count(value) && Number(value) < 253_402_300_800 // the year 10000
 const list = (value: unknown, item: (member: unknown) => boolean, least = 0) =>
   Array.isArray(value) && value.length >= least && value.length <= 32 && value.every(item)
 const role = (value: unknown) => typeof value === 'string' && value.length >= 1 && value.length <= 64
@@ -49,10 +50,10 @@ export const MAY_BE: Readonly<Record<string, (value: unknown) => boolean>> = {
   client_id: text,
   jti: text,
   sid: text,
-  iat: count,
-  exp: count,
-  nbf: count,
-  auth_time: count,
+  iat: instant,
+  exp: instant,
+  nbf: instant,
+  auth_time: instant,
   token_version: count,
   scope: (value) => typeof value === 'string' && value.length <= 2048,
   roles: (value) => list(value, role),

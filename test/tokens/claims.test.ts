@@ -55,6 +55,8 @@ t.test('each instant is judged to the second', async (t) => {
     ['the largest integer', { exp: Number.MAX_SAFE_INTEGER }, 'invalid_token'],
     ['both the largest', { iat: Number.MAX_SAFE_INTEGER - 1, exp: Number.MAX_SAFE_INTEGER }, 'invalid_token'],
     ['auth_time in the future', { auth_time: NOW + 1000 }, 'accepted'],
+    ['auth_time in the last second of the year 9999', { auth_time: 253_402_300_799 }, 'accepted'],
+    ['auth_time that no RFC 3339 text can say', { auth_time: 253_402_300_800 }, 'invalid_token'],
   ]
   for (const [name, claims, expected] of rows) t.equal(verdict({ ...good, ...claims }), expected, name)
 })
