@@ -64,6 +64,9 @@ function settings(home: string): Record<string, string> {
     DATABASE_URL: `sqlite:${join(home, 'signet.db')}`,
     // Every login of the load comes from one address, and for one account.
     RATE_LIMIT_LOGIN: '0',
+    RATE_LIMIT_REGISTER: '0',
+    RATE_LIMIT_TOKEN: '0',
+    RATE_LIMIT_TOKEN_PER_CLIENT: '0',
     LOGIN_FREE_FAILURES: '0',
     LOGIN_FAILURES_PER_ACCOUNT: '0',
     LOGIN_FAILURES_PER_NETWORK: '0',
