@@ -87,6 +87,8 @@ export interface Parts {
   readonly traces?: FastifyPluginCallback
   /** Where requests and wrong passwords are counted. Default: in this process. */
   readonly limiter?: Limiter
+  /** False when another process deletes from the store what is over. Default: true. */
+  readonly keepsStore?: boolean
   /** Routes of the application developer, registered behind the guard like our own. */
   readonly routes?: (app: App) => void
   /** Told of every route there is: how a test walks the route table. */
@@ -95,7 +97,7 @@ export interface Parts {
 
 /** The composition root: makes every part and registers it. The order is part of the security argument: the guard stands before every route. */
 // biome-ignore format: this page is a table of contents
-export async function buildApp({ config, keyring, logger, now = systemClock, limiter = createLimiter(config, now), watch = UNWATCHED, traces, routes, onRoute, ...parts }: Parts): Promise<App> {
+export async function buildApp({ config, keyring, logger, now = systemClock, limiter = createLimiter(config, now), keepsStore = true, watch = UNWATCHED, traces, routes, onRoute, ...parts }: Parts): Promise<App> {
   const app: App = Fastify({ ...serverOptions(config, watch.refused), loggerInstance: logger as FastifyBaseLogger })
 
   const audit       = createAudit(app.log.child({}, { level: config.LOG_LEVEL === 'silent' ? 'silent' : 'info' })) // whatever the level of the rest
@@ -154,7 +156,7 @@ export async function buildApp({ config, keyring, logger, now = systemClock, lim
   registerNotFound                (app)
   registerJsonBody                (app)
   await registerDocs              (app, { version: VERSION, pageHeaders })
-  registerMaintenance             (app, { sessions, clients, trail, revocations: createRevocationStore(database), cache, skew: config.CLOCK_SKEW, retention: config.AUDIT_RETENTION, now })
+  registerMaintenance             (app, { sessions, clients, trail, revocations: createRevocationStore(database), cache, skew: config.CLOCK_SKEW, retention: config.AUDIT_RETENTION, keepsStore, now })
 
   registerRoute                   (app, { register, open: config.REGISTRATION === 'open' })
   loginRoute                      (app, { login, jar, idleTtl: config.SESSION_IDLE_TTL })

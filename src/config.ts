@@ -1,13 +1,15 @@
 import { isIP } from 'node:net'
+import { availableParallelism } from 'node:os'
 import type { Static, TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { OperatorError } from './errors.ts'
-import { Settings } from './settings.ts'
+import { MAX_WORKERS, Settings } from './settings.ts'
 
 type Read = Static<typeof Settings>
 export type Config = Readonly<
-  Omit<Read, 'ISSUER' | 'AUDIENCE'> & {
+  Omit<Read, 'ISSUER' | 'AUDIENCE' | 'WORKERS'> & {
     ISSUER: string
+    WORKERS: number
     AUDIENCE: readonly [string, ...string[]]
     /** Whether OpenTelemetry's standard variables ask for traces; its SDK reads the rest of them itself. */
     TRACES: boolean
@@ -19,7 +21,7 @@ export type Config = Readonly<
  *
  * @param options.env the environment
  * @param options.port takes the place of PORT: the free port that was found for PORT=0
- * @returns the settings under their own names, frozen; `ISSUER` and `AUDIENCE` filled in
+ * @returns the settings under their own names, frozen; `ISSUER`, `AUDIENCE` and `WORKERS=auto` filled in
  * @throws OperatorError that names every bad setting at once
  */
 export function loadConfig({ env = process.env, port }: { env?: NodeJS.ProcessEnv; port?: number } = {}): Config {
@@ -33,13 +35,21 @@ export function loadConfig({ env = process.env, port }: { env?: NodeJS.ProcessEn
     if (!Value.Check(schema, value)) problems.push(complaint(name, text, schema))
     values[name] = value
   }
+  const workers = countWorkers(values.WORKERS)
+  if (workers > 1 && values.DATABASE_URL === 'sqlite::memory:')
+    problems.push(`WORKERS: ${workers} processes can't share DATABASE_URL=sqlite::memory: (take a file, or WORKERS=1)`)
   if (problems.length > 0)
     throw new OperatorError(`settings: ${problems.join('; ')}`, { hint: 'the README has the table of settings' })
 
   const read = { ...(values as Read), ...(port !== undefined && { PORT: port }) }
   const issuer = read.ISSUER ?? defaultIssuer(read.HOST, read.PORT)
   const audience = (read.AUDIENCE ?? [issuer]) as [string, ...string[]]
-  return Object.freeze({ ...read, ISSUER: issuer, AUDIENCE: audience, TRACES: asksForTraces(env) })
+  const filledIn = { ISSUER: issuer, AUDIENCE: audience, WORKERS: workers, TRACES: asksForTraces(env) }
+  return Object.freeze({ ...read, ...filledIn })
+}
+
+function countWorkers(asked: unknown): number {
+  return asked === 'auto' ? Math.min(availableParallelism(), MAX_WORKERS) : Number(asked)
 }
 
 const TRACE_VARIABLES = [

@@ -18,6 +18,9 @@ FormatRegistry.Set('issuer', isIssuer)
 FormatRegistry.Set('origin', isOrigin)
 FormatRegistry.Set('proxy', isProxyAddress)
 FormatRegistry.Set('database-url', isDatabaseUrl)
+FormatRegistry.Set('workers', isWorkers)
+
+export const MAX_WORKERS = 64
 
 /** Every setting, once. The README's table is held against this schema by a test. */
 export const Settings = Type.Object({
@@ -31,6 +34,11 @@ export const Settings = Type.Object({
     maximum: 65535,
     default: 3000,
     description: 'Port to listen on; 0 takes a free one, the log says which',
+  }),
+  WORKERS: Type.String({
+    format: 'workers',
+    default: '1',
+    description: 'Processes that share the work, 1..64; `auto` is one per core',
   }),
   ISSUER: Type.Optional(
     Type.String({
@@ -191,6 +199,10 @@ function isIssuer(text: string): boolean {
     !text.endsWith('/') && // `<issuer>/.well-known/…` would have two slashes
     [text, `${text}/`].includes(url.href)
   )
+}
+
+function isWorkers(text: string): boolean {
+  return text === 'auto' || (/^[1-9]\d?$/.test(text) && Number(text) <= MAX_WORKERS)
 }
 
 function isOrigin(text: string): boolean {

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import t from 'tap'
 import { loadConfig } from '../src/config.ts'
 import { OperatorError } from '../src/errors.ts'
@@ -54,6 +55,18 @@ t.test('the default issuer follows host and port', async (t) => {
   t.equal(loadConfig({ env: { PORT: '0' }, port: 4711 }).ISSUER, 'http://127.0.0.1:4711')
 })
 
+t.test('WORKERS: one by default, as many as there are cores when asked to', async (t) => {
+  t.equal(loadConfig({ env: {} }).WORKERS, 1)
+  t.equal(loadConfig({ env: { WORKERS: '64' } }).WORKERS, 64)
+  t.equal(loadConfig({ env: { WORKERS: 'auto' } }).WORKERS, Math.min(availableParallelism(), 64))
+})
+
+t.test('several processes have no memory in common', async (t) => {
+  t.match(refusal({ WORKERS: '2', DATABASE_URL: 'sqlite::memory:' }), /WORKERS: .*DATABASE_URL=sqlite::memory:/)
+  t.equal(refusal({ WORKERS: '1', DATABASE_URL: 'sqlite::memory:' }), 'accepted')
+  t.equal(refusal({ WORKERS: '2', DATABASE_URL: 'sqlite:./x.db' }), 'accepted')
+})
+
 const REFUSED: [name: string, value: string][] = [
   ['NODE_ENV', 'prod'],
   ['HOST', ''],
@@ -63,6 +76,12 @@ const REFUSED: [name: string, value: string][] = [
   ['PORT', ' 80'],
   ['PORT', '1e3'],
   ['PORT', '0x50'],
+  ['WORKERS', '0'],
+  ['WORKERS', '65'],
+  ['WORKERS', '02'],
+  ['WORKERS', '2.5'],
+  ['WORKERS', 'AUTO'],
+  ['WORKERS', ''],
   ['ISSUER', 'auth.example.com'],
   ['ISSUER', 'ftp://auth.example.com'],
   ['ISSUER', 'https://auth.example.com?x=1'],

@@ -23,9 +23,9 @@ export const hashCost = (config: Config): HashCost => ({
   passes: config.PASSWORD_HASH_PASSES,
 })
 
-/** One hash per core, and never all four threads of libuv's pool: signing tokens needs one too. */
+/** One hash per core, over all workers, and never all four threads of libuv's pool: signing tokens needs one too. */
 export const hashGate = (config: Config): HashGate => ({
-  running: Math.min(availableParallelism(), 3),
+  running: Math.min(Math.max(1, Math.floor(availableParallelism() / config.WORKERS)), 3),
   waiting: config.PASSWORD_QUEUE,
 })
 

@@ -27,9 +27,10 @@ export interface Database {
    * Calls `onChange` when a transaction notified the channel, and after every gap in which notifications may have been missed.
    * An engine that can't notify never calls: whoever listens polls as well.
    *
+   * @param onChange may return a promise, for those who can wait until the change has arrived
    * @returns a function that stops it
    */
-  listen(channel: string, onChange: () => void): () => void
+  listen(channel: string, onChange: () => unknown): () => void
   /** Calls that wait for their turn. */
   waiting(): number
   close(): Promise<void>

@@ -71,7 +71,7 @@ class PostgresDatabase implements Database {
     return this.#call((client) => transact(client, statements, notify))
   }
 
-  listen(channel: string, onChange: () => void): () => void {
+  listen(channel: string, onChange: () => unknown): () => void {
     if (this.#closed !== undefined) return () => undefined
     const stop = listen(this.#config, channel, onChange)
     this.#listeners.add(stop)

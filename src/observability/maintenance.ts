@@ -1,3 +1,4 @@
+import type { FastifyBaseLogger } from 'fastify'
 import type { Clock } from '../clock.ts'
 import type { App } from '../http/app-type.ts'
 import type { AuditStore } from './audit-store.ts'
@@ -8,25 +9,24 @@ const SWEEP = 60_000
 /** Seconds for which a session that is over stays in the store, for whoever looks into an incident. */
 const KEPT = 86_400
 
-interface Parts {
+interface Stores {
   readonly sessions: { deleteOver(before: number): Promise<void> }
   readonly revocations: { deleteExpired(now: number): Promise<void> }
   readonly clients: { deleteExpired(now: number): Promise<void> }
   readonly trail: AuditStore
-  /** Verified tokens: swept of those that are over. */
-  readonly cache: { sweep(deadline: number): void }
-  /** Seconds two clocks may differ. */
-  readonly skew: number
   /** Seconds. */
   readonly retention: number
   readonly now: Clock
+  readonly log: Pick<FastifyBaseLogger, 'warn'>
 }
 
-/** Deletes by age what nobody needs any more: sessions that are over, revocations with nothing left to hit, assertions and secrets of clients, old audit rows; and verified tokens that are over. */
-export function registerMaintenance(
-  app: App,
-  { sessions, revocations, clients, trail, cache, skew, retention, now }: Parts,
-): void {
+/**
+ * Deletes by age what nobody needs any more in the store: sessions that are over, revocations with nothing left to hit, assertions
+ * and secrets of clients, old audit rows.
+ *
+ * @returns a function that stops it
+ */
+export function startMaintenance({ sessions, revocations, clients, trail, retention, now, log }: Stores): () => void {
   const sweep = async () => {
     try {
       await sessions.deleteOver(now() - KEPT)
@@ -34,10 +34,28 @@ export function registerMaintenance(
       await clients.deleteExpired(now())
       await trail.prune(now() - retention)
     } catch (error) {
-      app.log.warn({ err: error }, 'maintenance was put off: the store can not be reached')
+      log.warn({ err: error }, 'maintenance was put off: the store can not be reached')
     }
   }
-  const timers = [setInterval(sweep, EVERY), setInterval(() => cache.sweep(now() - skew), SWEEP)]
-  for (const timer of timers) timer.unref()
-  app.addHook('onClose', async () => timers.forEach(clearInterval))
+  const timer = setInterval(sweep, EVERY).unref()
+  return () => clearInterval(timer)
+}
+
+interface Parts extends Omit<Stores, 'log'> {
+  /** Verified tokens: swept of those that are over. */
+  readonly cache: { sweep(deadline: number): void }
+  /** Seconds two clocks may differ. */
+  readonly skew: number
+  /** False where another process keeps the store clean. */
+  readonly keepsStore: boolean
+}
+
+/** While the app lives: the store, unless somebody else sees to it, and this process' verified tokens that are over. */
+export function registerMaintenance(app: App, { cache, skew, keepsStore, ...stores }: Parts): void {
+  const stop = keepsStore ? startMaintenance({ ...stores, log: app.log }) : () => undefined
+  const timer = setInterval(() => cache.sweep(stores.now() - skew), SWEEP).unref()
+  app.addHook('onClose', async () => {
+    stop()
+    clearInterval(timer)
+  })
 }

@@ -8,7 +8,7 @@ export interface MetricsServer {
 }
 
 /** The part of a registry that is served. */
-interface Page {
+export interface Page {
   readonly contentType: string
   metrics(): Promise<string>
 }

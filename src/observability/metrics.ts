@@ -1,4 +1,4 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, type Metric, Registry } from 'prom-client'
+import { type Aggregator, Counter, collectDefaultMetrics, Gauge, Histogram, type Metric, Registry } from 'prom-client'
 import { ERRORS, type ErrorCode, errorRow } from '../errors.ts'
 import type { Phase } from '../keys/keyring.ts'
 import type { KeyringState } from '../keys/live-keyring.ts'
@@ -14,6 +14,12 @@ const CODES = Object.keys(ERRORS) as ErrorCode[]
 /** Codes that say something about a credential, or that it could not be judged. */
 const ABOUT_CREDENTIALS = CODES.filter((code) => errorRow(code).challenge !== undefined || code === 'revocations_stale')
 
+/** Only the primary of several workers counts it. */
+export const WORKER_DEATHS = {
+  name: 'signet_worker_deaths_total',
+  help: 'Workers that ended unasked and were replaced',
+}
+
 export interface Metrics extends Watch {
   readonly registry: Registry
 }
@@ -27,10 +33,7 @@ export function createMetrics(): Metrics {
   const registry = new Registry()
   const registers = [registry]
   collectDefaultMetrics({ register: registry })
-  new Gauge({ name: 'signet_build_info', help: 'Version of Signet', labelNames: ['version'], registers }).set(
-    { version: VERSION },
-    1,
-  )
+  registerProcess(registers)
   const times = createRequestTimes()
   registry.registerMetric(
     requestHistogram(
@@ -59,6 +62,13 @@ export function createMetrics(): Metrics {
     ...sessionMetrics(registry),
     ...storeMetrics(registry),
   }
+}
+
+function registerProcess(registers: Registry[]): void {
+  const build = { name: 'signet_build_info', help: 'Version of Signet', labelNames: ['version'] }
+  new Gauge({ ...build, aggregator: 'first', registers }).set({ version: VERSION }, 1)
+  new Gauge({ name: 'signet_workers', help: 'Processes that serve', registers }).set(1)
+  new Counter({ ...WORKER_DEATHS, registers }).inc(0)
 }
 
 function sessionMetrics(registry: Registry): Pick<Watch, 'issuing' | 'refreshed' | 'gateWaited'> {
@@ -125,10 +135,11 @@ function storeMetrics(registry: Registry): Pick<Watch, 'store'> {
 
 function registerState(registry: Registry, sources: Sources): void {
   const { revocations, cache, gate } = sources
-  const gauge = (name: string, help: string, read: () => number) =>
+  const gauge = (name: string, help: string, read: () => number, aggregator: Aggregator = 'sum') =>
     new Gauge({
       name,
       help,
+      aggregator,
       registers: [registry],
       collect() {
         this.set(read())
@@ -146,8 +157,13 @@ function registerState(registry: Registry, sources: Sources): void {
     })
   gauge('signet_password_gate_running', 'Passwords being hashed', () => gate().running)
   gauge('signet_password_gate_queue', 'Passwords that wait for their turn', () => gate().waiting)
-  gauge('signet_revocations_entries', 'Entries of the revocation set', () => revocations.size)
-  gauge('signet_revocations_age_seconds', 'Time since the revocation set was last complete', () => revocations.age())
+  gauge('signet_revocations_entries', 'Entries of the revocation set', () => revocations.size, 'max')
+  gauge(
+    'signet_revocations_age_seconds',
+    'Time since the revocation set was last complete',
+    () => revocations.age(),
+    'max',
+  )
   counter('signet_verified_token_cache_hits_total', 'Tokens found verified', () => cache.hits)
   counter('signet_verified_token_cache_misses_total', 'Tokens that had to be verified', () => cache.misses)
   gauge('signet_verified_token_cache_entries', 'Tokens held as verified', () => cache.size)
@@ -158,6 +174,7 @@ function registerKeys(registry: Registry, { keyring, now }: Sources): void {
   const registers = [registry]
   new Gauge({
     name: 'signet_current_key_age_seconds',
+    aggregator: 'max',
     help: 'Time since the current key began to sign; NaN when none signs',
     registers,
     collect() {
@@ -167,6 +184,7 @@ function registerKeys(registry: Registry, { keyring, now }: Sources): void {
   })
   new Gauge({
     name: 'signet_keys',
+    aggregator: 'max',
     help: 'Signing keys by phase',
     labelNames: ['phase'],
     registers,
@@ -177,6 +195,7 @@ function registerKeys(registry: Registry, { keyring, now }: Sources): void {
   })
   new Gauge({
     name: 'signet_keyring_state',
+    aggregator: 'max',
     help: 'stale: the keys folder can not be used, the keyring from before is in force. failed: no token can be issued',
     labelNames: ['state'],
     registers,

@@ -1,5 +1,7 @@
 import type { Logger } from 'pino'
 import type { Config } from '../config.ts'
+import type { Page } from './metrics-server.ts'
+import type { Collected } from './totals.ts'
 import type { Traces } from './traces.ts'
 import type { Watch } from './watch.ts'
 
@@ -12,23 +14,38 @@ export interface Watching {
 
 /** @throws OperatorError when the port of the metrics can't be taken, or the packages for traces are not installed */
 export async function startWatching(config: Config, logger: Logger): Promise<Watching> {
-  const traces = config.TRACES ? await (await import('./traces.ts')).startTraces() : undefined
-  const metrics =
-    config.METRICS_PORT === undefined ? undefined : await serveMetrics(config.METRICS_PORT, config, logger)
+  const traces = await tracesOf(config)
+  const metrics = config.METRICS_PORT === undefined ? undefined : (await import('./metrics.ts')).createMetrics()
+  const page = metrics && (await serveMetrics(config, metrics.registry, logger))
   return {
-    parts: { ...(metrics && { watch: metrics.watch }), ...(traces && { traces: traces.plugin }) },
+    parts: { ...(metrics && { watch: metrics }), ...(traces && { traces: traces.plugin }) },
     async close() {
-      await Promise.all([metrics?.close(), traces?.close()])
+      await Promise.all([page?.close(), traces?.close()])
     },
   }
 }
 
-async function serveMetrics(port: number, { METRICS_HOST: host }: Config, logger: Logger) {
-  const { createMetrics } = await import('./metrics.ts')
+/** The same in a worker, whose metrics are read by the primary: only that one has the port. */
+export async function startWatchingWorker(config: Config): Promise<Watching & { collect(): Promise<Collected> }> {
+  const traces = await tracesOf(config)
+  const metrics = config.METRICS_PORT === undefined ? undefined : (await import('./metrics.ts')).createMetrics()
+  return {
+    parts: { ...(metrics && { watch: metrics }), ...(traces && { traces: traces.plugin }) },
+    collect: async () => (await metrics?.registry.getMetricsAsJSON()) ?? [],
+    close: async () => traces?.close(),
+  }
+}
+
+/** @throws OperatorError when the port can't be taken */
+export async function serveMetrics(config: Config, page: Page, logger: Logger): Promise<{ close(): Promise<void> }> {
+  const { METRICS_HOST: host, METRICS_PORT: port = 0 } = config
   const { listenMetrics } = await import('./metrics-server.ts')
-  const watch = createMetrics()
   const report = (err: unknown) => logger.error({ err }, 'the metrics can not be read')
-  const { url, close } = await listenMetrics({ host, port, page: watch.registry, report })
+  const { url, close } = await listenMetrics({ host, port, page, report })
   logger.info(`metrics at ${url}`)
-  return { watch, close }
+  return { close }
+}
+
+async function tracesOf({ TRACES }: Config): Promise<Traces | undefined> {
+  return TRACES ? (await import('./traces.ts')).startTraces() : undefined
 }

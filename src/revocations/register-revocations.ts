@@ -37,7 +37,7 @@ export async function registerRevocations(
   })
   await followed.catchUp()
   followed.start()
-  const unlisten = database.listen(REVOCATIONS, () => void followed.catchUp().catch(() => undefined))
+  const unlisten = database.listen(REVOCATIONS, () => followed.catchUp().catch(() => undefined))
   app.addHook('onClose', async () => {
     unlisten()
     followed.stop()

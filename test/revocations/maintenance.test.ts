@@ -28,6 +28,7 @@ async function maintained(
   const log: string[] = []
   const app: App = Fastify({ logger: { stream: { write: (line) => void log.push(line) } } })
   registerMaintenance(app, {
+    keepsStore: true,
     cache: { sweep: () => undefined },
     skew: 5,
     sessions: createSessionStore(server.database),

@@ -20,6 +20,7 @@ import type { KeysFolder } from '../../src/keys/keys-folder.ts'
 import { type LiveKeyring, openLiveKeyring } from '../../src/keys/live-keyring.ts'
 import { generatePrivateKey, storePrivateKey } from '../../src/keys/private-keys.ts'
 import { keyTiming } from '../../src/keys/rotation.ts'
+import type { Limiter } from '../../src/limits/limiter.ts'
 import { createLogger } from '../../src/observability/logger.ts'
 import type { Watch } from '../../src/observability/watch.ts'
 import { Settings } from '../../src/settings.ts'
@@ -51,6 +52,8 @@ interface Options {
   readonly now?: Clock
   /** Who counts. Default: nobody, as in a server without METRICS_PORT. */
   readonly watch?: Watch
+  /** Where is counted. Default: in the app itself. */
+  readonly limiter?: Limiter
   /** True for a signing key that no other app of this test file has. */
   readonly ownKey?: boolean
   /** Routes of a test, registered as an application developer would. */
@@ -62,7 +65,7 @@ interface Options {
 /** The app that production builds, on a keys folder of its own and a database in memory. Ends with the test. */
 export async function startApp(
   t: Test,
-  { env = {}, now = systemClock, watch, ownKey = false, routes, onRoute }: Options = {},
+  { env = {}, now = systemClock, watch, limiter, ownKey = false, routes, onRoute }: Options = {},
 ): Promise<TestServer> {
   const dir = await temporaryFolder(t)
   const config = loadConfig({
@@ -94,6 +97,7 @@ export async function startApp(
     logger,
     now,
     ...(watch && { watch }),
+    ...(limiter && { limiter }),
     ...(onRoute && { onRoute }),
     routes(app) {
       holdErrorsToTheDocs(app)

@@ -1,0 +1,77 @@
+import closeWithGrace from 'close-with-grace'
+import type { Logger } from 'pino'
+import { createClientStore } from '../clients/client-store.ts'
+import { systemClock } from '../clock.ts'
+import type { Config } from '../config.ts'
+import type { Database } from '../db/database.ts'
+import type { OperatorError } from '../errors.ts'
+import { followKeys } from '../keys/follow-keys.ts'
+import { createLimiter } from '../limits/limiter.ts'
+import { createAuditStore } from '../observability/audit-store.ts'
+import { startMaintenance } from '../observability/maintenance.ts'
+import { serveMetrics } from '../observability/watching.ts'
+import { explain } from '../process/explain.ts'
+import { keysFolder, prepareState, startLogger } from '../process/prepare.ts'
+import { reportKeys } from '../process/report-keys.ts'
+import { announce, DRAIN, openKeyring } from '../process/serve.ts'
+import { createRevocationStore } from '../revocations/revocation-store.ts'
+import { createSessionStore } from '../sessions/session-store.ts'
+import { type Crew, createCrew } from './crew.ts'
+
+/**
+ * The process above the workers. It serves nothing itself and does what must happen once: the first key, the tables, the counting of
+ * limits, maintenance, the page of metrics, the audit rows of key changes. When it dies, however it dies, so do the workers.
+ */
+export async function startPrimary(config: Config): Promise<void> {
+  const logger = await startLogger(config)
+  const folder = await keysFolder(config)
+  const database = await prepareState({ ...config, DATABASE_POOL_SIZE: 1 }, folder, logger)
+  const keyring = await openKeyring(config, folder, reportKeys(logger, createAuditStore(database)))
+
+  let gaveUp: OperatorError | undefined
+  const giveUp = (error: OperatorError) => {
+    gaveUp = error
+    process.stderr.write(explain(error))
+    void closing?.close()
+  }
+  const limiter = createLimiter(config, systemClock)
+  const crew = createCrew({ config, logger, limiter, onDeath: (id) => totals?.retire(id), giveUp })
+  process.once('exit', crew.kill)
+  const totals = config.METRICS_PORT === undefined ? undefined : await totalsOf(crew)
+  const page = totals && (await serveMetrics(config, totals, logger))
+  await crew.start()
+  announce(logger, config)
+
+  const stops = [followKeys(folder, keyring.reload), keepStore(config, database, logger)]
+  process.on('SIGHUP', () => {
+    void keyring.reload()
+    crew.reload()
+  })
+  const closing = closeWithGrace({ delay: DRAIN, logger, skip: ['SIGHUP'] }, async ({ signal, err }) => {
+    if (err) logger.fatal({ err }, 'closing after an error nobody caught')
+    else logger.info({ signal }, 'closing: requests in flight finish first')
+    for (const stop of stops) stop()
+    await crew.drain()
+    await database.close()
+    await page?.close()
+    logger.info('closed')
+    if (gaveUp !== undefined) throw gaveUp
+  })
+}
+
+async function totalsOf({ collect }: Crew) {
+  const { createTotals } = await import('../observability/totals.ts')
+  return createTotals(collect)
+}
+
+function keepStore(config: Config, database: Database, log: Logger): () => void {
+  return startMaintenance({
+    sessions: createSessionStore(database),
+    revocations: createRevocationStore(database),
+    clients: createClientStore(database),
+    trail: createAuditStore(database),
+    retention: config.AUDIT_RETENTION,
+    now: systemClock,
+    log,
+  })
+}

@@ -1,0 +1,79 @@
+import { AppError } from '../errors.ts'
+import type { Limiter } from '../limits/limiter.ts'
+import type { Ticket } from '../limits/password-throttle.ts'
+import type { PrimaryCalls } from './calls.ts'
+import type { Line } from './line.ts'
+
+/** Milliseconds. Who is not counted by then is not let in. */
+const PATIENCE = 1000
+
+/**
+ * The limiter of a worker: everything is counted in the primary. When that does not answer, whatever is limited is refused with 503:
+ * a flood that drowns the counters must not switch them off.
+ */
+export function createRemoteLimiter(line: Pick<Line<PrimaryCalls>, 'ask'>): Limiter {
+  const unanswered = (cause: Error) => {
+    throw new AppError('overloaded', { reason: `limits: ${cause.message}`, cause })
+  }
+  const end: Limiter['end'] = (ticket, outcome) =>
+    // The password was judged and the store has acted: what is not counted now stays counted as a wrong one.
+    line.ask('end', [ticket, outcome], { patience: PATIENCE }).catch(() => undefined)
+  return {
+    spend: (name, key) => line.ask('spend', [name, key], { patience: PATIENCE }).catch(unanswered),
+    begin: (attempt) =>
+      line
+        .ask('begin', [attempt], {
+          patience: PATIENCE,
+          late: (admission) => {
+            if (admission.admitted) void end(admission.ticket, 'void') // nobody came in on it
+          },
+        })
+        .catch(unanswered),
+    end,
+  }
+}
+
+/** The limiter as one worker may use it. */
+export interface LimiterDoor {
+  readonly calls: Limiter
+  /** The worker is gone: its attempts that were never answered do not count. */
+  leave(): void
+}
+
+export function createLimiterDoor(limiter: Limiter): LimiterDoor {
+  const open = new Map<string, { readonly ticket: Ticket; count: number }>()
+  const keyOf = ({ account, network, stranger }: Ticket) => JSON.stringify([account, network, stranger])
+
+  /** @returns false when there is none: a ticket ends once */
+  const take = (ticket: Ticket): boolean => {
+    const entry = open.get(keyOf(ticket))
+    if (entry === undefined) return false
+    entry.count -= 1
+    if (entry.count === 0) open.delete(keyOf(ticket))
+    return true
+  }
+
+  return {
+    calls: {
+      spend: limiter.spend,
+      async begin(attempt) {
+        const admission = await limiter.begin(attempt)
+        if (admission.admitted) {
+          const { ticket } = admission
+          const entry = open.get(keyOf(ticket)) ?? { ticket, count: 0 }
+          entry.count += 1
+          open.set(keyOf(ticket), entry)
+        }
+        return admission
+      },
+      async end(ticket, outcome) {
+        if (take(ticket)) await limiter.end(ticket, outcome)
+      },
+    },
+    leave() {
+      for (const { ticket, count } of [...open.values()])
+        for (let i = 0; i < count; i += 1) void limiter.end(ticket, 'void')
+      open.clear()
+    },
+  }
+}

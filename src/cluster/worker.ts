@@ -1,0 +1,95 @@
+import cluster from 'node:cluster'
+import closeWithGrace from 'close-with-grace'
+import { loadConfig } from '../config.ts'
+import { openDatabase } from '../db/open.ts'
+import { OperatorError } from '../errors.ts'
+import { startWatchingWorker } from '../observability/watching.ts'
+import { explain } from '../process/explain.ts'
+import { keysFolder, startLogger } from '../process/prepare.ts'
+import { DRAIN, openKeyring, serve } from '../process/serve.ts'
+import type { PrimaryCalls, WorkerCalls } from './calls.ts'
+import { createLine } from './line.ts'
+import { createNotifications, notifiedDatabase } from './notified-database.ts'
+import { shareOf } from './share.ts'
+import { createRemoteLimiter } from './shared-limiter.ts'
+
+// One of several processes that serve, started by the primary. Node ends it when the primary is gone, so that none is left alone.
+
+/** Milliseconds for the primary and all other workers to hear of news; more than the primary gives each of them. */
+const NEWS_PATIENCE = 1000
+
+let reload: () => Promise<void> = async () => undefined
+let collect: WorkerCalls['metrics'] = async () => []
+let drain: () => void = () => process.exit(0) // there is nothing in flight before it listens
+
+const calls: WorkerCalls = {
+  changed: (channel) => notifications.arrived(channel),
+  metrics: () => collect(),
+  reload: () => reload(),
+  drain: () => drain(),
+}
+const line = createLine<PrimaryCalls>({ send: sendToPrimary, calls })
+const notifications = createNotifications((channel) => line.ask('publish', [channel], { patience: NEWS_PATIENCE }))
+
+try {
+  if (!cluster.isWorker) throw new OperatorError('this is a part of the server', { hint: 'WORKERS=2 npm start' })
+  process.on('message', line.receive)
+  process.on('SIGINT', () => undefined) // Ctrl-C reaches every process; the primary says what to do
+  await start()
+} catch (error) {
+  await tellFailure(error)
+  process.exit(1)
+}
+
+async function start(): Promise<void> {
+  const config = shareOf(loadConfig())
+  const logger = await startLogger(config)
+  const folder = await keysFolder(config)
+  const database = notifiedDatabase(await openDatabase(config), notifications)
+  // The primary follows the same folder, and is the one who logs it and writes the audit row.
+  const keyring = await openKeyring(config, folder, () => undefined)
+  const watching = await startWatchingWorker(config)
+  const close = await serve({
+    config,
+    logger,
+    folder,
+    database,
+    keyring,
+    watching,
+    limiter: createRemoteLimiter(line),
+    keepsStore: false,
+    async beforeListening() {
+      await line.ask('join', [], { patience: 10_000 })
+      await notifications.arrived() // what was withdrawn between the first look and the joining
+    },
+  })
+  collect = watching.collect
+  reload = keyring.reload
+
+  const skip = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const
+  const closing = closeWithGrace({ delay: DRAIN, logger, skip: [...skip] }, async ({ err }) => {
+    if (err) logger.fatal({ err }, 'closing after an error nobody caught')
+    await close()
+  })
+  let asked = false
+  drain = () => {
+    // The primary's word and a signal to all processes come to the same, and may both come.
+    if (asked) return
+    asked = true
+    void closing.close()
+  }
+  process.on('SIGTERM', () => drain())
+}
+
+function sendToPrimary(message: object): void {
+  if (!process.connected || process.send === undefined) throw new Error('the primary is gone')
+  process.send(message, undefined, undefined, () => undefined)
+}
+
+/** The primary says it once, for all workers that fail alike. */
+async function tellFailure(error: unknown): Promise<void> {
+  const foreseen = error instanceof OperatorError
+  if (!foreseen || !process.connected) process.stderr.write(explain(error))
+  const message = foreseen ? error.message : 'a worker could not start'
+  await line.ask('failed', [message, foreseen ? error.hint : undefined], { patience: 1000 }).catch(() => undefined)
+}

@@ -1,0 +1,25 @@
+import type { Logger } from 'pino'
+import { systemClock } from '../clock.ts'
+import { phase } from '../keys/keyring.ts'
+import type { LiveKeyringOptions } from '../keys/live-keyring.ts'
+import type { AuditStore } from '../observability/audit-store.ts'
+
+/** The log of an operator at night: which keys are in force now, or why the folder was left alone. */
+export function reportKeys(logger: Logger, trail: AuditStore): LiveKeyringOptions['report'] {
+  return (event) => {
+    if ('unusable' in event) {
+      logger.error(
+        { reason: event.unusable.message },
+        'the keys folder can not be used: the keyring from before stays in force',
+      )
+      return
+    }
+    const now = systemClock()
+    const keys = event.changed.map((entry) => `${entry.kid} ${phase(entry, now)}`)
+    logger.info({ event: 'keys_changed', keys }, 'the keyring changed')
+    const origin = { ip: null, userAgent: null, requestId: null }
+    trail
+      .insert({ event: 'keys_changed', origin, detail: { keys } }, now)
+      .catch((err) => logger.error({ err }, 'no audit row for the change of keys'))
+  }
+}

@@ -1,0 +1,78 @@
+import type { Logger } from 'pino'
+import { buildApp, type Parts } from '../app.ts'
+import { systemClock } from '../clock.ts'
+import type { Config } from '../config.ts'
+import { OperatorError } from '../errors.ts'
+import type { App } from '../http/app-type.ts'
+import { followKeys } from '../keys/follow-keys.ts'
+import type { KeysFolder } from '../keys/keys-folder.ts'
+import { type LiveKeyring, type LiveKeyringOptions, openLiveKeyring } from '../keys/live-keyring.ts'
+import { keyTiming } from '../keys/rotation.ts'
+import type { Watching } from '../observability/watching.ts'
+
+/** Milliseconds that requests in flight get to finish. */
+export const DRAIN = 10_000
+
+export function openKeyring(
+  config: Config,
+  folder: KeysFolder,
+  report: LiveKeyringOptions['report'],
+): Promise<LiveKeyring> {
+  return openLiveKeyring({ folder, timing: keyTiming(config), ttl: config.ACCESS_TOKEN_TTL, now: systemClock, report })
+}
+
+interface Server extends Pick<Parts, 'limiter' | 'keepsStore'> {
+  readonly config: Config
+  readonly logger: Logger
+  readonly folder: KeysFolder
+  readonly database: Parts['database']
+  readonly keyring: LiveKeyring
+  readonly watching: Watching
+  /** Awaited before the first connection is taken. */
+  readonly beforeListening?: () => Promise<void>
+}
+
+/**
+ * Builds the app and listens, and follows the keys folder.
+ *
+ * @returns a function that lets requests in flight finish and then closes everything
+ * @throws OperatorError when it can't listen
+ */
+export async function serve(server: Server): Promise<() => Promise<void>> {
+  const { folder, database, keyring, watching, beforeListening, ...parts } = server
+  const app = await buildApp({ database, keyring, ...parts, ...watching.parts })
+  await beforeListening?.()
+  await listen(app, server.config)
+  const unfollow = followKeys(folder, keyring.reload)
+  process.on('SIGHUP', keyring.reload)
+  return async () => {
+    unfollow()
+    await app.close()
+    await database.close()
+    await watching.close()
+  }
+}
+
+async function listen(app: App, { HOST, PORT }: Config): Promise<void> {
+  try {
+    await app.listen({ host: HOST, port: PORT, listenTextResolver: (address) => `listening at ${address}` })
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    const inUse = code === 'EADDRINUSE'
+    throw new OperatorError(
+      inUse ? `PORT: ${PORT} on ${HOST} is in use` : `HOST, PORT: can't listen on ${HOST}:${PORT}: ${code}`,
+      {
+        cause,
+        hint: inUse
+          ? 'stop the other program, or set PORT (0 takes a free one)'
+          : 'HOST must be an address of this machine, and PORT one that this user may take',
+      },
+    )
+  }
+}
+
+/** The line that a person waits for: everything is up. */
+export function announce(logger: Pick<Logger, 'info'>, { HOST, PORT, ISSUER }: Config): void {
+  const host = HOST.includes(':') ? `[${HOST}]` : HOST
+  logger.info({ issuer: ISSUER }, `docs at http://${host}:${PORT}/docs`)
+}

@@ -1,0 +1,95 @@
+import t from 'tap'
+import type { PrimaryCalls } from '../../src/cluster/calls.ts'
+import { createLine } from '../../src/cluster/line.ts'
+import { createLimiterDoor, createRemoteLimiter } from '../../src/cluster/shared-limiter.ts'
+import { loadConfig } from '../../src/config.ts'
+import { createLimiter } from '../../src/limits/limiter.ts'
+import { bearer, newUser, PASSWORD, startApp } from '../support/app.ts'
+
+const LIMITED = { RATE_LIMIT_LOGIN: '3', LOGIN_FREE_FAILURES: '2' }
+const attempt = { account: 'ada', network: '192.0.2.1' }
+const now = () => 1_800_000_000
+
+/** A worker whose questions are answered by the door of a limiter. */
+function worker(limiter = createLimiter(loadConfig({ env: LIMITED }), now)) {
+  const door = createLimiterDoor(limiter)
+  const line = createLine<PrimaryCalls>({ send: (message) => primary.receive(message), calls: {} })
+  const primary = createLine({ send: (message) => line.receive(message), calls: { ...door.calls } })
+  return { door, limiter, remote: createRemoteLimiter(line) }
+}
+
+t.test('two workers count together', async (t) => {
+  const one = worker()
+  const other = worker(one.limiter)
+  t.match(await one.remote.spend('login', 'x'), { allowed: true, remaining: 2 })
+  t.match(await other.remote.spend('login', 'x'), { allowed: true, remaining: 1 })
+  for (const { remote } of [one, other]) {
+    const admission = await remote.begin(attempt)
+    if (admission.admitted) await remote.end(admission.ticket, 'failed')
+  }
+  t.match(await one.remote.begin(attempt), { admitted: false, retryIn: 1 })
+})
+
+t.test('attempts of a worker that died do not count, and a ticket ends once', async (t) => {
+  const { door, limiter, remote } = worker()
+  await remote.begin(attempt)
+  await remote.begin(attempt)
+  t.match(await limiter.begin(attempt), { admitted: false })
+  door.leave()
+  const admission = await limiter.begin(attempt)
+  t.ok(admission.admitted)
+  if (admission.admitted) await door.calls.end(admission.ticket, 'succeeded')
+  await limiter.begin(attempt)
+  t.match(await limiter.begin(attempt), { admitted: false }, 'a ticket that the door did not give out ends nothing')
+})
+
+t.test('an attempt that was admitted too late counts for nothing', async (t) => {
+  const ended: unknown[] = []
+  let admit = () => {}
+  const line = createLine<PrimaryCalls>({
+    send: (message) => {
+      const { ask, args, id } = message as unknown as { ask: string; args: unknown[]; id: number }
+      if (ask === 'end') ended.push(args)
+      else admit = () => line.receive({ answer: id, value: { admitted: true, ticket: { ...attempt, stranger: true } } })
+    },
+    calls: {},
+  })
+  const impatient = createRemoteLimiter({
+    ask: (name, args, options) => line.ask(name, args, { ...options, patience: 1 }),
+  })
+  await t.rejects(impatient.begin(attempt), { code: 'overloaded' })
+  admit()
+  t.same(ended, [[{ ...attempt, stranger: true }, 'void']])
+})
+
+t.test('when nobody counts, what is limited answers 503 and verified routes do not notice', async (t) => {
+  const { limiter } = worker()
+  let away = false
+  const line = createLine<PrimaryCalls>({
+    send: (message) => {
+      if (away) throw new Error('gone')
+      primary.receive(message)
+    },
+    calls: {},
+  })
+  const primary = createLine({
+    send: (message) => line.receive(message),
+    calls: { ...createLimiterDoor(limiter).calls },
+  })
+  const { app } = await startApp(t, {
+    env: { ...LIMITED, RATE_LIMIT_REFRESH_PER_SESSION: '5' },
+    limiter: createRemoteLimiter(line),
+  })
+  const { token, email } = await newUser(app)
+  const login = { method: 'POST', url: '/v1/login', payload: { email, password: PASSWORD } } as const
+  const { refresh_token } = (await app.inject(login)).json()
+
+  away = true
+  for (const request of [login, { method: 'POST', url: '/v1/refresh', payload: { refresh_token } } as const]) {
+    const reply = await app.inject(request)
+    t.equal(reply.statusCode, 503)
+    t.equal(reply.json().code, 'overloaded')
+    t.equal(reply.headers['retry-after'], '1')
+  }
+  t.equal((await app.inject({ url: '/v1/me', headers: bearer(token) })).statusCode, 200)
+})
