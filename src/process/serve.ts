@@ -9,6 +9,7 @@ import type { KeysFolder } from '../keys/keys-folder.ts'
 import { type LiveKeyring, type LiveKeyringOptions, openLiveKeyring } from '../keys/live-keyring.ts'
 import { keyTiming } from '../keys/rotation.ts'
 import type { Watching } from '../observability/watching.ts'
+import { giveBackMemory } from './give-back-memory.ts'
 
 /** Milliseconds that requests in flight get to finish. */
 export const DRAIN = 10_000
@@ -43,6 +44,7 @@ export async function serve(server: Server): Promise<() => Promise<void>> {
   const app = await buildApp({ database, keyring, ...parts, ...watching.parts })
   await beforeListening?.()
   await listen(app, server.config)
+  giveBackMemory()
   const unfollow = followKeys(folder, keyring.reload)
   process.on('SIGHUP', keyring.reload)
   return async () => {
