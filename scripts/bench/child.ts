@@ -27,6 +27,8 @@ interface Start {
   readonly env?: Readonly<Record<string, string>>
   /** Core to pin it to. */
   readonly core?: number | undefined
+  /** Whether what it writes to standard output is read later. */
+  readonly keepOutput?: boolean
 }
 
 /** A Node process of this run. */
@@ -34,19 +36,23 @@ export class Child implements AsyncDisposable {
   readonly process: ChildProcess
   readonly #name: string
   #complaint = ''
+  #output = ''
 
-  constructor({ args, env, core }: Start) {
+  constructor({ args, env, core, keepOutput = false }: Start) {
     const node = [process.execPath, ...PRELOAD, ...args]
     const [command = '', ...rest] = core === undefined ? node : ['taskset', '-c', String(core), ...node]
     this.#name = args[0] ?? ''
     this.process = spawn(command, rest, {
       cwd: ROOT,
       env: { ...inherited(), ...env },
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      stdio: ['ignore', keepOutput ? 'pipe' : 'ignore', 'pipe', 'ipc'],
     })
     living.add(this)
     this.process.stderr?.on('data', (chunk) => {
       this.#complaint = `${this.#complaint}${chunk}`.slice(-2000)
+    })
+    this.process.stdout?.on('data', (chunk) => {
+      this.#output += chunk
     })
     this.process.once('exit', () => living.delete(this))
     this.process.once('error', (error) => {
@@ -70,10 +76,23 @@ export class Child implements AsyncDisposable {
     )
   }
 
-  /** Waits for a process that ends by itself. */
-  async finished(): Promise<void> {
+  /** Waits for a process that ends by itself. @returns its output, if that was to be kept */
+  async finished(): Promise<string> {
     if (!this.ended) await once(this.process, 'close')
     if (this.process.exitCode !== 0) throw this.failure()
+    return this.#output
+  }
+
+  /** Sends an order over the channel. @returns the answer; throws an OperatorError when the process ends instead */
+  async ask(order: object): Promise<unknown> {
+    this.assertRunning()
+    this.process.send(order)
+    const ended = new AbortController()
+    const [answer] = await Promise.race([
+      once(this.process, 'message', { signal: ended.signal }),
+      once(this.process, 'exit', { signal: ended.signal }).then(() => Promise.reject(this.failure())),
+    ]).finally(() => ended.abort())
+    return answer
   }
 
   /** SIGTERM, so that servers end as they do in production and leave their compile cache behind; SIGKILL when that takes too long. */
@@ -99,11 +118,11 @@ export class Child implements AsyncDisposable {
     return fields && (Number(fields[11]) + Number(fields[12])) / TICKS
   }
 
-  /** @returns resident memory in MiB; throws an OperatorError where there is no /proc */
+  /** @returns resident memory in MB; throws an OperatorError where there is no /proc */
   residentMemory(): number {
     const [, kilobytes] = /^VmRSS:\s+(\d+) kB$/m.exec(this.#proc('status') ?? '') ?? []
     if (kilobytes === undefined) throw new OperatorError('memory is read from /proc, and this system has none')
-    return Number(kilobytes) / 1024
+    return (Number(kilobytes) * 1024) / 1e6 // the kernel's kB are KiB
   }
 
   #proc(file: string): string | undefined {

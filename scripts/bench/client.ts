@@ -7,16 +7,18 @@ export interface Credentials {
 }
 
 /** Registers an account over HTTP. */
-export async function register(origin: string): Promise<Credentials> {
-  const credentials = { email: 'bench@example.com', password: randomBytes(18).toString('base64url') }
+export async function register(origin: string, email = 'bench@example.com'): Promise<Credentials> {
+  const credentials = { email, password: randomBytes(18).toString('base64url') }
   await call(`${origin}/v1/accounts`, post(credentials))
   return credentials
 }
 
-/** Logs in over HTTP. @returns the access token */
-export async function login(origin: string, credentials: Credentials): Promise<string> {
-  const { access_token } = JSON.parse(await call(`${origin}/v1/login`, post(credentials)))
-  return access_token
+/** Logs in over HTTP. */
+export async function logIn(
+  origin: string,
+  credentials: Credentials,
+): Promise<{ access_token: string; refresh_token: string }> {
+  return JSON.parse(await call(`${origin}/v1/login`, post(credentials)))
 }
 
 /** @returns the body of a good reply; anything else is an OperatorError */

@@ -4,7 +4,7 @@ import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { login, register } from './client.ts'
+import { logIn, register } from './client.ts'
 import { makeHome, type Server, startSignet } from './server-process.ts'
 
 // What clients do that are slow, silent, half gone or very many, against a real server with its real limits. Takes 90 s.
@@ -38,7 +38,7 @@ async function loginStorm(server: Server): Promise<void> {
   let done = 0
   const clients = Array.from({ length: 50 }, async () => {
     while (storming) {
-      await login(server.origin, credentials)
+      await logIn(server.origin, credentials)
       done += 1
     }
   })
@@ -60,7 +60,7 @@ async function manyIdle(server: Server): Promise<void> {
   const open = sockets.filter(({ destroyed }) => !destroyed).length
   say(
     `${IDLE} idle connections, one request each`,
-    `${open} open, ${grown.toFixed(0)} MiB, ${((grown * 1024) / IDLE).toFixed(1)} KiB each`,
+    `${open} open, ${grown.toFixed(0)} MB, ${((grown * 1000) / IDLE).toFixed(1)} KB each`,
   )
   say('GET /health/live meanwhile, p99', `${(await p99(server)).toFixed(1)} ms (${before.p99.toFixed(1)} before)`)
   say('POST /v1/login meanwhile', `${await loginStatus(server)}`)
@@ -80,7 +80,7 @@ async function slowReaders(server: Server): Promise<void> {
   const grown = server.child.residentMemory() - before
   say(
     '20 clients ask for 2,000 answers at once and read none',
-    `${grown.toFixed(0)} MiB, health p99 ${(await p99(server)).toFixed(1)} ms`,
+    `${grown.toFixed(0)} MB, health p99 ${(await p99(server)).toFixed(1)} ms`,
   )
   for (const socket of sockets) socket.destroy()
 }

@@ -22,6 +22,10 @@ export interface Figure {
   /** What stands in the column beside Signet. */
   readonly limit: string
   readonly better: 'more' | 'less'
+  /** What is promised: a share of the limit, or Signet's own value in the unit. Left out: nothing is. */
+  readonly reach?: { readonly ratio: number } | { readonly value: number }
+  /** Takes minutes: measured only when it is named, or with `--all`. */
+  readonly onDemand?: boolean
   /** Starts what the rounds need. Processes go on the stack, which ends them when the figure is done or has failed. */
   prepare(bench: Bench, cleanup: AsyncDisposableStack): Promise<Contest>
 }

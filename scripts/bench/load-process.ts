@@ -1,6 +1,5 @@
-import { once } from 'node:events'
-import { OperatorError } from '../../src/errors.ts'
 import { Child } from './child.ts'
+import { goodRate, type Replies } from './replies.ts'
 
 /** One round of load: the same request again and again from a number of connections. */
 export interface LoadOrder {
@@ -14,10 +13,7 @@ export interface LoadOrder {
   readonly expectBody?: string
 }
 
-export interface LoadResult {
-  readonly good: number
-  /** Everything that is no good reply, by kind. */
-  readonly bad: Readonly<Record<'non2xx' | 'errors' | 'timeouts' | 'mismatches', number>>
+export interface LoadResult extends Replies {
   /** Seconds it really took. */
   readonly seconds: number
 }
@@ -32,23 +28,12 @@ export class LoadProcess implements AsyncDisposable {
 
   /**
    * @returns good replies per second, and the seconds it really took
-   * @throws OperatorError when any reply was not: a server that refuses is fast, and its figure means nothing
+   * @throws OperatorError when any reply was not good
    */
   async run(order: LoadOrder): Promise<{ rate: number; seconds: number }> {
-    this.#child.assertRunning()
-    this.#child.process.send(order)
-    const ended = new AbortController()
-    const result = await Promise.race([
-      once(this.#child.process, 'message', { signal: ended.signal }),
-      once(this.#child.process, 'exit', { signal: ended.signal }).then(() => Promise.reject(this.#child.failure())),
-    ]).finally(() => ended.abort())
-
-    const { good, bad, seconds } = result[0] as LoadResult
-    if (good === 0 || Object.values(bad).some((count) => count > 0)) {
-      const { pathname } = new URL(order.url)
-      throw new OperatorError(`${order.method} ${pathname}: ${good} good replies and ${JSON.stringify(bad)}`)
-    }
-    return { rate: good / seconds, seconds }
+    const result = (await this.#child.ask(order)) as LoadResult
+    const what = `${order.method} ${new URL(order.url).pathname}`
+    return { rate: goodRate(what, result, result.seconds), seconds: result.seconds }
   }
 
   [Symbol.asyncDispose](): Promise<void> {

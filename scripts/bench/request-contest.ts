@@ -1,5 +1,4 @@
 import type { Contest } from './figure.ts'
-import type { LoadOrder, LoadProcess } from './load-process.ts'
 import type { Server } from './server-process.ts'
 import { summarise } from './statistics.ts'
 
@@ -13,16 +12,15 @@ interface Usage {
   readonly perCpuSecond: number[]
 }
 
-/** The same load on two servers in turn. Orders hold no address: each side gets its own. */
+/** @param run puts the same load on either server for a round */
 export function requestContest(
-  load: LoadProcess,
   sides: { signet: Server; bare: Server },
-  order: (server: Server) => LoadOrder,
+  run: (server: Server) => Promise<{ rate: number; seconds: number }>,
 ): Contest {
   const usage = { signet: emptyUsage(), bare: emptyUsage() }
   const round = async (side: 'signet' | 'bare') => {
     const before = sides[side].child.cpuSeconds()
-    const { rate, seconds } = await load.run(order(sides[side]))
+    const { rate, seconds } = await run(sides[side])
     const after = sides[side].child.cpuSeconds()
     if (before !== undefined && after !== undefined) {
       usage[side].busy.push((after - before) / seconds)

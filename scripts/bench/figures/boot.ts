@@ -23,6 +23,7 @@ function bootFigure(name: string, title: string, cacheFolder: (bench: Bench) => 
     unit: 'ms',
     limit: 'bare Fastify',
     better: 'less',
+    reach: { value: 500 },
     async prepare(bench) {
       const home = await makeHome(bench)
       return {

@@ -1,61 +1,77 @@
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { login, register } from '../client.ts'
+import { logIn, register } from '../client.ts'
 import type { Bench, Contest, Figure } from '../figure.ts'
+import { type Content, fill } from '../full-store.ts'
 import { LoadProcess } from '../load-process.ts'
 import { requestContest } from '../request-contest.ts'
 import { makeHome, startSignet } from '../server-process.ts'
 
-const REVOCATIONS = 1_000_000
+const MILLION = 1_000_000
 const CONNECTIONS = 32
 
 /** The same verified request with a million sessions withdrawn, beside one with none. */
-export const revoked: Figure = {
-  name: 'revoked',
-  title: `GET /v1/me, ${REVOCATIONS.toLocaleString('en')} revocations`,
-  unit: 'requests/s',
-  limit: 'Signet with none',
-  better: 'more',
-  async prepare(bench, cleanup): Promise<Contest> {
-    const pinned = { core: bench.cores?.server }
-    const full = await startSignet(bench, await homeWithRevocations(bench), pinned)
-    cleanup.use(full.child)
-    const empty = await startSignet(bench, await makeHome(bench), pinned)
-    cleanup.use(empty.child)
-    const load = cleanup.use(new LoadProcess(bench.cores?.load))
+export const revoked = filledFigure('revoked', 'GET /v1/me, 1,000,000 revocations', { revocations: MILLION })
 
-    const tokens = new Map<string, string>()
-    for (const { origin } of [full, empty]) tokens.set(origin, await login(origin, await register(origin)))
-    const contest = requestContest(load, { signet: full, bare: empty }, ({ origin }) => ({
+/** The same in a store that also holds a million accounts with a session each. */
+export const full: Figure = {
+  ...filledFigure('full', 'the same, with 1,000,000 accounts and sessions', {
+    revocations: MILLION,
+    accounts: MILLION,
+  }),
+  onDemand: true,
+}
+
+function filledFigure(name: string, title: string, content: Content): Figure {
+  return {
+    name,
+    title,
+    unit: 'requests/s',
+    limit: 'Signet with none',
+    better: 'more',
+    reach: { ratio: 0.95 },
+    prepare: (bench, cleanup) => prepare(bench, cleanup, content),
+  }
+}
+
+async function prepare(bench: Bench, cleanup: AsyncDisposableStack, content: Content): Promise<Contest> {
+  const pinned = { core: bench.cores?.server }
+  const full = await startSignet(bench, await filledHome(bench, content), pinned)
+  cleanup.use(full.child)
+  const empty = await startSignet(bench, await makeHome(bench), pinned)
+  cleanup.use(empty.child)
+  const load = cleanup.use(new LoadProcess(bench.cores?.load))
+
+  const tokens = new Map<string, string>()
+  for (const { origin } of [full, empty]) {
+    const { access_token } = await logIn(origin, await register(origin))
+    tokens.set(origin, access_token)
+  }
+  const contest = requestContest({ signet: full, bare: empty }, ({ origin }) =>
+    load.run({
       url: `${origin}/v1/me`,
       method: 'GET',
       headers: { authorization: `Bearer ${tokens.get(origin)}` },
       connections: CONNECTIONS,
       seconds: bench.seconds,
-    }))
-    const memory = full.child.residentMemory() - empty.child.residentMemory()
-    const perEntry = Math.round((memory * 2 ** 20) / REVOCATIONS)
-    return {
-      ...contest,
-      notes: () => [
-        ...(contest.notes?.() ?? []),
-        `${Math.round(memory)} MiB more memory, ${perEntry} bytes an entry; boot took ${Math.round(full.bootTime)} ms`,
-      ],
-    }
-  },
+    }),
+  )
+  const [memory, without] = [full, empty].map(({ child }) => child.residentMemory())
+  const more = (memory ?? 0) - (without ?? 0)
+  return {
+    ...contest,
+    notes: () => [
+      ...(contest.notes?.() ?? []),
+      `${Math.round(memory ?? 0)} MB of memory instead of ${Math.round(without ?? 0)}, ${Math.round((more * 1e6) / content.revocations)} bytes a revocation; boot took ${Math.round(full.bootTime)} ms instead of ${Math.round(empty.bootTime)}`,
+    ],
+  }
 }
 
-async function homeWithRevocations(bench: Bench): Promise<string> {
+async function filledHome(bench: Bench, content: Content): Promise<string> {
   const home = await makeHome(bench)
   const once = await startSignet(bench, home) // makes the tables
   await once.child.stop()
-  const db = new DatabaseSync(join(home, 'signet.db'))
-  db.exec('BEGIN')
-  const insert = db.prepare(
-    "INSERT INTO revocations (kind, subject, min_version, seq, expires_at) VALUES ('session', ?, NULL, ?, 9000000000)",
-  )
-  for (let seq = 1; seq <= REVOCATIONS; seq += 1) insert.run(`session-number-${String(seq).padStart(7, '0')}`, seq)
-  db.exec(`UPDATE revocation_head SET seq = ${REVOCATIONS}; COMMIT`)
-  db.close()
+  using db = new DatabaseSync(join(home, 'signet.db'))
+  fill(db, content)
   return home
 }

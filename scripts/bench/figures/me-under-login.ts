@@ -1,0 +1,96 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { logIn, register } from '../client.ts'
+import type { Figure } from '../figure.ts'
+import { LightLoad, type Source } from '../light-load.ts'
+import { makeHome, startSignet } from '../server-process.ts'
+import { summarise } from '../statistics.ts'
+
+/** Requests per second: a modest rate, far from what one core can do. */
+const PACE = 500
+const CONNECTIONS = 50
+
+/** As many as PASSWORD_QUEUE lets wait, so that the gate is full and nobody is refused. */
+const LOGINS = 64
+
+/** Milliseconds in which the queue at the gate fills, and the first ones get through. */
+const FILLING = 250
+
+/**
+ * How long a verified request takes while logins queue up at the gate: hashing takes every core, and must not take the verified
+ * requests with it. Unpinned, as a server runs; the load goes first where it may, so that its own waiting is not counted.
+ */
+export const meUnderLogin: Figure = {
+  name: 'me-under-login',
+  title: 'p99 of GET /v1/me while logins queue',
+  unit: 'ms',
+  limit: 'the same without logins',
+  better: 'less',
+  reach: { ratio: 2 },
+  async prepare(bench, cleanup) {
+    const { origin, child } = await startSignet(bench, await makeHome(bench))
+    cleanup.use(child)
+    const credentials = await register(origin)
+    // Of an account of its own: so many logins end the older sessions of theirs.
+    const { access_token } = await logIn(origin, await register(origin, 'reader@example.com'))
+    const load = cleanup.use(new LightLoad({ urgent: true }))
+    const logins = cleanup.use(new LightLoad())
+    const seconds = Math.max(bench.seconds, 2) // or the 99th of a hundred would be hardly any
+
+    const percentiles = { with: [] as Percentiles[], without: [] as Percentiles[] }
+    const measured = async (kind: keyof typeof percentiles) => {
+      const { latencies } = await load.run({
+        origin,
+        source: me(access_token),
+        connections: CONNECTIONS,
+        seconds,
+        pace: PACE,
+      })
+      const found = percentilesOf(latencies)
+      percentiles[kind].push(found)
+      return found.p99
+    }
+    let rate = 0
+    return {
+      async signet() {
+        // The logins end later, when the last of them is answered: nothing of them is left for the other side.
+        const [storm, p99] = await Promise.all([
+          logins.run({ origin, source: login(credentials), connections: LOGINS, seconds: seconds + 1 }),
+          sleep(FILLING).then(() => measured('with')),
+        ])
+        rate = storm.rate
+        return p99
+      },
+      limit: () => measured('without'),
+      notes: () => [
+        `p50 / p99 / slowest in ms, at ${PACE} requests/s: ${shown(percentiles.with)} beside ${LOGINS} connections that log in (${rate.toFixed(0)}/s), ${shown(percentiles.without)} without`,
+      ],
+    }
+  },
+}
+
+interface Percentiles {
+  readonly p50: number
+  readonly p99: number
+  readonly slowest: number
+}
+
+function percentilesOf(latencies: readonly number[]): Percentiles {
+  const sorted = [...latencies].sort((a, b) => a - b)
+  const at = (share: number) => sorted[Math.ceil(sorted.length * share) - 1] ?? Number.NaN
+  return { p50: at(0.5), p99: at(0.99), slowest: at(1) }
+}
+
+/** The first round warmed up, as in measure(). */
+function shown(rounds: readonly Percentiles[]): string {
+  const medians = (['p50', 'p99', 'slowest'] as const).map((name) => summarise(rounds.slice(1).map((one) => one[name])))
+  return medians.map(({ median }) => median.toFixed(2)).join(' / ')
+}
+
+function me(token: string): Source {
+  return { kind: 'same', request: { method: 'GET', path: '/v1/me', headers: { authorization: `Bearer ${token}` } } }
+}
+
+function login(credentials: object): Source {
+  const headers = { 'content-type': 'application/json' }
+  return { kind: 'same', request: { method: 'POST', path: '/v1/login', headers, body: JSON.stringify(credentials) } }
+}
