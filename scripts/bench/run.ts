@@ -4,24 +4,25 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { OperatorError } from '../../src/errors.ts'
 import { UsageError } from '../command-line.ts'
+import { compare } from './comparison.ts'
 import { twoCores } from './cores.ts'
-import { type Bench, type Figure, measure } from './figure.ts'
-import { boot, firstBoot } from './figures/boot.ts'
-import { login } from './figures/login.ts'
-import { me } from './figures/me.ts'
-import { memory } from './figures/memory.ts'
-import { revoked } from './figures/revoked.ts'
-import { sign } from './figures/sign.ts'
-import { machine, report } from './report.ts'
+import { type Bench, measure } from './figure.ts'
+import { COMPARISONS, FIGURES } from './figures/all.ts'
+import { comparisonReport, machine, report } from './report.ts'
 
-const FIGURES: readonly Figure[] = [me, revoked, sign, login, boot, firstBoot, memory]
+const named = (list: readonly { name: string; onDemand?: boolean }[], onDemand: boolean) =>
+  list.flatMap((one) => ((one.onDemand ?? false) === onDemand ? [one.name] : [])).join(', ')
+const EVERYTHING = [...FIGURES, ...COMPARISONS]
 
-const HELP = `Usage: npm run bench -- [--only <figure>]... [--rounds <n>] [--seconds <n>]
+const HELP = `Usage: npm run bench -- [--only <figure>]... [--all] [--rounds <n>] [--seconds <n>]
 
-Measures Signet beside what this machine and the bare framework can do, in turn (A B A B …), on 127.0.0.1 only.
+Measures Signet beside what this machine, the bare framework and its peers can do, in turn (A B A B …), on 127.0.0.1 only.
 
 Options
-  --only <figure>  one of ${FIGURES.map(({ name }) => name).join(', ')}; may be repeated
+  --only <figure>  one of ${named(EVERYTHING, false)};
+                   or, left out unless named because they take minutes or packages from npm:
+                   ${named(EVERYTHING, true)}; may be repeated
+  --all            all of them
   --rounds <n>     measured rounds per side, 1..20 (5)
   --seconds <n>    length of a round, 1..10 (2)`
 
@@ -33,26 +34,44 @@ try {
 }
 
 async function main(): Promise<number> {
-  const { help, rounds, seconds, figures } = options()
+  const { help, rounds, seconds, figures, comparisons } = options()
   if (help) {
     console.log(HELP)
     return 0
   }
   const bench: Bench = { rounds, seconds, folder: temporaryFolder(), cores: twoCores() }
   const before = loadavg()[0] ?? 0
-  const measured = []
-  for (const figure of figures) {
-    process.stderr.write(`measuring ${figure.name} …\n`)
-    measured.push(await measure(figure, bench))
-  }
-  console.log(report(measured))
+  const failed: string[] = []
+  const measured = await eachOf(figures, (figure) => measure(figure, bench), failed)
+  if (measured.length > 0) console.log(report(measured))
+  await eachOf(comparisons, async (one) => console.log(`\n${comparisonReport(await compare(one, bench))}`), failed)
   console.log(`\n${machine(bench)} (${before.toFixed(2)} before)`)
   // Our own processes fill the cores during the run, so only the load before it tells of others.
   if (before > availableParallelism() / 2)
     console.log(
       'warning: other programs were using this machine when the run began; the figures are not to be relied on',
     )
-  return 0
+  if (failed.length > 0) console.log(`not measured: ${failed.join(', ')}`)
+  return failed.length === 0 ? 0 : 1
+}
+
+/** One that can't be measured (no network for the peers, no /proc) does not take the others with it. */
+async function eachOf<T extends { name: string }, R>(
+  list: readonly T[],
+  work: (one: T) => Promise<R>,
+  failed: string[],
+): Promise<R[]> {
+  const done: R[] = []
+  for (const one of list) {
+    process.stderr.write(`measuring ${one.name} …\n`)
+    try {
+      done.push(await work(one))
+    } catch (error) {
+      process.stderr.write(`bench: error: ${one.name}: ${explained(error)}\n`)
+      failed.push(one.name)
+    }
+  }
+  return done
 }
 
 /** Removed however this process ends. */
@@ -64,14 +83,17 @@ function temporaryFolder(): string {
 }
 
 function options() {
-  const { help, only, rounds, seconds } = parsed()
-  const unknown = only.find((name) => !FIGURES.some((figure) => figure.name === name))
+  const { help, only, all, rounds, seconds } = parsed()
+  const unknown = only.find((name) => !EVERYTHING.some((one) => one.name === name))
   if (unknown !== undefined) throw new UsageError(`--only ${unknown}: there is no such figure`)
+  const chosen = ({ name, onDemand = false }: { name: string; onDemand?: boolean }) =>
+    all || (only.length === 0 ? !onDemand : only.includes(name))
   return {
     help,
     rounds: within('rounds', rounds, 20),
     seconds: within('seconds', seconds, 10),
-    figures: FIGURES.filter(({ name }) => only.length === 0 || only.includes(name)),
+    figures: FIGURES.filter(chosen),
+    comparisons: COMPARISONS.filter(chosen),
   }
 }
 
@@ -80,6 +102,7 @@ function parsed() {
     return parseArgs({
       options: {
         help: { type: 'boolean', short: 'h', default: false },
+        all: { type: 'boolean', default: false },
         only: { type: 'string', multiple: true, default: [] },
         rounds: { type: 'string', default: '5' },
         seconds: { type: 'string', default: '2' },
