@@ -6,7 +6,7 @@ import { copyFile, readFile, rename, rm, writeFile } from 'node:fs/promises'
 
 const MANIFEST = 'package.json'
 const KEPT = '.package.json.kept'
-const NEEDED = ['@sinclair/typebox', 'fast-jwt', 'fastify-plugin']
+const NEEDED = ['@sinclair/typebox', 'fastify-plugin']
 
 const [step] = process.argv.slice(2)
 if (step === 'prepare') await prepare()

@@ -1,7 +1,7 @@
-import { verify as verifySignature } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors.ts'
 import type { AccessTokenClaims, ClaimsPolicy } from '../tokens/claims.ts'
+import { createSignedPayload } from '../tokens/signed-payload.ts'
 import { VerifiedTokens } from '../tokens/verified-tokens.ts'
 import { createTokenVerifier, type VerificationKeys, type Withdrawn } from '../tokens/verify.ts'
 
@@ -23,7 +23,7 @@ export function createVerifyOwnToken(parts: {
   // A cache of its own, and as good as none: in the guard's, a token for somebody else would be good for us.
   const cache = new VerifiedTokens({ entries: 1, characters: 0 })
   const policy = { ...parts.policy, audience: null }
-  const { verify } = createTokenVerifier<undefined>({ ...parts, policy, cache, signedPayload })
+  const { verify } = createTokenVerifier<undefined>({ ...parts, policy, cache, signedPayload: createSignedPayload() })
   return (token) => {
     try {
       return verify(token, undefined)
@@ -31,18 +31,5 @@ export function createVerifyOwnToken(parts: {
       if (error instanceof AppError && error.code !== 'revocations_stale') return undefined
       throw error
     }
-  }
-}
-
-/** RS256 alone: the header said so before, and the text is canonical. */
-function signedPayload(token: string, pem: string): unknown {
-  const end = token.lastIndexOf('.')
-  const signature = Buffer.from(token.slice(end + 1), 'base64url')
-  if (!verifySignature('sha256', Buffer.from(token.slice(0, end)), pem, signature))
-    throw new AppError('invalid_token', { reason: 'another signature' })
-  try {
-    return JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'))
-  } catch {
-    throw new AppError('invalid_token', { reason: 'a payload that is not JSON' })
   }
 }

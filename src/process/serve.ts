@@ -10,6 +10,7 @@ import { type LiveKeyring, type LiveKeyringOptions, openLiveKeyring } from '../k
 import { keyTiming } from '../keys/rotation.ts'
 import type { Watching } from '../observability/watching.ts'
 import { giveBackMemory } from './give-back-memory.ts'
+import { lowerPoolPriority } from './pool-priority.ts'
 
 /** Milliseconds that requests in flight get to finish. */
 export const DRAIN = 10_000
@@ -44,6 +45,7 @@ export async function serve(server: Server): Promise<() => Promise<void>> {
   const app = await buildApp({ database, keyring, ...parts, ...watching.parts })
   await beforeListening?.()
   await listen(app, server.config)
+  lowerPoolPriority()
   giveBackMemory()
   const unfollow = followKeys(folder, keyring.reload)
   process.on('SIGHUP', keyring.reload)

@@ -2,9 +2,8 @@ import fastifyJwt from '@fastify/jwt'
 import type { FastifyRequest } from 'fastify'
 import { AppError } from '../errors.ts'
 import type { App } from '../http/app-type.ts'
-import type { AccessTokenClaims, ClaimsPolicy } from './claims.ts'
+import { type AccessTokenClaims, type ClaimsPolicy, REQUIRED_CLAIMS } from './claims.ts'
 import { bearerToken } from './credential.ts'
-import { fastJwtOptions } from './fast-jwt-options.ts'
 import type { SignedPayload, VerificationKeys } from './verify.ts'
 
 declare module '@fastify/jwt' {
@@ -41,6 +40,24 @@ export async function registerFastifyJwt(
     },
   })
   return (_token, _pem, request) => verifiedPayload(request)
+}
+
+/**
+ * How fast-jwt below @fastify/jwt is told to check a token. An `algorithms` that is text, or an empty audience, would
+ * silently switch the check off: the policy was asserted before.
+ */
+function fastJwtOptions({ issuer, audience, typ }: ClaimsPolicy) {
+  return {
+    algorithms: ['RS256' as const],
+    allowedIss: issuer,
+    ...(audience !== null && { allowedAud: [...audience] }),
+    ...(typ !== null && { checkTyp: typ }),
+    requiredClaims: [...REQUIRED_CLAIMS],
+    // Time is judged by acceptClaims alone, last of all and by one clock: only a token that is good otherwise is called expired.
+    ignoreExpiration: true,
+    ignoreNotBefore: true,
+    cache: false, // it knows nothing of withdrawn keys
+  }
 }
 
 /**

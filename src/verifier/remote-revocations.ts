@@ -1,14 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
-import { createVerifier } from 'fast-jwt'
 import { FEED_TYPE, FeedClaims } from '../revocations/feed-format.ts'
 import { RevocationSet } from '../revocations/revocation-set.ts'
 import { unverifiedKid } from '../tokens/credential.ts'
+import { createSignedPayload } from '../tokens/signed-payload.ts'
 import type { Withdrawn } from '../tokens/verify.ts'
 import { failure, fetchText } from './fetch-text.ts'
 import type { Resolved } from './options.ts'
 import type { RemoteKeys } from './remote-keys.ts'
-import { signatureChecker } from './signed-payload.ts'
 
 const MAX_BYTES = 64 * 1024 * 1024
 /** Seconds of a long poll. */
@@ -35,16 +34,7 @@ export function createRemoteRevocations(
 ): RemoteRevocations {
   const { policy, now, onEvent } = options
   const closing = new AbortController()
-  const check = signatureChecker((key) =>
-    createVerifier({
-      key,
-      algorithms: ['RS256'],
-      allowedIss: policy.issuer,
-      checkTyp: FEED_TYPE,
-      ignoreExpiration: true,
-      cache: false,
-    }),
-  )
+  const signedPayload = createSignedPayload()
   let set = new RevocationSet()
   let held = { seq: -1, iat: -1, exp: Number.NEGATIVE_INFINITY }
   let etag: string | undefined
@@ -54,8 +44,9 @@ export function createRemoteRevocations(
     if (keys.verificationPem(kid) === undefined) await keys.seek(kid)
     const pem = keys.verificationPem(kid)
     if (pem === undefined) throw new Error('signed by a key that is not in the JWKS')
-    const claims = check(text, pem, undefined)
+    const claims = signedPayload(text, pem, undefined)
     if (!feedSchema.Check(claims)) throw new Error('not a revocation feed')
+    if (claims.iss !== policy.issuer) throw new Error('of another issuer')
     if (claims.iat > now() + policy.skew) throw new Error('dated in the future')
     if (claims.exp <= now() - policy.skew || claims.exp - claims.iat > MAX_FRESH) throw new Error('not fresh')
     return claims

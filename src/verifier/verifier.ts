@@ -4,12 +4,12 @@ import { AppError } from '../errors.ts'
 import { authorize, type Demands } from '../tokens/authorize.ts'
 import type { AccessTokenClaims } from '../tokens/claims.ts'
 import { requestToken } from '../tokens/credential.ts'
+import { createSignedPayload } from '../tokens/signed-payload.ts'
 import { VerifiedTokens } from '../tokens/verified-tokens.ts'
 import { createTokenVerifier, UnknownKid, type Withdrawn } from '../tokens/verify.ts'
 import { resolveOptions, type VerifierOptions } from './options.ts'
 import { createRemoteKeys } from './remote-keys.ts'
 import { createRemoteRevocations } from './remote-revocations.ts'
-import { createSignedPayload } from './signed-payload.ts'
 
 /** Milliseconds between two sweeps of what is over. */
 const SWEEP = 60_000
@@ -68,7 +68,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
     now,
     cache,
     revocations: revocations ?? NOTHING_WITHDRAWN,
-    signedPayload: createSignedPayload(policy),
+    signedPayload: createSignedPayload(),
   })
   const sweep = setInterval(() => cache.sweep(now() - policy.skew), SWEEP).unref()
 
