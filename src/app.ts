@@ -32,7 +32,7 @@ import type { App } from './http/app-type.ts'
 import { registerBrowserHeaders } from './http/browser-headers.ts'
 import { registerConnectionLimits } from './http/connections.ts'
 import { registerDocs } from './http/docs-route.ts'
-import { registerDrain } from './http/drain.ts'
+import { type IsStopping, registerDrain } from './http/drain.ts'
 import { registerErrorHandler } from './http/error-handler.ts'
 import { healthRoutes } from './http/health-route.ts'
 import { registerJsonBody } from './http/json-body.ts'
@@ -83,6 +83,8 @@ export interface Parts {
   readonly now?: Clock
   /** Who counts what happens. Default: nobody. */
   readonly watch?: Watch
+  /** True once the process was told to stop. Default: never. */
+  readonly isStopping?: IsStopping
   /** The plugin that traces requests. Default: none. */
   readonly traces?: FastifyPluginCallback
   /** Where requests and wrong passwords are counted. Default: in this process. */
@@ -97,7 +99,7 @@ export interface Parts {
 
 /** The composition root: makes every part and registers it. The order is part of the security argument: the guard stands before every route. */
 // biome-ignore format: this page is a table of contents
-export async function buildApp({ config, keyring, logger, now = systemClock, limiter = createLimiter(config, now), keepsStore = true, watch = UNWATCHED, traces, routes, onRoute, ...parts }: Parts): Promise<App> {
+export async function buildApp({ config, keyring, logger, now = systemClock, limiter = createLimiter(config, now), keepsStore = true, watch = UNWATCHED, isStopping = () => false, traces, routes, onRoute, ...parts }: Parts): Promise<App> {
   const app: App = Fastify({ ...serverOptions(config, watch.refused), loggerInstance: logger as FastifyBaseLogger })
 
   const audit       = createAudit(app.log.child({}, { level: config.LOG_LEVEL === 'silent' ? 'silent' : 'info' })) // whatever the level of the rest
@@ -174,7 +176,7 @@ export async function buildApp({ config, keyring, logger, now = systemClock, lim
   metadataRoute                   (app, { issuer: config.ISSUER })
   jwksRoute                       (app, { keyring })
   feedRoute                       (app, { feed })
-  healthRoutes                    (app, { store: () => database.query('SELECT 1 AS one'), keyring: () => keyring.state(), revocationsAge: () => revocations.age() })
+  healthRoutes                    (app, { store: () => database.query('SELECT 1 AS one'), keyring: () => keyring.state(), isStopping, revocationsAge: () => revocations.age() })
 
   routes?.(app)
   await app.ready()

@@ -5,7 +5,7 @@ import { startWatching } from './observability/watching.ts'
 import { explain } from './process/explain.ts'
 import { keysFolder, prepareState, readSettings, startLogger } from './process/prepare.ts'
 import { reportKeys } from './process/report-keys.ts'
-import { announce, DRAIN, openKeyring, serve } from './process/serve.ts'
+import { announce, closingTime, openKeyring, serve } from './process/serve.ts'
 
 try {
   const config = await readSettings()
@@ -26,10 +26,10 @@ async function startAlone(config: Config): Promise<void> {
   announce(logger, config)
 
   // SIGTERM and Ctrl-C let requests in flight finish, then close the store. A second signal exits at once.
-  closeWithGrace({ delay: DRAIN, logger, skip: ['SIGHUP'] }, async ({ signal, err }) => {
+  closeWithGrace({ delay: closingTime(config), logger, skip: ['SIGHUP'] }, async ({ signal, err }) => {
     if (err) logger.fatal({ err }, 'closing after an error nobody caught')
     else logger.info({ signal }, 'closing: requests in flight finish first')
-    await close()
+    await close({ atOnce: err !== undefined })
     logger.info('closed')
   })
 }

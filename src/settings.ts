@@ -159,6 +159,10 @@ export const Settings = Type.Object({
     description: 'Logins that may wait for a free core before 503',
   }),
   ...limitSettings,
+  SHUTDOWN_DELAY: seconds(0, 300, {
+    default: 0,
+    description: 'After SIGTERM `/health/ready` says 503 for so long before the server stops to listen, 0..300 s',
+  }),
   LOG_LEVEL: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
     default: 'info',
     description: 'pino level',

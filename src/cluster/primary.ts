@@ -13,7 +13,7 @@ import { serveMetrics } from '../observability/watching.ts'
 import { explain } from '../process/explain.ts'
 import { keysFolder, prepareState, startLogger } from '../process/prepare.ts'
 import { reportKeys } from '../process/report-keys.ts'
-import { announce, DRAIN, openKeyring } from '../process/serve.ts'
+import { announce, closingTime, openKeyring } from '../process/serve.ts'
 import { createRevocationStore } from '../revocations/revocation-store.ts'
 import { createSessionStore } from '../sessions/session-store.ts'
 import { type Crew, createCrew } from './crew.ts'
@@ -47,7 +47,7 @@ export async function startPrimary(config: Config): Promise<void> {
     void keyring.reload()
     crew.reload()
   })
-  const closing = closeWithGrace({ delay: DRAIN, logger, skip: ['SIGHUP'] }, async ({ signal, err }) => {
+  const closing = closeWithGrace({ delay: closingTime(config), logger, skip: ['SIGHUP'] }, async ({ signal, err }) => {
     if (err) logger.fatal({ err }, 'closing after an error nobody caught')
     else logger.info({ signal }, 'closing: requests in flight finish first')
     for (const stop of stops) stop()

@@ -6,7 +6,7 @@ import { OperatorError } from '../errors.ts'
 import { startWatchingWorker } from '../observability/watching.ts'
 import { explain } from '../process/explain.ts'
 import { keysFolder, startLogger } from '../process/prepare.ts'
-import { DRAIN, openKeyring, serve } from '../process/serve.ts'
+import { closingTime, openKeyring, serve } from '../process/serve.ts'
 import type { PrimaryCalls, WorkerCalls } from './calls.ts'
 import { createLine } from './line.ts'
 import { createNotifications, notifiedDatabase } from './notified-database.ts'
@@ -67,9 +67,9 @@ async function start(): Promise<void> {
   reload = keyring.reload
 
   const skip = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const
-  const closing = closeWithGrace({ delay: DRAIN, logger, skip: [...skip] }, async ({ err }) => {
+  const closing = closeWithGrace({ delay: closingTime(config), logger, skip: [...skip] }, async ({ err }) => {
     if (err) logger.fatal({ err }, 'closing after an error nobody caught')
-    await close()
+    await close({ atOnce: err !== undefined })
   })
   let asked = false
   drain = () => {

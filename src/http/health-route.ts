@@ -1,5 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox'
 import type { App } from './app-type.ts'
+import type { IsStopping } from './drain.ts'
 
 const State = Type.Union([Type.Literal('ok'), Type.Literal('failed')])
 const KeyringState = Type.Union([State, Type.Literal('stale')], {
@@ -8,7 +9,9 @@ const KeyringState = Type.Union([State, Type.Literal('stale')], {
 const Live = Type.Object({ status: Type.Literal('ok') }, { $id: 'Live', description: 'The process runs' })
 const Ready = Type.Object(
   {
-    status: State,
+    status: Type.Union([State, Type.Literal('stopping')], {
+      description: 'stopping: requests are still answered, and new ones belong on another server',
+    }),
     checks: Type.Object({ store: State, keyring: KeyringState }),
     revocations_age: Type.Number({ description: 'seconds since the revocation set was last complete' }),
   },
@@ -22,11 +25,12 @@ interface Checks {
   /** Rejects when the store can't answer. */
   store(): Promise<unknown>
   keyring(): Static<typeof KeyringState>
+  isStopping: IsStopping
   /** Seconds. */
   revocationsAge(): number
 }
 
-/** `GET /health/live`: the process runs. `GET /health/ready`: it can issue tokens; 503 when the store or the keyring can't. */
+/** `GET /health/live`: the process runs. `GET /health/ready`: it can issue tokens; 503 when the store or the keyring can't, or the server is about to stop. */
 export function healthRoutes(app: App, checks: Checks): void {
   const tags = ['Operations']
   app.get(
@@ -45,9 +49,10 @@ export function healthRoutes(app: App, checks: Checks): void {
     async (request, reply) => {
       const store = await storeState(checks, (error) => request.log.warn({ err: error }, 'the store is not ready'))
       const keyring = checks.keyring()
-      const status = store === 'ok' && keyring !== 'failed' ? ('ok' as const) : ('failed' as const)
+      const healthy = store === 'ok' && keyring !== 'failed'
+      const status = checks.isStopping() ? ('stopping' as const) : healthy ? ('ok' as const) : ('failed' as const)
       reply.header('cache-control', 'no-store')
-      if (status === 'failed') reply.header('retry-after', 2)
+      if (status !== 'ok') reply.header('retry-after', 2)
       return reply.code(status === 'ok' ? 200 : 503).send({
         status,
         checks: { store, keyring },

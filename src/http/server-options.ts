@@ -16,6 +16,7 @@ export function serverOptions(config: Config, refused?: Refused) {
     maxRequestsPerSocket: 0, // load balancers reuse theirs for ever; limits count requests, not connections
     http: { maxHeaderSize: 16 * 1024, headersTimeout: 10_000, connectionsCheckingInterval: 1000 }, // also for who says nothing at all
     forceCloseConnections: 'idle',
+    return503OnClosing: false, // what arrives while others finish is answered like them: the store closes last
     trustProxy: config.TRUST_PROXY ?? false,
     genReqId: requestIds(),
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }), // request-log.ts writes the lines

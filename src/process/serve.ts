@@ -1,9 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { buildApp, type Parts } from '../app.ts'
 import { systemClock } from '../clock.ts'
 import type { Config } from '../config.ts'
 import { OperatorError } from '../errors.ts'
 import type { App } from '../http/app-type.ts'
+import { endConnectionsWithAnswers } from '../http/drain.ts'
 import { followKeys } from '../keys/follow-keys.ts'
 import type { KeysFolder } from '../keys/keys-folder.ts'
 import { type LiveKeyring, type LiveKeyringOptions, openLiveKeyring } from '../keys/live-keyring.ts'
@@ -13,7 +15,14 @@ import { giveBackMemory } from './give-back-memory.ts'
 import { lowerPoolPriority } from './pool-priority.ts'
 
 /** Milliseconds that requests in flight get to finish. */
-export const DRAIN = 10_000
+const DRAIN = 10_000
+/** Milliseconds from a signal to the end of listening at the least: a request that has arrived, and was not read yet, is in flight too. */
+const SETTLE = 100
+
+const shutdownDelay = ({ SHUTDOWN_DELAY }: Config) => Math.max(SETTLE, SHUTDOWN_DELAY * 1000)
+
+/** Milliseconds that a shutdown may take. */
+export const closingTime = (config: Config) => shutdownDelay(config) + DRAIN
 
 export function openKeyring(
   config: Config,
@@ -37,19 +46,24 @@ interface Server extends Pick<Parts, 'limiter' | 'keepsStore'> {
 /**
  * Builds the app and listens, and follows the keys folder.
  *
- * @returns a function that lets requests in flight finish and then closes everything
+ * @returns a function that lets load balancers look away and requests in flight finish, and then closes everything; `atOnce` after
+ *   an error, when nobody should be kept
  * @throws OperatorError when it can't listen
  */
-export async function serve(server: Server): Promise<() => Promise<void>> {
+export async function serve(server: Server): Promise<(how: { atOnce: boolean }) => Promise<void>> {
   const { folder, database, keyring, watching, beforeListening, ...parts } = server
-  const app = await buildApp({ database, keyring, ...parts, ...watching.parts })
+  let stopping = false
+  const app = await buildApp({ database, keyring, ...parts, ...watching.parts, isStopping: () => stopping })
   await beforeListening?.()
   await listen(app, server.config)
   lowerPoolPriority()
   giveBackMemory()
   const unfollow = followKeys(folder, keyring.reload)
   process.on('SIGHUP', keyring.reload)
-  return async () => {
+  return async ({ atOnce }) => {
+    stopping = true
+    endConnectionsWithAnswers(app)
+    if (!atOnce) await sleep(shutdownDelay(server.config))
     unfollow()
     await app.close()
     await database.close()
