@@ -25,7 +25,7 @@ import { createRevoke } from './clients/revoke.ts'
 import { revokeRoute } from './clients/revoke-route.ts'
 import { tokenRoute } from './clients/token-route.ts'
 import { createTokenStore } from './clients/token-store.ts'
-import { type Clock, monotonicClock, systemClock } from './clock.ts'
+import { type Clock, createSettledClock, monotonicClock, systemClock } from './clock.ts'
 import type { Config } from './config.ts'
 import type { Database } from './db/database.ts'
 import type { App } from './http/app-type.ts'
@@ -54,6 +54,7 @@ import { UNWATCHED, type Watch } from './observability/watch.ts'
 import { createFeed } from './revocations/feed.ts'
 import { feedRoute } from './revocations/feed-route.ts'
 import { registerRevocations } from './revocations/register-revocations.ts'
+import { revocationExpiry } from './revocations/revocation.ts'
 import { createRevocationStore } from './revocations/revocation-store.ts'
 import { createEndSession } from './sessions/end-session.ts'
 import { createLiveCheck } from './sessions/live-check.ts'
@@ -81,6 +82,8 @@ export interface Parts {
   readonly keyring: LiveKeyring
   readonly logger: Logger
   readonly now?: Clock
+  /** By which things are deleted. Default: made from `now`. */
+  readonly settled?: Clock
   /** Who counts what happens. Default: nobody. */
   readonly watch?: Watch
   /** True once the process was told to stop. Default: never. */
@@ -99,7 +102,7 @@ export interface Parts {
 
 /** The composition root: makes every part and registers it. The order is part of the security argument: the guard stands before every route. */
 // biome-ignore format: this page is a table of contents
-export async function buildApp({ config, keyring, logger, now = systemClock, limiter = createLimiter(config, now), keepsStore = true, watch = UNWATCHED, isStopping = () => false, traces, routes, onRoute, ...parts }: Parts): Promise<App> {
+export async function buildApp({ config, keyring, logger, now = systemClock, settled = createSettledClock(now, monotonicClock, revocationExpiry(0)), limiter = createLimiter(config, now), keepsStore = true, watch = UNWATCHED, isStopping = () => false, traces, routes, onRoute, ...parts }: Parts): Promise<App> {
   const app: App = Fastify({ ...serverOptions(config, watch.refused), loggerInstance: logger as FastifyBaseLogger })
 
   const audit       = createAudit(app.log.child({}, { level: config.LOG_LEVEL === 'silent' ? 'silent' : 'info' })) // whatever the level of the rest
@@ -108,7 +111,7 @@ export async function buildApp({ config, keyring, logger, now = systemClock, lim
   const accounts    = createAccountStore(database)
   const sessions    = createSessionStore(database)
   const clients     = createClientStore(database)
-  const revocations = await registerRevocations(app, database, { now, maxStaleness: config.REVOCATION_MAX_STALENESS, policy: config.REVOCATION_STALE_POLICY })
+  const revocations = await registerRevocations(app, database, { now: settled, maxStaleness: config.REVOCATION_MAX_STALENESS, policy: config.REVOCATION_STALE_POLICY })
   const withdrawn   = () => revocations.catchUp()
   const feed        = createFeed({ issuer: config.ISSUER, ttl: config.FEED_TTL, maxWaiters: config.FEED_MAX_WAITERS, keyring, revocations, now, monotonic: monotonicClock })
   const limits      = sessionLimits(config, database)
@@ -158,7 +161,7 @@ export async function buildApp({ config, keyring, logger, now = systemClock, lim
   registerNotFound                (app)
   registerJsonBody                (app)
   await registerDocs              (app, { version: VERSION, pageHeaders })
-  registerMaintenance             (app, { sessions, clients, trail, revocations: createRevocationStore(database), cache, skew: config.CLOCK_SKEW, retention: config.AUDIT_RETENTION, keepsStore, now })
+  registerMaintenance             (app, { sessions, clients, trail, revocations: createRevocationStore(database), cache, skew: config.CLOCK_SKEW, retention: config.AUDIT_RETENTION, keepsStore, now: settled })
 
   registerRoute                   (app, { register, open: config.REGISTRATION === 'open' })
   loginRoute                      (app, { login, jar, idleTtl: config.SESSION_IDLE_TTL })

@@ -6,6 +6,28 @@ export const systemClock: Clock = () => Math.floor(Date.now() / 1000)
 /** Milliseconds on a clock that nobody sets: for intervals and ages. */
 export const monotonicClock = () => performance.now()
 
+/** Of so many readings the earliest counts. */
+const READINGS = 32
+
+/**
+ * The clock by which things are thrown away. Somebody may set the clock forward and, when the mistake is seen, back: what was
+ * deleted meanwhile (a revocation, a used assertion) would be missing then. So a step forward is believed only after it has
+ * lasted for `patience` seconds; a step back at once. Whoever deletes by it asks it now and then, all the time.
+ *
+ * @param monotonic milliseconds that only go forward
+ */
+export function createSettledClock(now: Clock, monotonic: () => number, patience: number): Clock {
+  let readings: { readonly wall: number; readonly at: number }[] = []
+  return () => {
+    const at = monotonic() / 1000
+    const wall = now()
+    // Those within the patience, and the last one before it: that one still counts.
+    readings = readings.filter((_, index) => (readings[index + 1]?.at ?? at) > at - patience)
+    if (at - (readings.at(-1)?.at ?? Number.NEGATIVE_INFINITY) >= patience / READINGS) readings.push({ wall, at })
+    return readings.reduce((earliest, one) => Math.min(earliest, Math.ceil(one.wall + at - one.at)), wall)
+  }
+}
+
 /** Epoch seconds as an RFC 3339 string with whole seconds, for example `2026-11-21T15:17:00Z`. */
 export function toTimestamp(seconds: number): string {
   return `${new Date(seconds * 1000).toISOString().slice(0, 19)}Z`

@@ -3,18 +3,26 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { OperatorError } from '../../src/errors.ts'
+import { clockFailure } from './clock.ts'
+import { diskFailure } from './disk.ts'
 import { drainFailure } from './drain.ts'
 import { type Failure, type Run, Unavailable } from './failure.ts'
+import { keyringFailure } from './keyring.ts'
 import { killFailure } from './kill.ts'
 import { type Postgres, startPostgres } from './postgres.ts'
 import { rollingFailure } from './rolling.ts'
+import { storeFailure } from './store.ts'
 
 // npm run failures: what goes wrong in production, done to real processes. One line per failure; exit 1 when one did harm.
 
 const FAILURES: Readonly<Record<string, Failure>> = {
   kill: killFailure,
+  store: storeFailure,
+  disk: diskFailure,
+  keyring: keyringFailure,
   rolling: rollingFailure,
   drain: drainFailure,
+  clock: clockFailure,
 }
 const USAGE = `npm run failures -- [--only ${Object.keys(FAILURES).join('|')}] [--times N] [--seconds N]`
 

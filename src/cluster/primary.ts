@@ -1,7 +1,7 @@
 import closeWithGrace from 'close-with-grace'
 import type { Logger } from 'pino'
 import { createClientStore } from '../clients/client-store.ts'
-import { systemClock } from '../clock.ts'
+import { createSettledClock, monotonicClock, systemClock } from '../clock.ts'
 import type { Config } from '../config.ts'
 import type { Database } from '../db/database.ts'
 import type { OperatorError } from '../errors.ts'
@@ -14,6 +14,7 @@ import { explain } from '../process/explain.ts'
 import { keysFolder, prepareState, startLogger } from '../process/prepare.ts'
 import { reportKeys } from '../process/report-keys.ts'
 import { announce, closingTime, openKeyring } from '../process/serve.ts'
+import { revocationExpiry } from '../revocations/revocation.ts'
 import { createRevocationStore } from '../revocations/revocation-store.ts'
 import { createSessionStore } from '../sessions/session-store.ts'
 import { type Crew, createCrew } from './crew.ts'
@@ -71,7 +72,7 @@ function keepStore(config: Config, database: Database, log: Logger): () => void 
     clients: createClientStore(database),
     trail: createAuditStore(database),
     retention: config.AUDIT_RETENTION,
-    now: systemClock,
+    now: createSettledClock(systemClock, monotonicClock, revocationExpiry(0)),
     log,
   })
 }

@@ -55,10 +55,13 @@ export function viewAt(keyring: Keyring, now: number): KeyringView {
   const instants = keyring.flatMap(({ publish_at, sign_from, sign_until, verify_until }) =>
     [publish_at - MAX_SKEW, sign_from, sign_until, verify_until].filter((instant) => instant !== null),
   )
+  const current = keyring.find((entry) => phase(entry, now) === 'current') ?? firstToBegin(keyring, now)
   return {
-    current: keyring.find((entry) => phase(entry, now) === 'current') ?? firstToBegin(keyring, now),
+    current,
+    // What signs is published whatever the plan says: a clock may have been set back to before the key was made.
     published: keyring.filter(
-      (entry) => isPublished(entry, now) && ['next', 'current', 'previous'].includes(phase(entry, now)),
+      (entry) =>
+        (entry === current || isPublished(entry, now)) && ['next', 'current', 'previous'].includes(phase(entry, now)),
     ),
     validFrom: Math.max(0, ...instants.filter((instant) => instant <= now)),
     validUntil: Math.min(Number.POSITIVE_INFINITY, ...instants.filter((instant) => instant > now)),

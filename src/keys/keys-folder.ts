@@ -84,23 +84,40 @@ function tryLock(folder: KeysFolder): DatabaseSync | undefined {
   }
 }
 
+const WRITABLE = 'the folder must be writable for this user, and its disk have room'
+
 function notWritable(folder: KeysFolder, cause: unknown): OperatorError {
-  return new OperatorError(`KEYS_DIR: can't write in ${folder.dir}`, {
-    cause,
-    hint: 'make the folder writable for this user',
-  })
+  const { message, code } = cause as NodeJS.ErrnoException
+  const why = code?.startsWith('E') && !code.startsWith('ERR') ? code : message // of the system, or of SQLite
+  return new OperatorError(`KEYS_DIR: can't write in ${folder.dir}: ${why}`, { cause, hint: WRITABLE })
 }
 
-/** Creates a file that must not exist yet; resolves when its content is on disk. */
+/**
+ * Creates a file that must not exist yet; resolves when its content is on disk.
+ *
+ * @throws OperatorError when it is there, or there is no room for it: nothing half is left then
+ */
 export async function writeDurably(path: string, text: string, mode: number): Promise<void> {
-  const file = await open(path, constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY, mode)
+  const flags = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY
+  const file = await open(path, flags, mode).catch((cause) => {
+    throw cannotWrite(path, cause)
+  })
   try {
     await file.writeFile(text)
     if (process.getuid?.() === 0) await giveToOwner(file, dirname(path))
     await file.sync()
+  } catch (cause) {
+    await rm(path, { force: true })
+    throw cannotWrite(path, cause)
   } finally {
     await file.close()
   }
+}
+
+function cannotWrite(path: string, cause: unknown): OperatorError {
+  const { code } = cause as NodeJS.ErrnoException
+  const hint = code === 'EEXIST' ? 'an existing private key is never overwritten' : WRITABLE
+  return new OperatorError(`keys: can't write ${path}: ${code}`, { cause, hint })
 }
 
 /**

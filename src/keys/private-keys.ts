@@ -27,13 +27,7 @@ export async function storePrivateKey(folder: KeysFolder, key: KeyObject): Promi
   const jwk = publicJwk(key)
   const encryption = folder.passphrase === undefined ? {} : { cipher: 'aes-256-cbc', passphrase: folder.passphrase }
   const pem = key.export({ type: 'pkcs8', format: 'pem', ...encryption }).toString()
-  const path = privateKeyPath(folder, jwk.kid)
-  await writeDurably(path, pem, 0o600).catch((cause) => {
-    throw new OperatorError(`keys: can't write ${path}: ${cause.code}`, {
-      cause,
-      hint: 'an existing private key is never overwritten',
-    })
-  })
+  await writeDurably(privateKeyPath(folder, jwk.kid), pem, 0o600)
   await syncFolder(folder.dir)
   return jwk
 }

@@ -38,8 +38,10 @@ export function createBudget({ limit, window }: Quota, now: Clock, mostKeys = MO
 
   const usedAt = (key: string, instant: number): number => {
     const bucket = buckets.get(key)
-    // A clock that was set back drains nothing, and refills nothing either.
-    return bucket === undefined ? 0 : Math.max(0, bucket.used - Math.max(0, instant - bucket.at) / secondsPerOne)
+    if (bucket === undefined) return 0
+    // A clock that was set back drains nothing, and from then on as ever: nobody waits for it to be where it was.
+    if (instant < bucket.at) buckets.set(key, { used: bucket.used, at: instant })
+    return Math.max(0, bucket.used - Math.max(0, instant - bucket.at) / secondsPerOne)
   }
   const seconds = (units: number): number => Math.max(0, Math.ceil((units - ROUNDING) * secondsPerOne))
 

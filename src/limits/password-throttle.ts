@@ -80,8 +80,14 @@ export function createPasswordThrottle(parts: {
 
   const pairOf = (attempt: Attempt | Ticket): Pair => {
     const pair = pairs.get(keyOf(attempt))
-    if (pair === undefined) return { failures: 0, until: 0, lastAt: now(), known: false }
-    return now() - pair.lastAt < FORGET_AFTER ? pair : { ...pair, failures: 0, until: 0 }
+    const instant = now()
+    if (pair === undefined) return { failures: 0, until: 0, lastAt: instant, known: false }
+    const ahead = pair.lastAt - instant
+    if (ahead <= 0) return -ahead < FORGET_AFTER ? pair : { ...pair, failures: 0, until: 0 }
+    // The clock was set back: what is left of the delay stays, and nobody waits for the clock to be where it was.
+    const rebased = { ...pair, until: Math.max(0, pair.until - ahead), lastAt: instant }
+    pairs.set(keyOf(attempt), rebased)
+    return rebased
   }
 
   return {

@@ -26,6 +26,7 @@ export interface Revocations {
 
 export interface FollowOptions {
   readonly store: RevocationStore
+  /** By which entries are over: one that a clock set forward by mistake does not move. */
   readonly now: Clock
   /** Milliseconds that only go forward: the age of the set must not depend on anybody setting the clock. */
   readonly monotonic: () => number
@@ -63,7 +64,7 @@ export class FollowedRevocations implements Revocations {
   }
 
   snapshot(now: number): WithdrawnIds {
-    return this.#set.snapshot(now)
+    return this.#set.snapshot(Math.min(now, this.#options.now()))
   }
 
   onLook(listener: () => void): () => void {

@@ -1,5 +1,5 @@
 import type { Database, Row, Statement } from '../db/database.ts'
-import type { Revocation, RevocationKind } from './revocation.ts'
+import { type Revocation, type RevocationKind, revocationExpiry } from './revocation.ts'
 
 /** The channel on which nodes tell each other that there is something new. */
 export const REVOCATIONS = 'signet_revocations'
@@ -30,8 +30,15 @@ export function createRevocationStore(database: Database): RevocationStore {
 
 // Statements for transactions that end something. The head comes last of all rows they take (see migrations.ts).
 
+/** Seconds for which a revocation is needed after the last token it could hit was issued. */
+const LONGEST = revocationExpiry(0)
+
 const UPSERT =
   'ON CONFLICT (kind, subject) DO UPDATE SET seq = excluded.seq, min_version = excluded.min_version, expires_at = excluded.expires_at'
+
+/** `$2`, unless the clock was set back: tokens from before it live longer than one that is issued now. */
+const lastingBeyond = (lastIssuedAt: string) =>
+  `CASE WHEN ${lastIssuedAt} + ${LONGEST} > CAST($2 AS BIGINT) THEN ${lastIssuedAt} + ${LONGEST} ELSE CAST($2 AS BIGINT) END`
 
 /** Withdraws the sessions that the same transaction ended under this mark. */
 export function revokeSessionsEndedBy(mark: string, expiresAt: number): Statement[] {
@@ -42,7 +49,7 @@ export function revokeSessionsEndedBy(mark: string, expiresAt: number): Statemen
     },
     {
       sql: `INSERT INTO revocations (kind, subject, min_version, seq, expires_at)
-            SELECT 'session', s.id, NULL, h.seq, CAST($2 AS BIGINT)
+            SELECT 'session', s.id, NULL, h.seq, ${lastingBeyond('s.last_used_at')}
             FROM sessions s CROSS JOIN revocation_head h WHERE s.ended_by = $1 ${UPSERT}`,
       params: [mark, expiresAt],
     },
@@ -55,7 +62,8 @@ export function revokeOlderVersions(accountId: string, expiresAt: number): State
     { sql: 'UPDATE revocation_head SET seq = seq + 1 WHERE id = 1' },
     {
       sql: `INSERT INTO revocations (kind, subject, min_version, seq, expires_at)
-            SELECT 'account', a.id, a.token_version, h.seq, CAST($2 AS BIGINT)
+            SELECT 'account', a.id, a.token_version, h.seq,
+              ${lastingBeyond('(SELECT COALESCE(MAX(last_used_at), 0) FROM sessions WHERE account_id = a.id)')}
             FROM accounts a CROSS JOIN revocation_head h WHERE a.id = $1 ${UPSERT}`,
       params: [accountId, expiresAt],
     },

@@ -96,6 +96,7 @@ export async function startApp(
     keyring,
     logger,
     now,
+    settled: now, // a test that moves its clock means it
     ...(watch && { watch }),
     ...(limiter && { limiter }),
     ...(onRoute && { onRoute }),
