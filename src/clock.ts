@@ -17,7 +17,7 @@ const READINGS = 32
  * @param monotonic milliseconds that only go forward
  */
 export function createSettledClock(now: Clock, monotonic: () => number, patience: number): Clock {
-  let readings: { readonly wall: number; readonly at: number }[] = []
+  let readings = [{ wall: now(), at: monotonic() / 1000 }]
   return () => {
     const at = monotonic() / 1000
     const wall = now()

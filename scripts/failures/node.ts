@@ -36,6 +36,7 @@ export async function newService(folder: string, settings: Env = {}): Promise<En
   const home = await mkdtemp(join(folder, 'service-'))
   return {
     NODE_ENV: 'test',
+    NODE_OPTIONS: '', // those of whoever runs this are not for servers
     LOG_LEVEL: 'silent',
     HOST,
     PORT: String(await freePort()),

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,6 +10,7 @@ import { drainFailure } from './drain.ts'
 import { type Failure, type Run, Unavailable } from './failure.ts'
 import { keyringFailure } from './keyring.ts'
 import { killFailure } from './kill.ts'
+import { memoryFailure } from './memory.ts'
 import { type Postgres, startPostgres } from './postgres.ts'
 import { rollingFailure } from './rolling.ts'
 import { storeFailure } from './store.ts'
@@ -20,6 +22,7 @@ const FAILURES: Readonly<Record<string, Failure>> = {
   store: storeFailure,
   disk: diskFailure,
   keyring: keyringFailure,
+  memory: memoryFailure,
   rolling: rollingFailure,
   drain: drainFailure,
   clock: clockFailure,
@@ -44,10 +47,17 @@ const run: Run = {
 
 let harmed = false
 for (const [name, failure] of Object.entries(FAILURES)) {
+  if (name === 'memory' && (only ?? name) === name) printSizes()
   if (only === undefined || only === name) harmed = (await perform(name, failure)) || harmed
 }
 ;(await postgres)?.end()
 process.exitCode = harmed ? 1 : 0
+
+function printSizes(): void {
+  console.log('what bounded structures weigh when they are full')
+  const args = ['--expose-gc', '--import', './src/require-node.js', 'scripts/failures/sizes.ts']
+  execFileSync(process.execPath, args, { stdio: 'inherit' })
+}
 
 /** @returns true when it did harm */
 async function perform(name: string, { title, run: cause }: Failure): Promise<boolean> {

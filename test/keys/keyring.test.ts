@@ -29,6 +29,17 @@ t.test('a view says who signs, who is published and how long that holds', async 
   t.same(at(500), ['young', 'young', 500, Number.POSITIVE_INFINITY])
 })
 
+t.test('what signs is published, also when the clock was set back to before it was made', async (t) => {
+  const first = entry({ kid: 'first', publish_at: 5000, sign_from: 5000 })
+  const next = entry({ kid: 'next', publish_at: 6000, sign_from: 7000 })
+  const { current, published } = viewAt([next, first], 1400)
+  t.equal(current?.kid, 'first')
+  t.same(
+    published.map(({ kid }) => kid),
+    ['first'],
+  )
+})
+
 t.test('only the public members of a key leave, and its kid is the RFC 7638 thumbprint', async (t) => {
   t.same(Object.keys(jwk).sort(), ['alg', 'e', 'kid', 'kty', 'n', 'use'])
   t.ok(createPublicKey(toPem(jwk)).equals(createPublicKey(privateKey)))

@@ -88,3 +88,17 @@ t.test('whatever is asked when: no window sees more than twice the limit, and Re
     }),
   )
 })
+
+t.test('a clock that is set back gives nothing back, and holds nobody up', async (t) => {
+  const { now, pass } = at()
+  const budget = createBudget({ limit: 2, window: 60 }, now)
+  budget.spend('a')
+  budget.spend('a')
+  pass(-3600)
+  t.match(budget.spend('a'), { allowed: false, retryIn: 30 })
+  pass(29)
+  t.match(budget.spend('a'), { allowed: false, retryIn: 1 })
+  pass(1)
+  t.equal(budget.spend('a').allowed, true, 'as promised, and not an hour later')
+  t.equal(budget.spend('a').allowed, false)
+})

@@ -187,3 +187,18 @@ t.test('an owner at home is let in whatever others do elsewhere', async () => {
     }),
   )
 })
+
+t.test('a clock that is set back neither ends a delay nor makes it longer', async (t) => {
+  const { throttle, pass } = throttleAt()
+  const ada: [string, string] = ['ada', 'home']
+  for (let i = 0; i < 7; i += 1) {
+    while (attempt(throttle, ada) !== 'in') pass(1)
+  }
+  t.equal(attempt(throttle, ada), 4)
+  pass(-3600)
+  t.equal(attempt(throttle, ada), 4, 'what it was')
+  pass(3)
+  t.equal(attempt(throttle, ada), 1)
+  pass(1)
+  t.equal(attempt(throttle, ada), 'in', 'and not an hour later')
+})
