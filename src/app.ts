@@ -136,7 +136,7 @@ export async function buildApp({ config, keyring, logger, now = systemClock, set
   const assertionPolicy   = { audience: [config.ISSUER, tokenEndpointOf(config.ISSUER)], skew: config.CLOCK_SKEW }
   const verifyAssertion   = createVerifyAssertion({ keys: createClientKeys(), policy: assertionPolicy, now })
   const verifyOwnToken    = createVerifyOwnToken({ keys: keyring, policy, revocations, now })
-  const authenticate      = createAuthenticateClient({ clients, verifyAssertion, audit, trail, now })
+  const authenticate      = createAuthenticateClient({ clients, verifyAssertion, limiter, audit, trail, now })
   const clientCredentials = createClientCredentialsGrant({ issue: watch.issuing('client_credentials', issue), audience, audit })
   const refreshGrant      = createRefreshGrant({ sessions, refreshKeys, refresh, audience, now })
   const revoke            = createRevoke({ sessions, refreshKeys, tokens: createTokenStore(database), verifyOwnToken, withdrawn, audit, now })
@@ -171,7 +171,7 @@ export async function buildApp({ config, keyring, logger, now = systemClock, set
   meRoutes                        (app, { ownAccount })
   adminRoutes                     (app, { administer })
   clientsAdminRoutes              (app, { administer: administerClients, defaults: { audience, ttl: config.ACCESS_TOKEN_TTL } })
-  await registerOAuth             (app, (scope) => {
+  await registerOAuth             (app, watch.refused, (scope) => {
     tokenRoute                    (scope, { authenticate, clientCredentials, refreshGrant, limiter })
     revokeRoute                   (scope, { authenticate, revoke })
     introspectRoute               (scope, { authenticate, introspect })

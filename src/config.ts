@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os'
 import type { Static, TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { OperatorError } from './errors.ts'
+import { oneSlipApart } from './one-slip.ts'
 import { MAX_WORKERS, Settings } from './settings.ts'
 
 type Read = Static<typeof Settings>
@@ -89,18 +90,6 @@ function misspelled(env: NodeJS.ProcessEnv): string[] {
     )
     return meant === undefined ? [] : [`${given} is no setting (${meant}?)`]
   })
-}
-
-/** True when one inserted, dropped, changed or swapped character, or only letter case, separates the two. */
-function oneSlipApart(a: string, b: string): boolean {
-  if (Math.abs(a.length - b.length) > 1) return false
-  let start = 0
-  while (start < a.length && a[start] === b[start]) start += 1
-  let end = 0
-  while (end < Math.min(a.length, b.length) - start && a.at(-1 - end) === b.at(-1 - end)) end += 1
-  const left = a.slice(start, a.length - end)
-  const right = b.slice(start, b.length - end)
-  return Math.max(left.length, right.length) <= 1 || (left.length === 2 && left === [...right].reverse().join(''))
 }
 
 function defaultIssuer(host: string, port: number): string {

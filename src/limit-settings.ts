@@ -39,6 +39,7 @@ export const limitSettings = {
   RATE_LIMIT_PASSWORD_CHANGE: perMinute(10, 'Password changes per minute of one account'),
   RATE_LIMIT_TOKEN: perMinute(600, 'Calls of `/oauth/token` per minute and client network'),
   RATE_LIMIT_TOKEN_PER_CLIENT: perMinute(300, 'Calls of `/oauth/token` per minute of one client'),
+  RATE_LIMIT_INTROSPECT: perMinute(6000, 'Calls of `/oauth/introspect` per minute and client network'),
   LOAD_MAX_EVENT_LOOP_DELAY: count(
     10_000,
     250,

@@ -1,4 +1,6 @@
 import type { Clock } from '../clock.ts'
+import type { Limiter } from '../limits/limiter.ts'
+import { networkOf } from '../limits/network.ts'
 import { OAuthError } from '../oauth-errors.ts'
 import type { Audit, AuditEntry, Origin } from '../observability/audit.ts'
 import type { AuditStore } from '../observability/audit-store.ts'
@@ -22,11 +24,12 @@ const CLIENT_ID = new RegExp(`^${CLIENT_ID_PREFIX}[\\w-]{22}$`)
 export function createAuthenticateClient(parts: {
   clients: Pick<ClientStore, 'forAuthentication' | 'useAssertion'>
   verifyAssertion: VerifyAssertion
+  limiter: Pick<Limiter, 'spend'>
   audit: Audit
   trail: AuditStore
   now: Clock
 }): AuthenticateClient {
-  const { clients, verifyAssertion, audit, trail, now } = parts
+  const { clients, verifyAssertion, limiter, audit, trail, now } = parts
 
   const confidential: AuthenticateClient['confidential'] = async (credential, origin) => {
     if (credential.kind === 'none') throw new OAuthError('invalid_client', 'no client credential')
@@ -37,7 +40,9 @@ export function createAuthenticateClient(parts: {
 
     const detail = { reason: fault ?? '', client_id: found?.client.id ?? null }
     const entry: AuditEntry = { event: 'client_authentication_failed', origin, detail }
-    await trail.insert(entry, now())
+    // Anybody can fail: so many rows a minute and network, and the rest stands in the log only.
+    const { allowed } = await limiter.spend('clientFailure', networkOf(origin.ip))
+    if (allowed) await trail.insert(entry, now())
     audit(entry)
     throw new OAuthError('invalid_client', detail.reason)
   }

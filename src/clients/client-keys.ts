@@ -5,11 +5,14 @@ import {
   type FetchImplementation,
   type JWTVerifyGetKey,
 } from 'jose'
+import { monotonicClock } from '../clock.ts'
 import type { Client } from './client.ts'
 import { readPublicKey } from './client-jwks.ts'
 
 /** Milliseconds that a client's server has to show its keys. */
 const PATIENCE = 3000
+/** Milliseconds in which an address that failed is not asked again. */
+const FAILED_FOR = 10_000
 const MAX_SIZE = 64 * 1024
 const MAX_REMOTE_KEYS = 32
 /** Addresses whose keys are remembered at a time. */
@@ -32,6 +35,7 @@ export function isJwksUri(text: string): boolean {
  */
 export function createClientKeys(): ClientKeys {
   const remote = new Map<string, JWTVerifyGetKey>()
+  const fetchKeys = createFetchKeys()
   return ({ jwks, jwksUri }) => {
     if (jwks !== null) return createLocalJWKSet({ keys: jwks.keys.map((key) => ({ ...key, kty: key.kty ?? '' })) })
     if (jwksUri === null || !isJwksUri(jwksUri)) throw new TypeError('a client without keys')
@@ -46,8 +50,26 @@ export function createClientKeys(): ClientKeys {
   }
 }
 
+/** Remembers which addresses failed: whoever sends assertions must not make us knock there again and again. */
+function createFetchKeys(): FetchImplementation {
+  const failedAt = new Map<string, number>()
+  return async (url, options) => {
+    if (monotonicClock() < (failedAt.get(url) ?? Number.NEGATIVE_INFINITY) + FAILED_FOR)
+      throw new Error('the address of the keys failed a moment ago')
+    try {
+      const keys = await fetchJwks(url, options)
+      failedAt.delete(url)
+      return keys
+    } catch (error) {
+      if (failedAt.size >= MAX_ADDRESSES) failedAt.clear()
+      failedAt.set(url, monotonicClock())
+      throw error
+    }
+  }
+}
+
 /** A document of bounded size from exactly this address, reduced to the keys that would have been accepted at registration. */
-const fetchKeys: FetchImplementation = async (url, options) => {
+const fetchJwks: FetchImplementation = async (url, options) => {
   // A redirect is an error: whoever can redirect must not choose from where else we fetch.
   const response = await fetch(url, { ...options, redirect: 'error' })
   if (response.status !== 200) {

@@ -23,7 +23,7 @@ export function introspectRoute(app: App, parts: { authenticate: AuthenticateCli
   app.post(
     '/oauth/introspect',
     {
-      config: { auth: 'public', oauthErrors: ['invalid_request', 'invalid_client'] },
+      config: { auth: 'public', limit: 'introspect', oauthErrors: ['invalid_request', 'invalid_client'] },
       schema: {
         tags: ['Integrators'],
         summary: 'Ask whether a token is good now',

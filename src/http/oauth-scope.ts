@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { AppError, errorRow } from '../errors.ts'
-import { OAuthError, oauthErrorRow } from '../oauth-errors.ts'
+import { OAuthError, type OAuthErrorCode, oauthErrorRow } from '../oauth-errors.ts'
 import type { App } from './app-type.ts'
 import { asAppError } from './error-handler.ts'
 import { parseForm } from './form-body.ts'
@@ -8,7 +8,11 @@ import { parseForm } from './form-body.ts'
 const FORM = 'application/x-www-form-urlencoded'
 
 /** Registers the routes of `/oauth/*` in a scope of its own: forms in, errors as RFC 6749 section 5.2 has them out. */
-export async function registerOAuth(app: App, routes: (scope: App) => void): Promise<void> {
+export async function registerOAuth(
+  app: App,
+  refused: (code: OAuthErrorCode) => void,
+  routes: (scope: App) => void,
+): Promise<void> {
   await app.register(async (scope) => {
     scope.removeAllContentTypeParsers()
     scope.addContentTypeParser(FORM, { parseAs: 'buffer' }, (request, body, done) => {
@@ -20,7 +24,7 @@ export async function registerOAuth(app: App, routes: (scope: App) => void): Pro
         done(error as Error)
       }
     })
-    scope.setErrorHandler((error, request, reply) => sendOAuthError(error, request, reply))
+    scope.setErrorHandler((error, request, reply) => sendOAuthError(error, refused, request, reply))
     scope.addHook('onRequest', (request, reply, done) => {
       reply.headers({ 'cache-control': 'no-store', pragma: 'no-cache' }) // RFC 6749 section 5.1
       // Section 2.3.1: credentials never stand in an address, where logs and histories keep them. Nothing else has business there.
@@ -31,10 +35,16 @@ export async function registerOAuth(app: App, routes: (scope: App) => void): Pro
   })
 }
 
-function sendOAuthError(thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+function sendOAuthError(
+  thrown: unknown,
+  refused: (code: OAuthErrorCode) => void,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
   if (thrown instanceof AppError) reply.headers(thrown.headers)
   const { error, retryAfter } = asOAuthError(thrown, request)
   const row = oauthErrorRow(error.code)
+  refused(error.code)
   const entry = { code: error.code, reason: error.message }
   if (error.code === 'server_error') request.log.error({ ...entry, err: error.cause }, 'refused')
   else request.log[row.status >= 500 ? 'warn' : 'info'](entry, 'refused')

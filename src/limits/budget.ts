@@ -61,8 +61,9 @@ export function createBudget({ limit, window }: Quota, now: Clock, mostKeys = MO
     },
     refund(key) {
       const instant = now()
-      const used = usedAt(key, instant)
-      if (used > 0) buckets.set(key, { used: Math.max(0, used - 1), at: instant })
+      const used = usedAt(key, instant) - 1
+      if (used > 0) buckets.set(key, { used, at: instant })
+      else buckets.delete(key) // what cost nothing takes no place either: else it could push out what did
     },
   }
 }

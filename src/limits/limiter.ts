@@ -5,9 +5,9 @@ import { type Budget, createBudget, type Quota, type Spent } from './budget.ts'
 import { type Admission, type Attempt, createPasswordThrottle, type Outcome, type Ticket } from './password-throttle.ts'
 
 /** Quotas that a route names as its `config.limit`. */
-export const ROUTE_LIMITS = ['login', 'register', 'refresh', 'password', 'token'] as const
+export const ROUTE_LIMITS = ['login', 'register', 'refresh', 'password', 'token', 'introspect'] as const
 export type RouteLimit = (typeof ROUTE_LIMITS)[number]
-export type QuotaName = RouteLimit | 'registerEmail' | 'refreshSession' | 'tokenClient'
+export type QuotaName = RouteLimit | 'registerEmail' | 'refreshSession' | 'tokenClient' | 'clientFailure'
 export type Quotas = Readonly<Record<QuotaName, Quota>>
 
 /**
@@ -23,6 +23,8 @@ export interface Limiter {
 
 const MINUTE = 60
 const HOUR = 3600
+/** Failed client authentications that get a row in the audit trail, per minute and network. */
+const FAILURE_ROWS = 60
 const DAY = 86_400
 
 export const quotas = (config: Config): Quotas => ({
@@ -33,6 +35,8 @@ export const quotas = (config: Config): Quotas => ({
   refreshSession: { limit: config.RATE_LIMIT_REFRESH_PER_SESSION, window: MINUTE },
   password: { limit: config.RATE_LIMIT_PASSWORD_CHANGE, window: MINUTE },
   token: { limit: config.RATE_LIMIT_TOKEN, window: MINUTE },
+  introspect: { limit: config.RATE_LIMIT_INTROSPECT, window: MINUTE },
+  clientFailure: { limit: FAILURE_ROWS, window: MINUTE },
   tokenClient: { limit: config.RATE_LIMIT_TOKEN_PER_CLIENT, window: MINUTE },
 })
 

@@ -111,7 +111,9 @@ export function createPasswordThrottle(parts: {
       const pair = pairOf(ticket)
       const failures = outcome === 'succeeded' ? 0 : Math.max(0, pair.failures - 1)
       const until = delayAfter(failures, delays) === 0 ? 0 : pair.until
-      pairs.set(keyOf(ticket), { ...pair, failures, until, known: pair.known || outcome === 'succeeded' })
+      const known = pair.known || outcome === 'succeeded'
+      if (failures > 0 || known) pairs.set(keyOf(ticket), { ...pair, failures, until, known })
+      else pairs.delete(keyOf(ticket)) // nothing to remember: it must push out nobody who has something
     },
   }
 }

@@ -2,23 +2,25 @@ import { type Aggregator, Counter, collectDefaultMetrics, Gauge, Histogram, type
 import { ERRORS, type ErrorCode, errorRow } from '../errors.ts'
 import type { Phase } from '../keys/keyring.ts'
 import type { KeyringState } from '../keys/live-keyring.ts'
+import { OAUTH_ERRORS, type OAuthErrorCode } from '../oauth-errors.ts'
 import { REFRESH_OUTCOMES } from '../sessions/refresh.ts'
 import { VERSION } from '../version.ts'
 import { BOUNDS, createRequestTimes, type Sample } from './request-times.ts'
 import { OPERATIONS, timedDatabase } from './timed-database.ts'
 import { GRANTS, type Sources, type Watch } from './watch.ts'
+import { WORKER_DEATHS } from './worker-deaths.ts'
 
 const PHASES: readonly Phase[] = ['next', 'current', 'previous', 'retired', 'revoked']
 const KEYRING_STATES: readonly KeyringState[] = ['ok', 'stale', 'failed']
-const CODES = Object.keys(ERRORS) as ErrorCode[]
+type Code = ErrorCode | OAuthErrorCode
+const CODES = [...new Set([...Object.keys(ERRORS), ...Object.keys(OAUTH_ERRORS)])] as Code[]
 /** Codes that say something about a credential, or that it could not be judged. */
-const ABOUT_CREDENTIALS = CODES.filter((code) => errorRow(code).challenge !== undefined || code === 'revocations_stale')
-
-/** Only the primary of several workers counts it. */
-export const WORKER_DEATHS = {
-  name: 'signet_worker_deaths_total',
-  help: 'Workers that ended unasked and were replaced',
-}
+const ABOUT_CREDENTIALS = [
+  ...(Object.keys(ERRORS) as ErrorCode[]).filter(
+    (code) => errorRow(code).challenge !== undefined || code === 'revocations_stale',
+  ),
+  ...(['invalid_client', 'invalid_grant'] as const),
+]
 
 export interface Metrics extends Watch {
   readonly registry: Registry
@@ -42,7 +44,7 @@ export function createMetrics(): Metrics {
       () => times.read(),
     ),
   )
-  const refusals = Object.fromEntries(CODES.map((code) => [code, 0])) as Record<ErrorCode, number>
+  const refusals = Object.fromEntries(CODES.map((code) => [code, 0])) as Record<Code, number>
   readCounter(registry, 'signet_errors_total', 'Error answers by code', 'code', () => refusals, CODES)
   readCounter(
     registry,

@@ -1,5 +1,5 @@
 import { AggregatorRegistry, Registry } from 'prom-client'
-import { WORKER_DEATHS } from './metrics.ts'
+import { WORKER_DEATHS } from './worker-deaths.ts'
 
 /** All metrics of one process at one moment, as prom-client writes them. */
 export type Collected = Awaited<ReturnType<Registry['getMetricsAsJSON']>>

@@ -3,6 +3,7 @@ import type { Database } from '../db/database.ts'
 import type { ErrorCode } from '../errors.ts'
 import type { App } from '../http/app-type.ts'
 import type { LiveKeyring } from '../keys/live-keyring.ts'
+import type { OAuthErrorCode } from '../oauth-errors.ts'
 import type { Revocations } from '../revocations/follow-revocations.ts'
 import type { RefreshOutcomeName } from '../sessions/refresh.ts'
 import type { VerifiedTokens } from '../tokens/verified-tokens.ts'
@@ -24,7 +25,7 @@ export interface Sources {
 export interface Watch {
   /** Counts and times every answer, by route. Before the first route. */
   requests(app: App): void
-  refused(code: ErrorCode): void
+  refused(code: ErrorCode | OAuthErrorCode): void
   /** The same database, timed. */
   store(database: Database): Database
   /** The same function, counted when it has issued. */

@@ -1,6 +1,6 @@
 import type { FastifyContextConfig, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Clock } from '../clock.ts'
-import { assertDemands, authorize } from './authorize.ts'
+import { assertDemands, assertSpelling, authorize } from './authorize.ts'
 import type { AccessTokenClaims } from './claims.ts'
 import { requestToken } from './credential.ts'
 
@@ -82,5 +82,6 @@ function assertConfig(url: string, config: FastifyContextConfig | undefined, has
   }
   if (config?.auth === 'live' && !hasLive)
     throw new TypeError(`route ${url}: config.auth is "live", and only the issuer can look at its sessions`)
+  assertSpelling(url, config ?? {})
   assertDemands(url, config?.auth, config ?? {})
 }

@@ -1,4 +1,5 @@
 import { AppError } from '../errors.ts'
+import { oneSlipApart } from '../one-slip.ts'
 import type { AccessTokenClaims } from './claims.ts'
 
 /** What a route asks of the caller beyond a good token. */
@@ -9,6 +10,21 @@ export interface Demands {
   readonly scope?: readonly string[]
   /** Seconds since the login at the most. */
   readonly maxAuthAge?: number
+}
+
+const DEMANDS = ['auth', 'roles', 'scope', 'maxAuthAge', 'limit']
+
+/**
+ * A demand with a typing slip would leave its route open to everybody who is logged in.
+ *
+ * @throws TypeError at boot
+ */
+export function assertSpelling(url: string, config: object): void {
+  for (const given of Object.keys(config)) {
+    const meant = DEMANDS.find((name) => oneSlipApart(given.toLowerCase(), name.toLowerCase()))
+    if (meant !== undefined && !DEMANDS.includes(given))
+      throw new TypeError(`route ${url}: config.${given} is not known (${meant}?)`)
+  }
 }
 
 /**

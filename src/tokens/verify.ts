@@ -69,7 +69,7 @@ export function createTokenVerifier<Context>(options: {
     const known = keys.verificationPem(kid) !== undefined
     if (known && claims.exp > now() - policy.skew) return claims
     cache.drop(token)
-    throw known ? new AppError('token_expired') : new AppError('invalid_token', { reason: 'its key was withdrawn' })
+    throw known ? new AppError('token_expired') : new UnknownKid(kid) // withdrawn, or not at hand any more
   }
 
   return {

@@ -80,14 +80,14 @@ export function resolveOptions(options: VerifierOptions): Resolved {
       audience: typeof audience === 'string' ? [audience] : audience,
       typ: typ === null ? null : typ.toLowerCase().replace(/^application\//, ''),
       maxLifetime,
-      skew: options.clockSkew ?? 5,
+      skew: bounded('clockSkew', options.clockSkew ?? 5, 60), // revocations are kept for tokens that are as late as that
     },
     jwksUri,
     feed: revocations ? { uri, onStale } : undefined,
     keysMaxStale: positive('keysMaxStale', options.keysMaxStale ?? 86_400),
     timeout: positive('timeout', options.timeout ?? 5000),
-    cache: options.cache ?? { entries: 10_000, characters: 16_000_000 },
-    onEvent: options.onEvent ?? (() => undefined),
+    cache: cacheLimit(options.cache ?? { entries: 10_000, characters: 16_000_000 }),
+    onEvent: safely(options.onEvent),
     fetch: options.fetch ?? fetch,
     now: options.now ?? systemClock,
   }
@@ -117,6 +117,24 @@ function secureUrl(option: string, text: string): URL {
     throw new TypeError(`${option}: ${url.origin} is not https, and only loopback may be reached without`)
   if (url.username !== '' || url.password !== '') throw new TypeError(`${option}: a URL with a password in it`)
   return url
+}
+
+function cacheLimit({ entries, characters }: CacheLimit): CacheLimit {
+  return { entries: bounded('cache.entries', entries, 1e7), characters: bounded('cache.characters', characters, 1e10) }
+}
+
+/** What a listener does wrong must not end the following of keys and revocations. */
+function safely(listener: VerifierOptions['onEvent']): Resolved['onEvent'] {
+  return (event) => {
+    try {
+      listener?.(event)
+    } catch {}
+  }
+}
+
+function bounded(option: string, value: number, most: number): number {
+  if (positive(option, value) > most) throw new TypeError(`${option}: a number of at most ${most}`)
+  return value
 }
 
 function positive(option: string, value: number): number {

@@ -10,11 +10,11 @@ const MAX_KEYS = 64
 /** Seconds, where the answer says nothing of its age, and the bounds of what it may say. */
 const MAX_AGE = { default: 300, least: 5, most: 86_400 }
 /** Milliseconds from one look for unknown kids to the next: doubled by each that found nothing, so that a flood of kids is no flood of requests. */
-const COOL_DOWN = { least: 1000, most: 30_000 }
+const COOL_DOWN = { least: 1000, most: 10_000 }
 /** Milliseconds from a failed fetch to the next. */
 const RETRY = { least: 500, most: 30_000 }
 /** Kids that were looked for in vain, and for how many milliseconds they are not looked for again. */
-const VAIN = { most: 1000, for: 60_000 }
+const VAIN = { most: 1000, for: 5000 }
 
 export interface RemoteKeys extends VerificationKeys {
   /** Resolves when the keys are there. @throws AppError `keys_unavailable` */
@@ -22,9 +22,10 @@ export interface RemoteKeys extends VerificationKeys {
   /**
    * Looks for a kid that is not known, unless that was done a moment ago. Resolves when there is nothing more to be learned.
    *
+   * @param urgent for a look-up that no stranger can cause: it waits for no cool-down and starts none
    * @throws AppError `keys_unavailable` when the issuer can't be asked: whether the kid is good is not known then
    */
-  seek(kid: string): Promise<void>
+  seek(kid: string, urgent?: boolean): Promise<void>
   /** From now on none of these is used, whatever a JWKS or a later feed says. */
   withdraw(kids: readonly string[]): void
   close(): void
@@ -82,18 +83,20 @@ export function createRemoteKeys(
   const verificationPem = (kid: string) => (withdrawn.has(kid) || monotonic() >= goodUntil ? undefined : pems.get(kid))
 
   /** Whether this kid is worth a request now. */
-  const mayAsk = (kid: string) => {
+  const mayAsk = (kid: string, urgent: boolean) => {
     if (failures > 0 && monotonic() < failedAt + backOff())
       throw new AppError('keys_unavailable', { reason: 'the last request failed a moment ago' })
     if (monotonic() >= goodUntil) return true
-    return !withdrawn.has(kid) && monotonic() >= soughtAt + coolDown && !(monotonic() < (vain.get(kid) ?? 0))
+    if (withdrawn.has(kid)) return false
+    return urgent || (monotonic() >= soughtAt + coolDown && !(monotonic() < (vain.get(kid) ?? 0)))
   }
   return {
     verificationPem,
     hydrate: async () => (monotonic() < goodUntil ? undefined : fetchOnce()),
-    async seek(kid) {
+    async seek(kid, urgent = false) {
       if (fetching !== undefined) await fetching
-      if (verificationPem(kid) !== undefined || !mayAsk(kid)) return
+      if (verificationPem(kid) !== undefined || !mayAsk(kid, urgent)) return
+      if (urgent) return fetchOnce()
       soughtAt = monotonic()
       await fetchOnce()
       const found = verificationPem(kid) !== undefined

@@ -24,6 +24,12 @@ export interface RemoteRevocations extends Withdrawn {
   readonly size: number
 }
 
+interface Dated {
+  readonly seq: number
+  readonly iat: number
+}
+const NOTHING = { seq: -1, iat: -1, exp: Number.NEGATIVE_INFINITY }
+
 const feedSchema = TypeCompiler.Compile(FeedClaims)
 
 /** The revocation feed of an issuer, followed by long polling. Each copy is verified like a token and takes the place of the last. */
@@ -36,12 +42,12 @@ export function createRemoteRevocations(
   const closing = new AbortController()
   const signedPayload = createSignedPayload()
   let set = new RevocationSet()
-  let held = { seq: -1, iat: -1, exp: Number.NEGATIVE_INFINITY }
+  let held: Dated & { exp: number } = NOTHING
   let etag: string | undefined
 
   const verified = async (text: string): Promise<FeedClaims> => {
     const kid = unverifiedKid(text, FEED_TYPE, MAX_BYTES)
-    if (keys.verificationPem(kid) === undefined) await keys.seek(kid)
+    if (keys.verificationPem(kid) === undefined) await keys.seek(kid, true)
     const pem = keys.verificationPem(kid)
     if (pem === undefined) throw new Error('signed by a key that is not in the JWKS')
     const claims = signedPayload(text, pem, undefined)
@@ -66,11 +72,12 @@ export function createRemoteRevocations(
     const claims = await verified(reply.text)
     if (closing.signal.aborted) return
     etag = reply.headers.get('etag') ?? undefined
-    // A late answer of another server, which knows less: what it lacks is not forgotten.
+    keys.withdraw(claims.keys) // for good, so an older copy has nothing to take back
+    if (held.iat > now() + policy.skew) held = NOTHING // the clock was set back: what was dated by the old one is no measure
     if (isOlder(claims, held)) return
+    // A copy that is newer by date but knows less is of a server that has lost its store: what it lacks is not forgotten.
+    set = revocationSet(claims, claims.seq < held.seq ? set : new RevocationSet())
     held = claims
-    set = revocationSet(claims)
-    keys.withdraw(claims.keys)
     onEvent({ type: 'revocations_applied', seq: claims.seq, entries: set.size + claims.keys.length })
   }
   const follow = async (first: () => void) => {
@@ -97,7 +104,7 @@ export function createRemoteRevocations(
     judge: (claims) => set.judge(claims),
     isTooOld: () => feed.onStale === 'reject' && now() >= held.exp + policy.skew,
     hydrate() {
-      following ??= new Promise((resolve) => void follow(resolve))
+      following ??= new Promise((resolve, reject) => void follow(resolve).catch(reject))
       return following
     },
     close: () => closing.abort(),
@@ -108,12 +115,12 @@ export function createRemoteRevocations(
 }
 
 /** Keys are withdrawn without a new number, so an equal copy is taken. */
-function isOlder(copy: { seq: number; iat: number }, held: { seq: number; iat: number }): boolean {
+function isOlder(copy: Dated, held: Dated): boolean {
   return copy.seq <= held.seq && copy.iat <= held.iat && (copy.seq < held.seq || copy.iat < held.iat)
 }
 
-function revocationSet({ sessions, accounts, clients, tokens }: FeedClaims): RevocationSet {
-  const set = new RevocationSet()
+/** @param set to add to */
+function revocationSet({ sessions, accounts, clients, tokens }: FeedClaims, set: RevocationSet): RevocationSet {
   const rest = { seq: 0, expiresAt: Number.POSITIVE_INFINITY } // the feed itself leaves out what is over
   for (const subject of sessions) set.add({ kind: 'session', subject, minVersion: null, ...rest })
   for (const subject of tokens) set.add({ kind: 'token', subject, minVersion: null, ...rest })

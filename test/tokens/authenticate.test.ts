@@ -144,6 +144,17 @@ t.test('a policy that would switch a check off is refused at boot', async (t) =>
   }
 })
 
+t.test('a demand with a typing slip does not boot', async (t) => {
+  for (const name of ['rolls', 'role', 'Roles', 'scopes', 'sope', 'Auth', 'auht', 'maxAuthage', 'limits']) {
+    const routes = (app: App) => void app.get('/mine', { config: { [name]: ['admin'] } }, () => ({}))
+    await t.rejects(startApp(t, { routes }), { name: 'TypeError', message: /\/mine: config\./ }, name)
+  }
+  const { app } = await startApp(t, {
+    routes: (app) => void app.get('/mine', { config: { cache: 1 } as never }, () => ({})),
+  })
+  t.equal((await app.inject('/mine')).statusCode, 401, 'what is no slip of a demand is for somebody else')
+})
+
 t.test('a route that asks for a protection nobody knows does not boot', async (t) => {
   for (const auth of ['tokens', 'none', '', null, false, true, 'PUBLIC', ['public']]) {
     const routes = (app: App) => void app.get('/mine', { config: { auth: auth as never } }, () => ({}))

@@ -113,6 +113,20 @@ t.test('a stale copy of the feed: accepted unless asked otherwise', async (t) =>
   }
 })
 
+t.test('a listener that throws ends nothing', async (t) => {
+  const { server, issuer, verifier, mint } = await verifying(t, {
+    revocations: true,
+    onEvent() {
+      throw new Error('a metrics client that is broken')
+    },
+  })
+  issuer.down = true
+  await server.app.close()
+  issuer.down = false
+  await verifier.hydrate()
+  t.equal(await code(verifier.verify(mint.token())), 'good')
+})
+
 t.test('without keys a token is not called bad', async (t) => {
   const { issuer, mint } = await verifying(t)
   issuer.down = true
@@ -155,6 +169,9 @@ t.test('a check is switched off by null, and by nothing else', async (t) => {
     { clockSkew: Number.NaN },
     { revocations: { onStale: 'reject' } },
     { onStale: 'x' },
+    { clockSkew: 61 },
+    { cache: {} },
+    { cache: { entries: Number.NaN, characters: 1 } },
     { revocation: true },
     { timeout: Number.NaN },
   ]
