@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { RouteOptions } from 'fastify'
+import Fastify, { type RouteOptions } from 'fastify'
 import type { Test } from 'tap'
 import { createAccountStore } from '../../src/accounts/account-store.ts'
 import { createPasswords, hashCost, hashGate } from '../../src/accounts/passwords.ts'
@@ -24,6 +24,7 @@ import type { Limiter } from '../../src/limits/limiter.ts'
 import { createLogger } from '../../src/observability/logger.ts'
 import type { Watch } from '../../src/observability/watch.ts'
 import { Settings } from '../../src/settings.ts'
+import { registerGuard } from '../../src/tokens/authenticate.ts'
 
 export const PASSWORD = 'correct horse battery staple'
 
@@ -137,6 +138,18 @@ export async function registered(app: App, email: string): Promise<string> {
   const reply = await app.inject({ method: 'POST', url: '/v1/accounts', payload: { email, password: PASSWORD } })
   if (reply.statusCode !== 201) throw new Error(`register: ${reply.body}`)
   return reply.json().id
+}
+
+/** Registers a route with such a `config` behind the guard, as the real app would, and no more of it. */
+export async function bootsWith(t: Test, config: object): Promise<void> {
+  const app: App = Fastify()
+  t.teardown(() => app.close())
+  const verify = () => {
+    throw new Error('nobody calls')
+  }
+  registerGuard(app, { verify, live: async () => undefined, now: systemClock })
+  app.get('/mine', { config }, () => ({}))
+  await app.ready()
 }
 
 let signingKey: Promise<KeyObject> | undefined

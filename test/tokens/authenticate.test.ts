@@ -10,7 +10,7 @@ import type { ClaimsPolicy } from '../../src/tokens/claims.ts'
 import { registerFastifyJwt } from '../../src/tokens/fastify-jwt-payload.ts'
 import { VerifiedTokens } from '../../src/tokens/verified-tokens.ts'
 import { createTokenVerifier, type VerificationKeys, type Withdrawn } from '../../src/tokens/verify.ts'
-import { bearer, startApp } from '../support/app.ts'
+import { bearer, bootsWith, startApp } from '../support/app.ts'
 import { createMint, type Mint, serverMint } from '../support/mint.ts'
 
 interface Guarded {
@@ -146,8 +146,7 @@ t.test('a policy that would switch a check off is refused at boot', async (t) =>
 
 t.test('a demand with a typing slip does not boot', async (t) => {
   for (const name of ['rolls', 'role', 'Roles', 'scopes', 'sope', 'Auth', 'auht', 'maxAuthage', 'limits']) {
-    const routes = (app: App) => void app.get('/mine', { config: { [name]: ['admin'] } }, () => ({}))
-    await t.rejects(startApp(t, { routes }), { name: 'TypeError', message: /\/mine: config\./ }, name)
+    await t.rejects(bootsWith(t, { [name]: ['admin'] }), { name: 'TypeError', message: /\/mine: config\./ }, name)
   }
   const { app } = await startApp(t, {
     routes: (app) => void app.get('/mine', { config: { cache: 1 } as never }, () => ({})),
@@ -156,13 +155,9 @@ t.test('a demand with a typing slip does not boot', async (t) => {
 })
 
 t.test('a route that asks for a protection nobody knows does not boot', async (t) => {
-  for (const auth of ['tokens', 'none', '', null, false, true, 'PUBLIC', ['public']]) {
-    const routes = (app: App) => void app.get('/mine', { config: { auth: auth as never } }, () => ({}))
-    await t.rejects(
-      startApp(t, { routes }),
-      { name: 'TypeError', message: /\/mine: config\.auth/ },
-      JSON.stringify(auth),
-    )
+  for (const auth of ['tokens', 'lives', 'session', 'none', '', null, false, true, 'PUBLIC', ['public']]) {
+    const faults = { name: 'TypeError', message: /\/mine: config\.auth/ }
+    await t.rejects(bootsWith(t, { auth }), faults, JSON.stringify(auth))
   }
 })
 

@@ -4,7 +4,7 @@ import type { App } from '../../src/http/app-type.ts'
 import { anotherNode } from '../revocations/another-node.ts'
 import { call, standing } from '../revocations/people.ts'
 import { signUp, type User } from '../sessions/front-door.ts'
-import { bearer, startApp, type TestServer } from '../support/app.ts'
+import { bearer, bootsWith, startApp, type TestServer } from '../support/app.ts'
 import { type Mint, serverMint } from '../support/mint.ts'
 
 const reply = () => ({ ok: true })
@@ -171,17 +171,6 @@ t.test('a look that fails for a reason of our own is 500, and nobody gets in by 
   t.match(broken.json(), { status: 500, code: 'internal' })
 })
 
-t.test('a route that asks for a check nobody knows does not boot', async (t) => {
-  for (const auth of ['lives', 'LIVE', 'session', '', null, true, ['live']]) {
-    const mistaken = (app: App) => void app.get('/mine', { config: { auth: auth as never } }, reply)
-    await t.rejects(
-      startApp(t, { routes: mistaken }),
-      { name: 'TypeError', message: /\/mine: config\.auth/ },
-      JSON.stringify(auth),
-    )
-  }
-})
-
 /** Slips that leave a route more open than it looks, or answer 500 to everybody. */
 const SLIPS: object[] = [
   ...[{ roles: 'admin' }, { roles: [] }, { roles: [''] }, { roles: [1] }, { roles: null }],
@@ -191,11 +180,6 @@ const SLIPS: object[] = [
 ]
 t.test('a route whose demands would not be asked does not boot', async (t) => {
   for (const config of SLIPS) {
-    const mistaken = (app: App) => void app.get('/mine', { config }, reply)
-    await t.rejects(
-      startApp(t, { routes: mistaken }),
-      { name: 'TypeError', message: /\/mine: config\./ },
-      JSON.stringify(config),
-    )
+    await t.rejects(bootsWith(t, config), { name: 'TypeError', message: /\/mine: config\./ }, JSON.stringify(config))
   }
 })
