@@ -5,7 +5,6 @@ import { startWatching } from './observability/watching.ts'
 import { explain } from './process/explain.ts'
 import { keysFolder, prepareState, readSettings, startLogger } from './process/prepare.ts'
 import { reportKeys } from './process/report-keys.ts'
-import { announce, closingTime, openKeyring, serve } from './process/serve.ts'
 
 try {
   const config = await readSettings()
@@ -19,7 +18,11 @@ try {
 async function startAlone(config: Config): Promise<void> {
   const logger = await startLogger(config)
   const folder = await keysFolder(config)
-  const database = await prepareState(config, folder, logger)
+  // The thread of the store starts while the code of the app is loaded: together they are a good part of the boot.
+  const [database, { announce, closingTime, openKeyring, serve }] = await Promise.all([
+    prepareState(config, folder, logger),
+    import('./process/serve.ts'),
+  ])
   const keyring = await openKeyring(config, folder, reportKeys(logger, createAuditStore(database)))
   const watching = await startWatching(config, logger)
   const close = await serve({ config, logger, folder, database, keyring, watching })

@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
 /** Milliseconds after the boot: not in the way of the first answers. */
-const LATER = 1000
+const LATER = 500
 
 /**
  * Boot compiles and throws away: after it, more than half of the heap is garbage that an idle server would keep for hours. One
