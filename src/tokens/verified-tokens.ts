@@ -12,17 +12,25 @@ export interface CacheLimit {
   readonly characters: number
 }
 
+interface Entry extends VerifiedToken {
+  readonly token: string
+}
+
+/** Characters of the signature by which a token is looked for: 258 bits, and short enough to be hashed in no time. */
+const TAIL = 43
+
 /**
- * Tokens whose signature and claims were verified, by their whole text: exact, so no two tokens share an entry. What can change
- * while a token lives (its key, its age, its revocation) is not cached: the guard asks again on every hit.
+ * Tokens whose signature and claims were verified. An entry is found by the end of the signature and counts only for the very text
+ * that was verified, character by character, so no two tokens share one. What can change while a token lives (its key, its age,
+ * its revocation) is not cached: the guard asks again on every hit.
  *
  * Two generations bound it: when the young one is full it becomes the old one, and the old one goes. A token that is used moves
  * back into the young one. Put and get are a Map operation each, and nothing is ever walked.
  */
 export class VerifiedTokens {
   readonly #limit: CacheLimit
-  #young = new Map<string, VerifiedToken>()
-  #old = new Map<string, VerifiedToken>()
+  #young = new Map<string, Entry>()
+  #old = new Map<string, Entry>()
   #characters = 0
   /** How often a token was there, and was not: plain numbers, read when somebody wants to know. */
   hits = 0
@@ -34,41 +42,47 @@ export class VerifiedTokens {
   }
 
   get(token: string): VerifiedToken | undefined {
-    const young = this.#young.get(token)
-    if (young !== undefined) {
+    const tail = token.slice(-TAIL)
+    const young = this.#young.get(tail)
+    if (young !== undefined && young.token === token) {
       this.hits += 1
       return young
     }
-    const old = this.#old.get(token)
-    if (old === undefined) {
+    const old = this.#old.get(tail)
+    if (old === undefined || old.token !== token) {
       this.misses += 1
       return undefined
     }
     this.hits += 1
-    this.put(token, old)
+    this.#keep(tail, old)
     return old
   }
 
-  put(token: string, verified: VerifiedToken): void {
+  put(token: string, { kid, claims }: VerifiedToken): void {
+    this.#keep(token.slice(-TAIL), { token, kid, claims })
+  }
+
+  #keep(tail: string, entry: Entry): void {
     const { entries, characters } = this.#limit
-    if (this.#young.size >= entries || this.#characters + token.length > characters) {
+    if (this.#young.size >= entries || this.#characters + entry.token.length > characters) {
       this.#old = this.#young
       this.#young = new Map()
       this.#characters = 0
     }
-    this.#young.set(token, verified)
-    this.#characters += token.length
+    this.#young.set(tail, entry)
+    this.#characters += entry.token.length
   }
 
   drop(token: string): void {
-    this.#young.delete(token)
-    this.#old.delete(token)
+    const tail = token.slice(-TAIL)
+    for (const generation of [this.#young, this.#old])
+      if (generation.get(tail)?.token === token) generation.delete(tail)
   }
 
   /** Drops what is over, so that no token is held longer than it lives. @param deadline epoch seconds: whose `exp` is not later goes */
   sweep(deadline: number): void {
     for (const generation of [this.#young, this.#old]) {
-      for (const [token, { claims }] of generation) if (claims.exp <= deadline) generation.delete(token)
+      for (const [tail, { claims }] of generation) if (claims.exp <= deadline) generation.delete(tail)
     }
   }
 
