@@ -8,7 +8,7 @@ import { isolated, post, run, type ServerProcess, startServer } from '../support
 // Two real servers on one keys folder and one database, under constant load, while the real script rotates ten times with the
 // shortest times the settings allow. An integrator stands beside them and caches the JWKS for exactly as long as it may.
 
-const ROTATIONS = 6
+const ROTATIONS = 4
 const MAX_AGE = 1
 const LEAD = MAX_AGE + RELOAD_INTERVAL
 const account = { email: 'ada@example.com', password: PASSWORD }

@@ -33,7 +33,7 @@ const ENDS: Record<string, End> = {
   'a deletion of the account': (app, { other }) =>
     app.inject({ method: 'DELETE', url: '/v1/me', headers: bearer(other.access_token) }),
 }
-const ROUNDS = 25 // of each way, on each engine: 300 in all
+const ROUNDS = 15 // of each way, on each engine: 180 in all
 
 async function refreshAgainstEnd(t: Test, nodes: TwoNodes) {
   const admin = (await nodes.open(nodes.a, await nodes.newAccount(['admin']))) as Tokens
