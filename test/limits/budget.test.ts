@@ -27,6 +27,20 @@ t.test('so many at once, and they grow back one by one', async (t) => {
   t.match(budget.spend('a'), { allowed: true, remaining: 2 })
 })
 
+t.test(
+  'what was given back whole takes no place: nobody pushes others out with attempts that cost nothing',
+  async (t) => {
+    const { now } = at()
+    const budget = createBudget({ limit: 3, window: 60 }, now, 10)
+    for (let i = 0; i < 3; i += 1) budget.spend('victim')
+    for (let i = 0; i < 100; i += 1) {
+      budget.spend(`void ${i}`)
+      budget.refund(`void ${i}`)
+    }
+    t.equal(budget.spend('victim').allowed, false)
+  },
+)
+
 t.test('what is given back may be spent again, and never more than that', async (t) => {
   const budget = createBudget({ limit: 1, window: 60 }, at().now)
   budget.refund('a')
