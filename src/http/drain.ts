@@ -1,3 +1,5 @@
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
+import { monotonicClock } from '../clock.ts'
 import type { App } from './app-type.ts'
 
 const SWEEP = 50 // milliseconds
@@ -24,4 +26,28 @@ export function registerDrain(app: App): void {
  */
 export function endConnectionsWithAnswers(app: App): void {
   app.server.prependListener('request', (_request, response) => response.setHeader('connection', 'close'))
+}
+
+/** Milliseconds without a new connection or request after which everything that was under way has been read. */
+const QUIET = 100
+/** Milliseconds after which it is no use to wait for that: clients keep coming. */
+const PATIENCE = 2000
+
+/**
+ * Resolves when everything that had arrived was read. To Node a connection that is not read yet looks idle, and closing would cut it;
+ * how long reading takes depends on what else the machine does, so arrivals are watched and no fixed time is waited for.
+ */
+export async function arrivalsRead({ server }: App): Promise<void> {
+  const deadline = monotonicClock() + PATIENCE
+  let lastArrival = monotonicClock()
+  const arrived = () => {
+    lastArrival = monotonicClock()
+  }
+  server.on('connection', arrived).on('request', arrived)
+  while (monotonicClock() < Math.min(deadline, lastArrival + QUIET)) {
+    await sleep(QUIET / 4)
+    await turn() // timers run before what waits in the sockets is read
+    await turn()
+  }
+  server.off('connection', arrived).off('request', arrived)
 }

@@ -5,7 +5,7 @@ import { systemClock } from '../clock.ts'
 import type { Config } from '../config.ts'
 import { OperatorError } from '../errors.ts'
 import type { App } from '../http/app-type.ts'
-import { endConnectionsWithAnswers } from '../http/drain.ts'
+import { arrivalsRead, endConnectionsWithAnswers } from '../http/drain.ts'
 import { followKeys } from '../keys/follow-keys.ts'
 import type { KeysFolder } from '../keys/keys-folder.ts'
 import { type LiveKeyring, type LiveKeyringOptions, openLiveKeyring } from '../keys/live-keyring.ts'
@@ -16,13 +16,8 @@ import { lowerPoolPriority } from './pool-priority.ts'
 
 /** Milliseconds that requests in flight get to finish. */
 const DRAIN = 10_000
-/** Milliseconds from a signal to the end of listening at the least: a request that has arrived, and was not read yet, is in flight too. */
-const SETTLE = 100
-
-const shutdownDelay = ({ SHUTDOWN_DELAY }: Config) => Math.max(SETTLE, SHUTDOWN_DELAY * 1000)
-
 /** Milliseconds that a shutdown may take. */
-export const closingTime = (config: Config) => shutdownDelay(config) + DRAIN
+export const closingTime = ({ SHUTDOWN_DELAY }: Config) => SHUTDOWN_DELAY * 1000 + DRAIN
 
 export function openKeyring(
   config: Config,
@@ -63,7 +58,10 @@ export async function serve(server: Server): Promise<(how: { atOnce: boolean }) 
   return async ({ atOnce }) => {
     stopping = true
     endConnectionsWithAnswers(app)
-    if (!atOnce) await sleep(shutdownDelay(server.config))
+    if (!atOnce) {
+      await sleep(server.config.SHUTDOWN_DELAY * 1000)
+      await arrivalsRead(app) // what has arrived, and was not read yet, is in flight too
+    }
     unfollow()
     await app.close()
     await database.close()

@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap'
 import { clockFailure } from '../../scripts/failures/clock.ts'
 import { diskFailure } from '../../scripts/failures/disk.ts'
+import { drainFailure } from '../../scripts/failures/drain.ts'
 import { type Failure, type Run, Unavailable } from '../../scripts/failures/failure.ts'
 import { memoryFailure } from '../../scripts/failures/memory.ts'
 import { rollingFailure } from '../../scripts/failures/rolling.ts'
@@ -8,10 +9,10 @@ import { temporaryFolder } from '../support/app.ts'
 import { postgresUrl, startPostgres, stopPostgres } from '../support/postgres.ts'
 
 // The short form of `npm run failures`. What it does with kill -9, with a store that is gone and with a broken keyring
-// stands in crash.test.ts, store-down.test.ts and test/keys/live.test.ts. SIGTERM with 1,000 requests in flight is left to the long form:
-// on a machine with other work to do, some of the thousand are not read before the server stops to listen (SHUTDOWN_DELAY is for that).
+// stands in crash.test.ts, store-down.test.ts and test/keys/live.test.ts.
 
 const SHORT: [failure: Failure, times: number, seconds: number][] = [
+  [drainFailure, 1, 1],
   [rollingFailure, 1, 1],
   [diskFailure, 1, 1],
   [clockFailure, 1, 0],
