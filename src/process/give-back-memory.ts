@@ -10,8 +10,10 @@ const LATER = 500
  */
 export function giveBackMemory(): void {
   setTimeout(() => {
-    setFlagsFromString('--expose-gc')
-    const collect: (how: object) => void = runInNewContext('gc')
-    collect({ type: 'major', execution: 'sync', flavor: 'last-resort' })
+    try {
+      setFlagsFromString('--expose-gc')
+      const collect: (how: object) => void = runInNewContext('gc')
+      collect({ type: 'major', execution: 'sync', flavor: 'last-resort' })
+    } catch {} // a V8 without it: a kindness, and nothing that a server may die of
   }, LATER).unref()
 }

@@ -1,0 +1,26 @@
+import { syncBuiltinESMExports } from 'node:module'
+import { mock } from 'node:test'
+import vm from 'node:vm'
+import t from 'tap'
+import { giveBackMemory } from '../../src/process/give-back-memory.ts'
+
+t.test('garbage is collected once, after the boot', async (t) => {
+  const collect = mock.fn()
+  const collector = mock.method(vm, 'runInNewContext', () => collect)
+  syncBuiltinESMExports()
+  mock.timers.enable({ apis: ['setTimeout'] })
+  t.teardown(() => {
+    mock.reset()
+    syncBuiltinESMExports()
+  })
+  giveBackMemory()
+  t.equal(collect.mock.callCount(), 0, 'not in the way of the boot')
+  mock.timers.tick(3_600_000)
+  t.equal(collect.mock.callCount(), 1)
+
+  collector.mock.mockImplementation(() => {
+    throw new ReferenceError('gc is not defined')
+  })
+  giveBackMemory()
+  t.doesNotThrow(() => mock.timers.tick(3_600_000), 'a V8 that has no collector to call does not end the server')
+})
