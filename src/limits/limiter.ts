@@ -23,9 +23,9 @@ export interface Limiter {
 
 const MINUTE = 60
 const HOUR = 3600
+const DAY = 86_400
 /** Failed client authentications that get a row in the audit trail, per minute and network. */
 const FAILURE_ROWS = 60
-const DAY = 86_400
 
 export const quotas = (config: Config): Quotas => ({
   login: { limit: config.RATE_LIMIT_LOGIN, window: MINUTE },
