@@ -6,6 +6,7 @@ import {
   type JWTVerifyGetKey,
 } from 'jose'
 import { monotonicClock } from '../clock.ts'
+import { failure, fetchText } from '../fetch-text.ts'
 import type { Client } from './client.ts'
 import { readPublicKey } from './client-jwks.ts'
 
@@ -68,27 +69,16 @@ function createFetchKeys(): FetchImplementation {
   }
 }
 
-/** A document of bounded size from exactly this address, reduced to the keys that would have been accepted at registration. */
-const fetchJwks: FetchImplementation = async (url, options) => {
-  // A redirect is an error: whoever can redirect must not choose from where else we fetch.
-  const response = await fetch(url, { ...options, redirect: 'error' })
-  if (response.status !== 200) {
-    await response.body?.cancel()
-    throw new Error(`the address of the keys answered ${response.status}`)
-  }
-  const { keys } = JSON.parse(await bounded(response)) as { keys?: unknown }
+/** What is at this address, reduced to the keys that would have been accepted at registration. */
+const fetchJwks: FetchImplementation = async (url, { headers, signal }) => {
+  const bounds = { timeout: PATIENCE, maxBytes: MAX_SIZE, signal }
+  const { text } = await fetchText(new URL(url), { fetch, headers: Object.fromEntries(headers), ...bounds }).catch(
+    (error) => {
+      throw new Error(`the address of the keys: ${failure(error)}`, { cause: error })
+    },
+  )
+  const { keys } = JSON.parse(text) as { keys?: unknown }
   if (!Array.isArray(keys)) throw new Error('the address of the keys has no JWK set')
   const accepted = keys.slice(0, MAX_REMOTE_KEYS).map(readPublicKey)
   return Response.json({ keys: accepted.filter((key) => !('fault' in key)) })
-}
-
-async function bounded(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = []
-  let size = 0
-  for await (const chunk of response.body ?? []) {
-    size += chunk.length
-    if (size > MAX_SIZE) throw new Error(`the JWK set is larger than ${MAX_SIZE} bytes`)
-    chunks.push(chunk)
-  }
-  return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))
 }

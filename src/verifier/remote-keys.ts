@@ -1,8 +1,8 @@
 import { createPublicKey } from 'node:crypto'
 import { AppError } from '../errors.ts'
+import { failure, fetchText } from '../fetch-text.ts'
 import { publicJwk, toPem } from '../keys/jwk.ts'
 import type { VerificationKeys } from '../tokens/verify.ts'
-import { failure, fetchText } from './fetch-text.ts'
 import type { Resolved } from './options.ts'
 
 const MAX_BYTES = 256 * 1024

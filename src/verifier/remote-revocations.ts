@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
+import { failure, fetchText } from '../fetch-text.ts'
 import { FEED_TYPE, FeedClaims } from '../revocations/feed-format.ts'
 import { RevocationSet } from '../revocations/revocation-set.ts'
 import { unverifiedKid } from '../tokens/credential.ts'
 import { createSignedPayload } from '../tokens/signed-payload.ts'
 import type { Withdrawn } from '../tokens/verify.ts'
-import { failure, fetchText } from './fetch-text.ts'
 import type { Resolved } from './options.ts'
 import type { RemoteKeys } from './remote-keys.ts'
 

@@ -19,6 +19,7 @@ const SHARED = [
   'http/problem',
   'tokens/lifetime',
   'one-slip',
+  'fetch-text',
 ].map((name) => `src/${name}.ts`)
 const PURE = ['src/keys/keyring.ts', 'src/keys/jwk.ts']
 /** Parts that are made for Fastify: they may import it, and only app.ts and routes may import them. */

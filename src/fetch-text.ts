@@ -1,4 +1,4 @@
-/** What came back from the issuer: 200 with a text, or 304. */
+/** What came back: 200 with a text, or 304. */
 export interface Fetched {
   readonly status: 200 | 304
   readonly text: string
@@ -12,19 +12,21 @@ export interface FetchText {
   /** Bytes. */
   readonly maxBytes: number
   readonly etag?: string | undefined
+  readonly headers?: Readonly<Record<string, string>>
   /** Ends the request from outside. */
   readonly signal: AbortSignal
 }
 
 /**
- * Fetches a text within bounds: a time for the whole, a size, and no redirects, because another place would be another issuer.
+ * Fetches a text within bounds: a time for the whole, a size, and no redirects. Another place would be somebody else, and whoever
+ * can redirect must not choose from where we fetch.
  *
  * @throws Error with a reason that may be logged
  */
 export async function fetchText(url: URL, options: FetchText): Promise<Fetched> {
   const { timeout, maxBytes, etag, signal } = options
   const reply = await options.fetch(url, {
-    headers: etag === undefined ? {} : { 'if-none-match': etag },
+    headers: { ...options.headers, ...(etag === undefined ? {} : { 'if-none-match': etag }) },
     redirect: 'error',
     signal: AbortSignal.any([signal, AbortSignal.timeout(timeout)]),
   })
