@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { cp, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
@@ -141,4 +142,54 @@ t.test('npm pack, an empty folder, the recipes of the README, and a server that 
   await post(`${server.url}/v1/logout`, {}, { authorization: `Bearer ${later}` })
   const after = await Promise.all(services.map(({ ask }) => until(async () => (await ask(later)) === 401)))
   t.comment(`and after its return a revoked session after ${after.join(', ')} ms`)
+
+  const issuer = { ISSUER: server.url, TOKEN: fresh }
+  await t.test('a process whose verifier is closed ends by itself', (t) => endsByItself(t, folder, issuer))
 })
+
+/** Asks until a request that fits was sent, closes, and has nothing more to do; a process that something holds up ends with 9. */
+const CLOSES = `
+  import { subscribe } from 'node:diagnostics_channel'
+  import Fastify from 'fastify'
+  import { createVerifier, fastifySignet } from 'signet/verifier'
+  setTimeout(() => process.exit(9), 20_000).unref()
+  const { ISSUER, TOKEN, UNTIL, AS } = process.env
+  const { promise, resolve } = Promise.withResolvers()
+  subscribe('undici:client:sendHeaders', ({ request }) => request.path.includes(UNTIL) && setImmediate(resolve))
+  const onEvent = ({ type }) => type === UNTIL && resolve()
+  const options = { issuer: ISSUER, audience: ISSUER, revocations: true, timeout: 60_000, onEvent }
+  if (AS === 'plugin') {
+    const app = Fastify().register(fastifySignet, options)
+    await app.listen({ host: '127.0.0.1', port: 0 })
+    await app.signet.verify(TOKEN)
+    await promise
+    await app.close()
+  } else {
+    const verifier = createVerifier(options)
+    const verdict = verifier.verify(TOKEN).then(() => 'good', ({ code }) => code)
+    await promise
+    verifier.close()
+    console.log(await verdict)
+  }`
+
+async function endsByItself(t: Test, folder: string, issuer: { ISSUER: string; TOKEN: string }): Promise<void> {
+  await writeFile(join(folder, 'closes.js'), CLOSES)
+  const silent = createServer().listen(0, '127.0.0.1')
+  await once(silent, 'listening')
+  t.teardown(() => void silent.close())
+  const mute = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`
+  const away = `http://127.0.0.1:${await freePort()}`
+  const CASES: [what: string, env: Record<string, string>, stdout: string][] = [
+    ['keys and feed are there', { UNTIL: 'revocations_applied' }, 'good\n'],
+    ['a long poll is under way', { UNTIL: 'wait=' }, 'good\n'],
+    ['the same as a plugin', { UNTIL: 'wait=', AS: 'plugin' }, ''],
+    ['an issuer that never answers', { UNTIL: 'jwks', ISSUER: mute }, 'keys_unavailable\n'],
+    ['an issuer that is away', { UNTIL: 'keys_failed', ISSUER: away }, 'keys_unavailable\n'],
+  ]
+  const ends = CASES.map(async ([what, env, stdout]) => {
+    const { finished } = run(t, join(folder, 'closes.js'), [], { ...issuer, ...env })
+    const { code, stdout: printed, stderr } = await finished
+    t.same({ code, printed, stderr }, { code: 0, printed: stdout, stderr: '' }, what)
+  })
+  await Promise.all(ends)
+}
