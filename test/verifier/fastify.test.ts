@@ -1,23 +1,28 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { systemClock } from '../../src/clock.ts'
-import { fastifySignet } from '../../src/verifier/index.ts'
+import { fastifySignet, type VerifierEvent, type VerifierOptions } from '../../src/verifier/index.ts'
 import { bearer, startApp } from '../support/app.ts'
 import { issuerOf } from '../support/issuer.ts'
 import { serverMint } from '../support/mint.ts'
 
 /** Somebody else's service, protected by the plugin. */
-async function service(t: Test, routes: (app: FastifyInstance) => void, down = false) {
-  const server = await startApp(t)
+async function service(
+  t: Test,
+  routes: (app: FastifyInstance) => void,
+  { down = false, ...options }: Partial<VerifierOptions> & { down?: boolean } = {},
+) {
+  const server = await startApp(t, options.now && { now: options.now })
   const issuer = issuerOf(() => server.app)
   issuer.down = down
-  const mint = await serverMint(server, systemClock())
-  const app = Fastify()
+  const mint = await serverMint(server, (options.now ?? systemClock)())
+  const log: string[] = []
+  const app = Fastify({ logger: { stream: { write: (line) => void log.push(line) } } })
   t.teardown(() => app.close())
   app.setErrorHandler((_error, _request, reply) => reply.code(418).send('ours'))
-  app.register(fastifySignet, { issuer: mint.issuer, audience: mint.audience, fetch: issuer.fetch })
+  app.register(fastifySignet, { issuer: mint.issuer, audience: mint.audience, fetch: issuer.fetch, ...options })
   app.register(async (scope) => routes(scope))
-  return { app, mint, issuer }
+  return { app, mint, issuer, log, server }
 }
 
 t.test('default deny: a route is open only when it says so', async (t) => {
@@ -62,7 +67,7 @@ t.test('a demand that would not be asked does not boot', async (t) => {
 })
 
 t.test('the service starts while the issuer is away, says 503, and goes on when it is back', async (t) => {
-  const { app, mint, issuer } = await service(t, (app) => void app.get('/closed', () => 'x'), true)
+  const { app, mint, issuer } = await service(t, (app) => void app.get('/closed', () => 'x'), { down: true })
   const headers = bearer(mint.token())
   const away = await app.inject({ url: '/closed', headers })
   t.equal(away.statusCode, 503)
@@ -75,4 +80,98 @@ t.test('the service starts while the issuer is away, says 503, and goes on when 
       resolve()
     }, 50)
   })
+})
+
+t.test('a service that is ready has the keys, and what is withdrawn', async (t) => {
+  const reachable = Promise.withResolvers<void>()
+  const { app, mint, issuer } = await service(t, () => undefined, {
+    revocations: true,
+    fetch: async (url, init) => {
+      await reachable.promise
+      return issuer.fetch(url, init)
+    },
+  })
+  let ready = false
+  const booting = app.ready().then(() => {
+    ready = true
+  })
+  for (let i = 0; i < 50; i += 1) await new Promise((resolve) => setImmediate(resolve))
+  t.equal(ready, false, 'it waits')
+  reachable.resolve()
+  await booting
+  t.same(issuer.asked.sort(), ['/.well-known/jwks.json', '/.well-known/revocations'])
+  t.match(app.signet.verifyNow(mint.token()), { sub: 'minted-subject' }, 'at once, and no promise')
+})
+
+t.test('what fails in the background, and who was refused, is in the log and told; no token is', async (t) => {
+  const events: VerifierEvent[] = []
+  const onEvent = (event: VerifierEvent) => void events.push(event)
+  const { app, mint, issuer, log } = await service(t, (app) => void app.get('/closed', () => 'x'), {
+    down: true,
+    onEvent,
+  })
+  await app.ready()
+  t.match(events[0], { type: 'keys_failed', reason: /ECONNREFUSED/ })
+  const lines = () => log.map((line) => JSON.parse(line))
+  t.match(lines()[0], { level: 40, type: 'keys_failed', msg: 'signet: the issuer could not be asked' })
+  issuer.down = false
+  await app.signet.hydrate()
+  t.match(events.at(-1), { type: 'keys_fetched' })
+  log.length = 0
+  const token = mint.token({ claims: { iss: 'https://other.example' } })
+  t.equal((await app.inject({ url: '/closed', headers: bearer(token) })).statusCode, 401)
+  t.match(
+    lines().find(({ msg }) => msg === 'signet: refused'),
+    { level: 30, code: 'invalid_token', reason: /./ },
+  )
+  t.notMatch(log.join(''), token.slice(-20))
+})
+
+t.test('a fault of our own is a 500 that tells nothing, and the log has it', async (t) => {
+  let broken = false
+  const now = () => {
+    if (broken) throw new Error('a clock of password=hunter2')
+    return systemClock()
+  }
+  const { app, mint, log } = await service(t, (app) => void app.get('/closed', () => 'x'), { now })
+  await app.ready()
+  const headers = bearer(mint.token())
+  broken = true
+  const reply = await app.inject({ url: '/closed', headers })
+  broken = false
+  t.match([reply.statusCode, reply.json().code], [500, 'internal'])
+  t.notMatch(reply.body, 'hunter2')
+  t.match(log.join(''), /"level":50.*hunter2.*signet: the token could not be judged/)
+})
+
+t.test('a recent login is recent on the clock that was given', async (t) => {
+  const clock = { seconds: 1_800_000_000 }
+  const recent = (app: FastifyInstance) => void app.get('/recent', { config: { maxAuthAge: 60 } }, () => 'x')
+  const { app, mint } = await service(t, recent, { now: () => clock.seconds })
+  const headers = bearer(mint.token({ claims: { auth_time: mint.now } }))
+  clock.seconds += 60
+  t.equal((await app.inject({ url: '/recent', headers })).statusCode, 200)
+  clock.seconds += 1
+  t.equal((await app.inject({ url: '/recent', headers })).json().code, 'insufficient_user_authentication')
+})
+
+t.test('a service that has a user on its requests already keeps its decoration', async (t) => {
+  const { app, mint } = await service(t, (app) => void app.get('/closed', ({ user }) => user))
+  app.decorateRequest('user', null as never)
+  t.match((await app.inject({ url: '/closed', headers: bearer(mint.token()) })).json(), { sub: 'minted-subject' })
+})
+
+t.test('closing the app ends what is asked in the background', async (t) => {
+  const polling = Promise.withResolvers<AbortSignal>()
+  const { app, issuer } = await service(t, () => undefined, {
+    revocations: true,
+    fetch: (url, init) => {
+      if (String(url).includes('wait=')) polling.resolve(init?.signal as AbortSignal)
+      return issuer.fetch(url, init)
+    },
+  })
+  await app.ready()
+  const signal = await polling.promise
+  await app.close()
+  t.equal(signal.aborted, true)
 })

@@ -1,37 +1,24 @@
-import { CompactSign, generateKeyPair } from 'jose'
+import { syncBuiltinESMExports } from 'node:module'
+import { mock } from 'node:test'
 import t, { type Test } from 'tap'
-import { publicJwk } from '../../src/keys/jwk.ts'
-import { generatePrivateKey } from '../../src/keys/private-keys.ts'
-import type { FeedClaims } from '../../src/revocations/feed-format.ts'
 import { resolveOptions } from '../../src/verifier/options.ts'
 import { createRemoteKeys } from '../../src/verifier/remote-keys.ts'
 import { createRemoteRevocations } from '../../src/verifier/remote-revocations.ts'
+import { type Copy, caller, ISSUER, jwk, NOW, signed } from './feed-copies.ts'
 
-const ISSUER = 'https://signet.example'
-const NOW = 1_800_000_000
-const privateKey = await generatePrivateKey(2048)
-const jwk = publicJwk(privateKey)
-const stranger = await generateKeyPair('RS256')
+mock.timers.enable({ apis: ['setTimeout'] })
+syncBuiltinESMExports()
 
-const EMPTY = { sessions: [], accounts: {}, clients: {}, tokens: [], keys: [] }
-const caller = {
-  iss: ISSUER,
-  aud: 'me',
-  sub: 'acc_1',
-  client_id: 'signet',
-  iat: NOW,
-  exp: NOW + 600,
-  jti: 'j',
-  sid: 's1',
-}
-
-type Copy = Partial<FeedClaims> & { readonly header?: object; readonly forged?: boolean }
-
-async function signed({ header, forged, ...claims }: Copy): Promise<string> {
-  const payload = { iss: ISSUER, seq: 0, iat: NOW, exp: NOW + 60, ...EMPTY, ...claims }
-  return new CompactSign(Buffer.from(JSON.stringify(payload)))
-    .setProtectedHeader({ alg: 'RS256', typ: 'revocations+jwt', kid: jwk.kid, ...header })
-    .sign(forged === true ? stranger.privateKey : privateKey)
+/** Passes the pauses between requests. */
+async function soon(asked: Promise<void>): Promise<void> {
+  let over = false
+  void asked.then(() => {
+    over = true
+  })
+  while (!over) {
+    await new Promise((resolve) => setImmediate(resolve))
+    mock.timers.tick(1000)
+  }
 }
 
 /** A follower that is handed these copies, one after the other. @returns its verdict on the caller after each */
@@ -60,10 +47,10 @@ async function verdicts(t: Test, copies: readonly Copy[], now = () => NOW): Prom
   let waiting = asked()
   void revocations.hydrate()
   for (const answer of answers) {
-    await waiting
+    await soon(waiting)
     waiting = asked()
     next(answer)
-    await waiting // it asks again when it has looked at the answer
+    await soon(waiting) // it asks again when it has looked at the answer
     waiting = Promise.resolve()
     const key = keys.verificationPem(jwk.kid) === undefined ? ', its key withdrawn' : ''
     found.push(revocations.judge(caller) + key)
