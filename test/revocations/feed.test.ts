@@ -2,11 +2,10 @@ import { once } from 'node:events'
 import { get } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { compactVerify, createLocalJWKSet } from 'jose'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import type { App } from '../../src/http/app-type.ts'
 import { revokeKey } from '../../src/keys/change-keyring.ts'
-import { createFeed } from '../../src/revocations/feed.ts'
 import type { FeedClaims } from '../../src/revocations/feed-format.ts'
 import { bearer, newUser, startApp } from '../support/app.ts'
 
@@ -175,74 +174,4 @@ t.test('closing lets everybody who waits go', async (t) => {
   await new Promise((resolve) => setImmediate(resolve))
   await app.close()
   t.equal(await poll.status, 304)
-})
-
-/** The feed alone, on a set of which the test says how far it is. */
-async function bareFeed(t: Test, maxWaiters: number) {
-  const { keyring } = await startApp(t)
-  const set = { seq: 0, look: () => undefined as unknown }
-  const feed = createFeed({
-    issuer: 'https://signet.example',
-    ttl: 60,
-    maxWaiters,
-    keyring,
-    revocations: {
-      get seq() {
-        return set.seq
-      },
-      age: () => 0,
-      snapshot: () => ({ sessions: [], accounts: {}, clients: {}, tokens: [] }),
-      onLook(listener) {
-        set.look = listener
-        return () => undefined
-      },
-    },
-    now: () => 1_800_000_000,
-    monotonic: () => performance.now(),
-  })
-  return { feed, set }
-}
-
-const NEVER = new AbortController().signal
-const LONG = 60_000
-
-t.test('beyond the limit nobody waits, and who hangs up makes room', async (t) => {
-  const { feed, set } = await bareFeed(t, 2)
-  const { etag } = await feed.current()
-  const first = new AbortController()
-  const waits = [feed.newerThan(etag, LONG, first.signal), feed.newerThan(etag, LONG, NEVER)]
-  t.equal(feed.waiting, 2)
-  await feed.newerThan(etag, LONG, NEVER)
-  t.equal(feed.waiting, 2, 'the third was answered at once')
-  first.abort()
-  await waits[0]
-  t.equal(feed.waiting, 1)
-  const third = feed.newerThan(etag, LONG, NEVER)
-  set.look()
-  t.equal(feed.waiting, 2, 'a look that found nothing new wakes nobody')
-  set.seq += 1
-  set.look()
-  await Promise.all([waits[1], third])
-  t.equal(feed.waiting, 0)
-})
-
-t.test('a wait ends by itself, and there is none with an old tag, a closed feed or a caller who is gone', async (t) => {
-  const { feed } = await bareFeed(t, 10)
-  const { etag } = await feed.current()
-  await feed.newerThan(etag, 1, NEVER)
-  await feed.newerThan('"old"', LONG, NEVER)
-  await feed.newerThan(etag, LONG, AbortSignal.abort())
-  feed.close()
-  await feed.newerThan(etag, LONG, NEVER)
-  t.equal(feed.waiting, 0)
-})
-
-t.test('many callers at once share one signature', async (t) => {
-  const { feed, set } = await bareFeed(t, 10)
-  const all = await Promise.all(Array.from({ length: 50 }, () => feed.current()))
-  t.equal(new Set(all).size, 1)
-  set.seq += 1
-  const next = await Promise.all(Array.from({ length: 50 }, () => feed.current()))
-  t.equal(new Set(next).size, 1)
-  t.not(next[0], all[0])
 })
