@@ -1,12 +1,14 @@
 import { once } from 'node:events'
 import { get } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import Fastify from 'fastify'
 import { compactVerify, createLocalJWKSet } from 'jose'
 import t from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import type { App } from '../../src/http/app-type.ts'
 import { revokeKey } from '../../src/keys/change-keyring.ts'
 import type { FeedClaims } from '../../src/revocations/feed-format.ts'
+import { feedRoute } from '../../src/revocations/feed-route.ts'
 import { bearer, newUser, startApp } from '../support/app.ts'
 
 const FEED = '/.well-known/revocations'
@@ -49,6 +51,7 @@ t.test('an empty feed is signed, typed, dated, and readable by any origin', asyn
     'content-type': /^application\/revocations\+jwt/,
     'cache-control': 'public, no-cache',
     'access-control-allow-origin': '*',
+    'access-control-expose-headers': 'etag',
     etag: /^"[\w-]+"$/,
   })
 })
@@ -133,7 +136,23 @@ t.test('304 for who has it, and a long poll ends with the next revocation', asyn
   t.equal((await app.inject({ url: FEED, headers })).statusCode, 304)
   const [changed] = await Promise.all([read(app, `${FEED}?wait=30`, headers), logout(app, token)])
   t.equal(changed.claims.sessions.length, 1)
-  t.equal((await app.inject({ url: `${FEED}?wait=30`, headers })).statusCode, 200, 'at once for who has less')
+  const waits = app.inject({ url: `${FEED}?wait=1`, headers: { 'if-none-match': changed.etag } })
+  for (const less of [headers, {}]) {
+    const first = await Promise.race([app.inject({ url: `${FEED}?wait=30`, headers: less }), waits])
+    t.equal(first.statusCode, 200, 'at once for who has less, and for who has nothing')
+  }
+})
+
+t.test('a wait is as long as it was asked for, in seconds', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const waits: number[] = []
+  const newerThan = async (_etag: string, milliseconds: number) => void waits.push(milliseconds)
+  const document = { body: Buffer.from('x'), etag: '"one"' }
+  feedRoute(app as never, { feed: { current: async () => document, newerThan, close: () => undefined, waiting: 0 } })
+  for (const wait of [0, 1, 30])
+    await app.inject({ url: `${FEED}?wait=${wait}`, headers: { 'if-none-match': '"one"' } })
+  t.same(waits, [1000, 30_000])
 })
 
 t.test('a wait that is none is refused', async (t) => {
@@ -158,6 +177,40 @@ function longPoll(app: App, etag: string) {
   status.catch(() => undefined)
   return { hangUp: () => request.destroy(), status }
 }
+
+t.test('who hangs up makes room for the next one', async (t) => {
+  const polls: { closed: Promise<unknown> }[] = []
+  let arrived = () => {}
+  const { app } = await startApp(t, {
+    now: standingClock().now,
+    env: { FEED_MAX_WAITERS: '1' },
+    routes: (app) =>
+      void app.addHook('preHandler', async ({ query, raw }) => {
+        if (Object.keys(query as object).length === 0) return
+        polls.push({ closed: once(raw.socket, 'close') })
+        arrived()
+      }),
+  })
+  await app.listen({ port: 0 })
+  const { token } = await newUser(app)
+  const { etag } = await read(app)
+  const waiting = async () => {
+    const arrival = new Promise<void>((resolve) => {
+      arrived = resolve
+    })
+    const poll = longPoll(app, etag)
+    await arrival
+    for (let i = 0; i < 5; i += 1) await new Promise((resolve) => setImmediate(resolve))
+    return poll
+  }
+  const gone = await waiting()
+  t.equal((await app.inject({ url: `${FEED}?wait=30`, headers: { 'if-none-match': etag } })).statusCode, 304, 'full')
+  gone.hangUp()
+  await polls[0]?.closed
+  const next = await waiting()
+  await logout(app, token)
+  t.equal(await next.status, 200, 'it waited, and there was something newer')
+})
 
 t.test('closing lets everybody who waits go', async (t) => {
   let arrived: () => void
