@@ -51,6 +51,9 @@ t.test('only whom a token concerns learns of it', async (t) => {
     t.equal(answer.active, active, String(index))
     if (!active) t.same(answer, INACTIVE)
   }
+  await server.database.query(`UPDATE clients SET audience = '["https://c.example"]' WHERE id = $1`, [ab.id])
+  t.equal((await introspected(app, ab, forB)).active, true, 'his own, whatever he may have tokens for today')
+  t.equal((await introspected(app, ab, user.access_token)).active, false)
 })
 
 t.test('the caller must show who it is', async (t) => {

@@ -191,6 +191,7 @@ t.test('an address that does not give keys is refused, and cannot lead elsewhere
     ['no list', (_request, reply) => void reply.end('{"keys": {}}')],
     ['too large', (_request, reply) => void reply.end(JSON.stringify({ keys: [rsa.jwk], x: 'x'.repeat(70_000) }))],
     ['cut off', (request) => void request.socket.destroy()],
+    ['too many', (_request, reply) => void reply.end(JSON.stringify({ keys: [...Array(32).fill(null), rsa.jwk] }))],
   ]
   for (const [name, listener] of CASES) {
     const { id } = await register(server, { jwks_uri: await keysAt(t, listener) })
