@@ -70,6 +70,16 @@ t.test('a network gets so many requests a minute, told in the standard headers, 
   t.equal((await garbage()).statusCode, 400)
 })
 
+t.test('0 is no limit, and nothing is said of one', async (t) => {
+  const { app } = await limited(t, { RATE_LIMIT_LOGIN: '0' })
+  const { statusCode, headers } = await post(app, '/v1/login', {})
+  t.equal(statusCode, 400)
+  t.same(
+    Object.keys(headers).filter((name) => /ratelimit/.test(name)),
+    [],
+  )
+})
+
 t.test('IPv6 counts by /64', async (t) => {
   const { app } = await limited(t, { RATE_LIMIT_LOGIN: '3' })
   const from = async (ip: string) => (await post(app, '/v1/login', {}, { ip })).statusCode
@@ -131,7 +141,7 @@ t.test('each of the other routes has a limit of its own', async (t) => {
 })
 
 t.test('the OAuth routes have theirs, in the words of OAuth', async (t) => {
-  const { app } = await limited(t, { RATE_LIMIT_TOKEN: '1' })
+  const { app } = await limited(t, { RATE_LIMIT_TOKEN: '1', RATE_LIMIT_INTROSPECT: '2' })
   const ask = (url: string) =>
     app.inject({
       method: 'POST',
@@ -145,6 +155,9 @@ t.test('the OAuth routes have theirs, in the words of OAuth', async (t) => {
     t.match(refused, { statusCode: 429, headers: { 'retry-after': '60', 'ratelimit-remaining': '0' } })
     t.equal(refused.json().error, 'too_many_requests')
   }
+  const asked = []
+  for (let i = 0; i < 3; i += 1) asked.push((await ask('/oauth/introspect')).json().error)
+  t.same(asked, ['invalid_request', 'invalid_request', 'too_many_requests'], 'introspection has its own')
 })
 
 t.test('one session and one email are limited from wherever they come', async (t) => {
