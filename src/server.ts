@@ -5,8 +5,10 @@ import { startWatching } from './observability/watching.ts'
 import { explain } from './process/explain.ts'
 import { keysFolder, prepareState, readSettings, startLogger } from './process/prepare.ts'
 import { reportKeys } from './process/report-keys.ts'
+import { keepTickShape } from './process/tick-shape.ts'
 
 try {
+  void keepTickShape()
   const config = await readSettings()
   if (config.WORKERS === 1) await startAlone(config)
   else await (await import('./cluster/primary.ts')).startPrimary(config) // nothing that one process needs to load

@@ -7,6 +7,7 @@ import { startWatchingWorker } from '../observability/watching.ts'
 import { explain } from '../process/explain.ts'
 import { keysFolder, startLogger } from '../process/prepare.ts'
 import { closingTime, openKeyring, serve } from '../process/serve.ts'
+import { keepTickShape } from '../process/tick-shape.ts'
 import type { PrimaryCalls, WorkerCalls } from './calls.ts'
 import { createLine } from './line.ts'
 import { createNotifications, notifiedDatabase } from './notified-database.ts'
@@ -42,6 +43,7 @@ try {
 }
 
 async function start(): Promise<void> {
+  void keepTickShape()
   const config = shareOf(loadConfig())
   const logger = await startLogger(config)
   const folder = await keysFolder(config)
