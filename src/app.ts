@@ -151,7 +151,6 @@ export async function buildApp({ config, keyring, logger, now = systemClock, set
   registerDrain                   (app)
   const pageHeaders = await registerBrowserHeaders (app, { origins, https: config.ISSUER.startsWith('https:') })
   registerConnectionLimits        (app, { maxConnections: config.MAX_CONNECTIONS })
-  const jar = await registerRefreshCookie (app, { issuer: config.ISSUER, origins })
   const signedPayload = await registerFastifyJwt (app, keyring, policy)
   const { verify }  = createTokenVerifier({ keys: keyring, policy, now, cache, revocations, signedPayload })
   registerGuard                   (app, { verify, live, now })
@@ -164,9 +163,11 @@ export async function buildApp({ config, keyring, logger, now = systemClock, set
   registerMaintenance             (app, { sessions, clients, trail, revocations: createRevocationStore(database), cache, skew: config.CLOCK_SKEW, retention: config.AUDIT_RETENTION, keepsStore, now: settled })
 
   registerRoute                   (app, { register, open: config.REGISTRATION === 'open' })
-  loginRoute                      (app, { login, jar, idleTtl: config.SESSION_IDLE_TTL })
-  refreshRoute                    (app, { refresh, jar, idleTtl: config.SESSION_IDLE_TTL })
-  logoutRoute                     (app, { endSession, jar })
+  await registerRefreshCookie     (app, { issuer: config.ISSUER, origins }, (scope, jar) => {
+    loginRoute                    (scope, { login, jar, idleTtl: config.SESSION_IDLE_TTL })
+    refreshRoute                  (scope, { refresh, jar, idleTtl: config.SESSION_IDLE_TTL })
+    logoutRoute                   (scope, { endSession, jar })
+  })
   sessionsRoutes                  (app, { list: sessions.list, endSession, now })
   meRoutes                        (app, { ownAccount })
   adminRoutes                     (app, { administer })

@@ -14,14 +14,24 @@ export interface RefreshCookie {
 }
 
 /**
+ * Registers the routes that use the cookie in a scope of their own: parsing and writing cookies costs the others nothing.
+ *
  * @param options.secure true when the issuer is https: the cookie gets the `__Secure-` prefix (RFC 6265bis section 4.1.3) and `Secure`
  * @param options.origins browser origins that may call the API; the issuer's own is always one of them
  */
 export async function registerRefreshCookie(
   app: App,
   options: { issuer: string; origins: readonly string[] },
-): Promise<RefreshCookie> {
-  await app.register(cookie)
+  routes: (scope: App, jar: RefreshCookie) => void,
+): Promise<void> {
+  const jar = createJar(options)
+  await app.register(async (scope) => {
+    await scope.register(cookie)
+    routes(scope as App, jar)
+  })
+}
+
+function createJar(options: { issuer: string; origins: readonly string[] }): RefreshCookie {
   const { origin, protocol } = new URL(options.issuer)
   const secure = protocol === 'https:'
   const name = secure ? '__Secure-signet_refresh' : 'signet_refresh'

@@ -54,7 +54,7 @@ export function registerGuard(app: Guardable, { verify, now, live, refuse }: Gua
     const admit = (caller: AccessTokenClaims) => {
       request.user = caller
       try {
-        authorize(caller, config, now())
+        authorize(caller, config, now)
       } catch (error) {
         return fail(error)
       }

@@ -1,3 +1,4 @@
+import type { Clock } from '../clock.ts'
 import { AppError } from '../errors.ts'
 import { oneSlipApart } from '../one-slip.ts'
 import type { AccessTokenClaims } from './claims.ts'
@@ -47,15 +48,14 @@ export function assertDemands(url: string, auth: string | undefined, { roles, sc
 /**
  * Judges a verified token against the demands of a route.
  *
- * @param now epoch seconds
  * @throws AppError `insufficient_user_authentication` (RFC 9470 section 3) or `insufficient_scope` (RFC 6750 section 3.1)
  */
 export function authorize(
   { auth_time, roles = [], scope = '' }: AccessTokenClaims,
   demands: Demands,
-  now: number,
+  now: Clock,
 ): void {
-  if (demands.maxAuthAge !== undefined && (auth_time === undefined || now - auth_time > demands.maxAuthAge)) {
+  if (demands.maxAuthAge !== undefined && (auth_time === undefined || now() - auth_time > demands.maxAuthAge)) {
     throw new AppError('insufficient_user_authentication', {
       challengeParameters: { max_age: String(demands.maxAuthAge) },
     })

@@ -92,7 +92,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
     verify: async (token) => verifyNow(token),
     async authenticate({ rawHeaders }, demands = {}) {
       const claims = await verifyNow(requestToken(rawHeaders))
-      authorize(claims, demands, now())
+      authorize(claims, demands, now)
       return claims
     },
     hydrate,
