@@ -69,6 +69,22 @@ t.test('a token that is cached is refused from the moment its key is withdrawn',
   t.same(await status(token), [200, undefined], 'verified anew')
 })
 
+t.test('stacks of errors are as long as before, whatever became of the token', async (t) => {
+  const { mint, status } = await guarded(t)
+  const { stackTraceLimit } = Error
+  t.ok(stackTraceLimit > 0)
+  const forged = mint.token({}, () => Buffer.alloc(256, 1))
+  for (const [token, expected] of [
+    [mint.token(), 200],
+    [forged, 401],
+    [mint.token({ claims: { iss: 'https://other.example' } }), 401],
+  ] as const) {
+    const [answered] = await status(token)
+    t.equal(answered, expected)
+    t.equal(Error.stackTraceLimit, stackTraceLimit)
+  }
+})
+
 t.test('a token that is cached expires to the second', async (t) => {
   const { mint, clock, status } = await guarded(t)
   const token = mint.token({ claims: { exp: mint.now + 60 } })
