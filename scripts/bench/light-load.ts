@@ -42,7 +42,11 @@ export class LightLoad implements AsyncDisposable {
   readonly #child: Child
 
   constructor(options: { readonly core?: number | undefined; readonly urgent?: boolean } = {}) {
-    const args = ['scripts/bench/light-worker.ts', ...(options.urgent === true ? ['urgent'] : [])]
+    const args = [
+      'scripts/bench/light-worker.ts',
+      ...(options.urgent === true ? ['urgent'] : []),
+      ...(options.core === undefined ? [] : ['awake']),
+    ]
     this.#child = new Child({ args, core: options.core })
   }
 
