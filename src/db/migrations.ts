@@ -127,4 +127,14 @@ export const MIGRATIONS: readonly Migration[] = [
       'CREATE INDEX client_assertions_expiry ON client_assertions (expires_at)',
     ],
   },
+  {
+    version: 4,
+    name: 'sessions that are live, and those that are over',
+    statements: [
+      // A login counts the live ones of its account: those that ended lately, thousands after many logins, are not walked.
+      'DROP INDEX sessions_account',
+      'CREATE INDEX sessions_account ON sessions (account_id, ended_at)',
+      'CREATE INDEX sessions_ended ON sessions (ended_at) WHERE ended_at IS NOT NULL',
+    ],
+  },
 ]
