@@ -88,7 +88,7 @@ export function createRemoteKeys(
       throw new AppError('keys_unavailable', { reason: 'the last request failed a moment ago' })
     if (monotonic() >= goodUntil) return true
     if (withdrawn.has(kid)) return false
-    return urgent || (monotonic() >= soughtAt + coolDown && !(monotonic() < (vain.get(kid) ?? 0)))
+    return urgent || (monotonic() >= soughtAt + coolDown && !(monotonic() < (vain.get(memorable(kid)) ?? 0)))
   }
   return {
     verificationPem,
@@ -113,10 +113,13 @@ export function createRemoteKeys(
   }
 }
 
+/** A token can bring a kid of thousands of characters. */
+const memorable = (kid: string) => kid.slice(0, 255)
+
 /** Bounded: the oldest goes. */
 function remember(vain: Map<string, number>, kid: string, until: number): void {
   if (vain.size >= VAIN.most) vain.delete(vain.keys().next().value ?? '')
-  vain.set(kid.slice(0, 255), until)
+  vain.set(memorable(kid), until)
 }
 
 /**
