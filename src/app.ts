@@ -21,6 +21,7 @@ import { introspectRoute } from './clients/introspect-route.ts'
 import { metadataRoute, tokenEndpointOf } from './clients/metadata-route.ts'
 import { createVerifyOwnToken } from './clients/own-token.ts'
 import { createRefreshGrant } from './clients/refresh-grant.ts'
+import { rememberClients } from './clients/remembered-clients.ts'
 import { createRevoke } from './clients/revoke.ts'
 import { revokeRoute } from './clients/revoke-route.ts'
 import { tokenRoute } from './clients/token-route.ts'
@@ -110,7 +111,7 @@ export async function buildApp({ config, keyring, logger, now = systemClock, set
   const trail       = createAuditStore(database)
   const accounts    = createAccountStore(database)
   const sessions    = createSessionStore(database)
-  const clients     = createClientStore(database)
+  const clients     = rememberClients(createClientStore(database), monotonicClock)
   const revocations = await registerRevocations(app, database, { now: settled, maxStaleness: config.REVOCATION_MAX_STALENESS, policy: config.REVOCATION_STALE_POLICY })
   const withdrawn   = () => revocations.catchUp()
   const feed        = createFeed({ issuer: config.ISSUER, ttl: config.FEED_TTL, maxWaiters: config.FEED_MAX_WAITERS, keyring, revocations, now, monotonic: monotonicClock })

@@ -9,7 +9,7 @@ import { CLIENT_ID_PREFIX, type Client, usesSecret } from './client.ts'
 import { unverifiedSubject, type VerifyAssertion } from './client-assertion.ts'
 import type { ClientCredential } from './client-credential.ts'
 import { matchesSecret } from './client-secret.ts'
-import type { ClientStore } from './client-store.ts'
+import type { Found, RememberedClients } from './remembered-clients.ts'
 
 export interface AuthenticateClient {
   /** The client behind a credential. @throws OAuthError `invalid_client`, one and the same for every cause */
@@ -22,7 +22,7 @@ const CLIENT_ID = new RegExp(`^${CLIENT_ID_PREFIX}[\\w-]{22}$`)
 
 /** Client authentication (RFC 6749 section 2.3, RFC 7523 section 3). An unknown client and a wrong secret get the same answer for the same work. */
 export function createAuthenticateClient(parts: {
-  clients: Pick<ClientStore, 'forAuthentication' | 'useAssertion'>
+  clients: Pick<RememberedClients, 'remembered' | 'forAuthentication' | 'useAssertion'>
   verifyAssertion: VerifyAssertion
   limiter: Pick<Limiter, 'spend'>
   audit: Audit
@@ -34,6 +34,10 @@ export function createAuthenticateClient(parts: {
   const confidential: AuthenticateClient['confidential'] = async (credential, origin) => {
     if (credential.kind === 'none') throw new OAuthError('invalid_client', 'no client credential')
     const id = claimedId(credential)
+    if (id !== undefined && credential.kind === 'secret') {
+      const known = clients.remembered(id, now())
+      if (known !== undefined && secretFault(credential.secret, known) === undefined) return known.client
+    }
     const found = id !== undefined && CLIENT_ID.test(id) ? await clients.forAuthentication(id, now()) : undefined
     const fault = await whyNot(credential, found)
     if (fault === undefined && found !== undefined) return found.client
@@ -48,17 +52,8 @@ export function createAuthenticateClient(parts: {
   }
 
   /** Why a credential is not good, for the log; undefined when it is. */
-  async function whyNot(
-    credential: ClientCredential,
-    found: Awaited<ReturnType<ClientStore['forAuthentication']>>,
-  ): Promise<string | undefined> {
-    if (credential.kind === 'secret') {
-      const hashes = found !== undefined && usesSecret(found.client) ? found.secretHashes : []
-      const matches = matchesSecret(credential.secret, hashes)
-      if (found === undefined) return 'unknown client'
-      if (!matches) return 'wrong secret'
-      return found.client.status === 'active' ? undefined : 'the client is disabled'
-    }
+  async function whyNot(credential: ClientCredential, found: Found): Promise<string | undefined> {
+    if (credential.kind === 'secret') return secretFault(credential.secret, found)
     if (credential.kind === 'none' || found === undefined) return 'unknown client'
     return assertionFault(found.client, credential)
   }
@@ -88,6 +83,15 @@ export function createAuthenticateClient(parts: {
       return confidential(credential, origin)
     },
   }
+}
+
+/** With nobody found, the same work on a decoy. */
+function secretFault(secret: string, found: Found): string | undefined {
+  const hashes = found !== undefined && usesSecret(found.client) ? found.secretHashes : []
+  const matches = matchesSecret(secret, hashes)
+  if (found === undefined) return 'unknown client'
+  if (!matches) return 'wrong secret'
+  return found.client.status === 'active' ? undefined : 'the client is disabled'
 }
 
 function claimedId(credential: Exclude<ClientCredential, { kind: 'none' }>): string | undefined {
