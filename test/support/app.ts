@@ -1,3 +1,4 @@
+import './compile-once.ts'
 import type { KeyObject } from 'node:crypto'
 import { randomUUID } from 'node:crypto'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
