@@ -14,8 +14,7 @@ if (process.argv.includes('urgent')) {
   } catch {} // only root may
 }
 
-/** True with a core of its own. */
-const core = process.argv.includes('awake')
+const hasOwnCore = process.argv.includes('awake')
 
 process.on('message', async (order: LightOrder) => {
   process.send?.(await fire(order))
@@ -53,11 +52,11 @@ async function fire(order: LightOrder): Promise<LightResult> {
   )
   // A round with a bad reply is not worth its end.
   const goesOn = () => Object.keys(bad).length === 0
-  const sleep = core ? stayAwake() : () => undefined
+  const dozeOff = hasOwnCore ? stayAwake() : () => undefined
   const started = performance.now()
   const latencies = await (pace === undefined ? flood(order, lanes, goesOn) : paced(order, pace, lanes, goesOn))
   const seconds = (performance.now() - started) / 1000
-  sleep()
+  dozeOff()
   for (const line of lines) line.close()
   return { good, bad, seconds, source: script.source(), latencies }
 }

@@ -20,7 +20,10 @@ export interface AuthenticateClient {
 
 const CLIENT_ID = new RegExp(`^${CLIENT_ID_PREFIX}[\\w-]{22}$`)
 
-/** Client authentication (RFC 6749 section 2.3, RFC 7523 section 3). An unknown client and a wrong secret get the same answer for the same work. */
+/**
+ * Client authentication (RFC 6749 section 2.3, RFC 7523 section 3). An unknown client and a wrong secret get the same answer for the same
+ * work, but for one comparison where the client was here a moment ago: its id is no secret, and nobody can guess one.
+ */
 export function createAuthenticateClient(parts: {
   clients: Pick<RememberedClients, 'remembered' | 'forAuthentication' | 'useAssertion'>
   verifyAssertion: VerifyAssertion

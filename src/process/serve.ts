@@ -14,7 +14,7 @@ import type { Watching } from '../observability/watching.ts'
 import { giveBackMemory } from './give-back-memory.ts'
 import { lowerPoolPriority } from './pool-priority.ts'
 
-/** Milliseconds that requests in flight get to finish. */
+/** Milliseconds in which requests in flight are read and finish. */
 const DRAIN = 10_000
 /** Milliseconds that a shutdown may take. */
 export const closingTime = ({ SHUTDOWN_DELAY }: Config) => SHUTDOWN_DELAY * 1000 + DRAIN

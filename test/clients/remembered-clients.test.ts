@@ -1,8 +1,10 @@
+import { mock } from 'node:test'
 import t from 'tap'
 import type { ClientStore } from '../../src/clients/client-store.ts'
 import { type Found, rememberClients } from '../../src/clients/remembered-clients.ts'
-import { startApp } from '../support/app.ts'
-import { clientToken, NOW, outcome, register } from './oauth.ts'
+import { bearer, startApp } from '../support/app.ts'
+import { ENGINES, type Engine } from '../support/engines.ts'
+import { BY, clientToken, NOW, operator, outcome, register } from './oauth.ts'
 
 /** A store of nothing but clients, how often it was asked, and a clock in milliseconds. */
 async function remembered() {
@@ -89,4 +91,25 @@ t.test('many tokens in a row do not ask the store each time, and a wrong secret 
   for (let i = 0; i < 3; i += 1)
     t.equal(outcome(await clientToken(server.app, { ...client, secret: `${client.secret}x` })), 'invalid_client')
   t.equal(looks, before + 3)
+})
+
+t.test('a token from memory, of a client that was disabled elsewhere, is refused on every node', async (t) => {
+  const now = () => NOW
+  const env = { DATABASE_URL: await (ENGINES[0] as Engine).url(t) }
+  const [a, b] = [await startApp(t, { now, env }), await startApp(t, { now, env })]
+  const client = await register(a)
+  const monotonic = mock.method(performance, 'now', () => 1000) // the 50 ms do not pass
+  t.teardown(() => monotonic.mock.restore())
+  t.equal(outcome(await clientToken(b.app, client)), 'good')
+  await operator(a).setStatus(client.id, 'disabled', BY)
+  const reply = await clientToken(b.app, client)
+  t.equal(outcome(reply), 'good', 'b does not know yet')
+  monotonic.mock.restore()
+  t.equal(outcome(await clientToken(b.app, client)), 'invalid_client')
+  for (const { app } of [a, b]) {
+    const me = () => app.inject({ url: '/v1/me', headers: bearer(reply.json().access_token) })
+    for (let i = 0; i < 100 && (await me()).statusCode === 200; i += 1)
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    t.equal((await me()).json().code, 'invalid_token')
+  }
 })

@@ -11,32 +11,29 @@ const NOW = 1_800_000_000
 const AUDIT = { event: 'login_succeeded', origin: { ip: null, userAgent: null, requestId: null } } as const
 const LIMITS = { idleTtl: 60, maxTtl: 600, perAccount: 2, grace: 10, reusedAfter: 10 }
 
-/** A database that writes down what it is asked. */
-function recorded(database: Database): { database: Database; asked: Statement[] } {
+/** Writes down what a database is asked from now on. @returns what was asked, and the way past it */
+function record(database: Database): { asked: Statement[]; query: Database['query'] } {
   const asked: Statement[] = []
-  return {
-    asked,
-    database: {
-      ...database,
-      query: (sql, params) => {
-        asked.push({ sql, ...(params && { params }) })
-        return database.query(sql, params)
-      },
-      transaction: (statements, notify) => {
-        asked.push(...statements)
-        return database.transaction(statements, notify)
-      },
-    },
+  const query = database.query.bind(database)
+  const transaction = database.transaction.bind(database)
+  database.query = (sql, params = []) => {
+    asked.push({ sql, params })
+    return query(sql, params)
   }
+  database.transaction = (statements, notify) => {
+    asked.push(...statements)
+    return transaction(statements, notify)
+  }
+  return { asked, query }
 }
 
 t.test(
   'sessions and accounts are found by an index, and live ones of an account without those that ended',
   async (t) => {
     const [sqlite] = ENGINES
-    const node = await openNode(t, (await sqlite?.url(t)) ?? '')
-    await migrate(node, () => NOW)
-    const { database, asked } = recorded(node)
+    const database = await openNode(t, (await sqlite?.url(t)) ?? '')
+    await migrate(database, () => NOW)
+    const { asked, query } = record(database)
     await createAccountStore(database).insert(
       {
         id: 'acc',
@@ -71,7 +68,7 @@ t.test(
 
     const plans = new Map<string, string>()
     for (const { sql, params } of asked) {
-      const steps = await node.query<{ detail: string }>(`EXPLAIN QUERY PLAN ${sql}`, params)
+      const steps = await query<{ detail: string }>(`EXPLAIN QUERY PLAN ${sql}`, params)
       plans.set(sql, steps.map(({ detail }) => detail).join('; '))
     }
     t.ok(plans.size > 10)
