@@ -70,7 +70,7 @@ import { sessionsRoutes } from './sessions/sessions-route.ts'
 import { createIssuePair } from './sessions/token-pair.ts'
 import { registerGuard } from './tokens/authenticate.ts'
 import { ACCESS_TOKEN_TYPE } from './tokens/claims.ts'
-import { registerFastifyJwt } from './tokens/fastify-jwt-payload.ts'
+import { createFastifyJwtPayload } from './tokens/fastify-jwt-payload.ts'
 import { createIssuer } from './tokens/issue.ts'
 import { MAX_ACCESS_TOKEN_TTL } from './tokens/lifetime.ts'
 import { VerifiedTokens } from './tokens/verified-tokens.ts'
@@ -131,6 +131,7 @@ export async function buildApp({ config, keyring, logger, now = systemClock, set
   const live        = createLiveCheck({ sessions, clients, now })
   const policy      = { issuer: config.ISSUER, audience: config.AUDIENCE, typ: ACCESS_TOKEN_TYPE, skew: config.CLOCK_SKEW, maxLifetime: MAX_ACCESS_TOKEN_TTL }
   const cache       = new VerifiedTokens({ entries: 10_000, characters: 16_000_000 })
+  const { verify }  = createTokenVerifier({ keys: keyring, policy, now, cache, revocations, signedPayload: createFastifyJwtPayload(policy) })
   const origins     = config.CORS_ORIGINS ?? []
 
   const audience          = config.AUDIENCE
@@ -152,8 +153,6 @@ export async function buildApp({ config, keyring, logger, now = systemClock, set
   registerDrain                   (app)
   const pageHeaders = await registerBrowserHeaders (app, { origins, https: config.ISSUER.startsWith('https:') })
   registerConnectionLimits        (app, { maxConnections: config.MAX_CONNECTIONS })
-  const signedPayload = await registerFastifyJwt (app, keyring, policy)
-  const { verify }  = createTokenVerifier({ keys: keyring, policy, now, cache, revocations, signedPayload })
   registerGuard                   (app, { verify, live, now })
   watch.state                     ({ keyring, revocations, cache, gate: passwords.gate, now })
   const overload = await registerLoad (app, { maxEventLoopDelay: config.LOAD_MAX_EVENT_LOOP_DELAY, maxStoreQueue: config.LOAD_MAX_STORE_QUEUE, store: database, passwords })

@@ -23,10 +23,10 @@ export function createVerifyOwnToken(parts: {
   // A cache of its own, and as good as none: in the guard's, a token for somebody else would be good for us.
   const cache = new VerifiedTokens({ entries: 1, characters: 0 })
   const policy = { ...parts.policy, audience: null }
-  const { verify } = createTokenVerifier<undefined>({ ...parts, policy, cache, signedPayload: createSignedPayload() })
+  const { verify } = createTokenVerifier({ ...parts, policy, cache, signedPayload: createSignedPayload() })
   return (token) => {
     try {
-      return verify(token, undefined)
+      return verify(token)
     } catch (error) {
       if (error instanceof AppError && error.code !== 'revocations_stale') return undefined
       throw error

@@ -30,7 +30,7 @@ declare module 'fastify' {
 
 export interface GuardOptions {
   /** The claims of a good token; throws or rejects with the AppError to answer. A promise only where a key has to be fetched. */
-  readonly verify: (token: string, request: FastifyRequest) => AccessTokenClaims | Promise<AccessTokenClaims>
+  readonly verify: (token: string) => AccessTokenClaims | Promise<AccessTokenClaims>
   readonly now: Clock
   /** The look of `auth: 'live'`: rejects with the AppError to answer. Without it no route may ask for it. */
   readonly live?: (claims: AccessTokenClaims) => Promise<void>
@@ -39,10 +39,11 @@ export interface GuardOptions {
 }
 
 /** The part of a Fastify instance that the guard needs, whatever its type provider is. */
-type Guardable = Pick<FastifyInstance, 'addHook'>
+type Guardable = Pick<FastifyInstance, 'addHook' | 'decorateRequest' | 'hasRequestDecorator'>
 
 /** The guard: one hook at the root, default deny. It runs before every route of the server, whoever adds it and when. */
 export function registerGuard(app: Guardable, { verify, now, live, refuse }: GuardOptions): void {
+  if (!app.hasRequestDecorator('user')) app.decorateRequest('user', null as never)
   app.addHook('onRoute', ({ url, config }) => assertConfig(url, config, live !== undefined))
 
   app.addHook('onRequest', function guard(request, reply, done) {
@@ -64,7 +65,7 @@ export function registerGuard(app: Guardable, { verify, now, live, refuse }: Gua
 
     let caller: AccessTokenClaims | Promise<AccessTokenClaims>
     try {
-      caller = verify(requestToken(request.raw.rawHeaders), request)
+      caller = verify(requestToken(request.raw.rawHeaders))
     } catch (error) {
       return fail(error)
     }

@@ -1,10 +1,9 @@
-import fastifyJwt from '@fastify/jwt'
-import type { FastifyRequest } from 'fastify'
+import fastifyJwt, { type JWT } from '@fastify/jwt'
+import Fastify from 'fastify'
 import { AppError } from '../errors.ts'
-import type { App } from '../http/app-type.ts'
+import { byKey } from './by-key.ts'
 import { type AccessTokenClaims, type ClaimsPolicy, REQUIRED_CLAIMS } from './claims.ts'
-import { bearerToken } from './credential.ts'
-import type { SignedPayload, VerificationKeys } from './verify.ts'
+import type { SignedPayload } from './verify.ts'
 
 declare module '@fastify/jwt' {
   interface FastifyJWT {
@@ -13,33 +12,31 @@ declare module '@fastify/jwt' {
   }
 }
 
+/** @fastify/jwt in verify-only mode: it never sees a private key. */
+export function createFastifyJwtPayload(policy: ClaimsPolicy): SignedPayload {
+  const verify = fastJwtOptions(policy)
+  const jwtOf = byKey((pem) => jwtWith({ secret: { public: pem }, verify }))
+  return (token, pem) => {
+    const jwt = jwtOf(pem)
+    try {
+      return withoutStacks(() => jwt.verify(token))
+    } catch (error) {
+      throw asTokenFailure(error as Error)
+    }
+  }
+}
+
 /**
- * @fastify/jwt in verify-only mode: it never sees a private key. Called without options and with PEM text it keeps one verifier
- * per key; with anything else it builds one per request.
- *
- * @returns a function that checks the signature of the request's token
+ * The plugin on an instance of its own, that never listens: a key comes and goes while the server runs, and a running server takes
+ * no plugins. With a function that gives the key, on the server itself, the plugin reads every token twice and merges its options
+ * four times.
  */
-export async function registerFastifyJwt(
-  app: App,
-  keys: VerificationKeys,
-  policy: ClaimsPolicy,
-): Promise<SignedPayload<FastifyRequest>> {
-  await app.register(fastifyJwt, {
-    secret: {
-      public: (_request: unknown, unverified: unknown, done: (error: Error | null, pem?: string) => void) => {
-        const pem = keys.verificationPem((unverified as { header: { kid: string } }).header.kid)
-        // Never undefined: @fastify/jwt would take the function itself for the key.
-        if (pem === undefined) return done(new AppError('invalid_token', { reason: 'unknown kid' }))
-        done(null, pem)
-      },
-    },
-    decode: { complete: true },
-    verify: {
-      ...fastJwtOptions(policy),
-      extractToken: (request: FastifyRequest) => bearerToken(request.headers.authorization ?? ''),
-    },
+function jwtWith(options: Parameters<typeof fastifyJwt>[1]): JWT {
+  const holder = Fastify()
+  fastifyJwt(holder, options, (error) => {
+    if (error) throw error
   })
-  return (_token, _pem, request) => verifiedPayload(request)
+  return holder.jwt
 }
 
 /**
@@ -61,42 +58,20 @@ function fastJwtOptions({ issuer, audience, typ }: ClaimsPolicy) {
 }
 
 /**
- * The payload of the request's token once its signature and pinned claims hold. With a PEM text and no options @fastify/jwt
- * answers before it returns, so no promise is needed, and nothing that runs later can throw inside its callbacks.
- */
-function verifiedPayload(request: FastifyRequest): unknown {
-  let outcome: { error: Error | null | undefined; payload: unknown } | undefined
-  const verify = request.jwtVerify as unknown as (
-    options: undefined,
-    done: (error?: Error | null, payload?: unknown) => void,
-  ) => void
-  withoutStacks(() => {
-    verify.call(request, undefined, (error, payload) => {
-      outcome = { error, payload }
-    })
-  })
-  request.user = null as never // set by the plugin from the raw payload; only accepted claims go on
-  if (outcome === undefined) throw new Error('@fastify/jwt did not answer at once')
-  if (outcome.error) throw asTokenFailure(outcome.error)
-  return outcome.payload
-}
-
-/**
  * Below, Node finds out what kind of key it was given by two errors that it throws and catches: writing their stacks down takes half
  * as long as the check of the signature. Nobody reads those, nor the stacks of fast-jwt's refusals, of which code and message go on.
  */
-function withoutStacks(work: () => void): void {
+function withoutStacks<Result>(work: () => Result): Result {
   const { stackTraceLimit } = Error
   Error.stackTraceLimit = 0
   try {
-    work()
+    return work()
   } finally {
     Error.stackTraceLimit = stackTraceLimit
   }
 }
 
-/** Every failure of a token is one 401. @fastify/jwt answers 500 to many hostile tokens (wrong typ, far nbf, unknown crit). */
-export function asTokenFailure(error: Error & { code?: string }): AppError {
-  if (error instanceof AppError) return error
+/** Every failure of a token is one 401. */
+function asTokenFailure(error: Error & { code?: string }): AppError {
   return new AppError('invalid_token', { reason: `${error.code ?? error.name}: ${error.message}`.slice(0, 200) })
 }

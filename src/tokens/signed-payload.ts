@@ -1,9 +1,7 @@
-import { createPublicKey, type KeyObject, verify } from 'node:crypto'
+import { createPublicKey, verify } from 'node:crypto'
 import { AppError } from '../errors.ts'
+import { byKey } from './by-key.ts'
 import type { SignedPayload } from './verify.ts'
-
-/** Keys that were seen lately; an issuer has three at a time. */
-const MOST_KEYS = 16
 
 /**
  * Checks an RS256 signature with nothing but node:crypto. The walk of a token has settled everything else before (canonical parts,
@@ -11,17 +9,8 @@ const MOST_KEYS = 16
  *
  * @returns a function that gives the payload and throws AppError `invalid_token`
  */
-export function createSignedPayload(): SignedPayload<unknown> {
-  const keys = new Map<string, KeyObject>()
-  const keyOf = (pem: string): KeyObject => {
-    let key = keys.get(pem)
-    if (key === undefined) {
-      if (keys.size >= MOST_KEYS) keys.clear()
-      key = createPublicKey(pem)
-      keys.set(pem, key)
-    }
-    return key
-  }
+export function createSignedPayload(): SignedPayload {
+  const keyOf = byKey(createPublicKey)
   return (token, pem) => {
     const [start, end] = [token.indexOf('.') + 1, token.lastIndexOf('.')]
     // Canonical base64url is ASCII, whose bytes are its characters.

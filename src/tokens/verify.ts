@@ -28,31 +28,32 @@ export class UnknownKid extends AppError {
 }
 
 /**
+ * @param pem SPKI PEM of the key that its header names
  * @returns the payload once signature and pinned claims hold
  * @throws AppError `invalid_token`
  */
-export type SignedPayload<Context> = (token: string, pem: string, context: Context) => unknown
+export type SignedPayload = (token: string, pem: string) => unknown
 
-export interface TokenVerifier<Context> {
+export interface TokenVerifier {
   /**
    * The claims of a good token, from the cache or after the whole walk: canonical parts, header, known kid, signature and pinned
    * claims, our own judgement of the claims, revocations. No await, no I/O.
    *
    * @throws AppError `invalid_token`, `token_expired`, `token_stale`, `revocations_stale`; UnknownKid
    */
-  verify(token: string, context: Context): AccessTokenClaims
+  verify(token: string): AccessTokenClaims
   readonly cache: VerifiedTokens
 }
 
 /** The one implementation behind the guard of this server and the verifier package. */
-export function createTokenVerifier<Context>(options: {
+export function createTokenVerifier(options: {
   readonly keys: VerificationKeys
   readonly policy: ClaimsPolicy
   readonly now: Clock
   readonly cache: VerifiedTokens
   readonly revocations: Withdrawn
-  readonly signedPayload: SignedPayload<Context>
-}): TokenVerifier<Context> {
+  readonly signedPayload: SignedPayload
+}): TokenVerifier {
   const { keys, policy, now, cache, revocations, signedPayload } = options
   assertPolicy(policy)
 
@@ -74,13 +75,13 @@ export function createTokenVerifier<Context>(options: {
 
   return {
     cache,
-    verify(token, context) {
+    verify(token) {
       const known = cache.get(token)
       if (known !== undefined) return notWithdrawn(stillGood(token, known))
       const kid = unverifiedKid(token, policy.typ)
       const pem = keys.verificationPem(kid)
       if (pem === undefined) throw new UnknownKid(kid)
-      const claims = acceptClaims(signedPayload(token, pem, context), policy, now())
+      const claims = acceptClaims(signedPayload(token, pem), policy, now())
       cache.put(token, { kid, claims })
       return notWithdrawn(claims)
     },

@@ -30,7 +30,6 @@ export const fastifySignet = fastifyPlugin(
       },
     })
     app.decorate('signet', verifier)
-    if (!app.hasRequestDecorator('user')) app.decorateRequest('user', null as never)
     registerGuard(app, {
       verify: (token) => verifier.verifyNow(token),
       now: options.now ?? systemClock,

@@ -50,7 +50,7 @@ export function createRemoteRevocations(
     if (keys.verificationPem(kid) === undefined) await keys.seek(kid, true)
     const pem = keys.verificationPem(kid)
     if (pem === undefined) throw new Error('signed by a key that is not in the JWKS')
-    const claims = signedPayload(text, pem, undefined)
+    const claims = signedPayload(text, pem)
     if (!feedSchema.Check(claims)) throw new Error('not a revocation feed')
     if (claims.iss !== policy.issuer) throw new Error('of another issuer')
     if (claims.iat > now() + policy.skew) throw new Error('dated in the future')

@@ -62,7 +62,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
   const keys = createRemoteKeys(resolved, monotonicClock)
   const revocations = feed && createRemoteRevocations(resolved, feed, keys)
   const cache = new VerifiedTokens(resolved.cache)
-  const core = createTokenVerifier<undefined>({
+  const core = createTokenVerifier({
     keys,
     policy,
     now,
@@ -75,10 +75,10 @@ export function createVerifier(options: VerifierOptions): Verifier {
   const verifyNow = (token: string) => {
     if (typeof token !== 'string') throw new AppError('missing_token', { reason: 'not text' })
     try {
-      return core.verify(token, undefined)
+      return core.verify(token)
     } catch (error) {
       if (!(error instanceof UnknownKid)) throw error
-      return keys.seek(error.kid).then(() => core.verify(token, undefined))
+      return keys.seek(error.kid).then(() => core.verify(token))
     }
   }
   const hydrate = async () => {

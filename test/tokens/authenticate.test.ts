@@ -7,7 +7,7 @@ import { publicJwk, toPem } from '../../src/keys/jwk.ts'
 import type { Verdict } from '../../src/revocations/revocation-set.ts'
 import { registerGuard } from '../../src/tokens/authenticate.ts'
 import type { ClaimsPolicy } from '../../src/tokens/claims.ts'
-import { registerFastifyJwt } from '../../src/tokens/fastify-jwt-payload.ts'
+import { createFastifyJwtPayload } from '../../src/tokens/fastify-jwt-payload.ts'
 import { VerifiedTokens } from '../../src/tokens/verified-tokens.ts'
 import { createTokenVerifier, type VerificationKeys, type Withdrawn } from '../../src/tokens/verify.ts'
 import { bearer, bootsWith, startApp } from '../support/app.ts'
@@ -25,11 +25,11 @@ interface Guarded {
 }
 
 /** The guard as app.ts puts it together. */
-async function guard(
+function guard(
   app: App,
   parts: { keys: VerificationKeys; policy: ClaimsPolicy; now: Clock; revocations: Withdrawn },
-): Promise<void> {
-  const signedPayload = await registerFastifyJwt(app, parts.keys, parts.policy)
+): void {
+  const signedPayload = createFastifyJwtPayload(parts.policy)
   const cache = new VerifiedTokens({ entries: 100, characters: 1e6 })
   const { verify } = createTokenVerifier({ ...parts, cache, signedPayload })
   registerGuard(app, { verify, now: parts.now, live: () => Promise.resolve() })
@@ -47,7 +47,7 @@ async function guarded(t: Test): Promise<Guarded> {
   const withdrawn: Guarded['withdrawn'] = { verdict: 'good', tooOld: false }
   const revocations = { judge: () => withdrawn.verdict, isTooOld: () => withdrawn.tooOld }
   const now = () => clock.seconds
-  await guard(app, { keys: keyring, policy, now, revocations })
+  guard(app, { keys: keyring, policy, now, revocations })
   app.get('/', (request) => ({ sub: request.user.sub }))
   t.teardown(() => app.close())
   const status: Guarded['status'] = async (token) => {
