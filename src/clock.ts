@@ -28,7 +28,16 @@ export function createSettledClock(now: Clock, monotonic: () => number, patience
   }
 }
 
-/** Epoch seconds as an RFC 3339 string with whole seconds, for example `2026-11-21T15:17:00Z`. */
+/** The seconds in which the tokens of now end, and more. */
+const MOST_TIMESTAMPS = 2048
+const timestamps = new Map<number, string>()
+
+/** Epoch seconds as an RFC 3339 string with whole seconds, for example `2026-11-21T15:17:00Z`. The same few are asked all the time. */
 export function toTimestamp(seconds: number): string {
-  return `${new Date(seconds * 1000).toISOString().slice(0, 19)}Z`
+  const known = timestamps.get(seconds)
+  if (known !== undefined) return known
+  const text = `${new Date(seconds * 1000).toISOString().slice(0, 19)}Z`
+  if (timestamps.size >= MOST_TIMESTAMPS) timestamps.clear()
+  timestamps.set(seconds, text)
+  return text
 }
