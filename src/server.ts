@@ -2,6 +2,7 @@ import closeWithGrace from 'close-with-grace'
 import type { Config } from './config.ts'
 import { createAuditStore } from './observability/audit-store.ts'
 import { startWatching } from './observability/watching.ts'
+import { keepCompiledCode } from './process/compiled-code.ts'
 import { explain } from './process/explain.ts'
 import { keysFolder, prepareState, readSettings, startLogger } from './process/prepare.ts'
 import { reportKeys } from './process/report-keys.ts'
@@ -9,6 +10,7 @@ import { keepTickShape } from './process/tick-shape.ts'
 
 try {
   void keepTickShape()
+  keepCompiledCode()
   const config = await readSettings()
   if (config.WORKERS === 1) await startAlone(config)
   else await (await import('./cluster/primary.ts')).startPrimary(config) // nothing that one process needs to load

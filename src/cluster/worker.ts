@@ -4,6 +4,7 @@ import { loadConfig } from '../config.ts'
 import { openDatabase } from '../db/open.ts'
 import { OperatorError } from '../errors.ts'
 import { startWatchingWorker } from '../observability/watching.ts'
+import { keepCompiledCode } from '../process/compiled-code.ts'
 import { explain } from '../process/explain.ts'
 import { keysFolder, startLogger } from '../process/prepare.ts'
 import { closingTime, openKeyring, serve } from '../process/serve.ts'
@@ -44,6 +45,7 @@ try {
 
 async function start(): Promise<void> {
   void keepTickShape()
+  keepCompiledCode()
   const config = shareOf(loadConfig())
   const logger = await startLogger(config)
   const folder = await keysFolder(config)
