@@ -2,10 +2,10 @@ import { spawnSync } from 'node:child_process'
 import type { Comparison } from '../comparison.ts'
 import type { Bench } from '../figure.ts'
 import { getAgain, type HttpSide, httpSide } from '../http-side.ts'
-import { LightLoad } from '../light-load.ts'
+import { LightLoad, type Source } from '../light-load.ts'
 import { mintTokens, NEW_TOKENS } from '../mint.ts'
 import { installPeers, type Peers } from '../peers.ts'
-import { type BareReply, makeHome, replyOf, startBare, startSignet } from '../server-process.ts'
+import { type BareReply, makeHome, replyOf, type Server, startBare, startSignet } from '../server-process.ts'
 
 const CONNECTIONS = 32
 const PATH = '/v1/me'
@@ -31,20 +31,23 @@ export const peers: Comparison = {
     const bare = await startBare(bench, reply, { core })
     cleanup.use(bare.child)
     const seen = getAgain(PATH, headers)
+    // On a server of its own: the memory that thousands of tokens take and leave behind is not to slow the side above.
+    const fresh = await manyTokens(bench, cleanup)
     const sides: HttpSide[] = [
       { name: 'nothing (bare Fastify)', server: bare, source: seen },
       { name: 'Signet, token seen before', server: signet, source: seen, reach: 0.92 },
-      await newTokensSide(bench, cleanup),
+      { name: 'Signet, every token new', server: fresh.server, source: fresh.ring },
     ]
+    // Those without a cache do the same work for every token, and get new ones all the time, as Signet does beside them.
     const others = [
-      ['@fastify/jwt with a fixed key and its cache', 'fastify-jwt-cache.js'],
-      ['@fastify/jwt with get-jwks', 'fastify-jwt.js'],
-      ['express-oauth2-jwt-bearer', 'express-oauth2-jwt-bearer.js'],
+      ['@fastify/jwt with a fixed key and its cache', 'fastify-jwt-cache.js', signet.origin, seen],
+      ['@fastify/jwt with get-jwks', 'fastify-jwt.js', fresh.server.origin, fresh.ring],
+      ['express-oauth2-jwt-bearer', 'express-oauth2-jwt-bearer.js', fresh.server.origin, fresh.ring],
     ] as const
-    for (const [name, script] of others) {
-      const server = await installed.start(script, { issuer: signet.origin, reply, publicPem }, core)
+    for (const [name, script, issuer, source] of others) {
+      const server = await installed.start(script, { issuer, reply, publicPem }, core)
       cleanup.use(server.child)
-      sides.push({ name, server, source: seen })
+      sides.push({ name, server, source })
     }
     const redis = hasRedis()
     if (redis) sides.push(await sessionSide(bench, cleanup, installed, reply))
@@ -73,13 +76,12 @@ export const peers: Comparison = {
 
 const hasRedis = () => spawnSync('redis-server', ['--version']).status === 0
 
-/** On a server of its own: the memory that thousands of tokens take and leave behind is not to slow the side above. */
-async function newTokensSide(bench: Bench, cleanup: AsyncDisposableStack): Promise<HttpSide> {
+async function manyTokens(bench: Bench, cleanup: AsyncDisposableStack): Promise<{ server: Server; ring: Source }> {
   const home = await makeHome(bench)
   const server = await startSignet(bench, home, { core: bench.cores?.server })
   cleanup.use(server.child)
   const { file } = await mintTokens(bench, server, home, NEW_TOKENS)
-  return { name: 'Signet, every token new', server, source: { kind: 'ring', path: PATH, file, position: 0 } }
+  return { server, ring: { kind: 'ring', path: PATH, file, position: 0 } }
 }
 
 /** Redis stands on the core of the load: elsewhere, as seen from the server. */
