@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { createSettledClock } from '../src/clock.ts'
+import { createSettledClock, toTimestamp } from '../src/clock.ts'
 
 const NOW = 1_800_000_000
 const HOUR = 3600
@@ -54,4 +54,13 @@ t.test('steps that are taken back within the patience leave no trace', async (t)
       },
     ),
   )
+})
+
+t.test('a timestamp is that of its second, remembered or not', async (t) => {
+  const last = Date.UTC(9999, 11, 31, 23, 59, 59) / 1000
+  const isRight = (seconds: number) => Date.parse(toTimestamp(seconds)) === seconds * 1000
+  fc.assert(fc.property(fc.integer({ min: 0, max: last }), (seconds) => isRight(seconds) && isRight(seconds)))
+  for (const seconds of [...Array(5000).keys(), 0, last]) if (!isRight(seconds)) t.fail(`${seconds}`) // more than are remembered
+  t.equal(toTimestamp(NOW), '2027-01-15T08:00:00Z')
+  t.throws(() => toTimestamp(Number.NaN), RangeError)
 })
