@@ -2,6 +2,7 @@ import { toTimestamp } from '../src/clock.ts'
 import type { Config } from '../src/config.ts'
 import type { RotationOutcome, Tidied } from '../src/keys/change-keyring.ts'
 import { type KeyEntry, type Phase, phase } from '../src/keys/keyring.ts'
+import { type RefreshKey, refreshKeyAt } from '../src/keys/refresh-keys.ts'
 import { RELOAD_INTERVAL } from '../src/keys/rotation.ts'
 import { type Result, table } from './command-line.ts'
 
@@ -36,6 +37,32 @@ export function keyRow(entry: KeyEntry, now: number, hasPrivate: boolean): KeyRo
 export function keyTable(rows: readonly KeyRow[], now: number): string {
   const cells = rows.map((row) => [row.kid, row.phase, story(row, now), row.private ? 'yes' : 'no'])
   return table(['KID', 'PHASE', 'WHAT HAPPENS', 'PRIVATE HALF'], cells)
+}
+
+interface RefreshKeyRow {
+  readonly id: string
+  readonly phase: Phase
+  readonly sign_from: string
+}
+
+/** Oldest first. */
+export function refreshKeyRows(keys: readonly RefreshKey[], now: number): RefreshKeyRow[] {
+  const current = refreshKeyAt(keys, now)
+  return keys
+    .toSorted((a, b) => a.signFrom - b.signFrom)
+    .map((key) => ({
+      id: key.id,
+      phase: key === current ? 'current' : key.signFrom > now ? 'next' : 'previous',
+      sign_from: toTimestamp(key.signFrom),
+    }))
+}
+
+export function refreshKeyTable(rows: readonly RefreshKeyRow[], now: number): string {
+  const cells = rows.map(({ id, phase, sign_from }) => {
+    const { both } = at(Date.parse(sign_from) / 1000, now)
+    return [id, phase, phase === 'next' ? `in use ${both}` : `in use since ${both}`]
+  })
+  return table(['ID', 'PHASE', 'WHAT HAPPENS'], cells)
 }
 
 export function describeChange(outcome: RotationOutcome, config: Config, now: number): Result {

@@ -10,7 +10,7 @@ import { pruneRefreshKeys, readRefreshKeys, revokeRefreshKey, rotateRefreshKey }
 import { defaultLead, keyTiming, minimumLead, RELOAD_INTERVAL } from '../src/keys/rotation.ts'
 import { type Command, type Input, parseDuration, runScript, UsageError } from './command-line.ts'
 import { inspectKeys } from './keys-check.ts'
-import { at, describeChange, describeTidied, keyRow, keyTable } from './keys-report.ts'
+import { at, describeChange, describeTidied, keyRow, keyTable, refreshKeyRows, refreshKeyTable } from './keys-report.ts'
 
 const now = systemClock
 const bits = { type: 'string', default: '2048' } as const
@@ -100,8 +100,7 @@ const revoke: Command = {
 
 const rotateRefresh: Command = {
   usage: '',
-  summary:
-    'Make the next key of refresh tokens. Nobody is logged out: older keys are accepted until their last session is over.',
+  summary: 'Make the next key of refresh tokens. Nobody is logged out: older ones stay good for their sessions.',
   examples: ['rotate-refresh', 'rotate-refresh --json'],
   positionals: 0,
   async run() {
@@ -120,6 +119,20 @@ const rotateRefresh: Command = {
   },
 }
 
+const listRefresh: Command = {
+  usage: '',
+  summary: 'List the keys of refresh tokens. All are accepted; the current one makes new tokens.',
+  examples: ['list-refresh', 'list-refresh --json'],
+  positionals: 0,
+  async run() {
+    const rows = refreshKeyRows(await readRefreshKeys((await setting()).folder), now())
+    return {
+      json: rows,
+      text: rows.length === 0 ? 'no keys yet: npm run keys -- rotate' : refreshKeyTable(rows, now()),
+    }
+  },
+}
+
 const revokeRefresh: Command = {
   usage: '<id>',
   summary: 'Take a leaked refresh key away: everybody who holds a refresh token made with it has to log in again.',
@@ -129,9 +142,8 @@ const revokeRefresh: Command = {
   async run({ positionals: [id = ''] }) {
     const { folder } = await setting()
     if (!(await revokeRefreshKey(folder, id, now))) {
-      const ids = (await readRefreshKeys(folder)).map((key) => key.id).join(', ')
       throw new OperatorError(`there is no refresh key ${JSON.stringify(id.slice(0, 40))}`, {
-        hint: `there is: ${ids || 'none'}`,
+        hint: 'npm run keys -- list-refresh',
       })
     }
     return {
@@ -206,6 +218,7 @@ await runScript('keys', {
   prune,
   check,
   import: importKey,
+  'list-refresh': listRefresh,
   'rotate-refresh': rotateRefresh,
   'revoke-refresh': revokeRefresh,
 })

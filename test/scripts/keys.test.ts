@@ -153,11 +153,22 @@ t.test(
     })
     t.match(await keys('rotate-refresh'), { code: 0, stdout: /^nothing to do/ })
     t.equal((await ids()).length, 2)
+    t.match(
+      (await keys('list-refresh')).stdout,
+      lines(
+        'ID +PHASE +WHAT HAPPENS',
+        `${first}  current  in use since .*${DATE}\\)?`,
+        `[\\w-]{11}  next     in use in 1 min \\(${DATE}\\)`,
+      ),
+    )
+    const rows = JSON.parse((await keys('list-refresh --json')).stdout)
+    t.match(rows, [{ id: first, phase: 'current' }, { phase: 'next' }])
+    t.same(Object.keys(rows[0]), ['id', 'phase', 'sign_from'], 'and nothing secret')
     t.match(await keys(`revoke-refresh ${first}`), { code: 0, stdout: /within 3 s no server accepts/ })
     t.notOk((await ids()).includes(String(first)))
     t.match(await keys('revoke-refresh nope'), {
       code: 1,
-      stderr: /there is no refresh key "nope"\nhint: there is: [\w-]{11}\n$/,
+      stderr: /there is no refresh key "nope"\nhint: npm run keys -- list-refresh\n$/,
     })
     await writeFile(join(dir, `refresh-${(await ids())[0]}.json`), '{')
     t.match(await keys('check'), { code: 1, stdout: /is not a refresh key that can be opened\n {2}mend: / })
@@ -185,7 +196,7 @@ t.test('refusals and misuse', async (t) => {
     ['shred', 2, /there is no command "shred"/],
   ]
   for (const [args, code, stderr] of CASES) t.match(await keys(args), { code, stderr, stdout: '' }, args)
-  for (const command of ['list', 'rotate', 'revoke', 'prune', 'check', 'import']) {
+  for (const command of ['list', 'rotate', 'revoke', 'prune', 'check', 'import', 'list-refresh']) {
     t.match(await keys(`${command} --help`), {
       code: 0,
       stdout: new RegExp(`Examples\n  npm run -s keys -- ${command}`),
