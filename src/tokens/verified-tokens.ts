@@ -69,6 +69,8 @@ export class VerifiedTokens {
       this.#young = new Map()
       this.#characters = 0
     }
+    // In one generation only: what is older under this end would come back when the younger one is gone.
+    this.#old.delete(tail)
     this.#young.set(tail, entry)
     this.#characters += entry.token.length
   }

@@ -61,7 +61,7 @@ t.test('a dropped token is gone from both generations', async (t) => {
   t.equal(tokens.get('old'), undefined)
 
   for (const token of ['both', 'c', 'd']) tokens.put(token, entry())
-  t.ok(tokens.get('both'), 'promoted: now in the young and in the old generation')
+  t.ok(tokens.get('both'), 'promoted')
   tokens.drop('both')
   t.equal(tokens.get('both'), undefined)
   tokens.drop('never seen')
@@ -91,6 +91,17 @@ t.test('after any puts, gets and drops it answers with the last entry of a token
     }),
     { numRuns: 1000 },
   )
+})
+
+t.test('of two tokens that end alike the one put last is there, and never an older entry of the other', async (t) => {
+  const [one, other] = ['e', 'f'].map((start) => start + 'z'.repeat(60)) as [string, string]
+  const tokens = new VerifiedTokens({ entries: 2, characters: 1e9 })
+  tokens.put('a', entry())
+  tokens.put(one, entry('first'))
+  tokens.put(one, entry('second'))
+  tokens.put(other, entry('third'))
+  t.equal(tokens.get(one), undefined)
+  t.match(tokens.get(other), { kid: 'third' })
 })
 
 t.test('its tokens are bounded in characters too', async (t) => {
