@@ -1,0 +1,46 @@
+import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import t from 'tap'
+
+// A stranger opens the tree and knows where each line belongs: so nothing else may be in it.
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+const TOP = 'CHANGELOG.md LICENSE README.md keys package-lock.json package.json scripts src test tsconfig.json'.split(
+  ' ',
+)
+/** Longer than this, nobody reads it in one go. */
+const MOST_LINES = 250
+const OF_A_MACHINE = /\/(?:home|Users|root|work)\/\w|registry\.npmjs|\bnpm\.pkg\./
+
+const skip = !existsSync(`${ROOT}.git`) && 'not a checkout'
+
+async function tracked(): Promise<string[]> {
+  const { stdout } = await promisify(execFile)('git', ['ls-files', '-z'], { cwd: ROOT, maxBuffer: 1e7 })
+  return stdout.split('\0').filter((file) => file !== '')
+}
+
+t.test('at the top level stands what the project is made of, and dotfiles', { skip }, async (t) => {
+  const top = new Set((await tracked()).map((file) => file.split('/')[0] ?? ''))
+  t.same([...top].filter((name) => !name.startsWith('.')).sort(), TOP)
+})
+
+t.test('no key is tracked, and nothing of one machine', { skip }, async (t) => {
+  for (const file of await tracked()) {
+    if (file.startsWith('keys/')) t.match(file, /^keys\/(\.gitignore|README\.md)$/)
+    if (file === 'test/rules/tree.test.ts') continue
+    const found = OF_A_MACHINE.exec(await readFile(`${ROOT}${file}`, 'utf8'))
+    if (found !== null) t.fail(`${file}: ${found[0]}`)
+  }
+})
+
+t.test(`no source file is longer than ${MOST_LINES} lines`, { skip }, async (t) => {
+  const sources = (await tracked()).filter((file) => /\.[jt]s$/.test(file))
+  t.ok(sources.length > 100)
+  for (const file of sources) {
+    const lines = (await readFile(`${ROOT}${file}`, 'utf8')).split('\n').length - 1
+    if (lines > MOST_LINES) t.fail(`${file}: ${lines} lines`)
+  }
+})
