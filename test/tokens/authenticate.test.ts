@@ -192,3 +192,12 @@ t.test('a route is protected unless it says public, also in a plugin of its own'
     [401, 401, 401, 200],
   )
 })
+
+t.test('where nobody is asked who they are, request.user is null', async (t) => {
+  const app: App = Fastify()
+  t.teardown(() => app.close())
+  registerGuard(app, { verify: () => t.fail('asked') as never, now: systemClock })
+  app.get('/open', { config: { auth: 'public' } }, ({ user }) => ({ user }))
+  const answer = await app.inject({ url: '/open', headers: bearer('x') })
+  t.same(answer.json(), { user: null })
+})
