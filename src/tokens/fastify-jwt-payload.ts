@@ -12,7 +12,11 @@ declare module '@fastify/jwt' {
   }
 }
 
-/** @fastify/jwt in verify-only mode: it never sees a private key. */
+/**
+ * @fastify/jwt in verify-only mode: it never sees a private key.
+ *
+ * @returns a function that gives the payload and throws AppError `invalid_token`; what is wrong with a key it throws as it is
+ */
 export function createFastifyJwtPayload(policy: ClaimsPolicy): SignedPayload {
   const verify = fastJwtOptions(policy)
   const jwtOf = byKey((pem) => jwtWith({ secret: { public: pem }, verify }))
