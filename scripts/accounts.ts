@@ -8,11 +8,11 @@ import { isCommonPassword } from '../src/accounts/common-passwords.ts'
 import { createPasswords, hashCost, hashGate } from '../src/accounts/passwords.ts'
 import { createRegister } from '../src/accounts/register.ts'
 import { systemClock, toTimestamp } from '../src/clock.ts'
-import { type Config, loadConfig } from '../src/config.ts'
+import { type Config, loadConfig } from '../src/config/config.ts'
 import { migrate } from '../src/db/migrate.ts'
 import { openDatabase } from '../src/db/open.ts'
-import { OperatorError } from '../src/errors.ts'
-import { type Command, type Input, type Result, runScript, table, UsageError } from './command-line.ts'
+import { OperatorError } from '../src/errors/app-error.ts'
+import { type Command, type Input, type Result, runScript, table, UsageError } from './cli/command-line.ts'
 
 /** The row in the audit trail says that it was a script. */
 const SCRIPT = { ip: null, userAgent: 'accounts script', requestId: null }

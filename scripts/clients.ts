@@ -5,11 +5,19 @@ import { type Client, type ClientStatus, DEFAULT_OVERLAP, MAX_OVERLAP, NewClient
 import { type ClientDefaults, clientReply } from '../src/clients/client-reply.ts'
 import { createClientStore } from '../src/clients/client-store.ts'
 import { systemClock, toTimestamp } from '../src/clock.ts'
-import { loadConfig } from '../src/config.ts'
+import { loadConfig } from '../src/config/config.ts'
 import { migrate } from '../src/db/migrate.ts'
 import { openDatabase } from '../src/db/open.ts'
-import { AppError, OperatorError } from '../src/errors.ts'
-import { type Command, type Input, parseDuration, type Result, runScript, table, UsageError } from './command-line.ts'
+import { AppError, OperatorError } from '../src/errors/app-error.ts'
+import {
+  type Command,
+  type Input,
+  parseDuration,
+  type Result,
+  runScript,
+  table,
+  UsageError,
+} from './cli/command-line.ts'
 
 /** The row in the audit trail says that it was a script. */
 const BY = { actorId: undefined, origin: { ip: null, userAgent: 'clients script', requestId: null } }

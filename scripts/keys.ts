@@ -1,20 +1,17 @@
 import { readFile } from 'node:fs/promises'
 import { systemClock } from '../src/clock.ts'
-import { type Config, loadConfig } from '../src/config.ts'
-import { OperatorError } from '../src/errors.ts'
+import { OperatorError } from '../src/errors/app-error.ts'
 import { pruneKeys, revokeKey, rotateKeys } from '../src/keys/change-keyring.ts'
-import { type KeysFolder, readPassphrase } from '../src/keys/keys-folder.ts'
 import { readManifest } from '../src/keys/manifest.ts'
-import { type Bits, openPrivateKey, storedKids } from '../src/keys/private-keys.ts'
+import { openPrivateKey, storedKids } from '../src/keys/private-keys.ts'
 import { pruneRefreshKeys, readRefreshKeys, revokeRefreshKey, rotateRefreshKey } from '../src/keys/refresh-keys.ts'
-import { defaultLead, keyTiming, minimumLead, RELOAD_INTERVAL } from '../src/keys/rotation.ts'
-import { type Command, type Input, parseDuration, runScript, UsageError } from './command-line.ts'
-import { inspectKeys } from './keys-check.ts'
-import { at, describeChange, describeTidied, keyRow, keyTable, refreshKeyRows, refreshKeyTable } from './keys-report.ts'
+import { keyTiming, RELOAD_INTERVAL } from '../src/keys/rotation.ts'
+import { type Command, parseDuration, runScript } from './cli/command-line.ts'
+import { inspectKeys } from './cli/keys-check.ts'
+import { bits, bitsHelp, bitsOf, leadOf, setting } from './cli/keys-options.ts'
+import * as report from './cli/keys-report.ts'
 
 const now = systemClock
-const bits = { type: 'string', default: '2048' } as const
-const bitsHelp = { '--bits <n>': 'size of a new key: 2048 (default), 3072 or 4096' }
 
 const rotate: Command = {
   usage: '[--lead <duration> | --now] [--if-older-than <duration>] [--bits <n>]',
@@ -38,7 +35,7 @@ const rotate: Command = {
       bits: bitsOf(options),
       ifOlderThan: typeof ifOlderThan === 'string' ? parseDuration('if-older-than', ifOlderThan) : undefined,
     })
-    return describeChange(outcome, config, now())
+    return report.describeChange(outcome, config, now())
   },
 }
 
@@ -58,7 +55,7 @@ const importKey: Command = {
     const outcome = await rotateKeys(folder, { now, lead: leadOf(options, config), bits: 2048, key })
     if (outcome.made === undefined)
       throw new OperatorError(`key ${outcome.entry.kid} waits already`, { hint: 'npm run keys -- list' })
-    return describeChange(outcome, config, now())
+    return report.describeChange(outcome, config, now())
   },
 }
 
@@ -86,13 +83,13 @@ const revoke: Command = {
     })
     const cachedUntil = now() + RELOAD_INTERVAL + config.JWKS_MAX_AGE
     return {
-      json: { revoked: kid, signs: signs?.kid ?? null, cached_until: at(cachedUntil).absolute, tidied },
+      json: { revoked: kid, signs: signs?.kid ?? null, cached_until: report.at(cachedUntil).absolute, tidied },
       text: [
         `revoked ${kid}: within ${RELOAD_INTERVAL} s no server signs or verifies with it, and it is out of the JWKS`,
         signs ? `${signs.kid} signs now` : 'NO KEY SIGNS: every login fails until you run `npm run keys -- rotate`',
-        `integrators who have the old JWKS cached accept its tokens until ${at(cachedUntil).both} at the latest (JWKS_MAX_AGE), and ones who`,
+        `integrators who have the old JWKS cached accept its tokens until ${report.at(cachedUntil).both} at the latest (JWKS_MAX_AGE), and ones who`,
         'cache longer than that for longer: tell them the kid. Whoever holds the leaked key can sign for them until then.',
-        ...describeTidied(tidied),
+        ...report.describeTidied(tidied),
       ].join('\n'),
     }
   },
@@ -110,10 +107,10 @@ const rotateRefresh: Command = {
       return { json: { made: null }, text: 'nothing to do: the next refresh key waits for its minute' }
     const when =
       made.signFrom > now()
-        ? `in use ${at(made.signFrom, now()).both}, when every server has read it`
+        ? `in use ${report.at(made.signFrom, now()).both}, when every server has read it`
         : 'in use from now on'
     return {
-      json: { made: made.id, sign_from: at(made.signFrom).absolute },
+      json: { made: made.id, sign_from: report.at(made.signFrom).absolute },
       text: `made refresh key ${made.id}: ${when}`,
     }
   },
@@ -125,10 +122,10 @@ const listRefresh: Command = {
   examples: ['list-refresh', 'list-refresh --json'],
   positionals: 0,
   async run() {
-    const rows = refreshKeyRows(await readRefreshKeys((await setting()).folder), now())
+    const rows = report.refreshKeyRows(await readRefreshKeys((await setting()).folder), now())
     return {
       json: rows,
-      text: rows.length === 0 ? 'no keys yet: npm run keys -- rotate' : refreshKeyTable(rows, now()),
+      text: rows.length === 0 ? 'no keys yet: npm run keys -- rotate' : report.refreshKeyTable(rows, now()),
     }
   },
 }
@@ -161,8 +158,11 @@ const list: Command = {
   async run() {
     const { folder } = await setting()
     const stored = await storedKids(folder)
-    const rows = (await readManifest(folder)).map((entry) => keyRow(entry, now(), stored.includes(entry.kid)))
-    return { json: rows, text: rows.length === 0 ? 'no keys yet: npm run keys -- rotate' : keyTable(rows, now()) }
+    const rows = (await readManifest(folder)).map((entry) => report.keyRow(entry, now(), stored.includes(entry.kid)))
+    return {
+      json: rows,
+      text: rows.length === 0 ? 'no keys yet: npm run keys -- rotate' : report.keyTable(rows, now()),
+    }
   },
 }
 
@@ -177,7 +177,7 @@ const prune: Command = {
     const { tidied } = await pruneKeys(folder, now)
     const refreshKeys = await pruneRefreshKeys(folder, now, config.SESSION_MAX_TTL)
     const lines = [
-      ...describeTidied(tidied),
+      ...report.describeTidied(tidied),
       ...refreshKeys.map((id) => `deleted refresh key ${id}: its last session is over`),
     ]
     return { json: { ...tidied, refreshKeys }, text: lines.length === 0 ? 'nothing to prune' : lines.join('\n') }
@@ -222,29 +222,3 @@ await runScript('keys', {
   'rotate-refresh': rotateRefresh,
   'revoke-refresh': revokeRefresh,
 })
-
-async function setting(): Promise<{ config: Config; folder: KeysFolder }> {
-  const config = loadConfig()
-  return { config, folder: { dir: config.KEYS_DIR, passphrase: await readPassphrase(config.KEY_PASSPHRASE_FILE) } }
-}
-
-function bitsOf({ bits }: Input['options']): Bits {
-  const found = ([2048, 3072, 4096] as const).find((size) => String(size) === bits)
-  if (found === undefined) throw new UsageError('--bits takes 2048, 3072 or 4096')
-  return found
-}
-
-function leadOf(options: Input['options'], config: Config): number {
-  const timing = keyTiming(config)
-  if (options.now === true && options.lead !== undefined) throw new UsageError('give either --lead or --now')
-  if (options.now === true) return 0
-  if (typeof options.lead !== 'string') return defaultLead(timing)
-  const lead = parseDuration('lead', options.lead)
-  if (lead < minimumLead(timing)) {
-    const sum = `JWKS_MAX_AGE ${config.JWKS_MAX_AGE} + reload ${RELOAD_INTERVAL} + CLOCK_SKEW ${config.CLOCK_SKEW}`
-    throw new OperatorError(`--lead ${options.lead} is below the safe minimum of ${minimumLead(timing)}s (${sum})`, {
-      hint: 'a verifier could meet a token whose key is not in the JWKS it has cached; --now does that on purpose',
-    })
-  }
-  return lead
-}

@@ -1,7 +1,7 @@
+import type { AuditEntry } from '../audit/audit.ts'
+import { auditRow } from '../audit/audit-store.ts'
 import type { Database, Row, SqlValue, Statement } from '../db/database.ts'
 import { randomId } from '../ids.ts'
-import type { AuditEntry } from '../observability/audit.ts'
-import { auditRow } from '../observability/audit-store.ts'
 import { revocationExpiry } from '../revocations/revocation.ts'
 import {
   REVOCATIONS,

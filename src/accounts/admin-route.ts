@@ -2,7 +2,7 @@ import { type Static, Type } from '@sinclair/typebox'
 import { toTimestamp } from '../clock.ts'
 import type { App } from '../http/app-type.ts'
 import { decodeCursor, encodeCursor } from '../http/cursor.ts'
-import { requestOrigin } from '../http/request-origin.ts'
+import { requestOrigin } from '../http/request-source.ts'
 import { type Account, AccountReply, ADMIN_ROLE, normaliseEmail, Roles } from './account.ts'
 import type { Administer } from './administer.ts'
 

@@ -1,6 +1,6 @@
+import type { Audit, AuditEntry, AuditEvent, Origin } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
-import { AppError } from '../errors.ts'
-import type { Audit, AuditEntry, AuditEvent, Origin } from '../observability/audit.ts'
+import { AppError } from '../errors/app-error.ts'
 import type { Account, AccountChange, Page } from './account.ts'
 import type { AccountStore } from './account-store.ts'
 

@@ -1,7 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { toTimestamp } from '../clock.ts'
 import type { App } from '../http/app-type.ts'
-import { isGone, requestOrigin } from '../http/request-origin.ts'
+import { isGone, requestOrigin } from '../http/request-source.ts'
 import { Timestamp } from '../http/schemas.ts'
 import type { AccessTokenClaims } from '../tokens/claims.ts'
 import type { OwnAccount } from './own-account.ts'

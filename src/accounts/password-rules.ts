@@ -1,4 +1,4 @@
-import { AppError } from '../errors.ts'
+import { AppError } from '../errors/app-error.ts'
 
 /** NIST asks for at least 64; longer ones are refused, never cut. Counted in code points. */
 export const MAX_PASSWORD_LENGTH = 512

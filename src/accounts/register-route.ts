@@ -1,8 +1,8 @@
 import { Type } from '@sinclair/typebox'
 import { toTimestamp } from '../clock.ts'
-import { AppError } from '../errors.ts'
+import { AppError } from '../errors/app-error.ts'
 import type { App } from '../http/app-type.ts'
-import { isGone, requestOrigin } from '../http/request-origin.ts'
+import { isGone, requestOrigin } from '../http/request-source.ts'
 import { AccountReply } from './account.ts'
 import type { Register } from './register.ts'
 

@@ -1,7 +1,7 @@
+import type { Audit, AuditEntry, AuditEvent, Origin } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
-import { AppError } from '../errors.ts'
+import { AppError } from '../errors/app-error.ts'
 import { randomId } from '../ids.ts'
-import type { Audit, AuditEntry, AuditEvent, Origin } from '../observability/audit.ts'
 import {
   CLIENT_ID_PREFIX,
   type Client,
@@ -12,8 +12,8 @@ import {
   type PublicKey,
   usesSecret,
 } from './client.ts'
-import { readPublicKey } from './client-jwks.ts'
-import { isJwksUri } from './client-keys.ts'
+import { isJwksUri } from './client-key-source.ts'
+import { readPublicKey } from './client-public-key.ts'
 import { hashClientSecret, makeClientSecret } from './client-secret.ts'
 import type { ClientStore } from './client-store.ts'
 

@@ -1,14 +1,14 @@
+import type { Audit, AuditEntry, Origin } from '../audit/audit.ts'
+import type { AuditStore } from '../audit/audit-store.ts'
 import type { Clock } from '../clock.ts'
+import { OAuthError } from '../errors/oauth-error.ts'
 import type { Limiter } from '../limits/limiter.ts'
 import { networkOf } from '../limits/network.ts'
-import { OAuthError } from '../oauth-errors.ts'
-import type { Audit, AuditEntry, Origin } from '../observability/audit.ts'
-import type { AuditStore } from '../observability/audit-store.ts'
 import { FIRST_PARTY_CLIENT } from '../tokens/issue.ts'
 import { CLIENT_ID_PREFIX, type Client, usesSecret } from './client.ts'
 import { unverifiedSubject, type VerifyAssertion } from './client-assertion.ts'
-import type { ClientCredential } from './client-credential.ts'
 import { matchesSecret } from './client-secret.ts'
+import type { ClientCredential } from './presented-credential.ts'
 import type { Found, RememberedClients } from './remembered-clients.ts'
 
 export interface AuthenticateClient {

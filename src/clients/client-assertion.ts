@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto'
 import { type JWTPayload, jwtVerify } from 'jose'
 import type { Clock } from '../clock.ts'
 import type { Client } from './client.ts'
-import { ASSERTION_ALGS } from './client-jwks.ts'
-import type { ClientKeys } from './client-keys.ts'
+import type { ClientKeys } from './client-key-source.ts'
+import { ASSERTION_ALGS } from './client-public-key.ts'
 
 /** Seconds that an assertion may live: it is made for one request. */
 const MAX_LIFE = 300

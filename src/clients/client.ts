@@ -1,5 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { MAX_ACCESS_TOKEN_TTL } from '../tokens/lifetime.ts'
+import { MAX_ACCESS_TOKEN_TTL } from '../config/ceilings.ts'
 
 /** Client ids begin so, account ids otherwise: the `sub` of a client can't collide with a person's (RFC 9700 section 4.15). */
 export const CLIENT_ID_PREFIX = 'client_'

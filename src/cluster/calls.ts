@@ -1,5 +1,5 @@
 import type { Limiter } from '../limits/limiter.ts'
-import type { Collected } from '../observability/totals.ts'
+import type { Collected } from '../observability/aggregate-metrics.ts'
 
 /** What a worker asks of the primary. */
 export type PrimaryCalls = {

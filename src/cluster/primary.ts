@@ -1,15 +1,15 @@
 import closeWithGrace from 'close-with-grace'
 import type { Logger } from 'pino'
+import { createAuditStore } from '../audit/audit-store.ts'
 import { createClientStore } from '../clients/client-store.ts'
 import { createSettledClock, monotonicClock, systemClock } from '../clock.ts'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/config.ts'
 import type { Database } from '../db/database.ts'
-import type { OperatorError } from '../errors.ts'
+import type { OperatorError } from '../errors/app-error.ts'
 import { followKeys } from '../keys/follow-keys.ts'
 import { createLimiter } from '../limits/limiter.ts'
-import { createAuditStore } from '../observability/audit-store.ts'
-import { startMaintenance } from '../observability/maintenance.ts'
-import { serveMetrics } from '../observability/watching.ts'
+import { startMaintenance } from '../maintenance.ts'
+import { serveMetrics } from '../observability/start-observability.ts'
 import { explain } from '../process/explain.ts'
 import { keysFolder, prepareState, startLogger } from '../process/prepare.ts'
 import { reportKeys } from '../process/report-keys.ts'
@@ -17,7 +17,7 @@ import { announce, closingTime, openKeyring } from '../process/serve.ts'
 import { revocationExpiry } from '../revocations/revocation.ts'
 import { createRevocationStore } from '../revocations/revocation-store.ts'
 import { createSessionStore } from '../sessions/session-store.ts'
-import { type Crew, createCrew } from './crew.ts'
+import { type Crew, createCrew } from './supervisor.ts'
 
 /**
  * The process above the workers. It serves nothing itself and does what must happen once: the first key, the tables, the counting of
@@ -61,7 +61,7 @@ export async function startPrimary(config: Config): Promise<void> {
 }
 
 async function totalsOf({ collect }: Crew) {
-  const { createTotals } = await import('../observability/totals.ts')
+  const { createTotals } = await import('../observability/aggregate-metrics.ts')
   return createTotals(collect)
 }
 

@@ -1,8 +1,8 @@
-import { AppError } from '../errors.ts'
+import { AppError } from '../errors/app-error.ts'
 import type { Limiter } from '../limits/limiter.ts'
 import type { Ticket } from '../limits/password-throttle.ts'
 import type { PrimaryCalls } from './calls.ts'
-import type { Line } from './line.ts'
+import type { Line } from './rpc.ts'
 
 /** Milliseconds. Who is not counted by then is not let in. */
 const PATIENCE = 1000

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import { AppError, OperatorError } from '../errors.ts'
+import { AppError, OperatorError } from '../errors/app-error.ts'
 import type { Database, Statement } from './database.ts'
 import { MIGRATIONS, type Migration } from './migrations.ts'
 

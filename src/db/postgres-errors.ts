@@ -1,5 +1,5 @@
 import { DatabaseError } from 'pg'
-import { AppError, OperatorError } from '../errors.ts'
+import { AppError, OperatorError } from '../errors/app-error.ts'
 import { storeUnavailable } from './database.ts'
 
 // SQLSTATE codes: PostgreSQL manual, appendix A. The first two characters are the class.

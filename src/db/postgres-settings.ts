@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { type ClientConfig, type CustomTypesConfig, types } from 'pg'
-import type { Config } from '../config.ts'
-import { OperatorError } from '../errors.ts'
+import type { Config } from '../config/config.ts'
+import { OperatorError } from '../errors/app-error.ts'
 
 export type PostgresSettings = Pick<
   Config,

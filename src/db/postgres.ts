@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client, type ClientConfig, Pool, type PoolClient, type QueryConfig } from 'pg'
-import { OperatorError } from '../errors.ts'
+import { OperatorError } from '../errors/app-error.ts'
 import { assertStorable, type Database, type Row, type SqlValue, type Statement, storeUnavailable } from './database.ts'
 import { cannotOpen, describe, isBroken, isConflict, isOutage, isSilence, publicError } from './postgres-errors.ts'
 import { listen } from './postgres-listen.ts'

@@ -2,7 +2,7 @@ import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
-import { OperatorError } from '../errors.ts'
+import { OperatorError } from '../errors/app-error.ts'
 import { assertStorable, type Database, type Row, type SqlValue, type Statement, storeUnavailable } from './database.ts'
 import type { Job, JobResult } from './sqlite-worker.ts'
 

@@ -1,10 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify'
-import type { ErrorCode } from '../errors.ts'
+import type { ErrorCode } from '../errors/app-error.ts'
+import type { OAuthErrorCode } from '../errors/oauth-error.ts'
 import type { RouteLimit } from '../limits/limiter.ts'
-
-import type { OAuthErrorCode } from '../oauth-errors.ts'
 
 /** The Fastify instance of this project: schemas give the types of requests and replies. */
 export type App = FastifyInstance<

@@ -1,4 +1,4 @@
-import { AppError } from '../errors.ts'
+import { AppError } from '../errors/app-error.ts'
 
 /** Where the next page of a list begins: after this entry, by creation. */
 export interface Cursor {

@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify'
-import { AppError, type ErrorCode, type FieldError } from '../errors.ts'
+import { AppError, type ErrorCode, type FieldError } from '../errors/app-error.ts'
+import { problemResponse } from '../errors/problem.ts'
 import type { App } from './app-type.ts'
-import { problemResponse } from './problem.ts'
 
 const MAX_FIELD_ERRORS = 8
 

@@ -1,4 +1,4 @@
-import { AppError } from '../errors.ts'
+import { AppError } from '../errors/app-error.ts'
 import type { App } from './app-type.ts'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })

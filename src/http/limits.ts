@@ -1,6 +1,6 @@
 import rateLimit, { type FastifyRateLimitStore, type FastifyRateLimitStoreCtor } from '@fastify/rate-limit'
 import type { FastifyRequest, onRequestHookHandler } from 'fastify'
-import { AppError } from '../errors.ts'
+import { AppError } from '../errors/app-error.ts'
 import { type Limiter, type Quotas, ROUTE_LIMITS, type RouteLimit, tooMany } from '../limits/limiter.ts'
 import { networkOf } from '../limits/network.ts'
 import type { App } from './app-type.ts'

@@ -1,4 +1,4 @@
-import { AppError } from '../errors.ts'
+import { AppError } from '../errors/app-error.ts'
 import type { App } from './app-type.ts'
 
 /** 404 for an unknown address, 405 with `Allow` for a known one (RFC 9110 section 15.5.6). The address is never repeated. */

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
-import { ERRORS, type ErrorCode } from '../errors.ts'
-import { OAUTH_ERRORS, type OAuthErrorCode } from '../oauth-errors.ts'
+import { ERRORS, type ErrorCode } from '../errors/app-error.ts'
+import { OAUTH_ERRORS, type OAuthErrorCode } from '../errors/oauth-error.ts'
 
 export const Timestamp = Type.String({ format: 'date-time', description: 'RFC 3339, UTC, whole seconds' })
 

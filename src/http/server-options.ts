@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import type { Server } from 'node:http'
 import { type FastifyHttpOptions, LogController } from 'fastify'
-import type { Config } from '../config.ts'
-import { requestLogger } from '../observability/request-logger.ts'
+import type { Config } from '../config/config.ts'
 import { earlyErrorOptions, type Refused } from './error-handler.ts'
+import { requestLogger } from './request-logger.ts'
 
 /** Limits and time-outs, each set on purpose. Milliseconds and bytes. */
 export function serverOptions(config: Config, refused?: Refused) {

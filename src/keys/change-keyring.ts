@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto'
 import { rm } from 'node:fs/promises'
 import type { Clock } from '../clock.ts'
-import { OperatorError } from '../errors.ts'
+import { OperatorError } from '../errors/app-error.ts'
 import { publicJwk } from './jwk.ts'
 import type { KeyEntry, Keyring } from './keyring.ts'
 import { type KeysFolder, unfinishedPath, withKeysLock } from './keys-folder.ts'

@@ -1,6 +1,6 @@
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto'
 import { type Static, Type } from '@sinclair/typebox'
-import { OperatorError } from '../errors.ts'
+import { OperatorError } from '../errors/app-error.ts'
 
 const Base64url = Type.String({ pattern: '^[A-Za-z0-9_-]+$', maxLength: 2048 })
 

@@ -3,7 +3,7 @@ import { chmod, type FileHandle, mkdir, open, readFile, rename, rm, stat } from 
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout } from 'node:timers/promises'
-import { OperatorError } from '../errors.ts'
+import { OperatorError } from '../errors/app-error.ts'
 
 const SQLITE_BUSY = 5
 

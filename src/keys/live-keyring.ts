@@ -1,6 +1,6 @@
 import type { webcrypto } from 'node:crypto'
 import type { Clock } from '../clock.ts'
-import { AppError, OperatorError } from '../errors.ts'
+import { AppError, OperatorError } from '../errors/app-error.ts'
 import { toPem } from './jwk.ts'
 import { type JwksDocument, jwksDocument } from './jwks.ts'
 import { type Keyring, type KeyringView, type Phase, phase, viewAt } from './keyring.ts'

@@ -2,7 +2,7 @@ import { createPrivateKey, generateKeyPair, type KeyObject } from 'node:crypto'
 import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { OperatorError } from '../errors.ts'
+import { OperatorError } from '../errors/app-error.ts'
 import { type PublicJwk, publicJwk } from './jwk.ts'
 import { type KeysFolder, syncFolder, writeDurably } from './keys-folder.ts'
 

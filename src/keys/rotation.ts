@@ -1,5 +1,5 @@
-import type { Config } from '../config.ts'
-import { OperatorError } from '../errors.ts'
+import type { Config } from '../config/config.ts'
+import { OperatorError } from '../errors/app-error.ts'
 import type { PublicJwk } from './jwk.ts'
 import { firstEntry, isPublished, type KeyEntry, type Keyring, MAX_SKEW, phase } from './keyring.ts'
 

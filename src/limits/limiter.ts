@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
-import type { Config } from '../config.ts'
-import { AppError } from '../errors.ts'
+import type { Config } from '../config/config.ts'
+import { AppError } from '../errors/app-error.ts'
 import { type Budget, createBudget, type Quota, type Spent } from './budget.ts'
 import { type Admission, type Attempt, createPasswordThrottle, type Outcome, type Ticket } from './password-throttle.ts'
 

@@ -1,6 +1,6 @@
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { OperatorError } from '../errors.ts'
+import { OperatorError } from '../errors/app-error.ts'
 
 export interface MetricsServer {
   readonly url: string

@@ -1,13 +1,13 @@
 import { type Aggregator, Counter, collectDefaultMetrics, Gauge, Histogram, type Metric, Registry } from 'prom-client'
-import { ERRORS, type ErrorCode, errorRow } from '../errors.ts'
+import { ERRORS, type ErrorCode, errorRow } from '../errors/app-error.ts'
+import { OAUTH_ERRORS, type OAuthErrorCode } from '../errors/oauth-error.ts'
 import type { Phase } from '../keys/keyring.ts'
 import type { KeyringState } from '../keys/live-keyring.ts'
-import { OAUTH_ERRORS, type OAuthErrorCode } from '../oauth-errors.ts'
 import { REFRESH_OUTCOMES } from '../sessions/refresh.ts'
 import { VERSION } from '../version.ts'
+import { GRANTS, type Sources, type Watch } from './instrumentation.ts'
 import { BOUNDS, createRequestTimes, type Sample } from './request-times.ts'
 import { OPERATIONS, timedDatabase } from './timed-database.ts'
-import { GRANTS, type Sources, type Watch } from './watch.ts'
 import { WORKER_DEATHS } from './worker-deaths.ts'
 
 const PHASES: readonly Phase[] = ['next', 'current', 'previous', 'retired', 'revoked']

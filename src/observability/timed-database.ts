@@ -1,5 +1,5 @@
 import type { Database } from '../db/database.ts'
-import { AppError } from '../errors.ts'
+import { AppError } from '../errors/app-error.ts'
 
 export const OPERATIONS = ['select', 'insert', 'update', 'delete', 'other', 'transaction'] as const
 export type Operation = (typeof OPERATIONS)[number]

@@ -1,4 +1,4 @@
-import { OperatorError } from '../errors.ts'
+import { OperatorError } from '../errors/app-error.ts'
 
 /** Exactly one line about what, where and what to do; a stack trace only for what we did not foresee. */
 export function explain(error: unknown): string {

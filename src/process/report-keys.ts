@@ -1,8 +1,8 @@
 import type { Logger } from 'pino'
+import type { AuditStore } from '../audit/audit-store.ts'
 import { systemClock } from '../clock.ts'
 import { phase } from '../keys/keyring.ts'
 import type { LiveKeyringOptions } from '../keys/live-keyring.ts'
-import type { AuditStore } from '../observability/audit-store.ts'
 
 /** The log of an operator at night: which keys are in force now, or why the folder was left alone. */
 export function reportKeys(logger: Logger, trail: AuditStore): LiveKeyringOptions['report'] {

@@ -1,4 +1,4 @@
-import { MAX_ACCESS_TOKEN_TTL } from '../tokens/lifetime.ts'
+import { MAX_ACCESS_TOKEN_TTL } from '../config/ceilings.ts'
 
 /** What is withdrawn: by `sid`, by `sub`, by `client_id`, by `jti`. Keys are withdrawn in the keyring. */
 export type RevocationKind = 'session' | 'account' | 'client' | 'token'

@@ -1,5 +1,5 @@
+import type { Audit, AuditEntry, Origin } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
-import type { Audit, AuditEntry, Origin } from '../observability/audit.ts'
 import type { SessionStore } from './session-store.ts'
 
 export type LogoutScope = 'session' | 'others' | 'all'

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import { AppError } from '../errors.ts'
+import { AppError } from '../errors/app-error.ts'
 import type { AccessTokenClaims } from '../tokens/claims.ts'
 import type { SessionStore } from './session-store.ts'
 

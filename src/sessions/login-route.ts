@@ -1,10 +1,10 @@
 import { Type } from '@sinclair/typebox'
 import type { App } from '../http/app-type.ts'
-import type { RefreshCookie } from '../http/refresh-cookie.ts'
-import { isGone, requestOrigin } from '../http/request-origin.ts'
+import { isGone, requestOrigin } from '../http/request-source.ts'
 import { TokenResponse } from '../http/schemas.ts'
-import { tokenReply } from '../http/token-reply.ts'
 import type { Login } from './login.ts'
+import type { RefreshCookie } from './refresh-cookie.ts'
+import { tokenReply } from './token-reply.ts'
 
 const Body = Type.Object(
   {

@@ -1,8 +1,8 @@
 import { Type } from '@sinclair/typebox'
 import type { App } from '../http/app-type.ts'
-import type { RefreshCookie } from '../http/refresh-cookie.ts'
-import { requestOrigin } from '../http/request-origin.ts'
+import { requestOrigin } from '../http/request-source.ts'
 import type { EndSession } from './end-session.ts'
+import type { RefreshCookie } from './refresh-cookie.ts'
 
 const Body = Type.Object(
   { scope: Type.Optional(Type.Union([Type.Literal('session'), Type.Literal('others'), Type.Literal('all')])) },

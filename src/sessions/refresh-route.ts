@@ -1,11 +1,11 @@
 import { Type } from '@sinclair/typebox'
-import { AppError } from '../errors.ts'
+import { AppError } from '../errors/app-error.ts'
 import type { App } from '../http/app-type.ts'
-import type { RefreshCookie } from '../http/refresh-cookie.ts'
-import { requestOrigin } from '../http/request-origin.ts'
+import { requestOrigin } from '../http/request-source.ts'
 import { TokenResponse } from '../http/schemas.ts'
-import { tokenReply } from '../http/token-reply.ts'
 import type { Refresh } from './refresh.ts'
+import type { RefreshCookie } from './refresh-cookie.ts'
+import { tokenReply } from './token-reply.ts'
 
 const Body = Type.Object(
   {

@@ -1,5 +1,5 @@
-import type { Config } from '../config.ts'
-import type { AuditEntry } from '../observability/audit.ts'
+import type { AuditEntry } from '../audit/audit.ts'
+import type { Config } from '../config/config.ts'
 
 /** One login, from its beginning to its end. Instants are epoch seconds. */
 export interface Session {

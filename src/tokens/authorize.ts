@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
-import { AppError } from '../errors.ts'
-import { oneSlipApart } from '../one-slip.ts'
+import { oneSlipApart } from '../config/typo.ts'
+import { AppError } from '../errors/app-error.ts'
 import type { AccessTokenClaims } from './claims.ts'
 
 /** What a route asks of the caller beyond a good token. */

@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
-import { AppError } from '../errors.ts'
+import { AppError } from '../errors/app-error.ts'
 
 /** `typ` of an access token, RFC 9068 section 2.1. */
 export const ACCESS_TOKEN_TYPE = 'at+jwt'

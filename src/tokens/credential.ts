@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import { AppError } from '../errors.ts'
+import { AppError } from '../errors/app-error.ts'
 import { ACCESS_TOKEN_TYPE, MAX_TOKEN_LENGTH } from './claims.ts'
 
 const BEARER = /^bearer +/i

@@ -1,9 +1,9 @@
 import { SignJWT } from 'jose'
 import type { Clock } from '../clock.ts'
+import { MAX_ACCESS_TOKEN_TTL } from '../config/ceilings.ts'
 import { randomId } from '../ids.ts'
 import type { LiveKeyring } from '../keys/live-keyring.ts'
 import { ACCESS_TOKEN_TYPE, type AccessTokenClaims, isAccessTokenClaims, MAX_TOKEN_LENGTH } from './claims.ts'
-import { MAX_ACCESS_TOKEN_TTL } from './lifetime.ts'
 
 /** The `client_id` of tokens that a person got by logging in here, with no OAuth client in between (RFC 9068 asks for one). */
 export const FIRST_PARTY_CLIENT = 'signet'

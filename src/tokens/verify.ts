@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import { AppError } from '../errors.ts'
+import { AppError } from '../errors/app-error.ts'
 import type { Verdict } from '../revocations/revocation-set.ts'
 import { type AccessTokenClaims, acceptClaims, type ClaimsPolicy } from './claims.ts'
 import { unverifiedKid } from './credential.ts'

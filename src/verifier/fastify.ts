@@ -1,9 +1,9 @@
 import type { FastifyInstance } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { systemClock } from '../clock.ts'
-import { AppError } from '../errors.ts'
-import { problemResponse } from '../http/problem.ts'
-import { registerGuard } from '../tokens/authenticate.ts'
+import { AppError } from '../errors/app-error.ts'
+import { problemResponse } from '../errors/problem.ts'
+import { registerGuard } from '../tokens/guard.ts'
 import type { VerifierOptions } from './options.ts'
 import { createVerifier, type Verifier } from './verifier.ts'
 

@@ -1,5 +1,5 @@
-import { AppError, type ErrorCode } from '../errors.ts'
-import { type ProblemResponse, problemResponse } from '../http/problem.ts'
+import { AppError, type ErrorCode } from '../errors/app-error.ts'
+import { type ProblemResponse, problemResponse } from '../errors/problem.ts'
 
 export { authorize, type Demands } from '../tokens/authorize.ts'
 export type { AccessTokenClaims } from '../tokens/claims.ts'

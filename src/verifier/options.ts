@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from '../clock.ts'
+import { MAX_ACCESS_TOKEN_TTL } from '../config/ceilings.ts'
 import { ACCESS_TOKEN_TYPE, type ClaimsPolicy } from '../tokens/claims.ts'
-import { MAX_ACCESS_TOKEN_TTL } from '../tokens/lifetime.ts'
 import type { CacheLimit } from '../tokens/verified-tokens.ts'
 
 /** What happens to tokens when the copy of the revocation feed is no longer fresh. */

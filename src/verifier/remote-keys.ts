@@ -1,6 +1,6 @@
 import { createPublicKey } from 'node:crypto'
-import { AppError } from '../errors.ts'
-import { failure, fetchText } from '../fetch-text.ts'
+import { AppError } from '../errors/app-error.ts'
+import { failure, fetchText } from '../http/bounded-fetch.ts'
 import { publicJwk, toPem } from '../keys/jwk.ts'
 import type { VerificationKeys } from '../tokens/verify.ts'
 import type { Resolved } from './options.ts'

@@ -1,10 +1,10 @@
 import t from 'tap'
 import { createAccountStore } from '../../src/accounts/account-store.ts'
 import type { App } from '../../src/http/app-type.ts'
-import { anotherNode } from '../revocations/another-node.ts'
-import { call, NOBODY, standing, withRoles } from '../revocations/people.ts'
-import { logIn, refreshed, signUp, signUpAdmin, type User } from '../sessions/front-door.ts'
+import { anotherNode } from '../support/another-node.ts'
 import { PASSWORD, startApp, type TestServer } from '../support/app.ts'
+import { logIn, refreshed, signUp, signUpAdmin, type User } from '../support/front-door.ts'
+import { call, NOBODY, standing, withRoles } from '../support/people.ts'
 
 const LIST = '/v1/admin/accounts'
 const change = (app: App, admin: User, id: string, body: object) =>

@@ -1,9 +1,9 @@
 import t, { type Test } from 'tap'
 import type { App } from '../../src/http/app-type.ts'
-import { anotherNode } from '../revocations/another-node.ts'
-import { call, standing, withRoles } from '../revocations/people.ts'
-import { logIn, refreshed, signUp, signUpAdmin, type User } from '../sessions/front-door.ts'
+import { anotherNode } from '../support/another-node.ts'
 import { PASSWORD, startApp, type TestServer } from '../support/app.ts'
+import { logIn, refreshed, signUp, signUpAdmin, type User } from '../support/front-door.ts'
+import { call, standing, withRoles } from '../support/people.ts'
 
 const GOOD = [200, undefined]
 const REVOKED = [401, 'invalid_token']

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { isEmail, normaliseEmail } from '../../src/accounts/account.ts'
 import { checkNewPassword, normalisePassword } from '../../src/accounts/password-rules.ts'
-import { AppError } from '../../src/errors.ts'
+import { AppError } from '../../src/errors/app-error.ts'
 
 t.test('normalising an email twice changes nothing more', async () => {
   fc.assert(

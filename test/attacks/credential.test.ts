@@ -3,7 +3,7 @@ import type { InjectOptions } from 'fastify'
 import t from 'tap'
 import type { App } from '../../src/http/app-type.ts'
 import { bearer, newUser, startApp } from '../support/app.ts'
-import { faults } from './judge.ts'
+import { faults } from '../support/attacks/judge.ts'
 
 /** Routes of an application developer that say nothing about their protection. */
 const routes = (app: App) => {

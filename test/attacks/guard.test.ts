@@ -3,11 +3,11 @@ import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import { bearer, newUser, startApp, type TestServer } from '../support/app.ts'
+import { accepted } from '../support/attacks/accepted.ts'
+import { type Attack, corpus } from '../support/attacks/corpus.ts'
+import { faults } from '../support/attacks/judge.ts'
+import { signatureAttacks } from '../support/attacks/signatures.ts'
 import { createMint, type Mint, respellings, serverMint } from '../support/mint.ts'
-import { accepted } from './accepted.ts'
-import { type Attack, corpus } from './corpus.ts'
-import { faults } from './judge.ts'
-import { signatureAttacks } from './signatures.ts'
 
 const me = ({ app }: TestServer, token: string) => app.inject({ url: '/v1/me', headers: bearer(token) })
 

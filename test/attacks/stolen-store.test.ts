@@ -1,7 +1,7 @@
 import t from 'tap'
-import { register, tokenOf } from '../clients/oauth.ts'
-import { refreshed, signUp } from '../sessions/front-door.ts'
 import { PASSWORD, startApp } from '../support/app.ts'
+import { refreshed, signUp } from '../support/front-door.ts'
+import { register, tokenOf } from '../support/oauth.ts'
 
 t.test('who reads every row of the database holds nothing that opens a door', async (t) => {
   const server = await startApp(t)

@@ -1,12 +1,12 @@
 import { generateKeyPairSync } from 'node:crypto'
 import t from 'tap'
 import { createClientStore } from '../../src/clients/client-store.ts'
-import { anotherNode } from '../revocations/another-node.ts'
-import { call } from '../revocations/people.ts'
-import { claimsOf, signUp, signUpAdmin, verdict } from '../sessions/front-door.ts'
+import { anotherNode } from '../support/another-node.ts'
 import { startApp } from '../support/app.ts'
-import { clientKey } from './assertion.ts'
-import { BY, clientToken, NOW, operator, outcome, register, tokenOf } from './oauth.ts'
+import { clientKey } from '../support/assertion.ts'
+import { claimsOf, signUp, signUpAdmin, verdict } from '../support/front-door.ts'
+import { BY, clientToken, NOW, operator, outcome, register, tokenOf } from '../support/oauth.ts'
+import { call } from '../support/people.ts'
 
 const LIST = '/v1/admin/clients'
 const now = () => NOW

@@ -2,13 +2,13 @@ import { availableParallelism } from 'node:os'
 import t from 'tap'
 import { hashGate } from '../../src/accounts/passwords.ts'
 import { createNotifications, notifiedDatabase } from '../../src/cluster/notified-database.ts'
-import { createReplacement, GOOD_LIFE, MOST_FAST_DEATHS } from '../../src/cluster/replacement.ts'
-import { shareOf } from '../../src/cluster/share.ts'
-import { loadConfig } from '../../src/config.ts'
+import { createReplacement, GOOD_LIFE, MOST_FAST_DEATHS } from '../../src/cluster/restart-policy.ts'
+import { shareOf } from '../../src/cluster/worker-config.ts'
+import { loadConfig } from '../../src/config/config.ts'
 import { openDatabase } from '../../src/db/open.ts'
+import { createTotals } from '../../src/observability/aggregate-metrics.ts'
 import { createMetrics } from '../../src/observability/metrics.ts'
-import { createTotals } from '../../src/observability/totals.ts'
-import { parsePage } from '../observability/scrape.ts'
+import { parsePage } from '../support/scrape.ts'
 
 t.test('a worker is replaced after a pause that doubles, until there is no point in it', async (t) => {
   const next = createReplacement()

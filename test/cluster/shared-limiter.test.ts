@@ -1,8 +1,8 @@
 import t from 'tap'
 import type { PrimaryCalls } from '../../src/cluster/calls.ts'
-import { createLine } from '../../src/cluster/line.ts'
+import { createLine } from '../../src/cluster/rpc.ts'
 import { createLimiterDoor, createRemoteLimiter } from '../../src/cluster/shared-limiter.ts'
-import { loadConfig } from '../../src/config.ts'
+import { loadConfig } from '../../src/config/config.ts'
 import { createLimiter } from '../../src/limits/limiter.ts'
 import { bearer, newUser, PASSWORD, startApp } from '../support/app.ts'
 

@@ -1,6 +1,6 @@
 import { connect } from 'node:net'
 import t from 'tap'
-import { ERRORS, errorRow } from '../../src/errors.ts'
+import { ERRORS, errorRow } from '../../src/errors/app-error.ts'
 import { bearer, newUser, startApp } from '../support/app.ts'
 
 const json = { 'content-type': 'application/json' }

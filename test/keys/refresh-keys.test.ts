@@ -3,7 +3,7 @@ import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CompactEncrypt } from 'jose'
 import t from 'tap'
-import { OperatorError } from '../../src/errors.ts'
+import { OperatorError } from '../../src/errors/app-error.ts'
 import { makeFirstKey } from '../../src/keys/change-keyring.ts'
 import type { KeysFolder } from '../../src/keys/keys-folder.ts'
 import {
@@ -15,8 +15,8 @@ import {
   revokeRefreshKey,
   rotateRefreshKey,
 } from '../../src/keys/refresh-keys.ts'
-import { refresh, refreshed, refreshVerdict, serverAt, signUp, verdict } from '../sessions/front-door.ts'
 import { temporaryFolder } from '../support/app.ts'
+import { refresh, refreshed, refreshVerdict, serverAt, signUp, verdict } from '../support/front-door.ts'
 
 // Issue 4: the key behind refresh tokens lives in keys/.
 

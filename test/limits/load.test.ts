@@ -3,8 +3,8 @@ import { connect } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import t from 'tap'
 import type { App } from '../../src/http/app-type.ts'
-import { logIn, post, refresh, refreshed, signUp, type User } from '../sessions/front-door.ts'
 import { bearer, PASSWORD, startApp } from '../support/app.ts'
+import { logIn, post, refresh, refreshed, signUp, type User } from '../support/front-door.ts'
 
 /** What every kind of route answers now. */
 async function answers(app: App, { access_token, ...user }: User) {

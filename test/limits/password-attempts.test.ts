@@ -1,7 +1,7 @@
 import t from 'tap'
-import { logIn, post, publicPart, signUp } from '../sessions/front-door.ts'
 import { bearer, PASSWORD } from '../support/app.ts'
-import { limited } from './limited-server.ts'
+import { logIn, post, publicPart, signUp } from '../support/front-door.ts'
+import { limited } from '../support/limited-server.ts'
 
 const WRONG = 'not the password of anybody'
 
@@ -50,7 +50,7 @@ t.test('a botnet can not lock the owner out, not even across a restart', async (
   t.match(refused, { statusCode: 429, headers: { 'retry-after': String(86_400 / 4) } })
   await logIn(app, email, { ip: '2001:db8:1::2' })
 
-  const { anotherNode } = await import('../revocations/another-node.ts')
+  const { anotherNode } = await import('../support/another-node.ts')
   const restarted = await anotherNode(t, server, { now: server.now })
   for (let bot = 1; bot <= 4; bot += 1) t.equal((await attack(restarted.app)(bot)).statusCode, 401)
   t.equal((await attack(restarted.app)(5)).statusCode, 429)

@@ -6,7 +6,7 @@ import type { App } from '../../src/http/app-type.ts'
 import { createMetrics } from '../../src/observability/metrics.ts'
 import { timedDatabase } from '../../src/observability/timed-database.ts'
 import { bearer, newUser, PASSWORD, startApp } from '../support/app.ts'
-import { scrape, seriesNames } from './scrape.ts'
+import { scrape, seriesNames } from '../support/scrape.ts'
 
 const json = { 'content-type': 'application/json' }
 

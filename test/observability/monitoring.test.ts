@@ -3,7 +3,7 @@ import t, { type Test } from 'tap'
 import { parse } from 'yaml'
 import { createMetrics } from '../../src/observability/metrics.ts'
 import { newUser, startApp } from '../support/app.ts'
-import { scrape, seriesNames } from './scrape.ts'
+import { scrape, seriesNames } from '../support/scrape.ts'
 
 // Alerts that name a metric which does not exist never fire, and nobody notices: each name is held against a real scrape.
 

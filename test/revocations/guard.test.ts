@@ -1,9 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { logIn, refreshed, signUp, signUpAdmin, type User } from '../sessions/front-door.ts'
+import { anotherNode } from '../support/another-node.ts'
 import { startApp, type TestServer } from '../support/app.ts'
-import { anotherNode } from './another-node.ts'
-import { call, standing, withRoles } from './people.ts'
+import { logIn, refreshed, signUp, signUpAdmin, type User } from '../support/front-door.ts'
+import { call, standing, withRoles } from '../support/people.ts'
 
 const GOOD = [200, undefined]
 const REVOKED = [401, 'invalid_token']

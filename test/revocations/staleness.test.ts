@@ -1,10 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import type { Config } from '../../src/config.ts'
-import { signUp, type User } from '../sessions/front-door.ts'
+import type { Config } from '../../src/config/config.ts'
+import { anotherNode, type Node } from '../support/another-node.ts'
 import { startApp } from '../support/app.ts'
-import { anotherNode, type Node } from './another-node.ts'
-import { call, standing } from './people.ts'
+import { signUp, type User } from '../support/front-door.ts'
+import { call, standing } from '../support/people.ts'
 
 // The age of the set is counted on performance.now(): what these tests set forward is that clock, and nothing waits.
 

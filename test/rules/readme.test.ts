@@ -2,9 +2,9 @@ import { readFile } from 'node:fs/promises'
 import type { RouteOptions } from 'fastify'
 import t from 'tap'
 import packageJson from '../../package.json' with { type: 'json' }
-import { ERRORS, errorRow } from '../../src/errors.ts'
-import { OAUTH_ERRORS, oauthErrorRow } from '../../src/oauth-errors.ts'
-import { Settings } from '../../src/settings.ts'
+import { Settings } from '../../src/config/settings.ts'
+import { ERRORS, errorRow } from '../../src/errors/app-error.ts'
+import { OAUTH_ERRORS, oauthErrorRow } from '../../src/errors/oauth-error.ts'
 import { startApp } from '../support/app.ts'
 
 // The README's tables are promises: each is held against the code, row by row, both ways.

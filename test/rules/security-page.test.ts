@@ -1,9 +1,9 @@
 import { access, readFile } from 'node:fs/promises'
 import t from 'tap'
 import packageJson from '../../package.json' with { type: 'json' }
-import { ERRORS } from '../../src/errors.ts'
-import { OAUTH_ERRORS } from '../../src/oauth-errors.ts'
-import { Settings } from '../../src/settings.ts'
+import { Settings } from '../../src/config/settings.ts'
+import { ERRORS } from '../../src/errors/app-error.ts'
+import { OAUTH_ERRORS } from '../../src/errors/oauth-error.ts'
 
 // SECURITY.md names places in the source and tests as evidence: they must be there.
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { difference, mean, quantile, twoSided } from '../../scripts/bench/difference.ts'
+import { difference, mean, quantile, twoSided } from '../../scripts/lab/bench/difference.ts'
 
 // The statistics behind `npm run bench:timing`.
 

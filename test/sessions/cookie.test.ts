@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import { bearer, PASSWORD, startApp } from '../support/app.ts'
-import { signUp, verdict } from './front-door.ts'
+import { signUp, verdict } from '../support/front-door.ts'
 
 // Issue 4: the refresh token of a browser lives in a cookie.
 

@@ -10,7 +10,7 @@ import {
   signUp,
   type Tokens,
   verdict,
-} from './front-door.ts'
+} from '../support/front-door.ts'
 
 // Issue 4: where am I logged in, and how do I end it.
 

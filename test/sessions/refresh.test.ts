@@ -14,7 +14,7 @@ import {
   signUp,
   type Tokens,
   verdict,
-} from './front-door.ts'
+} from '../support/front-door.ts'
 
 // Issue 4: what a presented refresh token leads to, row by row.
 

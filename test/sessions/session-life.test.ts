@@ -11,7 +11,7 @@ import {
   signUpAdmin,
   type Tokens,
   verdict,
-} from './front-door.ts'
+} from '../support/front-door.ts'
 
 // Issue 4: how long a session lives, and what it learns at each refresh.
 

@@ -1,4 +1,4 @@
-import { AppError } from '../../src/errors.ts'
+import { AppError } from '../../src/errors/app-error.ts'
 import { acceptClaims, type ClaimsPolicy } from '../../src/tokens/claims.ts'
 
 /** Epoch seconds. */

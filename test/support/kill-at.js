@@ -1,4 +1,4 @@
-// Preloaded into a script by test/keys/crash.test.ts: ends the process with SIGKILL just before its n-th change of the file
+// Preloaded into a script by test/system/keys/crash.test.ts: ends the process with SIGKILL just before its n-th change of the file
 // system. Plain JavaScript, because it is named in NODE_OPTIONS.
 import { promises } from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'

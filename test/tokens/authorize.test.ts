@@ -1,11 +1,11 @@
 import t, { type Test } from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import type { App } from '../../src/http/app-type.ts'
-import { anotherNode } from '../revocations/another-node.ts'
-import { call, standing } from '../revocations/people.ts'
-import { signUp, type User } from '../sessions/front-door.ts'
+import { anotherNode } from '../support/another-node.ts'
 import { bearer, bootsWith, startApp, type TestServer } from '../support/app.ts'
+import { signUp, type User } from '../support/front-door.ts'
 import { type Mint, serverMint } from '../support/mint.ts'
+import { call, standing } from '../support/people.ts'
 
 const reply = () => ({ ok: true })
 

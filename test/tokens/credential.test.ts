@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { AppError } from '../../src/errors.ts'
+import { AppError } from '../../src/errors/app-error.ts'
 import { MAX_TOKEN_LENGTH } from '../../src/tokens/claims.ts'
 import { authorizationLine, bearerToken, unverifiedKid } from '../../src/tokens/credential.ts'
-import { shown } from '../attacks/corpus.ts'
+import { shown } from '../support/attacks/corpus.ts'
 import { encode, respellings } from '../support/mint.ts'
 
 const GOOD = { alg: 'RS256', typ: 'at+jwt', kid: 'the-kid' }

@@ -1,0 +1,38 @@
+import { type Config, loadConfig } from '../../src/config/config.ts'
+import { OperatorError } from '../../src/errors/app-error.ts'
+import { type KeysFolder, readPassphrase } from '../../src/keys/keys-folder.ts'
+import type { Bits } from '../../src/keys/private-keys.ts'
+import { defaultLead, keyTiming, minimumLead, RELOAD_INTERVAL } from '../../src/keys/rotation.ts'
+import { type Input, parseDuration, UsageError } from './command-line.ts'
+
+export const bits = { type: 'string', default: '2048' } as const
+export const bitsHelp = { '--bits <n>': 'size of a new key: 2048 (default), 3072 or 4096' }
+
+/** The settings of this environment, and the keys folder they name. */
+export async function setting(): Promise<{ config: Config; folder: KeysFolder }> {
+  const config = loadConfig()
+  return { config, folder: { dir: config.KEYS_DIR, passphrase: await readPassphrase(config.KEY_PASSPHRASE_FILE) } }
+}
+
+/** @throws UsageError for a size that is not offered */
+export function bitsOf({ bits }: Input['options']): Bits {
+  const found = ([2048, 3072, 4096] as const).find((size) => String(size) === bits)
+  if (found === undefined) throw new UsageError('--bits takes 2048, 3072 or 4096')
+  return found
+}
+
+/** Seconds from publishing a key to signing with it. @throws UsageError, OperatorError */
+export function leadOf(options: Input['options'], config: Config): number {
+  const timing = keyTiming(config)
+  if (options.now === true && options.lead !== undefined) throw new UsageError('give either --lead or --now')
+  if (options.now === true) return 0
+  if (typeof options.lead !== 'string') return defaultLead(timing)
+  const lead = parseDuration('lead', options.lead)
+  if (lead < minimumLead(timing)) {
+    const sum = `JWKS_MAX_AGE ${config.JWKS_MAX_AGE} + reload ${RELOAD_INTERVAL} + CLOCK_SKEW ${config.CLOCK_SKEW}`
+    throw new OperatorError(`--lead ${options.lead} is below the safe minimum of ${minimumLead(timing)}s (${sum})`, {
+      hint: 'a verifier could meet a token whose key is not in the JWKS it has cached; --now does that on purpose',
+    })
+  }
+  return lead
+}

@@ -1,0 +1,79 @@
+import { createPublicKey, generateKeyPair, type KeyObject, sign } from 'node:crypto'
+import { mkdtemp, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { systemClock } from '../../../src/clock.ts'
+import { MAX_ACCESS_TOKEN_TTL } from '../../../src/config/ceilings.ts'
+import { phase } from '../../../src/keys/keyring.ts'
+import { readKeyring } from '../../../src/keys/manifest.ts'
+import { readPrivateKey } from '../../../src/keys/private-keys.ts'
+import { createIssuer, FIRST_PARTY_CLIENT, type Grant, type IssueAccessToken } from '../../../src/tokens/issue.ts'
+import type { Bench } from './figure.ts'
+import { type Server, serverKeys } from './server-process.ts'
+
+/** More than libuv's pool has threads, so that none of them ever waits for the event loop. */
+export const SIGN_IN_FLIGHT = 16
+
+/**
+ * More than the guard's cache can hold (two generations of 10,000): in a ring of so many, none is still there when its turn
+ * comes again.
+ */
+export const NEW_TOKENS = 25_000
+
+/** What a login puts into a token. */
+export function grant(): Grant {
+  return {
+    sub: 'acc_0123456789abcdefghijkl',
+    client_id: FIRST_PARTY_CLIENT,
+    sid: '0123456789abcdefghijkl',
+    auth_time: systemClock(),
+    roles: ['admin'],
+    token_version: 1,
+  }
+}
+
+/** Signet's own issuer with a key of our choice: the live keyring's part is a look into a map. */
+export function issuerOf(issuer: string, kid: string, privateKey: KeyObject, ttl = 600): IssueAccessToken {
+  const key = privateKey.toCryptoKey({ name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' }, false, ['sign'])
+  const keyring = { signingKey: () => ({ kid, key }) }
+  return createIssuer({ issuer, audience: [issuer], ttl, keyring, now: systemClock })
+}
+
+/** Tokens that a server takes for its own, signed with its key: thousands of them without thousands of logins. */
+export interface Minted {
+  readonly tokens: readonly string[]
+  /** The same, one per line. */
+  readonly file: string
+  /** Of the key that signed them. */
+  readonly publicPem: string
+}
+
+export async function mintTokens(bench: Bench, { origin }: Server, home: string, count: number): Promise<Minted> {
+  const folder = serverKeys(home)
+  const current = (await readKeyring(folder)).find((entry) => phase(entry, systemClock()) === 'current')
+  const privateKey = await readPrivateKey(folder, current?.kid ?? '')
+  const issue = issuerOf(origin, current?.kid ?? '', privateKey, MAX_ACCESS_TOKEN_TTL)
+
+  const tokens: string[] = []
+  const lane = async () => {
+    while (tokens.length < count) tokens.push((await issue(grant())).token)
+  }
+  await Promise.all(Array.from({ length: SIGN_IN_FLIGHT }, lane))
+  const file = join(await mkdtemp(join(bench.folder, 'tokens-')), 'tokens')
+  await writeFile(file, tokens.join('\n'))
+  return { tokens, file, publicPem: createPublicKey(privateKey).export({ type: 'spki', format: 'pem' }).toString() }
+}
+
+/** One RSA-2048 signature on the thread pool, over as much as a token's text is: nothing can issue faster. */
+export async function bareSigner(): Promise<() => Promise<unknown>> {
+  const privateKey = await newRsaKey()
+  const { token } = await issuerOf('http://127.0.0.1', 'A'.repeat(43), privateKey)(grant())
+  const signingInput = Buffer.from(token.slice(0, token.lastIndexOf('.')))
+  const signAsync = promisify(sign)
+  return () => signAsync('sha256', signingInput, privateKey)
+}
+
+export async function newRsaKey(): Promise<KeyObject> {
+  const { privateKey } = await promisify(generateKeyPair)('rsa', { modulusLength: 2048 })
+  return privateKey
+}

@@ -1,0 +1,99 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import packageJson from '../../../package.json' with { type: 'json' }
+import { OperatorError } from '../../../src/errors/app-error.ts'
+import type { Bench } from './figure.ts'
+import { type Server, startScript } from './server-process.ts'
+
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
+
+/** What services use in Signet's place. Fastify and Express are of the versions that Signet itself is tried with. */
+const PACKAGES = {
+  fastify: packageJson.dependencies.fastify,
+  '@fastify/jwt': packageJson.dependencies['@fastify/jwt'],
+  '@fastify/cookie': packageJson.dependencies['@fastify/cookie'],
+  express: packageJson.devDependencies.express,
+  '@fastify/session': '^11.1.3',
+  'connect-redis': '^9.0.0',
+  'express-oauth2-jwt-bearer': '^1.10.0',
+  'get-jwks': '^11.0.3',
+  'oidc-provider': '^9.13.3',
+  redis: '^6.3.1',
+} as const
+type PackageName = keyof typeof PACKAGES
+
+export interface Peers {
+  /** Where their packages are; the scripts of peers/ lie beside them. */
+  readonly dir: string
+  /** `name version`, as installed. */
+  versions(...names: PackageName[]): Promise<string>
+  /** Starts one of the scripts. It answers as soon as it listens, whatever the answer is. */
+  start(script: string, argument: object, core?: number): Promise<Server>
+}
+
+const installed = new WeakMap<Bench, Promise<Peers>>()
+
+/**
+ * Installs the peers from npm into the folder of this run, once. None of them is a dependency of Signet.
+ *
+ * @throws OperatorError when npm can't
+ */
+export function installPeers(bench: Bench): Promise<Peers> {
+  const peers = installed.get(bench) ?? install(bench)
+  installed.set(bench, peers)
+  return peers
+}
+
+async function install(bench: Bench): Promise<Peers> {
+  const dir = join(bench.folder, 'peers')
+  await cp(join(ROOT, 'scripts/lab/bench/peers'), dir, { recursive: true })
+  await writeFile(join(dir, 'package.json'), JSON.stringify({ private: true, type: 'module', dependencies: PACKAGES }))
+  await npmInstall(dir)
+  await linkVerifier(dir)
+  return {
+    dir,
+    async versions(...names) {
+      const all = names.map(async (name) => {
+        const text = await readFile(join(dir, 'node_modules', name, 'package.json'), 'utf8')
+        return `${name} ${JSON.parse(text).version}`
+      })
+      return (await Promise.all(all)).join(', ')
+    },
+    start: (script, argument, core) =>
+      startScript(bench, { core }, (port) => ({ args: [join(dir, script), JSON.stringify({ port, ...argument })] })),
+  }
+}
+
+/** What is installed is only run, never built: no script of these packages runs. */
+async function npmInstall(cwd: string): Promise<void> {
+  const args = ['install', '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error']
+  const npm = spawn('npm', args, { cwd, stdio: ['ignore', 'ignore', 'pipe'], shell: process.platform === 'win32' })
+  let complaint = ''
+  npm.stderr.on('data', (chunk) => {
+    complaint = `${complaint}${chunk}`.slice(0, 500)
+  })
+  const [code] = await once(npm, 'close').catch((error) => [error.message])
+  if (code !== 0) throw new OperatorError(`the peers can't be installed: npm install: ${code} ${complaint}`.trim())
+}
+
+/** `signet/verifier` as services import it. A link to the source: Node strips no types from what lies in node_modules. */
+async function linkVerifier(dir: string): Promise<void> {
+  const signet = join(dir, 'node_modules/signet')
+  await mkdir(signet)
+  await symlink(join(ROOT, 'src'), join(signet, 'src'), 'dir')
+  const exports = { './verifier': './src/verifier/index.ts' }
+  await writeFile(join(signet, 'package.json'), JSON.stringify({ name: 'signet', type: 'module', exports }))
+}
+
+/** The very recipe that the README prints, as a script beside the peers. @returns its name */
+export async function writeRecipe({ dir }: Peers, name: string): Promise<string> {
+  const readme = await readFile(join(ROOT, 'README.md'), 'utf8')
+  const [, code] = new RegExp(`\`\`\`js\n// ${name}\n([^]*?)\`\`\``).exec(readme) ?? []
+  if (code === undefined) throw new OperatorError(`the README has no recipe for ${name}`)
+  const script = `recipe-${name}.js`
+  await writeFile(join(dir, script), code)
+  return join(dir, script)
+}

@@ -1,0 +1,148 @@
+import { mkdtemp } from 'node:fs/promises'
+import { get } from 'node:http'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { OperatorError } from '../../../src/errors/app-error.ts'
+import { Child } from './child.ts'
+import { call } from './client.ts'
+import type { Bench } from './figure.ts'
+
+/** Milliseconds a server gets to answer for the first time. */
+const BOOT_PATIENCE = 15_000
+
+const HOST = '127.0.0.1'
+
+export interface Server {
+  readonly child: Child
+  readonly origin: string
+  /** Milliseconds from the start of the process to its first good answer. */
+  readonly bootTime: number
+}
+
+export interface ServerOptions {
+  readonly core?: number | undefined
+  /** Folder of Node's compile cache. Default: one that the servers of this run share. */
+  readonly compileCache?: string
+}
+
+/** What the bare server answers, and the schema it does so with. */
+export interface BareReply {
+  readonly body: string
+  readonly schema: unknown
+  /** With a key it verifies the signature of every request's token. */
+  readonly publicPem?: string
+}
+
+/** A folder with a signing key and room for a database: what a Signet server is started on. */
+export async function makeHome(bench: Bench): Promise<string> {
+  const home = await mkdtemp(join(bench.folder, 'signet-'))
+  const keys = new Child({ args: ['scripts/keys.ts', 'rotate'], env: settings(home) })
+  await keys.finished()
+  return home
+}
+
+/** The real server, set up as in production. */
+export function startSignet(bench: Bench, home: string, options: ServerOptions = {}): Promise<Server> {
+  return start(bench, options, '/health/ready', (port) => ({
+    args: ['src/server.ts'],
+    env: { ...settings(home), PORT: String(port) },
+  }))
+}
+
+/** Fastify with one open route and nothing else: what the framework costs. */
+export function startBare(bench: Bench, reply: BareReply, options: ServerOptions = {}): Promise<Server> {
+  return startScript(bench, options, (port) => ({
+    args: ['scripts/lab/bench/bare-server.ts', HOST, String(port), JSON.stringify(reply)],
+  }))
+}
+
+/** What the bare server has to answer: the very body of Signet, with the schema that Signet says it uses. */
+export async function replyOf({ origin }: Server, headers: Record<string, string>): Promise<BareReply> {
+  const { paths, components } = JSON.parse(await call(`${origin}/openapi.json`))
+  const { schema } = paths['/v1/me'].get.responses['200'].content['application/json']
+  const name = schema.$ref?.split('/').at(-1)
+  return { body: await call(`${origin}/v1/me`, { headers }), schema: components?.schemas?.[name] ?? schema }
+}
+
+export const serverKeys = (home: string) => ({ dir: join(home, 'keys'), passphrase: undefined })
+
+/** Of a server and of the scripts that work beside it. */
+export function settings(home: string): Record<string, string> {
+  return {
+    NODE_ENV: 'production',
+    LOG_LEVEL: 'silent',
+    HOST,
+    KEYS_DIR: serverKeys(home).dir,
+    DATABASE_URL: `sqlite:${join(home, 'signet.db')}`,
+    // Every request of the load comes from one address, for few accounts and one client.
+    RATE_LIMIT_LOGIN: '0',
+    LOGIN_FREE_FAILURES: '0',
+    LOGIN_FAILURES_PER_ACCOUNT: '0',
+    LOGIN_FAILURES_PER_NETWORK: '0',
+    RATE_LIMIT_REGISTER: '0',
+    RATE_LIMIT_REFRESH: '0',
+    RATE_LIMIT_REFRESH_PER_SESSION: '0',
+    RATE_LIMIT_TOKEN: '0',
+    RATE_LIMIT_TOKEN_PER_CLIENT: '0',
+    // Refused on a busy machine, the figures would say nothing at all; busy, the report says so.
+    LOAD_MAX_EVENT_LOOP_DELAY: '0',
+  }
+}
+
+/** Another server of this run: it has started when it gives any answer at all. */
+export function startScript(bench: Bench, options: ServerOptions, command: Command): Promise<Server> {
+  return start(bench, options, '/', command, (status) => status !== undefined)
+}
+
+type Command = (port: number) => { args: string[]; env?: Record<string, string> }
+type Status = number | 'no HTTP' | undefined
+
+async function start(
+  bench: Bench,
+  { core, compileCache = join(bench.folder, 'compile-cache') }: ServerOptions,
+  path: string,
+  command: Command,
+  isGood: (status: Status) => boolean = (status) => status === 200,
+): Promise<Server> {
+  const port = await freePort()
+  const { args, env = {} } = command(port)
+  const started = performance.now()
+  const child = new Child({ args, env: { ...env, NODE_COMPILE_CACHE: compileCache }, core })
+  const origin = `http://${HOST}:${port}`
+  try {
+    await firstAnswer(child, `${origin}${path}`, isGood)
+  } catch (error) {
+    await child.stop()
+    throw error
+  }
+  return { child, origin, bootTime: performance.now() - started }
+}
+
+async function firstAnswer(child: Child, url: string, isGood: (status: Status) => boolean): Promise<void> {
+  const deadline = performance.now() + BOOT_PATIENCE
+  while (!isGood(await statusOf(url))) {
+    child.assertRunning()
+    if (performance.now() > deadline) throw new OperatorError(`${url} gave no good answer within ${BOOT_PATIENCE} ms`)
+    await sleep(2)
+  }
+}
+
+/** @returns undefined while nobody listens */
+function statusOf(url: string): Promise<Status> {
+  return new Promise((resolve) => {
+    get(url, { agent: false }, (reply) => {
+      reply.resume().once('end', () => resolve(reply.statusCode))
+    }).once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED' ? undefined : 'no HTTP'))
+  })
+}
+
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer().once('error', reject)
+    probe.listen(0, HOST, () => {
+      const { port } = probe.address() as { port: number }
+      probe.close(() => resolve(port))
+    })
+  })
+}

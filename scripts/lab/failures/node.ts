@@ -1,0 +1,107 @@
+import { mkdtemp } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Settings } from '../../../src/config/settings.ts'
+import { OperatorError } from '../../../src/errors/app-error.ts'
+import { Child } from '../bench/child.ts'
+
+const HOST = '127.0.0.1'
+/** Milliseconds a server gets to be ready. */
+const BOOT_PATIENCE = 60_000
+
+export type Env = Readonly<Record<string, string>>
+
+/** A server process of a run. */
+export interface Node {
+  readonly child: Child
+  readonly origin: string
+  readonly env: Env
+  /** Milliseconds from its start to its first good answer. */
+  readonly bootTime: number
+}
+
+/** All load of a run comes from one address, and much faster than people are. */
+const UNLIMITED: Env = {
+  ...Object.fromEntries(
+    Object.keys(Settings.properties)
+      .filter((name) => /^(RATE_LIMIT_|LOGIN_FAILURES_|LOAD_)/.test(name))
+      .map((name) => [name, '0']),
+  ),
+  LOGIN_FREE_FAILURES: '0',
+}
+
+/** Settings of a new service: a folder for its keys and, unless another is given, its database; and a port that stays its own. */
+export async function newService(folder: string, settings: Env = {}): Promise<Env> {
+  const home = await mkdtemp(join(folder, 'service-'))
+  return {
+    NODE_ENV: 'test',
+    NODE_OPTIONS: '', // those of whoever runs this are not for servers
+    LOG_LEVEL: 'silent',
+    HOST,
+    PORT: String(await freePort()),
+    ISSUER: 'http://signet.test',
+    KEYS_DIR: join(home, 'keys'),
+    DATABASE_URL: `sqlite:${join(home, 'signet.db')}`,
+    NODE_COMPILE_CACHE: join(folder, 'compile-cache'),
+    PASSWORD_QUEUE: '1000',
+    ...UNLIMITED,
+    ...settings,
+  }
+}
+
+/** Another server of the same service. */
+export async function beside(env: Env): Promise<Env> {
+  return { ...env, PORT: String(await freePort()) }
+}
+
+/** Starts a server, and waits until it says that it is ready. */
+export async function startNode(env: Env): Promise<Node> {
+  const started = performance.now()
+  const child = new Child({ args: ['src/server.ts'], env })
+  const origin = `http://${HOST}:${env.PORT}`
+  try {
+    while ((await statusOf(`${origin}/health/ready`)) !== 200) {
+      child.assertRunning()
+      if (performance.now() - started > BOOT_PATIENCE) throw new OperatorError(`${origin} did not get ready`)
+      await sleep(10)
+    }
+  } catch (error) {
+    child.process.kill('SIGKILL')
+    throw error
+  }
+  return { child, origin, env, bootTime: performance.now() - started }
+}
+
+/** @returns undefined when there was no answer */
+export async function statusOf(url: string): Promise<number | undefined> {
+  try {
+    const reply = await fetch(url)
+    await reply.body?.cancel()
+    return reply.status
+  } catch {
+    return undefined
+  }
+}
+
+export async function kill({ child }: Node): Promise<void> {
+  child.process.kill('SIGKILL')
+  await child.finished().catch(() => undefined)
+}
+
+/** @returns the exit code, and how many milliseconds it took */
+export async function terminate({ child }: Node): Promise<{ code: number | null; ms: number }> {
+  const began = performance.now()
+  if (!child.ended) child.process.kill('SIGTERM')
+  await child.finished().catch(() => undefined)
+  return { code: child.process.exitCode, ms: performance.now() - began }
+}
+
+/** Below the range that systems hand out, so that it is still free when a server is started on it again. */
+function freePort(): Promise<number> {
+  const port = 15_000 + Math.floor(Math.random() * 15_000)
+  return new Promise((resolve) => {
+    const probe = createServer().once('error', () => resolve(freePort()))
+    probe.listen(port, HOST, () => probe.close(() => resolve(port)))
+  })
+}

@@ -1,0 +1,42 @@
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { OperatorError } from '../../../src/errors/app-error.ts'
+import { HERE, type Place, printed, pythonWith } from './program.ts'
+import { lineVerifier, type Verifier } from './verifiers.ts'
+
+/** Milliseconds within which a token that was taken back must be refused. */
+const PATIENCE = 10_000
+
+/** The README's Python follower beside its PyJWT recipe: what is taken back is refused, and nothing else. @returns what to report */
+export async function followFeed({ issuer }: Place): Promise<string> {
+  const program = pythonWith('jwt')
+  if (program === undefined || printed(program, ['-c', 'import requests']) === undefined)
+    return 'left out: the revocation feed in Python (apt-get install python3-jwt python3-cryptography python3-requests)'
+  const guard = lineVerifier({ program, args: [join(HERE, 'python/guard.py')], env: issuer.environment })
+  const [stays, goes] = [await issuer.logIn(), await issuer.logIn()]
+  await accepted(guard, stays)
+  await accepted(guard, goes)
+  await issuer.logOut(goes)
+  const session = await untilWithdrawn(guard, goes)
+  await accepted(guard, stays)
+  await issuer.revokeKey(JSON.parse(Buffer.from(stays.split('.')[0] ?? '', 'base64url').toString()).kid)
+  const key = await untilWithdrawn(guard, stays)
+  await accepted(guard, await issuer.logIn())
+  return `revocation feed, followed in Python: refused ${session} ms after its session ended, and ${key} ms after its key was revoked`
+}
+
+async function accepted(guard: Verifier, token: string): Promise<void> {
+  const answer = await guard.ask(token)
+  if (!answer.accepted) throw new OperatorError(`revocation feed: a good token is refused: ${answer.text}`)
+}
+
+async function untilWithdrawn(guard: Verifier, token: string): Promise<number> {
+  const began = performance.now()
+  let answer = await guard.ask(token)
+  while (answer.accepted && performance.now() - began < PATIENCE) {
+    await sleep(20)
+    answer = await guard.ask(token)
+  }
+  if (answer.accepted || answer.text !== 'withdrawn') throw new OperatorError(`revocation feed: ${answer.text}`)
+  return Math.round(performance.now() - began)
+}

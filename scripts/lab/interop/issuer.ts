@@ -1,0 +1,141 @@
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import { type AddressInfo, connect } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createServer } from 'node:tls'
+import { promisify } from 'node:util'
+import { OperatorError } from '../../../src/errors/app-error.ts'
+import { Child } from '../bench/child.ts'
+import { freePort } from '../bench/server-process.ts'
+
+const ADA = { email: 'ada@example.com', password: 'correct horse battery staple' }
+const AUDIENCE = 'https://api.example.com'
+
+/** Seconds from publishing a key to signing with it: longer than the pause of any library here between two looks at the JWKS (60 s). */
+export const LEAD = 70
+
+/** What a program gets to know of the issuer, and nothing else: settings of the caller must not leak in. */
+export type Environment = Readonly<Record<string, string>>
+
+export interface Issuer {
+  readonly url: string
+  readonly audience: string
+  readonly keysFolder: string
+  /** PEM file of the authority of its certificate. */
+  readonly authority: string
+  readonly environment: Environment
+  /** @returns an access token of a session of its own */
+  logIn(): Promise<string>
+  logOut(token: string): Promise<void>
+  feed(): Promise<string>
+  /** Publishes the next key; tokens are signed with it {@link LEAD} seconds later. */
+  rotate(): Promise<void>
+  /** Takes a key away, as when it leaked. */
+  revokeKey(kid: string): Promise<void>
+  createClient(): Promise<{ id: string; secret: string }>
+}
+
+/** Starts the real server, behind TLS as in production: several libraries refuse an issuer without, and no recipe should switch that off. */
+export async function startIssuer(folder: string): Promise<Issuer> {
+  const authority = join(folder, 'authority.pem')
+  const port = await freePort()
+  const url = await terminateTls(folder, authority, port)
+  const settings = {
+    ISSUER: url,
+    AUDIENCE,
+    PORT: String(port),
+    KEYS_DIR: join(folder, 'keys'),
+    DATABASE_URL: `sqlite:${join(folder, 'data', 'signet.db')}`,
+    JWKS_MAX_AGE: '60',
+    LOG_LEVEL: 'silent',
+  }
+  const server = new Child({ args: ['src/server.ts'], env: settings })
+  const origin = `http://127.0.0.1:${port}`
+  await ready(server, origin)
+  await post(`${origin}/v1/accounts`, ADA)
+
+  const script = (args: readonly string[]) => runScript(args, settings)
+  return {
+    url,
+    audience: AUDIENCE,
+    keysFolder: settings.KEYS_DIR,
+    authority,
+    environment: environmentOf(url, authority),
+    logIn: async () =>
+      ((await (await post(`${origin}/v1/login`, ADA)).json()) as { access_token: string }).access_token,
+    logOut: async (token) => void (await post(`${origin}/v1/logout`, {}, { authorization: `Bearer ${token}` })),
+    feed: async () => (await fetch(`${origin}/.well-known/revocations`)).text(),
+    rotate: async () => void (await script(['scripts/keys.ts', 'rotate', '--lead', `${LEAD}s`])),
+    revokeKey: async (kid) => void (await script(['scripts/keys.ts', 'revoke', kid])),
+    async createClient() {
+      const made = JSON.parse(
+        await script(['scripts/clients.ts', 'create', '--name', 'interop', '--scope', 'invoices:read', '--json']),
+      )
+      return { id: made.client_id, secret: made.client_secret }
+    },
+  }
+}
+
+function environmentOf(issuer: string, authority: string): Environment {
+  const { PATH = '', HOME = '' } = process.env
+  return {
+    PATH,
+    HOME,
+    LANG: 'C.UTF-8',
+    PYTHONDONTWRITEBYTECODE: '1',
+    ISSUER: issuer,
+    AUDIENCE,
+    // Each ecosystem asks another name for the authorities that it trusts.
+    SSL_CERT_FILE: authority,
+    CURL_CA_BUNDLE: authority,
+    REQUESTS_CA_BUNDLE: authority,
+    NODE_EXTRA_CA_CERTS: authority,
+  }
+}
+
+/** @returns the https origin of a proxy that hands every connection on to `port` */
+async function terminateTls(folder: string, authority: string, port: number): Promise<string> {
+  const key = join(folder, 'authority.key')
+  const names = 'subjectAltName=DNS:localhost,IP:127.0.0.1'
+  const subject = ['-subj', '/CN=localhost', '-addext', names, '-days', '1']
+  const ec = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
+  await promisify(execFile)('openssl', ['req', '-x509', ...ec, ...subject, '-keyout', key, '-out', authority])
+  const server = createServer({ key: await readFile(key), cert: await readFile(authority) }, (socket) => {
+    const inner = connect(port, '127.0.0.1')
+    socket.pipe(inner).pipe(socket)
+    socket.once('error', () => inner.destroy()).once('close', () => inner.destroy())
+    inner.once('error', () => socket.destroy())
+  })
+  await once(server.listen(0, '127.0.0.1').unref(), 'listening')
+  return `https://localhost:${(server.address() as AddressInfo).port}`
+}
+
+async function ready(server: Child, origin: string): Promise<void> {
+  const answers = () =>
+    fetch(`${origin}/health/ready`).then(
+      ({ ok }) => ok,
+      () => false,
+    )
+  while (!(await answers())) {
+    server.assertRunning()
+    await sleep(50)
+  }
+}
+
+async function runScript(args: readonly string[], settings: Record<string, string>): Promise<string> {
+  const preload = ['--import', './src/require-node.js']
+  const env = { PATH: process.env.PATH, ...settings }
+  return (await promisify(execFile)(process.execPath, [...preload, ...args], { env })).stdout
+}
+
+async function post(url: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> {
+  const reply = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify(body),
+  })
+  if (!reply.ok) throw new OperatorError(`${url} answered ${reply.status}: ${await reply.text()}`)
+  return reply
+}

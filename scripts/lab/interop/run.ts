@@ -1,0 +1,114 @@
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseArgs, promisify } from 'node:util'
+import { OperatorError } from '../../../src/errors/app-error.ts'
+import { clientCredentials } from './client.ts'
+import { followFeed } from './feed.ts'
+import { LEAD, startIssuer } from './issuer.ts'
+import type { Place } from './program.ts'
+import { NPM_PACKAGES, PROGRAMS } from './programs.ts'
+import { badTokens, issuerMint } from './tokens.ts'
+import { accepts, refusesAll, refusesUnset, report, type Trial } from './trial.ts'
+
+const HELP = `Usage: npm run interop [-- --only <program>]... [--reasons]
+
+Starts a real server and has its tokens verified by libraries and programs of other ecosystems, as they are installed here.
+Takes two minutes, because a key rotation is part of it. Exits 1 when a program that is here fails.
+
+Options
+  --only <program>  one of ${PROGRAMS.map(({ name }) => name).join(', ')}; may be repeated
+  --reasons         also print what each program said to each token`
+
+try {
+  process.exitCode = await main()
+} catch (error) {
+  process.stderr.write(`interop: error: ${error instanceof OperatorError ? error.message : (error as Error).stack}\n`)
+  process.exitCode = 1
+}
+process.exit()
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      help: { type: 'boolean', short: 'h', default: false },
+      only: { type: 'string', multiple: true, default: [] },
+      reasons: { type: 'boolean', default: false },
+    },
+  })
+  if (values.help) {
+    console.log(HELP)
+    return 0
+  }
+  const unknown = values.only.find((only) => !PROGRAMS.some(({ name }) => name === only))
+  if (unknown !== undefined) throw new OperatorError(`--only ${unknown}: there is no such program`)
+  const place = await startPlace()
+  const wanted = PROGRAMS.filter(({ name }) => values.only.length === 0 || values.only.includes(name))
+  const trials: Trial[] = []
+  for (const program of wanted) {
+    const version = await program.version(place)
+    if (version === undefined) console.log(`left out: ${program.name} is not here (${program.install})`)
+    else
+      trials.push({ program, version, verifier: await program.start(place), cells: new Map(), reasons: [], faults: [] })
+  }
+  const columns = await tryAll(trials, place)
+  console.log(`\n${report(trials, columns)}\n`)
+  console.log(await clientCredentials(place, trials))
+  console.log(await followFeed(place)) // the last one: it takes the signing key away
+  if (values.reasons) console.log(`\n${trials.flatMap(({ reasons }) => reasons).join('\n')}`)
+  const faults = trials.flatMap(({ faults }) => faults)
+  for (const fault of faults) process.stderr.write(`interop: error: ${fault}\n`)
+  return faults.length === 0 ? 0 : 1
+}
+
+async function startPlace(): Promise<Place> {
+  const folder = mkdtempSync(join(tmpdir(), 'signet-interop-'))
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130))
+  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
+  process.stderr.write('installing libraries from npm …\n')
+  // npm must not take over the options that this process was started with.
+  const install = 'unset NODE_OPTIONS; exec npm install --prefer-offline --no-audit --no-fund "$@"'
+  await promisify(execFile)('sh', ['-c', install, 'npm', ...NPM_PACKAGES], { cwd: folder })
+  return { folder, issuer: await startIssuer(folder) }
+}
+
+/** @returns the columns of the report */
+async function tryAll(trials: readonly Trial[], place: Place): Promise<string[]> {
+  const { issuer } = place
+  const old = await issuer.logIn()
+  const mint = await issuerMint(issuer)
+  const several = mint.token({ claims: { aud: ['https://other.example.com', issuer.audience] } })
+  const bad = badTokens(mint, old, await issuer.feed())
+  process.stderr.write('good and bad tokens …\n')
+  const good = { 'a token': old, 'a token for two': several }
+  await each(trials, async (trial) => {
+    await accepts(trial, 'good', good)
+    await refusesAll(trial, bad)
+    await refusesUnset(trial, place, old)
+    await accepts(trial, 'good', good)
+  })
+
+  process.stderr.write(`rotating the key; the next one signs in ${LEAD} s …\n`)
+  await issuer.rotate()
+  await each(trials, async ({ verifier }) => verifier.keysChanged?.())
+  await sleep(LEAD * 1000)
+  const tokens = { 'a token from before the rotation': old, 'a token of the next key': await nextToken() }
+  await each(trials, (trial) => accepts(trial, 'across a rotation', tokens))
+  return ['good', ...Object.keys(bad), 'across a rotation']
+
+  async function nextToken(): Promise<string> {
+    const kid = (token: string) => Buffer.from(token.split('.')[0] ?? '', 'base64url').toString()
+    for (;;) {
+      const token = await issuer.logIn()
+      if (kid(token) !== kid(old)) return token
+      await sleep(500)
+    }
+  }
+}
+
+async function each(trials: readonly Trial[], work: (trial: Trial) => Promise<void>): Promise<void> {
+  await Promise.all(trials.map(work))
+}

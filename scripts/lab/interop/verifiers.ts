@@ -1,0 +1,107 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { OperatorError } from '../../../src/errors/app-error.ts'
+import type { Environment } from './issuer.ts'
+
+/** Milliseconds for an answer or a start. */
+const PATIENCE = 30_000
+
+export interface Answer {
+  readonly accepted: boolean
+  /** Whose token it is, or why it is refused. */
+  readonly text: string
+}
+
+/** A program that judges tokens, and goes on running: what it keeps between two of them is part of the trial. */
+export interface Verifier {
+  ask(token: string): Promise<Answer>
+  /** What its operator does between a rotation and the first token of the new key. */
+  keysChanged?(): Promise<void>
+}
+
+export interface Command {
+  readonly program: string
+  readonly args: readonly string[]
+  readonly env: Environment
+  readonly cwd?: string
+}
+
+/** Each leads a process group of its own, so that the workers of a gateway end with it. */
+const living = new Set<ChildProcess>()
+process.on('exit', () => {
+  for (const { pid } of living) if (pid !== undefined) process.kill(-pid, 'SIGKILL')
+})
+
+export function start({ program, args, env, cwd }: Command): { child: ChildProcess; complaint: () => string } {
+  const child = spawn(program, args, { env, cwd, stdio: ['pipe', 'pipe', 'pipe'], detached: true })
+  let complaint = ''
+  child.stderr?.on('data', (chunk) => {
+    complaint = `${complaint}${chunk}`.slice(-2000)
+  })
+  child.stdin?.on('error', () => undefined)
+  living.add(child)
+  child.once('exit', () => living.delete(child))
+  child.once('error', (error) => {
+    complaint = error.message
+  })
+  return { child, complaint: () => complaint.trim() }
+}
+
+/** A program that reads a token a line and writes `accepted <sub>` or `refused <why>` for each. */
+export function lineVerifier(command: Command): Verifier {
+  const { child, complaint } = start(command)
+  const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream })[Symbol.asyncIterator]()
+  return {
+    async ask(token) {
+      child.stdin?.write(`${token}\n`)
+      const line = await inTime(lines.next(), command.program)
+      if (line.done) throw new OperatorError(`${command.args} ended: ${complaint()}`)
+      const [, verdict, text = ''] = /^(accepted|refused) ?(.*)/.exec(line.value) ?? []
+      if (verdict === undefined) throw new OperatorError(`${command.args} wrote ${JSON.stringify(line.value)}`)
+      return { accepted: verdict === 'accepted', text }
+    },
+  }
+}
+
+/** A server that answers `{"sub": …}` to a good token, and 401 or 403 to any other. */
+export async function httpVerifier(command: Command, url: string, keysChanged?: () => Promise<void>) {
+  const { child, complaint } = start(command)
+  const deadline = performance.now() + PATIENCE
+  while (!(await fetch(url).catch(() => undefined))) {
+    if (child.exitCode !== null || performance.now() > deadline)
+      throw new OperatorError(`${command.program} does not listen: ${complaint()}`)
+    await sleep(50)
+  }
+  const ask = async (token: string): Promise<Answer> => {
+    const reply = await fetch(url, { headers: { authorization: `Bearer ${token}`, 'x-user': 'acc_mallory' } })
+    const text = await reply.text()
+    if (reply.status === 200) return { accepted: true, text: JSON.parse(text).sub }
+    if (![401, 403].includes(reply.status)) throw new OperatorError(`${command.program} answered ${reply.status}`)
+    return { accepted: false, text: [reply.status, reply.headers.get('www-authenticate')].join(' ') }
+  }
+  return { child, verifier: { ask, ...(keysChanged === undefined ? {} : { keysChanged }) } satisfies Verifier }
+}
+
+/** The application behind a gateway: it believes the gateway's X-User. @returns its `host:port` */
+export async function startApplication(): Promise<string> {
+  const server = createServer((request, reply) => reply.end(JSON.stringify({ sub: request.headers['x-user'] })))
+  await once(server.listen(0, '127.0.0.1').unref(), 'listening')
+  return `127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+export async function inTime<T>(promise: Promise<T>, what: string): Promise<T> {
+  const timer = new AbortController()
+  const late = sleep(PATIENCE, undefined, { signal: timer.signal }).then(() => {
+    throw new OperatorError(`${what} gave no answer within ${PATIENCE / 1000} s`)
+  })
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    timer.abort()
+    late.catch(() => undefined)
+  }
+}

@@ -1,0 +1,84 @@
+import {
+  createLocalJWKSet,
+  createRemoteJWKSet,
+  customFetch,
+  type FetchImplementation,
+  type JWTVerifyGetKey,
+} from 'jose'
+import { monotonicClock } from '../clock.ts'
+import { failure, fetchText } from '../http/bounded-fetch.ts'
+import type { Client } from './client.ts'
+import { readPublicKey } from './client-public-key.ts'
+
+/** Milliseconds that a client's server has to show its keys. */
+const PATIENCE = 3000
+/** Milliseconds in which an address that failed is not asked again. */
+const FAILED_FOR = 10_000
+const MAX_SIZE = 64 * 1024
+const MAX_REMOTE_KEYS = 32
+/** Addresses whose keys are remembered at a time. */
+const MAX_ADDRESSES = 500
+
+/** The keys with which a client signs its assertions. */
+export type ClientKeys = (client: Pick<Client, 'jwks' | 'jwksUri'>) => JWTVerifyGetKey
+
+/** True for an address that keys may be fetched from: https, or http on this very machine; without credentials and fragment. */
+export function isJwksUri(text: string): boolean {
+  const url = URL.parse(text)
+  if (url === null || url.username !== '' || url.password !== '' || /[#\s]/.test(text)) return false
+  const loopback = ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname)
+  return url.protocol === 'https:' || (url.protocol === 'http:' && loopback)
+}
+
+/**
+ * @returns a function that gives the key set of a client. A remote one is fetched when a key of it is needed, kept for ten minutes,
+ *   and asked again for an unknown `kid` at most every 30 s (jose's own figures)
+ */
+export function createClientKeys(): ClientKeys {
+  const remote = new Map<string, JWTVerifyGetKey>()
+  const fetchKeys = createFetchKeys()
+  return ({ jwks, jwksUri }) => {
+    if (jwks !== null) return createLocalJWKSet({ keys: jwks.keys.map((key) => ({ ...key, kty: key.kty ?? '' })) })
+    if (jwksUri === null || !isJwksUri(jwksUri)) throw new TypeError('a client without keys')
+    let keys = remote.get(jwksUri)
+    if (keys === undefined) {
+      keys = createRemoteJWKSet(new URL(jwksUri), { timeoutDuration: PATIENCE, [customFetch]: fetchKeys })
+      const [oldest] = remote.keys()
+      if (remote.size >= MAX_ADDRESSES && oldest !== undefined) remote.delete(oldest)
+      remote.set(jwksUri, keys)
+    }
+    return keys
+  }
+}
+
+/** Remembers which addresses failed: whoever sends assertions must not make us knock there again and again. */
+function createFetchKeys(): FetchImplementation {
+  const failedAt = new Map<string, number>()
+  return async (url, options) => {
+    if (monotonicClock() < (failedAt.get(url) ?? Number.NEGATIVE_INFINITY) + FAILED_FOR)
+      throw new Error('the address of the keys failed a moment ago')
+    try {
+      const keys = await fetchJwks(url, options)
+      failedAt.delete(url)
+      return keys
+    } catch (error) {
+      if (failedAt.size >= MAX_ADDRESSES) failedAt.clear()
+      failedAt.set(url, monotonicClock())
+      throw error
+    }
+  }
+}
+
+/** What is at this address, reduced to the keys that would have been accepted at registration. */
+const fetchJwks: FetchImplementation = async (url, { headers, signal }) => {
+  const bounds = { timeout: PATIENCE, maxBytes: MAX_SIZE, signal }
+  const { text } = await fetchText(new URL(url), { fetch, headers: Object.fromEntries(headers), ...bounds }).catch(
+    (error) => {
+      throw new Error(`the address of the keys: ${failure(error)}`, { cause: error })
+    },
+  )
+  const { keys } = JSON.parse(text) as { keys?: unknown }
+  if (!Array.isArray(keys)) throw new Error('the address of the keys has no JWK set')
+  const accepted = keys.slice(0, MAX_REMOTE_KEYS).map(readPublicKey)
+  return Response.json({ keys: accepted.filter((key) => !('fault' in key)) })
+}

@@ -1,0 +1,69 @@
+import { OAuthError } from '../errors/oauth-error.ts'
+
+/** `client_assertion_type` of private_key_jwt, RFC 7523 section 2.2. */
+export const JWT_BEARER = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
+
+/** How a request says which client it comes from. Nothing of it is verified. */
+export type ClientCredential =
+  | { readonly kind: 'none'; readonly clientId: string | undefined }
+  | { readonly kind: 'secret'; readonly clientId: string; readonly secret: string }
+  | { readonly kind: 'assertion'; readonly clientId: string | undefined; readonly assertion: string }
+
+/** What a client may say in a form of who it is. */
+export interface CredentialMembers {
+  readonly client_id?: string | undefined
+  readonly client_secret?: string | undefined
+  readonly client_assertion?: string | undefined
+  readonly client_assertion_type?: string | undefined
+}
+
+/**
+ * Finds the one way in which a request authenticates its client (RFC 6749 section 2.3: more than one is refused).
+ *
+ * @param authorization the value of the one Authorization header
+ * @throws OAuthError `invalid_request` for several ways or half of one, `invalid_client` for a way that is not known
+ */
+export function clientCredential(authorization: string | undefined, form: CredentialMembers): ClientCredential {
+  const { client_id: clientId, client_secret: secret, client_assertion: assertion, client_assertion_type: type } = form
+  const ways = [authorization, secret, assertion ?? type].filter((way) => way !== undefined)
+  if (ways.length > 1)
+    throw new OAuthError('invalid_request', 'several client credentials', 'One client credential is allowed.')
+
+  if (authorization !== undefined) return basicCredential(authorization, clientId)
+  if (secret !== undefined) {
+    if (clientId === undefined)
+      throw new OAuthError('invalid_request', 'a secret without client_id', 'client_id is missing.')
+    return { kind: 'secret', clientId, secret }
+  }
+  if (assertion === undefined && type === undefined) return { kind: 'none', clientId }
+  if (assertion === undefined || type === undefined)
+    throw new OAuthError(
+      'invalid_request',
+      'half an assertion',
+      'client_assertion and client_assertion_type go together.',
+    )
+  if (type !== JWT_BEARER) throw new OAuthError('invalid_client', 'another client_assertion_type')
+  return { kind: 'assertion', clientId, assertion }
+}
+
+/** RFC 6749 section 2.3.1: id and secret are form-urlencoded first, then joined as RFC 7617 has it. */
+function basicCredential(authorization: string, clientIdOfForm: string | undefined): ClientCredential {
+  const [, base64] = /^basic +([A-Za-z0-9+/]+={0,2})$/i.exec(authorization) ?? []
+  if (base64 === undefined) throw new OAuthError('invalid_client', 'an Authorization header that is not Basic')
+  const pair = Buffer.from(base64, 'base64').toString('utf8')
+  const colon = pair.indexOf(':')
+  const clientId = formDecoded(pair.slice(0, Math.max(colon, 0)))
+  const secret = formDecoded(pair.slice(colon + 1))
+  if (!clientId || !secret) throw new OAuthError('invalid_client', 'Basic without an id and a secret')
+  if (clientIdOfForm !== undefined && clientIdOfForm !== clientId)
+    throw new OAuthError('invalid_request', 'two client ids', 'client_id is not that of the Authorization header.')
+  return { kind: 'secret', clientId, secret }
+}
+
+function formDecoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text.replaceAll('+', ' '))
+  } catch {
+    return undefined
+  }
+}

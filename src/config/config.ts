@@ -1,0 +1,99 @@
+import { isIP } from 'node:net'
+import { availableParallelism } from 'node:os'
+import type { Static, TSchema } from '@sinclair/typebox'
+import { Value } from '@sinclair/typebox/value'
+import { OperatorError } from '../errors/app-error.ts'
+import { MAX_WORKERS, Settings } from './settings.ts'
+import { oneSlipApart } from './typo.ts'
+
+type Read = Static<typeof Settings>
+export type Config = Readonly<
+  Omit<Read, 'ISSUER' | 'AUDIENCE' | 'WORKERS'> & {
+    ISSUER: string
+    WORKERS: number
+    AUDIENCE: readonly [string, ...string[]]
+    /** Whether OpenTelemetry's standard variables ask for traces; its SDK reads the rest of them itself. */
+    TRACES: boolean
+  }
+>
+
+/**
+ * Reads and checks every setting.
+ *
+ * @param options.env the environment
+ * @param options.port takes the place of PORT: the free port that was found for PORT=0
+ * @returns the settings under their own names, frozen; `ISSUER`, `AUDIENCE` and `WORKERS=auto` filled in
+ * @throws OperatorError that names every bad setting at once
+ */
+export function loadConfig({ env = process.env, port }: { env?: NodeJS.ProcessEnv; port?: number } = {}): Config {
+  const problems: string[] = misspelled(env)
+  const values: Record<string, unknown> = {}
+
+  for (const [name, schema] of Object.entries(Settings.properties)) {
+    const text = env[name]
+    const value = text === undefined ? schema.default : parse(text, schema)
+    if (value === undefined) continue
+    if (!Value.Check(schema, value)) problems.push(complaint(name, text, schema))
+    values[name] = value
+  }
+  const workers = countWorkers(values.WORKERS)
+  if (workers > 1 && values.DATABASE_URL === 'sqlite::memory:')
+    problems.push(`WORKERS: ${workers} processes can't share DATABASE_URL=sqlite::memory: (take a file, or WORKERS=1)`)
+  if (problems.length > 0)
+    throw new OperatorError(`settings: ${problems.join('; ')}`, { hint: 'the README has the table of settings' })
+
+  const read = { ...(values as Read), ...(port !== undefined && { PORT: port }) }
+  const issuer = read.ISSUER ?? defaultIssuer(read.HOST, read.PORT)
+  const audience = (read.AUDIENCE ?? [issuer]) as [string, ...string[]]
+  const filledIn = { ISSUER: issuer, AUDIENCE: audience, WORKERS: workers, TRACES: asksForTraces(env) }
+  return Object.freeze({ ...read, ...filledIn })
+}
+
+function countWorkers(asked: unknown): number {
+  return asked === 'auto' ? Math.min(availableParallelism(), MAX_WORKERS) : Number(asked)
+}
+
+const TRACE_VARIABLES = [
+  'OTEL_SDK_DISABLED',
+  'OTEL_TRACES_EXPORTER',
+  'OTEL_EXPORTER_OTLP_ENDPOINT',
+  'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
+]
+
+/** In OpenTelemetry's specification an empty variable is an unset one. */
+function asksForTraces(env: NodeJS.ProcessEnv): boolean {
+  const [disabled, exporter, ...endpoints] = TRACE_VARIABLES.map((name) => env[name]?.trim() ?? '')
+  if (disabled?.toLowerCase() === 'true') return false
+  return exporter === '' ? endpoints.some((endpoint) => endpoint !== '') : exporter !== 'none'
+}
+
+function parse(text: string, schema: TSchema): unknown {
+  if (schema.type === 'integer') return /^\d{1,9}$/.test(text) ? Number(text) : text
+  if (schema.type === 'array') return text.split(',').map((item) => item.trim())
+  return text
+}
+
+function complaint(name: string, text: string | undefined, schema: TSchema): string {
+  if (text === '') return `${name} is empty (unset it to get the default)`
+  const shown = schema.secret === true ? 'its value' : JSON.stringify(text?.slice(0, 80))
+  const choices = schema.anyOf?.map((choice: { const: string }) => choice.const).join(' | ')
+  return `${name}: ${shown} is not accepted (${choices ?? schema.description})`
+}
+
+/** A setting with a typing slip would silently leave its default in force: `ACCES_TOKEN_TTL=60` must not boot. */
+function misspelled(env: NodeJS.ProcessEnv): string[] {
+  const names = [...Object.keys(Settings.properties), ...TRACE_VARIABLES]
+  return Object.keys(env).flatMap((given) => {
+    if (names.includes(given)) return []
+    const meant = names.find(
+      (name) => name.length >= 6 && name !== 'NODE_ENV' && oneSlipApart(given.toUpperCase(), name),
+    )
+    return meant === undefined ? [] : [`${given} is no setting (${meant}?)`]
+  })
+}
+
+function defaultIssuer(host: string, port: number): string {
+  const wildcard = host === '0.0.0.0' || host === '::'
+  const name = wildcard ? 'localhost' : isIP(host) === 6 ? `[${host}]` : host
+  return `http://${name}:${port}`
+}

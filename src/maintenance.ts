@@ -1,0 +1,61 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { AuditStore } from './audit/audit-store.ts'
+import type { Clock } from './clock.ts'
+import type { App } from './http/app-type.ts'
+
+const EVERY = 15 * 60 * 1000 // milliseconds
+/** Milliseconds between two sweeps of what lies in memory. */
+const SWEEP = 60_000
+/** Seconds for which a session that is over stays in the store, for whoever looks into an incident. */
+const KEPT = 86_400
+
+interface Stores {
+  readonly sessions: { deleteOver(before: number): Promise<void> }
+  readonly revocations: { deleteExpired(now: number): Promise<void> }
+  readonly clients: { deleteExpired(now: number): Promise<void> }
+  readonly trail: AuditStore
+  /** Seconds. */
+  readonly retention: number
+  readonly now: Clock
+  readonly log: Pick<FastifyBaseLogger, 'warn'>
+}
+
+/**
+ * Deletes by age what nobody needs any more in the store: sessions that are over, revocations with nothing left to hit, assertions
+ * and secrets of clients, old audit rows.
+ *
+ * @returns a function that stops it
+ */
+export function startMaintenance({ sessions, revocations, clients, trail, retention, now, log }: Stores): () => void {
+  const sweep = async () => {
+    try {
+      await sessions.deleteOver(now() - KEPT)
+      await revocations.deleteExpired(now())
+      await clients.deleteExpired(now())
+      await trail.prune(now() - retention)
+    } catch (error) {
+      log.warn({ err: error }, 'maintenance was put off: the store can not be reached')
+    }
+  }
+  const timer = setInterval(sweep, EVERY).unref()
+  return () => clearInterval(timer)
+}
+
+interface Parts extends Omit<Stores, 'log'> {
+  /** Verified tokens: swept of those that are over. */
+  readonly cache: { sweep(deadline: number): void }
+  /** Seconds two clocks may differ. */
+  readonly skew: number
+  /** False where another process keeps the store clean. */
+  readonly keepsStore: boolean
+}
+
+/** While the app lives: the store, unless somebody else sees to it, and this process' verified tokens that are over. */
+export function registerMaintenance(app: App, { cache, skew, keepsStore, ...stores }: Parts): void {
+  const stop = keepsStore ? startMaintenance({ ...stores, log: app.log }) : () => undefined
+  const timer = setInterval(() => cache.sweep(stores.now() - skew), SWEEP).unref()
+  app.addHook('onClose', async () => {
+    stop()
+    clearInterval(timer)
+  })
+}

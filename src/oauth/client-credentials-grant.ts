@@ -1,0 +1,52 @@
+import type { Audit, Origin } from '../audit/audit.ts'
+import type { Client } from '../clients/client.ts'
+import type { IssueAccessToken } from '../tokens/issue.ts'
+import { grantedAudience, grantedScope } from './narrowing.ts'
+
+/** What a token request asks for beyond its grant. */
+export interface Asked {
+  readonly scope: string | undefined
+  /** RFC 8707; empty when none is named. */
+  readonly resources: readonly string[]
+}
+
+export interface ClientToken {
+  readonly accessToken: string
+  /** Seconds. */
+  readonly expiresIn: number
+  readonly scope: string
+}
+
+export type ClientCredentialsGrant = (client: Client, asked: Asked, origin: Origin) => Promise<ClientToken>
+
+/**
+ * A token for a client that acts for itself (RFC 6749 section 4.4): it is its own subject, has no session and gets no refresh token.
+ *
+ * @param parts.audience of the server, for clients without one of their own
+ */
+export function createClientCredentialsGrant(parts: {
+  issue: IssueAccessToken
+  audience: readonly string[]
+  audit: Audit
+}): ClientCredentialsGrant {
+  const { issue, audit } = parts
+  return async (client, asked, origin) => {
+    const scope = grantedScope(asked.scope, client.scope)
+    const audience = grantedAudience(asked.resources, audienceOf(client, parts.audience))
+    const { token, expiresIn } = await issue({
+      sub: client.id,
+      client_id: client.id,
+      scope,
+      token_version: client.tokenVersion,
+      audience,
+      ...(client.ttl !== null && { ttl: client.ttl }),
+    })
+    audit({ event: 'client_token_issued', origin, detail: { client_id: client.id, scope, audience } }) // in the log only
+    return { accessToken: token, expiresIn, scope }
+  }
+}
+
+/** What the tokens of a client may be for. */
+export function audienceOf({ audience }: Pick<Client, 'audience'>, ofServer: readonly string[]): readonly string[] {
+  return audience.length === 0 ? ofServer : audience
+}

@@ -1,0 +1,26 @@
+import { type TProperties, Type } from '@sinclair/typebox'
+import type { FastifyRequest } from 'fastify'
+import {
+  type ClientCredential,
+  type CredentialMembers,
+  clientCredential,
+  JWT_BEARER,
+} from '../clients/presented-credential.ts'
+import { authorizationLine } from '../tokens/credential.ts'
+
+/** What every form of `/oauth/*` may say of its client. */
+const CREDENTIAL = {
+  client_id: Type.Optional(Type.String({ maxLength: 255 })),
+  client_secret: Type.Optional(Type.String({ maxLength: 512, description: 'client_secret_post' })),
+  client_assertion: Type.Optional(Type.String({ maxLength: 8192, description: 'private_key_jwt' })),
+  client_assertion_type: Type.Optional(Type.String({ maxLength: 255, description: JWT_BEARER })),
+}
+
+/** The schema of a form. Parameters that nobody knows are ignored (RFC 6749 section 3.2). */
+export function formOf<T extends TProperties>(properties: T) {
+  return Type.Object({ ...properties, ...CREDENTIAL }, { additionalProperties: true })
+}
+
+export function credentialOf(request: FastifyRequest, form: CredentialMembers): ClientCredential {
+  return clientCredential(authorizationLine(request.raw.rawHeaders), form)
+}

@@ -1,0 +1,41 @@
+import { Type } from '@sinclair/typebox'
+import type { AuthenticateClient } from '../clients/authenticate-client.ts'
+import type { App } from '../http/app-type.ts'
+import { requestOrigin } from '../http/request-source.ts'
+import { AccessTokenClaims } from '../tokens/claims.ts'
+import { credentialOf, formOf } from './client-form.ts'
+import type { Introspect } from './introspect.ts'
+
+const Form = formOf({
+  token: Type.String({ description: 'an access token' }),
+  token_type_hint: Type.Optional(Type.String()),
+})
+const Introspection = Type.Composite(
+  [
+    Type.Object({ active: Type.Boolean(), token_type: Type.Optional(Type.Literal('Bearer')) }),
+    Type.Partial(AccessTokenClaims),
+  ],
+  { $id: 'Introspection', description: 'RFC 7662 section 2.2, and what else the token says' },
+)
+
+/** `POST /oauth/introspect` (RFC 7662): is this token good now? */
+export function introspectRoute(app: App, parts: { authenticate: AuthenticateClient; introspect: Introspect }): void {
+  app.post(
+    '/oauth/introspect',
+    {
+      config: { auth: 'public', limit: 'introspect', oauthErrors: ['invalid_request', 'invalid_client'] },
+      schema: {
+        tags: ['Integrators'],
+        summary: 'Ask whether a token is good now',
+        consumes: ['application/x-www-form-urlencoded'],
+        body: Form,
+        response: { 200: Introspection },
+      },
+    },
+    async (request) => {
+      const client = await parts.authenticate.confidential(credentialOf(request, request.body), requestOrigin(request))
+      const claims = await parts.introspect(client, request.body.token)
+      return claims === undefined ? { active: false } : { active: true, token_type: 'Bearer' as const, ...claims }
+    },
+  )
+}

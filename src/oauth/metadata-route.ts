@@ -1,0 +1,68 @@
+import { Type } from '@sinclair/typebox'
+import { CLIENT_AUTH_METHODS } from '../clients/client.ts'
+import { ASSERTION_ALGS } from '../clients/client-public-key.ts'
+import type { App } from '../http/app-type.ts'
+
+const WELL_KNOWN = '/.well-known/oauth-authorization-server'
+/** Seconds that it may be cached: it changes with a release or a setting. */
+const MAX_AGE = 3600
+
+const Strings = Type.Array(Type.String())
+const Metadata = Type.Object(
+  {
+    issuer: Type.String(),
+    token_endpoint: Type.String(),
+    jwks_uri: Type.String(),
+    revocation_endpoint: Type.String(),
+    introspection_endpoint: Type.String(),
+    grant_types_supported: Strings,
+    response_types_supported: Strings,
+    token_endpoint_auth_methods_supported: Strings,
+    token_endpoint_auth_signing_alg_values_supported: Strings,
+    revocation_endpoint_auth_methods_supported: Strings,
+    revocation_endpoint_auth_signing_alg_values_supported: Strings,
+    introspection_endpoint_auth_methods_supported: Strings,
+    introspection_endpoint_auth_signing_alg_values_supported: Strings,
+    service_documentation: Type.String(),
+    signet_openapi: Type.String({ description: 'the OpenAPI document' }),
+    signet_revocation_feed: Type.String({ description: 'what is withdrawn, signed' }),
+  },
+  { $id: 'AuthorizationServerMetadata', description: 'RFC 8414' },
+)
+
+export function tokenEndpointOf(issuer: string): string {
+  return `${issuer}/oauth/token`
+}
+
+/** `GET /.well-known/oauth-authorization-server`: what this server can do and where (RFC 8414), for any origin. */
+export function metadataRoute(app: App, { issuer }: { issuer: string }): void {
+  const confidential: string[] = [...CLIENT_AUTH_METHODS]
+  const metadata = {
+    issuer,
+    token_endpoint: tokenEndpointOf(issuer),
+    jwks_uri: `${issuer}/.well-known/jwks.json`,
+    revocation_endpoint: `${issuer}/oauth/revoke`,
+    introspection_endpoint: `${issuer}/oauth/introspect`,
+    grant_types_supported: ['client_credentials', 'refresh_token'],
+    response_types_supported: [], // there is no authorization endpoint
+    token_endpoint_auth_methods_supported: [...confidential, 'none'],
+    token_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGS,
+    revocation_endpoint_auth_methods_supported: [...confidential, 'none'],
+    revocation_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGS,
+    introspection_endpoint_auth_methods_supported: confidential,
+    introspection_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGS,
+    service_documentation: `${issuer}/docs`,
+    signet_openapi: `${issuer}/openapi.json`,
+    signet_revocation_feed: `${issuer}/.well-known/revocations`,
+  }
+  const schema = { tags: ['Integrators'], summary: 'What this server can do, and where', response: { 200: Metadata } }
+  const { pathname } = new URL(issuer)
+  // RFC 8414 section 3.1: the path of an issuer comes behind the well-known part. A proxy that strips the path finds it at the root.
+  const paths = pathname === '/' ? [WELL_KNOWN] : [WELL_KNOWN, `${WELL_KNOWN}${pathname}`]
+  for (const path of paths) {
+    app.get(path, { config: { auth: 'public', cors: false }, schema }, (_request, reply) => {
+      reply.header('cache-control', `public, max-age=${MAX_AGE}`).header('access-control-allow-origin', '*')
+      return metadata
+    })
+  }
+}

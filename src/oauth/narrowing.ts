@@ -1,0 +1,31 @@
+import { OAuthError } from '../errors/oauth-error.ts'
+
+const SCOPE_TOKEN = /^[\x21\x23-\x5B\x5D-\x7E]+$/
+
+/**
+ * The scope that a request gets: what it asks for if all of it is allowed, everything that is allowed if it asks for nothing
+ * (RFC 6749 section 3.3).
+ *
+ * @throws OAuthError `invalid_scope`
+ */
+export function grantedScope(asked: string | undefined, allowed: string): string {
+  if (asked === undefined) return allowed
+  const names = asked.split(' ')
+  if (!names.every((name) => SCOPE_TOKEN.test(name))) throw new OAuthError('invalid_scope', 'malformed')
+  const held = allowed.split(' ')
+  if (!names.every((name) => held.includes(name))) throw new OAuthError('invalid_scope', 'more than is allowed')
+  return [...new Set(names)].join(' ')
+}
+
+/**
+ * The audience that a request gets: the resources it names if all of them are allowed, else everything that is allowed
+ * (RFC 8707 section 2).
+ *
+ * @throws OAuthError `invalid_target`
+ */
+export function grantedAudience(resources: readonly string[], allowed: readonly string[]): readonly string[] {
+  if (resources.length === 0) return allowed
+  if (!resources.every((resource) => allowed.includes(resource)))
+    throw new OAuthError('invalid_target', 'a resource that is not allowed')
+  return [...new Set(resources)]
+}

@@ -1,0 +1,40 @@
+import type { Origin } from '../audit/audit.ts'
+import { AppError } from '../errors/app-error.ts'
+import { OAuthError } from '../errors/oauth-error.ts'
+import type { Refresh } from '../sessions/refresh.ts'
+import { decodeRefreshToken } from '../sessions/refresh-token.ts'
+import type { SessionStore } from '../sessions/session-store.ts'
+import type { RefreshKeys, TokenPair } from '../sessions/token-pair.ts'
+import type { Asked } from './client-credentials-grant.ts'
+import { grantedAudience, grantedScope } from './narrowing.ts'
+
+export type RefreshGrant = (clientId: string, refreshToken: string, asked: Asked, origin: Origin) => Promise<TokenPair>
+
+/**
+ * The OAuth face of `/v1/refresh` (RFC 6749 section 6).
+ *
+ * What it asks beyond that is judged first, so that a refused request uses nothing up. The client and the scope of a session never
+ * change, so what is true at the look is true at the rotation.
+ *
+ * @returns a function that throws OAuthError, or what Refresh throws
+ */
+export function createRefreshGrant(parts: {
+  sessions: Pick<SessionStore, 'live'>
+  refreshKeys: RefreshKeys
+  refresh: Refresh
+  /** Of the server: tokens of sessions are for all of it. */
+  audience: readonly string[]
+  now: () => number
+}): RefreshGrant {
+  const { sessions, refreshKeys, refresh, now } = parts
+  return async (clientId, refreshToken, asked, origin) => {
+    const claim = decodeRefreshToken(refreshToken, refreshKeys.current())
+    if (claim === undefined) throw new AppError('invalid_refresh_token', { reason: 'no key of ours made it' })
+    const session = await sessions.live(claim.sessionId, now())
+    if (session === undefined) throw new AppError('invalid_refresh_token', { reason: 'the session ended or expired' })
+    if (session.clientId !== clientId) throw new OAuthError('invalid_grant', 'a session of another client')
+    const scope = grantedScope(asked.scope, session.scope)
+    const audience = grantedAudience(asked.resources, parts.audience)
+    return refresh(refreshToken, origin, { scope, audience })
+  }
+}

@@ -1,0 +1,39 @@
+import { Type } from '@sinclair/typebox'
+import type { AuthenticateClient } from '../clients/authenticate-client.ts'
+import type { App } from '../http/app-type.ts'
+import { requestOrigin } from '../http/request-source.ts'
+import { FIRST_PARTY_CLIENT } from '../tokens/issue.ts'
+import { credentialOf, formOf } from './client-form.ts'
+import type { Revoke } from './revoke.ts'
+
+const Form = formOf({
+  token: Type.String({ description: 'a refresh token or an access token' }),
+  token_type_hint: Type.Optional(Type.String({ description: 'not needed: a token shows what it is' })),
+})
+
+/** `POST /oauth/revoke` (RFC 7009). 200 also for what is no token: the caller can't use it either way. */
+export function revokeRoute(app: App, parts: { authenticate: AuthenticateClient; revoke: Revoke }): void {
+  app.post(
+    '/oauth/revoke',
+    {
+      config: {
+        auth: 'public',
+        limit: 'token',
+        oauthErrors: ['invalid_request', 'invalid_client', 'unauthorized_client'],
+      },
+      schema: {
+        tags: ['Integrators'],
+        summary: 'Revoke a token',
+        consumes: ['application/x-www-form-urlencoded'],
+        body: Form,
+        response: { 200: { description: 'The token is refused from now on', type: 'null' } },
+      },
+    },
+    async (request, reply) => {
+      const origin = requestOrigin(request)
+      const client = await parts.authenticate.any(credentialOf(request, request.body), origin)
+      await parts.revoke(client?.id ?? FIRST_PARTY_CLIENT, request.body.token, origin)
+      return reply.send('' as never) // RFC 7009 section 2.2: the status says it all
+    },
+  )
+}

@@ -1,0 +1,74 @@
+import { Type } from '@sinclair/typebox'
+import type { AuthenticateClient } from '../clients/authenticate-client.ts'
+import { OAuthError } from '../errors/oauth-error.ts'
+import type { App } from '../http/app-type.ts'
+import { requestOrigin } from '../http/request-source.ts'
+import { TokenResponse } from '../http/schemas.ts'
+import { type Limiter, spend } from '../limits/limiter.ts'
+import { tokenReply } from '../sessions/token-reply.ts'
+import { FIRST_PARTY_CLIENT } from '../tokens/issue.ts'
+import type { ClientCredentialsGrant } from './client-credentials-grant.ts'
+import { credentialOf, formOf } from './client-form.ts'
+import type { RefreshGrant } from './refresh-grant.ts'
+
+const Form = formOf({
+  grant_type: Type.String({ maxLength: 255, description: '`client_credentials` or `refresh_token`' }),
+  scope: Type.Optional(Type.String({ maxLength: 2048, description: 'space-separated; absent: all that is allowed' })),
+  resource: Type.Optional(
+    Type.Array(Type.String({ maxLength: 255 }), { maxItems: 8, description: 'RFC 8707; may be there more than once' }),
+  ),
+  refresh_token: Type.Optional(Type.String({ maxLength: 512 })),
+})
+
+interface Parts {
+  readonly authenticate: AuthenticateClient
+  readonly clientCredentials: ClientCredentialsGrant
+  readonly refreshGrant: RefreshGrant
+  readonly limiter: Limiter
+}
+
+/** `POST /oauth/token` (RFC 6749 section 3.2). */
+export function tokenRoute(app: App, { authenticate, clientCredentials, refreshGrant, limiter }: Parts): void {
+  app.post(
+    '/oauth/token',
+    {
+      config: {
+        auth: 'public',
+        limit: 'token',
+        oauthErrors: [
+          'invalid_request',
+          'invalid_client',
+          'invalid_grant',
+          'invalid_scope',
+          'invalid_target',
+          'unsupported_grant_type',
+        ],
+      },
+      schema: {
+        tags: ['Integrators'],
+        summary: 'Tokens for clients, and the OAuth face of refresh',
+        consumes: ['application/x-www-form-urlencoded'],
+        body: Form,
+        response: { 200: TokenResponse },
+      },
+    },
+    async (request, reply) => {
+      const { grant_type: grant, scope, resource: resources = [], refresh_token: refreshToken } = request.body
+      const credential = credentialOf(request, request.body)
+      const origin = requestOrigin(request)
+      if (grant === 'client_credentials') {
+        const client = await authenticate.confidential(credential, origin)
+        await spend(limiter, 'tokenClient', client.id) // once it is proved, so that nobody spends for another
+        const token = await clientCredentials(client, { scope, resources }, origin)
+        const { accessToken: access_token, expiresIn: expires_in, scope: granted } = token
+        return { access_token, token_type: 'Bearer' as const, expires_in, scope: granted }
+      }
+      if (grant !== 'refresh_token') throw new OAuthError('unsupported_grant_type', 'another grant type')
+      if (refreshToken === undefined)
+        throw new OAuthError('invalid_request', 'no refresh token', 'Missing or not acceptable: refresh_token.')
+      const client = await authenticate.any(credential, origin)
+      const pair = await refreshGrant(client?.id ?? FIRST_PARTY_CLIENT, refreshToken, { scope, resources }, origin)
+      return tokenReply(reply, pair, undefined)
+    },
+  )
+}

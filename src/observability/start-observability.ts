@@ -1,0 +1,51 @@
+import type { Logger } from 'pino'
+import type { Config } from '../config/config.ts'
+import type { Collected } from './aggregate-metrics.ts'
+import type { Watch } from './instrumentation.ts'
+import type { Page } from './metrics-server.ts'
+import type { Traces } from './traces.ts'
+
+/** What the settings ask for: metrics, traces, both or nothing. Nothing is loaded that nobody asked for. */
+export interface Watching {
+  /** For buildApp. */
+  readonly parts: { readonly watch?: Watch; readonly traces?: Traces['plugin'] }
+  close(): Promise<void>
+}
+
+/** @throws OperatorError when the port of the metrics can't be taken, or the packages for traces are not installed */
+export async function startWatching(config: Config, logger: Logger): Promise<Watching> {
+  const traces = await tracesOf(config)
+  const metrics = config.METRICS_PORT === undefined ? undefined : (await import('./metrics.ts')).createMetrics()
+  const page = metrics && (await serveMetrics(config, metrics.registry, logger))
+  return {
+    parts: { ...(metrics && { watch: metrics }), ...(traces && { traces: traces.plugin }) },
+    async close() {
+      await Promise.all([page?.close(), traces?.close()])
+    },
+  }
+}
+
+/** The same in a worker, whose metrics are read by the primary: only that one has the port. */
+export async function startWatchingWorker(config: Config): Promise<Watching & { collect(): Promise<Collected> }> {
+  const traces = await tracesOf(config)
+  const metrics = config.METRICS_PORT === undefined ? undefined : (await import('./metrics.ts')).createMetrics()
+  return {
+    parts: { ...(metrics && { watch: metrics }), ...(traces && { traces: traces.plugin }) },
+    collect: async () => (await metrics?.registry.getMetricsAsJSON()) ?? [],
+    close: async () => traces?.close(),
+  }
+}
+
+/** @throws OperatorError when the port can't be taken */
+export async function serveMetrics(config: Config, page: Page, logger: Logger): Promise<{ close(): Promise<void> }> {
+  const { METRICS_HOST: host, METRICS_PORT: port = 0 } = config
+  const { listenMetrics } = await import('./metrics-server.ts')
+  const report = (err: unknown) => logger.error({ err }, 'the metrics can not be read')
+  const { url, close } = await listenMetrics({ host, port, page, report })
+  logger.info(`metrics at ${url}`)
+  return { close }
+}
+
+async function tracesOf({ TRACES }: Config): Promise<Traces | undefined> {
+  return TRACES ? (await import('./traces.ts')).startTraces() : undefined
+}

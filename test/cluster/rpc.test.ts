@@ -1,0 +1,71 @@
+import t from 'tap'
+import { type Calls, createLine, NoAnswer } from '../../src/cluster/rpc.ts'
+
+/** Two ends, and a wire between them that can be cut. */
+function wired(calls: Calls, { mostOpen = 100, wire = (deliver: () => void) => deliver() } = {}) {
+  const here = createLine<{ double: (n: number) => number; constructor: () => void; fail: () => void }>({
+    send: (message) => wire(() => there.receive(structuredClone(message))),
+    calls: {},
+    mostOpen,
+  })
+  const there = createLine({ send: (message) => here.receive(structuredClone(message)), calls })
+  return here
+}
+
+const double = (n: number) => 2 * n
+const fail = () => {
+  throw new Error('a secret')
+}
+
+t.test('an answer comes to its question, whatever the order', async (t) => {
+  const holds: (() => void)[] = []
+  const line = wired({ double: (n: number) => (n === 1 ? new Promise((go) => holds.push(() => go(2))) : double(n)) })
+  const slow = line.ask('double', [1], { patience: 10_000 })
+  t.equal(await line.ask('double', [21], { patience: 10_000 }), 42)
+  holds[0]?.()
+  t.equal(await slow, 2)
+})
+
+t.test('what the other end throws stays there; what it was never given does not exist, inherited or not', async (t) => {
+  const line = wired({ double, fail })
+  await t.rejects(line.ask('fail', [], { patience: 10_000 }), { name: 'NoAnswer', message: 'the other process failed' })
+  await t.rejects(line.ask('constructor', [], { patience: 10_000 }), NoAnswer)
+})
+
+t.test('nobody waits longer than his patience, and the late answer is told', async (t) => {
+  let answer = () => {}
+  const line = wired({ double: (n: number) => new Promise((go) => (answer = () => go(double(n)))) })
+  const late = new Promise((resolve) => {
+    line.ask('double', [4], { patience: 1, late: resolve }).catch(() => answer())
+  })
+  t.equal(await late, 8)
+})
+
+t.test('open questions are bounded, those that nobody waits for included', async (t) => {
+  const line = wired({}, { mostOpen: 2, wire: () => undefined })
+  for (let i = 0; i < 2; i += 1) await t.rejects(line.ask('double', [1], { patience: 1 }), /does not answer/)
+  await t.rejects(line.ask('double', [1], { patience: 10_000 }), /too many/)
+})
+
+t.test('when the other end goes, whoever waits learns it at once, and so does everybody after', async (t) => {
+  const line = wired({}, { wire: () => undefined })
+  const asked = line.ask('double', [1], { patience: 10_000 })
+  line.close()
+  await t.rejects(asked, /gone/)
+  await t.rejects(line.ask('double', [1], { patience: 10_000 }), /gone/)
+})
+
+t.test('a closed channel is a refusal, and leaves nothing open', async (t) => {
+  const broken = () => {
+    throw new Error('channel closed')
+  }
+  const line = wired({}, { mostOpen: 1, wire: broken })
+  for (let i = 0; i < 3; i += 1) await t.rejects(line.ask('double', [1], { patience: 10_000 }), /channel closed/)
+})
+
+t.test('messages of others are left alone', async (t) => {
+  const line = wired({})
+  for (const message of [undefined, null, 1, 'x', {}, { answer: 7 }, { answer: 'x' }, { ask: 3 }, { cmd: 'NODE_x' }])
+    line.receive(message)
+  t.pass('nothing was thrown')
+})

@@ -1,0 +1,148 @@
+import { availableParallelism } from 'node:os'
+import t from 'tap'
+import { loadConfig } from '../../src/config/config.ts'
+import { Settings } from '../../src/config/settings.ts'
+import { OperatorError } from '../../src/errors/app-error.ts'
+
+const refusal = (env: Record<string, string>): string => {
+  try {
+    loadConfig({ env })
+  } catch (error) {
+    if (error instanceof OperatorError) return error.message
+    throw error
+  }
+  return 'accepted'
+}
+
+t.test('with no settings every default is in force', async (t) => {
+  const config = loadConfig({ env: {} })
+  t.match(config, {
+    HOST: '127.0.0.1',
+    PORT: 3000,
+    ISSUER: 'http://127.0.0.1:3000',
+    AUDIENCE: ['http://127.0.0.1:3000'],
+    ACCESS_TOKEN_TTL: 600,
+    CLOCK_SKEW: 5,
+    JWKS_MAX_AGE: 300,
+    KEYS_DIR: './keys',
+    REGISTRATION: 'open',
+    PASSWORD_MIN_LENGTH: 15,
+  })
+  t.ok(Object.isFrozen(config))
+})
+
+t.test('good values are taken', async (t) => {
+  const config = loadConfig({
+    env: {
+      ISSUER: 'https://auth.example.com/tenant',
+      AUDIENCE: 'https://api.example.com, https://files.example.com',
+      ACCESS_TOKEN_TTL: '60',
+      CORS_ORIGINS: 'https://app.example.com,http://localhost:5173',
+      TRUST_PROXY: 'loopback,10.0.0.0/8,2001:db8::/32',
+      DATABASE_URL: 'sqlite::memory:',
+    },
+  })
+  t.equal(config.ISSUER, 'https://auth.example.com/tenant')
+  t.same(config.AUDIENCE, ['https://api.example.com', 'https://files.example.com'])
+  t.equal(config.ACCESS_TOKEN_TTL, 60)
+  t.same(config.CORS_ORIGINS, ['https://app.example.com', 'http://localhost:5173'])
+  t.same(config.TRUST_PROXY, ['loopback', '10.0.0.0/8', '2001:db8::/32'])
+})
+
+t.test('the default issuer follows host and port', async (t) => {
+  t.equal(loadConfig({ env: { HOST: '::1', PORT: '81' } }).ISSUER, 'http://[::1]:81')
+  t.equal(loadConfig({ env: { HOST: '0.0.0.0' } }).ISSUER, 'http://localhost:3000')
+  t.equal(loadConfig({ env: { PORT: '0' }, port: 4711 }).ISSUER, 'http://127.0.0.1:4711')
+})
+
+t.test('WORKERS: one by default, as many as there are cores when asked to', async (t) => {
+  t.equal(loadConfig({ env: {} }).WORKERS, 1)
+  t.equal(loadConfig({ env: { WORKERS: '64' } }).WORKERS, 64)
+  t.equal(loadConfig({ env: { WORKERS: 'auto' } }).WORKERS, Math.min(availableParallelism(), 64))
+})
+
+t.test('several processes have no memory in common', async (t) => {
+  t.match(refusal({ WORKERS: '2', DATABASE_URL: 'sqlite::memory:' }), /WORKERS: .*DATABASE_URL=sqlite::memory:/)
+  t.equal(refusal({ WORKERS: '1', DATABASE_URL: 'sqlite::memory:' }), 'accepted')
+  t.equal(refusal({ WORKERS: '2', DATABASE_URL: 'sqlite:./x.db' }), 'accepted')
+})
+
+const REFUSED: [name: string, value: string][] = [
+  ['NODE_ENV', 'prod'],
+  ['HOST', ''],
+  ['PORT', '-1'],
+  ['PORT', '65536'],
+  ['PORT', '80a'],
+  ['PORT', ' 80'],
+  ['PORT', '1e3'],
+  ['PORT', '0x50'],
+  ['WORKERS', '0'],
+  ['WORKERS', '65'],
+  ['WORKERS', '02'],
+  ['WORKERS', '2.5'],
+  ['WORKERS', 'AUTO'],
+  ['WORKERS', ''],
+  ['ISSUER', 'auth.example.com'],
+  ['ISSUER', 'ftp://auth.example.com'],
+  ['ISSUER', 'https://auth.example.com?x=1'],
+  ['ISSUER', 'https://auth.example.com/#'],
+  ['ISSUER', 'https://auth.example.com/'],
+  ['ISSUER', 'https:auth.example.com'],
+  ['REGISTRATON', 'closed'],
+  ['ISSUER', 'https://user:pw@auth.example.com'],
+  ['ISSUER', ''],
+  ['AUDIENCE', ''],
+  ['AUDIENCE', 'a,,b'],
+  ['AUDIENCE', 'a,a'],
+  ['ACCESS_TOKEN_TTL', '59'],
+  ['ACCESS_TOKEN_TTL', '901'],
+  ['ACCESS_TOKEN_TTL', '10m'],
+  ['ACCESS_TOKEN_TTL', '600.5'],
+  ['CLOCK_SKEW', '61'],
+  ['CLOCK_SKEW', 'Infinity'],
+  ['JWKS_MAX_AGE', '0'],
+  ['KEYS_DIR', ''],
+  ['KEY_PASSPHRASE_FILE', ''],
+  ['DATABASE_URL', 'mysql://x'],
+  ['DATABASE_URL', 'sqlite:'],
+  ['DATABASE_URL', ''],
+  ['REGISTRATION', 'yes'],
+  ['PASSWORD_MIN_LENGTH', '7'],
+  ['PASSWORD_HASH_MEMORY', '1024'],
+  ['PASSWORD_HASH_PASSES', '1'],
+  ['LOG_LEVEL', 'verbose'],
+  ['METRICS_PORT', '65536'],
+  ['METRICS_PORT', 'on'],
+  ['METRICS_HOST', ''],
+  ['CORS_ORIGINS', '*'],
+  ['CORS_ORIGINS', 'https://app.example.com/'],
+  ['TRUST_PROXY', 'true'],
+  ['TRUST_PROXY', '1'],
+  ['TRUST_PROXY', '10.0.0.0/33'],
+]
+
+for (const [name, value] of REFUSED) {
+  t.test(`${name}=${JSON.stringify(value)} is refused by name`, async (t) => {
+    t.match(refusal({ [name]: value }), new RegExp(`settings: ${name}`))
+  })
+}
+
+t.test('all bad settings are named at once', async (t) => {
+  const message = refusal({ PORT: 'x', CLOCK_SKEW: '99', REGISTRATION: 'maybe' })
+  for (const name of ['PORT', 'CLOCK_SKEW', 'REGISTRATION']) t.match(message, name)
+})
+
+t.test('a setting with a slip in its name is refused, because its default would silently stay in force', async (t) => {
+  for (const name of ['ACCES_TOKEN_TTL', 'ACCESS_TOKEN_TLL', 'KEY_DIR', 'JWKS_MAXAGE', 'CORS_ORIGIN', 'log_level']) {
+    t.match(refusal({ [name]: '1' }), `${name} is no setting`)
+  }
+  t.equal(refusal({ PATH: '/bin', HOSTNAME: 'x', NODE_OPTIONS: '', TERM: 'x', npm_config_cache: 'x' }), 'accepted')
+})
+
+t.test('a refused DATABASE_URL is not repeated: it may hold a password', async (t) => {
+  t.notMatch(refusal({ DATABASE_URL: 'mysql://signet:hunter2@db' }), 'hunter2')
+})
+
+t.test('every setting says what it is for', async (t) => {
+  for (const [name, schema] of Object.entries(Settings.properties)) t.type(schema.description, 'string', name)
+})

@@ -1,0 +1,132 @@
+import t, { type Test } from 'tap'
+import type { Client } from '../../../src/clients/client.ts'
+import { type ClientStore, createClientStore } from '../../../src/clients/client-store.ts'
+import { createTokenStore } from '../../../src/oauth/token-store.ts'
+import { createRevocationStore } from '../../../src/revocations/revocation-store.ts'
+import { startApp, type TestServer } from '../../support/app.ts'
+import { ENGINES, type Engine } from '../../support/engines.ts'
+import { BY, clientToken, introspected, NOW, operator, register } from '../../support/oauth.ts'
+
+const now = () => NOW
+const { origin } = BY
+const entry = (event: 'client_created' | 'client_disabled' | 'client_enabled' | 'client_deleted') => ({ event, origin })
+
+const CLIENT: Client = {
+  id: 'client_a',
+  name: 'Ä name',
+  scope: 'a b',
+  audience: ['x', 'y'],
+  ttl: 60,
+  authMethod: 'private_key_jwt',
+  jwks: { keys: [{ kty: 'EC', crv: 'P-256', x: 'x', y: 'y' }] },
+  jwksUri: null,
+  status: 'active',
+  tokenVersion: 1,
+  createdAt: NOW,
+}
+
+async function nodes(t: Test, engine: Engine): Promise<[TestServer, TestServer]> {
+  const DATABASE_URL = await engine.url(t)
+  return [await startApp(t, { now, env: { DATABASE_URL } }), await startApp(t, { now, env: { DATABASE_URL } })]
+}
+
+for (const engine of ENGINES) {
+  t.test(`${engine.name}: a client comes back as it was, and pages hold each once`, async (t) => {
+    const [{ database }] = await nodes(t, engine)
+    const clients = createClientStore(database)
+    const other: Client = {
+      ...CLIENT,
+      id: 'client_b',
+      audience: [],
+      ttl: null,
+      authMethod: 'client_secret_post',
+      jwks: null,
+      jwksUri: 'https://x.example',
+    }
+    await clients.insert(CLIENT, undefined, entry('client_created'))
+    await clients.insert(other, 'hash', entry('client_created'))
+    t.same([await clients.byId('client_a'), await clients.byId('client_b')], [CLIENT, other])
+    t.equal(await clients.byId('client_c'), undefined)
+    t.same(await clients.list({ limit: 1 }), [CLIENT])
+    t.same(await clients.list({ after: CLIENT, limit: 9 }), [other])
+    t.same(await clients.forAuthentication('client_a', NOW), { client: CLIENT, secretHashes: [] })
+    t.same(await clients.forAuthentication('client_b', NOW), { client: other, secretHashes: ['hash'] })
+    t.equal(await clients.forAuthentication('client_c', NOW), undefined)
+    await t.rejects(clients.insert(CLIENT, undefined, entry('client_created')), 'an id twice')
+    t.equal((await database.query('SELECT id FROM audit_events')).length, 2, 'all or nothing')
+  })
+
+  t.test(`${engine.name}: what changes a client withdraws its tokens in the same transaction`, async (t) => {
+    const [a, b] = await nodes(t, engine)
+    const clients = createClientStore(a.database)
+    const revocations = createRevocationStore(b.database)
+    const events = async () =>
+      (await a.database.query("SELECT event FROM audit_events WHERE event LIKE 'client_%' ORDER BY event")).map(
+        ({ event }) => event,
+      )
+    const { id } = await register(a)
+    const withdrawn = async () => (await revocations.after(0, 100)).map(({ minVersion }) => minVersion)
+    const set = (status: Client['status']) => clients.setStatus(id, status, NOW, entry('client_disabled'))
+    t.equal(await set('active'), 'unchanged')
+    t.same([await withdrawn(), await events()], [[], ['client_created']])
+    t.equal(await set('disabled'), 'done')
+    t.same(await withdrawn(), [2])
+    t.equal(await set('active'), 'done')
+    t.same(await withdrawn(), [3])
+    t.match(await clients.byId(id), { status: 'active', tokenVersion: 3 })
+    t.equal(await clients.setStatus('client_x', 'disabled', NOW, entry('client_disabled')), 'missing')
+    t.equal(await clients.remove('client_x', NOW, entry('client_deleted')), false)
+    t.equal((await revocations.after(0, 100)).length, 1)
+    t.equal(await clients.remove(id, NOW, entry('client_deleted')), true)
+    t.equal(await clients.remove(id, NOW, entry('client_deleted')), false)
+    t.same(await withdrawn(), [null])
+    t.same(await events(), ['client_created', 'client_deleted', 'client_disabled', 'client_disabled'])
+    t.same(await a.database.query('SELECT * FROM client_secrets'), [])
+
+    const tokens = createTokenStore(a.database)
+    const audit = { event: 'token_revoked', origin } as const
+    await Promise.all([tokens.revoke('jti', NOW, audit), createTokenStore(b.database).revoke('jti', NOW, audit)])
+    t.match((await revocations.after(0, 100)).at(-1), { kind: 'token', subject: 'jti', minVersion: null })
+  })
+
+  t.test(`${engine.name}: changes at once by two nodes leave one truth`, async (t) => {
+    const [a, b] = await nodes(t, engine)
+    const stores: ClientStore[] = [createClientStore(a.database), createClientStore(b.database)]
+    for (let round = 0; round < 8; round += 1) {
+      const { id } = await register(a)
+      const outcomes = await Promise.all(
+        [...stores, ...stores].map((store) => store.setStatus(id, 'disabled', NOW, entry('client_disabled'))),
+      )
+      t.same(outcomes.toSorted(), ['done', 'unchanged', 'unchanged', 'unchanged'])
+      const removed = await Promise.all([
+        ...stores.map((store) => store.remove(id, NOW, entry('client_deleted'))),
+        ...stores.map((store) => store.setStatus(id, 'active', NOW, entry('client_enabled'))),
+      ])
+      t.equal(removed.filter((outcome) => outcome === true).length, 1)
+      const [last] = await a.database.query(
+        "SELECT min_version FROM revocations WHERE kind = 'client' AND subject = $1",
+        [id],
+      )
+      t.same(last, { min_version: null }, 'the end has the last word')
+    }
+  })
+
+  t.test(`${engine.name}: a token that was asked for while the client was disabled is refused`, async (t) => {
+    const [a, b] = await nodes(t, engine)
+    const asker = await register(a)
+    let refused = 0
+    for (let round = 0; round < 5; round += 1) {
+      const client = await register(a)
+      const asked = Array.from({ length: 6 }, (_, index) => clientToken([a, b][index % 2]?.app ?? a.app, client))
+      const [, ...replies] = await Promise.all([operator(b).setStatus(client.id, 'disabled', BY), ...asked])
+      for (const reply of replies) {
+        if (reply.statusCode === 401) refused += 1
+        else t.same(await introspected(a.app, asker, reply.json().access_token), { active: false })
+      }
+      await operator(a).setStatus(client.id, 'active', BY)
+      for (const reply of replies.filter(({ statusCode }) => statusCode === 200))
+        t.same(await introspected(b.app, asker, reply.json().access_token), { active: false }, 'also afterwards')
+    }
+    t.comment(`${refused} of 30 were refused outright`)
+  })
+}

@@ -1,0 +1,82 @@
+import t from 'tap'
+import { createAccountStore } from '../../../src/accounts/account-store.ts'
+import type { Database, Statement } from '../../../src/db/database.ts'
+import { migrate } from '../../../src/db/migrate.ts'
+import { createSessionStore } from '../../../src/sessions/session-store.ts'
+import { ENGINES, openNode } from '../../support/engines.ts'
+
+// A login and a refresh cost the same however many sessions there are, and however many of the account ended lately.
+
+const NOW = 1_800_000_000
+const AUDIT = { event: 'login_succeeded', origin: { ip: null, userAgent: null, requestId: null } } as const
+const LIMITS = { idleTtl: 60, maxTtl: 600, perAccount: 2, grace: 10, reusedAfter: 10 }
+
+/** Writes down what a database is asked from now on. @returns what was asked, and the way past it */
+function record(database: Database): { asked: Statement[]; query: Database['query'] } {
+  const asked: Statement[] = []
+  const query = database.query.bind(database)
+  const transaction = database.transaction.bind(database)
+  database.query = (sql, params = []) => {
+    asked.push({ sql, params })
+    return query(sql, params)
+  }
+  database.transaction = (statements, notify) => {
+    asked.push(...statements)
+    return transaction(statements, notify)
+  }
+  return { asked, query }
+}
+
+t.test(
+  'sessions and accounts are found by an index, and live ones of an account without those that ended',
+  async (t) => {
+    const [sqlite] = ENGINES
+    const database = await openNode(t, (await sqlite?.url(t)) ?? '')
+    await migrate(database, () => NOW)
+    const { asked, query } = record(database)
+    await createAccountStore(database).insert(
+      {
+        id: 'acc',
+        email: 'a@example.com',
+        passwordHash: 'x',
+        status: 'active',
+        roles: [],
+        tokenVersion: 0,
+        createdAt: NOW,
+      },
+      AUDIT,
+    )
+
+    const sessions = createSessionStore(database)
+    const session = {
+      accountId: 'acc',
+      clientId: 'signet',
+      scope: '',
+      createdAt: NOW,
+      lastUsedAt: NOW,
+      expiresAt: NOW + 60,
+      ip: null,
+      userAgent: null,
+    }
+    for (const id of ['one', 'two', 'three']) await sessions.open({ ...session, id }, 'x', LIMITS, AUDIT)
+    await sessions.refresh({ sessionId: 'three', counter: 0 }, { now: NOW, limits: LIMITS, audit: AUDIT })
+    await sessions.list('acc', NOW)
+    await sessions.live('three', NOW)
+    await sessions.standing('three', 'acc', NOW)
+    await sessions.end({ accountId: 'acc' }, 'logout', NOW, AUDIT)
+    await sessions.deleteOver(NOW - 1)
+
+    const plans = new Map<string, string>()
+    for (const { sql, params } of asked) {
+      const steps = await query<{ detail: string }>(`EXPLAIN QUERY PLAN ${sql}`, params)
+      plans.set(sql, steps.map(({ detail }) => detail).join('; '))
+    }
+    t.ok(plans.size > 10)
+    for (const [sql, plan] of plans) t.notMatch(plan, /SCAN (sessions|accounts|s|a)\b/, sql)
+    const liveOfAccount = [...plans].filter(([sql]) =>
+      /FROM sessions WHERE account_id = \$1 AND ended_at IS NULL/.test(sql),
+    )
+    t.equal(liveOfAccount.length, 2, 'the limit of a login, and the list')
+    for (const [sql, plan] of liveOfAccount) t.match(plan, 'sessions_account (account_id=? AND ended_at=?)', sql)
+  },
+)

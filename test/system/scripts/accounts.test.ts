@@ -1,0 +1,81 @@
+import t from 'tap'
+import { PASSWORD } from '../../support/app.ts'
+import { isolated, run } from '../../support/process.ts'
+
+const script =
+  (t: Parameters<typeof run>[0], env: Record<string, string>) =>
+  (args: string, stdin = '') =>
+    run(t, 'scripts/accounts.ts', args === '' ? [] : args.split(' '), env, stdin).finished
+
+t.test('an operator creates, lists, changes and suspends accounts', async (t) => {
+  const accounts = script(t, await isolated(t))
+  t.match(await accounts('list'), { code: 0, stdout: 'no accounts yet\n' })
+  t.match(await accounts('create --email Ops@Example.com --role admin', `${PASSWORD}\nsecond line`), {
+    code: 0,
+    stdout: /^created ops@example\.com \(acc_[\w-]{22}\)\n$/,
+    stderr: '',
+  })
+  t.match(await accounts('set-roles ops@example.com --role admin --role support'), {
+    code: 0,
+    stdout: 'ops@example.com: roles are now admin, support\n',
+  })
+  t.match(await accounts('suspend OPS@example.com'), { code: 0, stdout: 'ops@example.com: is now suspended\n' })
+  t.match(JSON.parse((await accounts('list --json')).stdout), [
+    { email: 'ops@example.com', status: 'suspended', roles: ['admin', 'support'] },
+  ])
+  t.match(JSON.parse((await accounts('activate ops@example.com --json')).stdout), { status: 'active' })
+  t.match(await accounts('set-roles ops@example.com --none'), { code: 0, stdout: /none/ })
+  t.match(
+    (await accounts('list')).stdout,
+    /^EMAIL +STATUS +ROLES +CREATED +ID\nops@example\.com +active +- +\d{4}-.*Z +acc_/,
+  )
+})
+
+t.test('refusals are one line with exit code 1, misuse is exit code 2', async (t) => {
+  const accounts = script(t, await isolated(t))
+  const CASES: [args: string, stdin: string, code: number, stderr: RegExp][] = [
+    [
+      'create --email ops@example.com',
+      'short',
+      1,
+      /^accounts: error: The password has 5 characters, and at least 15 are needed\.\n$/,
+    ],
+    [
+      'create --email ops@example.com',
+      '',
+      1,
+      /^accounts: error: the first line of standard input is empty\nhint: .*\n$/,
+    ],
+    ['create --email nonsense', PASSWORD, 1, /^accounts: error: .*is not an email address\n$/],
+    ['suspend nobody@example.com', '', 1, /^accounts: error: there is no account nobody@example\.com\nhint: .*\n$/],
+    ['create', '', 2, /^accounts: error: --email is needed\nhint: npm run accounts -- create --help\n$/],
+    ['create --email a@b.co --role Admin', '', 2, /a role is a lower-case name/],
+    ['set-roles a@b.co', '', 2, /either --role or --none/],
+    ['suspend', '', 2, /usage: accounts suspend <email>/],
+    ['suspend a@b.co --force', '', 2, /Unknown option '--force'/],
+    ['constructor', '', 2, /there is no command "constructor"/],
+  ]
+  for (const [args, stdin, code, stderr] of CASES) {
+    const result = await accounts(args, stdin)
+    t.equal(result.code, code, args)
+    t.match(result.stderr, stderr, args)
+    t.equal(result.stdout, '', args)
+  }
+  await accounts('create --email twice@example.com', PASSWORD)
+  t.match(await accounts('create --email twice@example.com', PASSWORD), {
+    code: 1,
+    stderr: /An account with this email exists already/,
+  })
+})
+
+t.test('help shows worked examples', async (t) => {
+  const accounts = script(t, await isolated(t))
+  t.match(await accounts('--help'), { code: 0, stdout: /create .*list .*suspend .*activate .*set-roles /s })
+  for (const command of ['create', 'list', 'suspend', 'activate', 'set-roles']) {
+    t.match(await accounts(`${command} --help`), {
+      code: 0,
+      stdout: new RegExp(`Examples\n  npm run -s accounts -- ${command}`),
+    })
+  }
+  t.equal((await accounts('')).code, 2)
+})

@@ -1,0 +1,129 @@
+import { randomBytes } from 'node:crypto'
+import { createAccountStore } from '../../../src/accounts/account-store.ts'
+import { loadConfig } from '../../../src/config/config.ts'
+import type { Database } from '../../../src/db/database.ts'
+import { AppError } from '../../../src/errors/app-error.ts'
+import { randomId } from '../../../src/ids.ts'
+import type { RefreshKey } from '../../../src/keys/refresh-keys.ts'
+import { createLimiter } from '../../../src/limits/limiter.ts'
+import { FollowedRevocations } from '../../../src/revocations/follow-revocations.ts'
+import { createRevocationStore } from '../../../src/revocations/revocation-store.ts'
+import { createEndSession, type EndSession, type LogoutScope } from '../../../src/sessions/end-session.ts'
+import { createRefresh, type Refresh } from '../../../src/sessions/refresh.ts'
+import { encodeRefreshToken } from '../../../src/sessions/refresh-token.ts'
+import { createSessionStore, type SessionStore } from '../../../src/sessions/session-store.ts'
+import { createIssuePair, type IssuePair } from '../../../src/sessions/token-pair.ts'
+import { UNLIMITED } from '../../support/app.ts'
+import { LIMITS, type Outcome } from './session-model.ts'
+
+const origin = { ip: null, userAgent: null, requestId: null }
+
+/** The rules and stores of sessions for one account, without HTTP, passwords and RSA. */
+export class Sut {
+  readonly keys: RefreshKey[]
+  now: number
+  readonly #accountId = randomId()
+  readonly #sessions: SessionStore
+  readonly #issuePair: IssuePair
+  readonly #refresh: Refresh
+  readonly #endSession: EndSession
+  readonly #revocations: FollowedRevocations
+  #reuses = 0
+
+  private constructor(database: Database, now: number) {
+    this.now = now
+    this.keys = [{ id: randomBytes(8).toString('base64url'), signFrom: 0, secret: randomBytes(32) }]
+    this.#sessions = createSessionStore(database)
+    const clock = () => this.now
+    const refreshKeys = { current: () => this.keys }
+    const issue = async (grant: object) => ({ token: JSON.stringify(grant), expiresIn: 600 })
+    this.#issuePair = createIssuePair({ issue, refreshKeys })
+    const store = createRevocationStore(database)
+    this.#revocations = new FollowedRevocations({ store, now: clock, monotonic: () => 0, report: () => undefined })
+    const audit = () => {
+      this.#reuses += 1
+    }
+    const parts = { sessions: this.#sessions, withdrawn: () => this.#revocations.catchUp(), now: clock }
+    const limiter = createLimiter(loadConfig({ env: UNLIMITED }), clock)
+    this.#refresh = createRefresh({ ...parts, refreshKeys, limits: LIMITS, issuePair: this.#issuePair, limiter, audit })
+    this.#endSession = createEndSession({ ...parts, audit: () => undefined })
+  }
+
+  static async create(database: Database, now: number): Promise<Sut> {
+    const sut = new Sut(database, now)
+    const id = sut.#accountId
+    await createAccountStore(database).insert(
+      {
+        id,
+        email: `${id}@example.com`,
+        passwordHash: 'x',
+        status: 'active',
+        roles: [],
+        tokenVersion: 1,
+        createdAt: now,
+      },
+      { event: 'account_registered', origin },
+    )
+    return sut
+  }
+
+  async login(): Promise<{ id: string; token: string }> {
+    const { now } = this
+    const id = randomId()
+    const times = { createdAt: now, lastUsedAt: now, expiresAt: now + LIMITS.idleTtl }
+    const session = {
+      id,
+      accountId: this.#accountId,
+      clientId: 'signet',
+      scope: '',
+      ...times,
+      ip: null,
+      userAgent: null,
+    }
+    const opened = await this.#sessions.open(session, 'x', LIMITS, { event: 'login_succeeded', origin })
+    if (opened === undefined) throw new Error('the login was refused')
+    if (opened.ended > 0) await this.#revocations.catchUp()
+    const pair = await this.#issuePair({ ...session, counter: 0, rotatedAt: now }, opened.standing)
+    return { id, token: pair.refreshToken }
+  }
+
+  /** A token with our own signature, given away or not. */
+  tokenOf(sessionId: string, counter: number): string {
+    return encodeRefreshToken({ sessionId, counter }, this.keys, this.now)
+  }
+
+  async refresh(token: string): Promise<{ outcome: Outcome; next?: string }> {
+    const before = this.#reuses
+    try {
+      const { refreshToken, repeated } = await this.#refreshed(token)
+      return { outcome: repeated ? 'repeated' : 'rotated', next: refreshToken }
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== 'invalid_refresh_token') throw error
+      return { outcome: this.#reuses > before ? 'reused' : 'refused' }
+    }
+  }
+
+  logOut(sessionId: string, scope: LogoutScope): Promise<void> {
+    return this.#endSession.logout({ accountId: this.#accountId, sessionId }, scope, origin)
+  }
+
+  /** Ids of the live sessions. */
+  async list(): Promise<string[]> {
+    return (await this.#sessions.list(this.#accountId, this.now)).map(({ id }) => id)
+  }
+
+  isWithdrawn(sid: string): boolean {
+    const claims = { iss: '', aud: '', sub: this.#accountId, client_id: '', iat: 0, exp: 1, jti: '', sid }
+    return this.#revocations.judge({ ...claims, token_version: 1 }) !== 'good'
+  }
+
+  readonly #given = new Set<string>()
+
+  /** A successor that was given before is a repeat. */
+  async #refreshed(token: string) {
+    const { refreshToken } = await this.#refresh(token, origin)
+    const repeated = this.#given.has(refreshToken)
+    this.#given.add(refreshToken)
+    return { refreshToken, repeated }
+  }
+}
