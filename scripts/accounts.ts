@@ -39,7 +39,7 @@ const create: Command = {
         audit: silent,
         now: systemClock,
       })
-      const account = await register({ email, password: await readPassword(), roles, origin: SCRIPT })
+      const account = await register({ email, password: await readPassword(), roles, source: SCRIPT })
       return { json: shown(account), text: `created ${account.email} (${account.id})` }
     })
   },
@@ -104,11 +104,16 @@ async function change([given = '']: readonly string[], what: AccountChange, said
     if (account === undefined)
       throw new OperatorError(`there is no account ${email}`, { hint: 'npm run accounts -- list' })
     // Running servers learn of it through the store, within a second.
-    const administer = createAdminister({ accounts, withdrawn: async () => undefined, audit: silent, now: systemClock })
+    const administer = createAdminister({
+      accounts,
+      revocationsApplied: async () => undefined,
+      audit: silent,
+      now: systemClock,
+    })
     const changed = await administer.change(
       account.id,
       { ...what, evenLastAdmin: true },
-      { actorId: undefined, origin: SCRIPT },
+      { actorId: undefined, source: SCRIPT },
     )
     return { json: shown(changed), text: `${email}: ${said}` }
   })

@@ -1,7 +1,13 @@
 import { readFile } from 'node:fs/promises'
 import { Value } from '@sinclair/typebox/value'
 import { type AdministerClients, createAdministerClients } from '../src/clients/administer-clients.ts'
-import { type Client, type ClientStatus, DEFAULT_OVERLAP, MAX_OVERLAP, NewClient } from '../src/clients/client.ts'
+import {
+  type Client,
+  type ClientStatus,
+  DEFAULT_OVERLAP_SECONDS,
+  MAX_OVERLAP_SECONDS,
+  NewClient,
+} from '../src/clients/client.ts'
 import { type ClientDefaults, clientReply } from '../src/clients/client-reply.ts'
 import { createClientStore } from '../src/clients/client-store.ts'
 import { systemClock, toTimestamp } from '../src/clock.ts'
@@ -20,7 +26,7 @@ import {
 } from './cli/command-line.ts'
 
 /** The row in the audit trail says that it was a script. */
-const BY = { actorId: undefined, origin: { ip: null, userAgent: 'clients script', requestId: null } }
+const BY = { actorId: undefined, source: { ip: null, userAgent: 'clients script', requestId: null } }
 const many = { type: 'string', multiple: true } as const
 const one = { type: 'string' } as const
 
@@ -84,8 +90,9 @@ const rotateSecret: Command = {
   examples: ['rotate-secret client_…', 'rotate-secret client_… --overlap 1h', 'rotate-secret client_… --overlap 0s'],
   positionals: 1,
   run: ({ positionals: [id = ''], options }) => {
-    const overlap = typeof options.overlap === 'string' ? parseDuration('overlap', options.overlap) : DEFAULT_OVERLAP
-    if (overlap > MAX_OVERLAP) throw new UsageError('--overlap is at most 30d')
+    const overlap =
+      typeof options.overlap === 'string' ? parseDuration('overlap', options.overlap) : DEFAULT_OVERLAP_SECONDS
+    if (overlap > MAX_OVERLAP_SECONDS) throw new UsageError('--overlap is at most 30d')
     return withClients(async (administer) => {
       const { secret, previousExpiresAt } = await known(id, administer.rotateSecret(id, overlap, BY))
       const until = toTimestamp(previousExpiresAt)
@@ -186,7 +193,7 @@ async function withClients(
     await migrate(database, systemClock)
     const administer = createAdministerClients({
       clients: createClientStore(database),
-      withdrawn: async () => undefined, // running servers learn of it through the store, within a second
+      revocationsApplied: async () => undefined, // running servers learn of it through the store, within a second
       audit: () => undefined,
       now: systemClock,
     })

@@ -5,7 +5,7 @@ import { pruneKeys, revokeKey, rotateKeys } from '../src/keys/change-keyring.ts'
 import { readManifest } from '../src/keys/manifest.ts'
 import { openPrivateKey, storedKids } from '../src/keys/private-keys.ts'
 import { pruneRefreshKeys, readRefreshKeys, revokeRefreshKey, rotateRefreshKey } from '../src/keys/refresh-keys.ts'
-import { keyTiming, RELOAD_INTERVAL } from '../src/keys/rotation.ts'
+import { keyTiming, RELOAD_INTERVAL_SECONDS } from '../src/keys/rotation.ts'
 import { type Command, parseDuration, runScript } from './cli/command-line.ts'
 import { inspectKeys } from './cli/keys-check.ts'
 import { bits, bitsHelp, bitsOf, leadOf, setting } from './cli/keys-options.ts'
@@ -81,11 +81,11 @@ const revoke: Command = {
       successor,
       force: options.force === true,
     })
-    const cachedUntil = now() + RELOAD_INTERVAL + config.JWKS_MAX_AGE
+    const cachedUntil = now() + RELOAD_INTERVAL_SECONDS + config.JWKS_MAX_AGE
     return {
       json: { revoked: kid, signs: signs?.kid ?? null, cached_until: report.at(cachedUntil).absolute, tidied },
       text: [
-        `revoked ${kid}: within ${RELOAD_INTERVAL} s no server signs or verifies with it, and it is out of the JWKS`,
+        `revoked ${kid}: within ${RELOAD_INTERVAL_SECONDS} s no server signs or verifies with it, and it is out of the JWKS`,
         signs ? `${signs.kid} signs now` : 'NO KEY SIGNS: every login fails until you run `npm run keys -- rotate`',
         `integrators who have the old JWKS cached accept its tokens until ${report.at(cachedUntil).both} at the latest (JWKS_MAX_AGE), and ones who`,
         'cache longer than that for longer: tell them the kid. Whoever holds the leaked key can sign for them until then.',
@@ -145,7 +145,7 @@ const revokeRefresh: Command = {
     }
     return {
       json: { revoked: id },
-      text: `revoked refresh key ${id}: within ${RELOAD_INTERVAL} s no server accepts a token made with it`,
+      text: `revoked refresh key ${id}: within ${RELOAD_INTERVAL_SECONDS} s no server accepts a token made with it`,
     }
   },
 }

@@ -18,8 +18,8 @@ import { createClientKeys } from './clients/client-key-source.ts'
 import { createClientStore } from './clients/client-store.ts'
 import { clientsAdminRoutes } from './clients/clients-admin-route.ts'
 import { rememberClients } from './clients/remembered-clients.ts'
-import { type Clock, createSettledClock, monotonicClock, systemClock } from './clock.ts'
-import { MAX_ACCESS_TOKEN_TTL } from './config/ceilings.ts'
+import { type Clock, createDeletionClock, monotonicClock, systemClock } from './clock.ts'
+import { MAX_ACCESS_TOKEN_TTL_SECONDS } from './config/ceilings.ts'
 import type { Config } from './config/config.ts'
 import type { Database } from './db/database.ts'
 import type { App } from './http/app-type.ts'
@@ -49,8 +49,8 @@ import { createRevoke } from './oauth/revoke.ts'
 import { revokeRoute } from './oauth/revoke-route.ts'
 import { tokenRoute } from './oauth/token-route.ts'
 import { createTokenStore } from './oauth/token-store.ts'
-import { createVerifyOwnToken } from './oauth/verify-issued-token.ts'
-import { UNWATCHED, type Watch } from './observability/instrumentation.ts'
+import { createVerifyIssuedToken } from './oauth/verify-issued-token.ts'
+import { type Instrumentation, NO_INSTRUMENTATION } from './observability/instrumentation.ts'
 import { createFeed } from './revocations/feed.ts'
 import { feedRoute } from './revocations/feed-route.ts'
 import { registerRevocations } from './revocations/register-revocations.ts'
@@ -70,7 +70,7 @@ import { createSessionStore } from './sessions/session-store.ts'
 import { sessionsRoutes } from './sessions/sessions-route.ts'
 import { createIssuePair } from './sessions/token-pair.ts'
 import { ACCESS_TOKEN_TYPE } from './tokens/claims.ts'
-import { createFastifyJwtPayload } from './tokens/fastify-jwt-signature.ts'
+import { createFastifyJwtSignature } from './tokens/fastify-jwt-signature.ts'
 import { registerGuard } from './tokens/guard.ts'
 import { createIssuer } from './tokens/issue.ts'
 import { VerifiedTokens } from './tokens/verified-tokens.ts'
@@ -84,9 +84,9 @@ export interface Parts {
   readonly logger: Logger
   readonly now?: Clock
   /** By which things are deleted. Default: made from `now`. */
-  readonly settled?: Clock
+  readonly deletionClock?: Clock
   /** Who counts what happens. Default: nobody. */
-  readonly watch?: Watch
+  readonly instrumentation?: Instrumentation
   /** True once the process was told to stop. Default: never. */
   readonly isStopping?: IsStopping
   /** The plugin that traces requests. Default: none. */
@@ -94,7 +94,7 @@ export interface Parts {
   /** Where requests and wrong passwords are counted. Default: in this process. */
   readonly limiter?: Limiter
   /** False when another process deletes from the store what is over. Default: true. */
-  readonly keepsStore?: boolean
+  readonly runsMaintenance?: boolean
   /** Routes of the application developer, registered behind the guard like our own. */
   readonly routes?: (app: App) => void
   /** Told of every route there is: how a test walks the route table. */
@@ -103,64 +103,64 @@ export interface Parts {
 
 /** The composition root: makes every part and registers it. The order is part of the security argument: the guard stands before every route. */
 // biome-ignore format: this page is a table of contents
-export async function buildApp({ config, keyring, logger, now = systemClock, settled = createSettledClock(now, monotonicClock, revocationExpiry(0)), limiter = createLimiter(config, now), keepsStore = true, watch = UNWATCHED, isStopping = () => false, traces, routes, onRoute, ...parts }: Parts): Promise<App> {
-  const app: App = Fastify({ ...serverOptions(config, watch.refused), loggerInstance: logger as FastifyBaseLogger })
+export async function buildApp({ config, keyring, logger, now = systemClock, deletionClock = createDeletionClock(now, monotonicClock, revocationExpiry(0)), limiter = createLimiter(config, now), runsMaintenance = true, instrumentation = NO_INSTRUMENTATION, isStopping = () => false, traces, routes, onRoute, ...parts }: Parts): Promise<App> {
+  const app: App = Fastify({ ...serverOptions(config, instrumentation.refused), loggerInstance: logger as FastifyBaseLogger })
 
   const audit       = createAudit(app.log.child({}, { level: config.LOG_LEVEL === 'silent' ? 'silent' : 'info' })) // whatever the level of the rest
-  const database    = watch.store(parts.database)
+  const database    = instrumentation.store(parts.database)
   const trail       = createAuditStore(database)
   const accounts    = createAccountStore(database)
   const sessions    = createSessionStore(database)
   const clients     = rememberClients(createClientStore(database), monotonicClock)
-  const revocations = await registerRevocations(app, database, { now: settled, maxStaleness: config.REVOCATION_MAX_STALENESS, policy: config.REVOCATION_STALE_POLICY })
-  const withdrawn   = () => revocations.catchUp()
+  const revocations = await registerRevocations(app, database, { now: deletionClock, maxStaleness: config.REVOCATION_MAX_STALENESS, policy: config.REVOCATION_STALE_POLICY })
+  const revocationsApplied   = () => revocations.catchUp()
   const feed        = createFeed({ issuer: config.ISSUER, ttl: config.FEED_TTL, maxWaiters: config.FEED_MAX_WAITERS, keyring, revocations, now, monotonic: monotonicClock })
   const limits      = sessionLimits(config, database)
-  const passwords   = createPasswords(hashCost(config), hashGate(config), watch.gateWaited)
+  const passwords   = createPasswords(hashCost(config), hashGate(config), instrumentation.gateWaited)
   const newPassword = { minLength: config.PASSWORD_MIN_LENGTH, isCommon: isCommonPassword }
   const issue       = createIssuer({ issuer: config.ISSUER, audience: config.AUDIENCE, ttl: config.ACCESS_TOKEN_TTL, keyring, now })
   const refreshKeys = { current: () => keyring.refreshKeys() }
   const issuePair   = createIssuePair({ issue, refreshKeys })
   const guesses     = { limiter, accounts, sessions, now }
   const register    = limitedRegister(createRegister({ accounts, passwords, ...newPassword, audit, now }), limiter)
-  const login       = limitedLogin(createLogin({ accounts, passwords, sessions, limits, issuePair: watch.issuing('password', issuePair), withdrawn, audit, trail, now }), guesses)
-  const refresh     = createRefresh({ sessions, refreshKeys, limits, issuePair: watch.issuing('refresh_token', issuePair), withdrawn, limiter, audit, observe: watch.refreshed, now })
-  const endSession  = createEndSession({ sessions, withdrawn, audit, now })
-  const ownAccount  = limitedOwnAccount(createOwnAccount({ accounts, passwords, ...newPassword, withdrawn, audit, now }), guesses)
-  const administer  = createAdminister({ accounts, withdrawn, audit, now })
+  const login       = limitedLogin(createLogin({ accounts, passwords, sessions, limits, issuePair: instrumentation.issuing('password', issuePair), revocationsApplied, audit, trail, now }), guesses)
+  const refresh     = createRefresh({ sessions, refreshKeys, limits, issuePair: instrumentation.issuing('refresh_token', issuePair), revocationsApplied, limiter, audit, observe: instrumentation.refreshed, now })
+  const endSession  = createEndSession({ sessions, revocationsApplied, audit, now })
+  const ownAccount  = limitedOwnAccount(createOwnAccount({ accounts, passwords, ...newPassword, revocationsApplied, audit, now }), guesses)
+  const administer  = createAdminister({ accounts, revocationsApplied, audit, now })
   const live        = createLiveCheck({ sessions, clients, now })
-  const policy      = { issuer: config.ISSUER, audience: config.AUDIENCE, typ: ACCESS_TOKEN_TYPE, skew: config.CLOCK_SKEW, maxLifetime: MAX_ACCESS_TOKEN_TTL }
+  const policy      = { issuer: config.ISSUER, audience: config.AUDIENCE, typ: ACCESS_TOKEN_TYPE, skew: config.CLOCK_SKEW, maxLifetime: MAX_ACCESS_TOKEN_TTL_SECONDS }
   const cache       = new VerifiedTokens({ entries: 10_000, characters: 16_000_000 })
-  const { verify }  = createTokenVerifier({ keys: keyring, policy, now, cache, revocations, signedPayload: createFastifyJwtPayload(policy) })
+  const { verify }  = createTokenVerifier({ keys: keyring, policy, now, cache, revocations, verifySignature: createFastifyJwtSignature(policy) })
   const origins     = config.CORS_ORIGINS ?? []
 
   const audience          = config.AUDIENCE
   const assertionPolicy   = { audience: [config.ISSUER, tokenEndpointOf(config.ISSUER)], skew: config.CLOCK_SKEW }
   const verifyAssertion   = createVerifyAssertion({ keys: createClientKeys(), policy: assertionPolicy, now })
-  const verifyOwnToken    = createVerifyOwnToken({ keys: keyring, policy, revocations, now })
+  const verifyIssuedToken    = createVerifyIssuedToken({ keys: keyring, policy, revocations, now })
   const authenticate      = createAuthenticateClient({ clients, verifyAssertion, limiter, audit, trail, now })
-  const clientCredentials = createClientCredentialsGrant({ issue: watch.issuing('client_credentials', issue), audience, audit })
+  const clientCredentials = createClientCredentialsGrant({ issue: instrumentation.issuing('client_credentials', issue), audience, audit })
   const refreshGrant      = createRefreshGrant({ sessions, refreshKeys, refresh, audience, now })
-  const revoke            = createRevoke({ sessions, refreshKeys, tokens: createTokenStore(database), verifyOwnToken, withdrawn, audit, now })
-  const introspect        = createIntrospect({ verifyOwnToken, withdrawn, audience })
-  const administerClients = createAdministerClients({ clients, withdrawn, audit, now })
+  const revoke            = createRevoke({ sessions, refreshKeys, tokens: createTokenStore(database), verifyIssuedToken, revocationsApplied, audit, now })
+  const introspect        = createIntrospect({ verifyIssuedToken, revocationsApplied, audience })
+  const administerClients = createAdministerClients({ clients, revocationsApplied, audit, now })
 
   if (onRoute) app.addHook('onRoute', onRoute)
   if (traces) await app.register  (traces)
-  registerErrorHandler            (app, watch.refused)
+  registerErrorHandler            (app, instrumentation.refused)
   registerRequestLog              (app)
-  watch.requests                  (app)
+  instrumentation.requests                  (app)
   registerDrain                   (app)
   const pageHeaders = await registerBrowserHeaders (app, { origins, https: config.ISSUER.startsWith('https:') })
   registerConnectionLimits        (app, { maxConnections: config.MAX_CONNECTIONS })
   registerGuard                   (app, { verify, live, now })
-  watch.state                     ({ keyring, revocations, cache, gate: passwords.gate, now })
+  instrumentation.state                     ({ keyring, revocations, cache, gate: passwords.gate, now })
   const overload = await registerLoad (app, { maxEventLoopDelay: config.LOAD_MAX_EVENT_LOOP_DELAY, maxStoreQueue: config.LOAD_MAX_STORE_QUEUE, store: database, passwords })
   await registerLimits            (app, { limiter, quotas: quotas(config), overload })
   registerNotFound                (app)
   registerJsonBody                (app)
   await registerDocs              (app, { version: VERSION, pageHeaders })
-  registerMaintenance             (app, { sessions, clients, trail, revocations: createRevocationStore(database), cache, skew: config.CLOCK_SKEW, retention: config.AUDIT_RETENTION, keepsStore, now: settled })
+  registerMaintenance             (app, { sessions, clients, trail, revocations: createRevocationStore(database), cache, skew: config.CLOCK_SKEW, retention: config.AUDIT_RETENTION, runsMaintenance, now: deletionClock })
 
   registerRoute                   (app, { register, open: config.REGISTRATION === 'open' })
   await registerRefreshCookie     (app, { issuer: config.ISSUER, origins }, (scope, jar) => {
@@ -172,7 +172,7 @@ export async function buildApp({ config, keyring, logger, now = systemClock, set
   meRoutes                        (app, { ownAccount })
   adminRoutes                     (app, { administer })
   clientsAdminRoutes              (app, { administer: administerClients, defaults: { audience, ttl: config.ACCESS_TOKEN_TTL } })
-  await registerOAuth             (app, watch.refused, (scope) => {
+  await registerOAuth             (app, instrumentation.refused, (scope) => {
     tokenRoute                    (scope, { authenticate, clientCredentials, refreshGrant, limiter })
     revokeRoute                   (scope, { authenticate, revoke })
     introspectRoute               (scope, { authenticate, introspect })

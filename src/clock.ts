@@ -16,7 +16,7 @@ const READINGS = 32
  *
  * @param monotonic milliseconds that only go forward
  */
-export function createSettledClock(now: Clock, monotonic: () => number, patience: number): Clock {
+export function createDeletionClock(now: Clock, monotonic: () => number, patience: number): Clock {
   let readings = [{ wall: now(), at: monotonic() / 1000 }]
   return () => {
     const at = monotonic() / 1000
@@ -29,7 +29,7 @@ export function createSettledClock(now: Clock, monotonic: () => number, patience
 }
 
 /** The seconds in which the tokens of now end, and more. */
-const MOST_TIMESTAMPS = 2048
+const MAX_TIMESTAMPS = 2048
 const timestamps = new Map<number, string>()
 
 /** Epoch seconds as an RFC 3339 string with whole seconds, for example `2026-11-21T15:17:00Z`. The same few are asked all the time. */
@@ -37,7 +37,7 @@ export function toTimestamp(seconds: number): string {
   const known = timestamps.get(seconds)
   if (known !== undefined) return known
   const text = `${new Date(seconds * 1000).toISOString().slice(0, 19)}Z`
-  if (timestamps.size >= MOST_TIMESTAMPS) timestamps.clear()
+  if (timestamps.size >= MAX_TIMESTAMPS) timestamps.clear()
   timestamps.set(seconds, text)
   return text
 }

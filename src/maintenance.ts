@@ -3,11 +3,11 @@ import type { AuditStore } from './audit/audit-store.ts'
 import type { Clock } from './clock.ts'
 import type { App } from './http/app-type.ts'
 
-const EVERY = 15 * 60 * 1000 // milliseconds
+const CLEANUP_INTERVAL_MS = 15 * 60 * 1000 // milliseconds
 /** Milliseconds between two sweeps of what lies in memory. */
-const SWEEP = 60_000
+const CACHE_SWEEP_INTERVAL_MS = 60_000
 /** Seconds for which a session that is over stays in the store, for whoever looks into an incident. */
-const KEPT = 86_400
+const KEEP_ENDED_SECONDS = 86_400
 
 interface Stores {
   readonly sessions: { deleteOver(before: number): Promise<void> }
@@ -29,7 +29,7 @@ interface Stores {
 export function startMaintenance({ sessions, revocations, clients, trail, retention, now, log }: Stores): () => void {
   const sweep = async () => {
     try {
-      await sessions.deleteOver(now() - KEPT)
+      await sessions.deleteOver(now() - KEEP_ENDED_SECONDS)
       await revocations.deleteExpired(now())
       await clients.deleteExpired(now())
       await trail.prune(now() - retention)
@@ -37,7 +37,7 @@ export function startMaintenance({ sessions, revocations, clients, trail, retent
       log.warn({ err: error }, 'maintenance was put off: the store can not be reached')
     }
   }
-  const timer = setInterval(sweep, EVERY).unref()
+  const timer = setInterval(sweep, CLEANUP_INTERVAL_MS).unref()
   return () => clearInterval(timer)
 }
 
@@ -47,13 +47,13 @@ interface Parts extends Omit<Stores, 'log'> {
   /** Seconds two clocks may differ. */
   readonly skew: number
   /** False where another process keeps the store clean. */
-  readonly keepsStore: boolean
+  readonly runsMaintenance: boolean
 }
 
 /** While the app lives: the store, unless somebody else sees to it, and this process' verified tokens that are over. */
-export function registerMaintenance(app: App, { cache, skew, keepsStore, ...stores }: Parts): void {
-  const stop = keepsStore ? startMaintenance({ ...stores, log: app.log }) : () => undefined
-  const timer = setInterval(() => cache.sweep(stores.now() - skew), SWEEP).unref()
+export function registerMaintenance(app: App, { cache, skew, runsMaintenance, ...stores }: Parts): void {
+  const stop = runsMaintenance ? startMaintenance({ ...stores, log: app.log }) : () => undefined
+  const timer = setInterval(() => cache.sweep(stores.now() - skew), CACHE_SWEEP_INTERVAL_MS).unref()
   app.addHook('onClose', async () => {
     stop()
     clearInterval(timer)

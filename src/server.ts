@@ -1,7 +1,7 @@
 import closeWithGrace from 'close-with-grace'
 import { createAuditStore } from './audit/audit-store.ts'
 import type { Config } from './config/config.ts'
-import { startWatching } from './observability/start-observability.ts'
+import { startObservability } from './observability/start-observability.ts'
 import { keepCompiledCode } from './process/compiled-code.ts'
 import { explain } from './process/explain.ts'
 import { keysFolder, prepareState, readSettings, startLogger } from './process/prepare.ts'
@@ -28,8 +28,8 @@ async function startAlone(config: Config): Promise<void> {
     import('./process/serve.ts'),
   ])
   const keyring = await openKeyring(config, folder, reportKeys(logger, createAuditStore(database)))
-  const watching = await startWatching(config, logger)
-  const close = await serve({ config, logger, folder, database, keyring, watching })
+  const observability = await startObservability(config, logger)
+  const close = await serve({ config, logger, folder, database, keyring, observability })
   announce(logger, config)
 
   // SIGTERM and Ctrl-C let requests in flight finish, then close the store. A second signal exits at once.

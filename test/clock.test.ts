@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { createSettledClock, toTimestamp } from '../src/clock.ts'
+import { createDeletionClock, toTimestamp } from '../src/clock.ts'
 
 const NOW = 1_800_000_000
 const HOUR = 3600
@@ -10,32 +10,32 @@ const PATIENCE = 1020
 function clocks() {
   const real = { seconds: 0, offset: 0 }
   const now = () => NOW + real.seconds + real.offset
-  return { real, now, settled: createSettledClock(now, () => real.seconds * 1000, PATIENCE) }
+  return { real, now, deletionClock: createDeletionClock(now, () => real.seconds * 1000, PATIENCE) }
 }
 
-t.test('a clock that nobody sets is settled', async (t) => {
-  const { real, now, settled } = clocks()
+t.test('a clock that nobody sets is believed at once', async (t) => {
+  const { real, now, deletionClock } = clocks()
   for (let i = 0; i < 200; i += 1) {
     real.seconds += 30
-    t.equal(settled(), now())
+    t.equal(deletionClock(), now())
   }
 })
 
 t.test('a step forward is believed when it has lasted, a step back at once', async (t) => {
-  const { real, now, settled } = clocks()
+  const { real, now, deletionClock } = clocks()
   real.seconds += 5
   real.offset = HOUR // before anybody asked for the first time
   for (let passed = 0; passed < PATIENCE; passed += 30) {
-    t.equal(settled(), NOW + real.seconds, `after ${passed} s`)
+    t.equal(deletionClock(), NOW + real.seconds, `after ${passed} s`)
     real.seconds += 30
   }
   for (let i = 0; i < 3; i += 1) {
     real.seconds += 30
-    settled()
+    deletionClock()
   }
-  t.equal(settled(), now(), 'then it is the time')
+  t.equal(deletionClock(), now(), 'then it is the time')
   real.offset = 0
-  t.equal(settled(), now())
+  t.equal(deletionClock(), now())
 })
 
 t.test('steps that are taken back within the patience leave no trace', async (t) => {
@@ -43,12 +43,12 @@ t.test('steps that are taken back within the patience leave no trace', async (t)
     fc.asyncProperty(
       fc.array(fc.tuple(fc.integer({ min: 0, max: 100_000 }), fc.integer({ min: 1, max: 100 }))),
       async (steps) => {
-        const { real, settled } = clocks()
+        const { real, deletionClock } = clocks()
         for (const [offset, seconds] of steps) {
           real.offset = real.seconds < PATIENCE - 200 ? offset : 0
           for (let i = 0; i < seconds; i += 10) {
             real.seconds += 10
-            if (settled() > NOW + real.seconds) t.fail('ahead of the time')
+            if (deletionClock() > NOW + real.seconds) t.fail('ahead of the time')
           }
         }
       },

@@ -2,7 +2,7 @@ import { type Config, loadConfig } from '../../src/config/config.ts'
 import { OperatorError } from '../../src/errors/app-error.ts'
 import { type KeysFolder, readPassphrase } from '../../src/keys/keys-folder.ts'
 import type { Bits } from '../../src/keys/private-keys.ts'
-import { defaultLead, keyTiming, minimumLead, RELOAD_INTERVAL } from '../../src/keys/rotation.ts'
+import { defaultLead, keyTiming, minimumLead, RELOAD_INTERVAL_SECONDS } from '../../src/keys/rotation.ts'
 import { type Input, parseDuration, UsageError } from './command-line.ts'
 
 export const bits = { type: 'string', default: '2048' } as const
@@ -29,7 +29,7 @@ export function leadOf(options: Input['options'], config: Config): number {
   if (typeof options.lead !== 'string') return defaultLead(timing)
   const lead = parseDuration('lead', options.lead)
   if (lead < minimumLead(timing)) {
-    const sum = `JWKS_MAX_AGE ${config.JWKS_MAX_AGE} + reload ${RELOAD_INTERVAL} + CLOCK_SKEW ${config.CLOCK_SKEW}`
+    const sum = `JWKS_MAX_AGE ${config.JWKS_MAX_AGE} + reload ${RELOAD_INTERVAL_SECONDS} + CLOCK_SKEW ${config.CLOCK_SKEW}`
     throw new OperatorError(`--lead ${options.lead} is below the safe minimum of ${minimumLead(timing)}s (${sum})`, {
       hint: 'a verifier could meet a token whose key is not in the JWKS it has cached; --now does that on purpose',
     })

@@ -3,7 +3,7 @@ import type { Config } from '../../src/config/config.ts'
 import type { RotationOutcome, Tidied } from '../../src/keys/change-keyring.ts'
 import { type KeyEntry, type Phase, phase } from '../../src/keys/keyring.ts'
 import { type RefreshKey, refreshKeyAt } from '../../src/keys/refresh-keys.ts'
-import { RELOAD_INTERVAL } from '../../src/keys/rotation.ts'
+import { RELOAD_INTERVAL_SECONDS } from '../../src/keys/rotation.ts'
 import { type Result, table } from './command-line.ts'
 
 // What the keys script says, to people and to machines.
@@ -113,7 +113,7 @@ function planText({ kid, sign_from }: KeyEntry, first: boolean, config: Config, 
   }
   return [
     `made key ${kid}: it signs from now on`,
-    `risk: servers that have not read the folder yet refuse its tokens for up to ${RELOAD_INTERVAL} s, and integrators with a cached JWKS`,
+    `risk: servers that have not read the folder yet refuse its tokens for up to ${RELOAD_INTERVAL_SECONDS} s, and integrators with a cached JWKS`,
     `for up to ${config.JWKS_MAX_AGE} s, unless they fetch it again for an unknown kid`,
   ]
 }

@@ -163,7 +163,7 @@ export function createAccountStore(database: Database): AccountStore {
   }
 }
 
-/** What follows from a change of an account, in the same transaction: sessions end, are withdrawn, and the trail says so. */
+/** What follows from a change of an account, in the same transaction: sessions end, are revocationsApplied, and the trail says so. */
 function consequences(
   which: Parameters<typeof endSessions>[0],
   reason: Parameters<typeof endSessions>[1],

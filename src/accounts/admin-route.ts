@@ -2,11 +2,11 @@ import { type Static, Type } from '@sinclair/typebox'
 import { toTimestamp } from '../clock.ts'
 import type { App } from '../http/app-type.ts'
 import { decodeCursor, encodeCursor } from '../http/cursor.ts'
-import { requestOrigin } from '../http/request-source.ts'
+import { requestSource } from '../http/request-source.ts'
 import { type Account, AccountReply, ADMIN_ROLE, normaliseEmail, Roles } from './account.ts'
 import type { Administer } from './administer.ts'
 
-const PAGE = 50
+const PAGE_SIZE = 50
 
 const Status = Type.Union([Type.Literal('active'), Type.Literal('suspended')])
 const AdminAccount = Type.Composite([AccountReply, Type.Object({ status: Status })], {
@@ -35,9 +35,9 @@ export function adminRoutes(app: App, { administer }: { administer: Administer }
   const tags = ['Admin']
   const roles = [ADMIN_ROLE]
   const errors = ['not_found', 'store_unavailable'] as const
-  const by = (request: Parameters<typeof requestOrigin>[0]) => ({
+  const by = (request: Parameters<typeof requestSource>[0]) => ({
     actorId: request.user.sub,
-    origin: requestOrigin(request),
+    source: requestSource(request),
   })
 
   app.get(
@@ -50,11 +50,14 @@ export function adminRoutes(app: App, { administer }: { administer: Administer }
       const found = await administer.page({
         email: email === undefined ? undefined : normaliseEmail(email),
         after: cursor === undefined ? undefined : decodeCursor(cursor),
-        limit: PAGE + 1,
+        limit: PAGE_SIZE + 1,
       })
-      const page = found.slice(0, PAGE)
+      const page = found.slice(0, PAGE_SIZE)
       const last = page.at(-1)
-      return { accounts: page.map(toReply), ...(found.length > PAGE && last && { next_cursor: encodeCursor(last) }) }
+      return {
+        accounts: page.map(toReply),
+        ...(found.length > PAGE_SIZE && last && { next_cursor: encodeCursor(last) }),
+      }
     },
   )
   app.get(

@@ -1,4 +1,4 @@
-import type { Audit, AuditEntry, AuditEvent, Origin } from '../audit/audit.ts'
+import type { Audit, AuditEntry, AuditEvent, RequestSource } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors/app-error.ts'
 import type { Account, AccountChange, Page } from './account.ts'
@@ -9,19 +9,23 @@ export interface Administer {
   /** @throws AppError `not_found` */
   account(id: string): Promise<Account>
   /** @throws AppError `not_found`, `last_admin` */
-  change(id: string, change: AccountChange, by: { actorId: string | undefined; origin: Origin }): Promise<Account>
+  change(
+    id: string,
+    change: AccountChange,
+    by: { actorId: string | undefined; source: RequestSource },
+  ): Promise<Account>
   /** Ends every session of an account. @throws AppError `not_found` */
-  revoke(id: string, by: { actorId: string | undefined; origin: Origin }): Promise<void>
+  revoke(id: string, by: { actorId: string | undefined; source: RequestSource }): Promise<void>
 }
 
 /** What admins do to accounts, through the API and by script. */
 export function createAdminister(parts: {
   accounts: AccountStore
-  withdrawn: () => Promise<void>
+  revocationsApplied: () => Promise<void>
   audit: Audit
   now: Clock
 }): Administer {
-  const { accounts, withdrawn, audit, now } = parts
+  const { accounts, revocationsApplied, audit, now } = parts
   const account = async (id: string) => {
     const found = await accounts.byId(id)
     if (found === undefined) throw new AppError('not_found')
@@ -31,10 +35,10 @@ export function createAdminister(parts: {
     page: (page) => accounts.list(page),
     account,
 
-    async change(id, change, { actorId, origin }) {
+    async change(id, change, { actorId, source }) {
       const entry: AuditEntry = {
         event: eventOf(change),
-        origin,
+        source,
         accountId: id,
         actorId,
         detail: { ...(change.roles && { roles: change.roles }) },
@@ -42,15 +46,15 @@ export function createAdminister(parts: {
       const outcome = await accounts.change(id, change, now(), entry)
       if (outcome !== 'done') throw new AppError(outcome === 'missing' ? 'not_found' : 'last_admin')
       audit(entry)
-      await withdrawn()
+      await revocationsApplied()
       return account(id)
     },
 
-    async revoke(id, { actorId, origin }) {
-      const entry: AuditEntry = { event: 'account_revoked', origin, accountId: id, actorId }
+    async revoke(id, { actorId, source }) {
+      const entry: AuditEntry = { event: 'account_revoked', source, accountId: id, actorId }
       if (!(await accounts.revoke(id, now(), entry))) throw new AppError('not_found')
       audit(entry)
-      await withdrawn()
+      await revocationsApplied()
     },
   }
 }

@@ -1,7 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { toTimestamp } from '../clock.ts'
 import type { App } from '../http/app-type.ts'
-import { isGone, requestOrigin } from '../http/request-source.ts'
+import { isGone, requestSource } from '../http/request-source.ts'
 import { Timestamp } from '../http/schemas.ts'
 import type { AccessTokenClaims } from '../tokens/claims.ts'
 import type { OwnAccount } from './own-account.ts'
@@ -27,7 +27,7 @@ const NewPassword = Type.Object(
 )
 
 /** Seconds since the login within which an account may be deleted (RFC 9470). */
-const RECENT_LOGIN = 300
+const RECENT_LOGIN_SECONDS = 300
 
 /** `GET /v1/me`, `PUT /v1/me/password`, `DELETE /v1/me`: the caller's own account. */
 export function meRoutes(app: App, { ownAccount }: { ownAccount: OwnAccount }): void {
@@ -56,7 +56,7 @@ export function meRoutes(app: App, { ownAccount }: { ownAccount: OwnAccount }): 
       const { current_password: current, new_password: next } = request.body
       const { sub: accountId, sid: sessionId } = request.user
       const passwords = { current, next }
-      await ownAccount.changePassword({ accountId, sessionId }, passwords, requestOrigin(request), isGone(request))
+      await ownAccount.changePassword({ accountId, sessionId }, passwords, requestSource(request), isGone(request))
       return reply.code(204).send(null)
     },
   )
@@ -64,12 +64,12 @@ export function meRoutes(app: App, { ownAccount }: { ownAccount: OwnAccount }): 
   app.delete(
     '/v1/me',
     {
-      config: { auth: 'live', maxAuthAge: RECENT_LOGIN, errors: ['last_admin'] },
+      config: { auth: 'live', maxAuthAge: RECENT_LOGIN_SECONDS, errors: ['last_admin'] },
       schema: { tags, summary: 'Delete my account', response: { 204: Type.Null() } },
     },
     async (request, reply) => {
       const { sub: accountId, sid: sessionId } = request.user
-      await ownAccount.remove({ accountId, sessionId }, requestOrigin(request))
+      await ownAccount.remove({ accountId, sessionId }, requestSource(request))
       return reply.code(204).send(null)
     },
   )

@@ -1,4 +1,4 @@
-import type { Audit, AuditEntry, Origin } from '../audit/audit.ts'
+import type { Audit, AuditEntry, RequestSource } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors/app-error.ts'
 import type { AccountStore } from './account-store.ts'
@@ -19,11 +19,11 @@ export interface OwnAccount {
   changePassword(
     caller: Caller,
     passwords: { current: string; next: string },
-    origin: Origin,
+    source: RequestSource,
     isGone?: IsGone,
   ): Promise<void>
   /** @throws AppError `last_admin` */
-  remove(caller: Caller, origin: Origin): Promise<void>
+  remove(caller: Caller, source: RequestSource): Promise<void>
 }
 
 export function createOwnAccount(parts: {
@@ -32,32 +32,32 @@ export function createOwnAccount(parts: {
   minLength: number
   isCommon: (text: string) => Promise<boolean>
   /** Resolves when what was just withdrawn is refused by this node. */
-  withdrawn: () => Promise<void>
+  revocationsApplied: () => Promise<void>
   audit: Audit
   now: Clock
 }): OwnAccount {
-  const { accounts, passwords, minLength, isCommon, withdrawn, audit, now } = parts
+  const { accounts, passwords, minLength, isCommon, revocationsApplied, audit, now } = parts
   return {
-    async changePassword({ accountId, sessionId }, { current, next }, origin, isGone) {
+    async changePassword({ accountId, sessionId }, { current, next }, source, isGone) {
       const account = await accounts.byId(accountId)
       if (!(await passwords.verify(current, account?.passwordHash, isGone)) || account === undefined) {
         throw new AppError('invalid_credentials', { reason: 'the current password is wrong' })
       }
       await checkNewPassword(next, account.email, { minLength, isCommon })
       const hashes = { from: account.passwordHash, to: await passwords.hash(next, isGone) }
-      const entry: AuditEntry = { event: 'password_changed', origin, accountId, sessionId }
+      const entry: AuditEntry = { event: 'password_changed', source, accountId, sessionId }
       if (!(await accounts.changePassword(accountId, hashes, sessionId, now(), entry)))
         throw new AppError('password_changed_meanwhile')
       audit(entry)
-      await withdrawn()
+      await revocationsApplied()
     },
 
-    async remove({ accountId, sessionId }, origin) {
-      const entry: AuditEntry = { event: 'account_deleted', origin, accountId, sessionId }
+    async remove({ accountId, sessionId }, source) {
+      const entry: AuditEntry = { event: 'account_deleted', source, accountId, sessionId }
       const outcome = await accounts.remove(accountId, now(), entry)
       if (outcome === 'last_admin') throw new AppError('last_admin')
       audit(entry)
-      await withdrawn()
+      await revocationsApplied()
     },
   }
 }

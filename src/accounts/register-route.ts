@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox'
 import { toTimestamp } from '../clock.ts'
 import { AppError } from '../errors/app-error.ts'
 import type { App } from '../http/app-type.ts'
-import { isGone, requestOrigin } from '../http/request-source.ts'
+import { isGone, requestSource } from '../http/request-source.ts'
 import { AccountReply } from './account.ts'
 import type { Register } from './register.ts'
 
@@ -34,7 +34,7 @@ export function registerRoute(app: App, parts: { register: Register; open: boole
       if (!parts.open) throw new AppError('registration_closed')
       const { id, email, roles, createdAt } = await parts.register({
         ...request.body,
-        origin: requestOrigin(request),
+        source: requestSource(request),
         isGone: isGone(request),
       })
       return reply.code(201).send({ id, email, roles: [...roles], created_at: toTimestamp(createdAt) })

@@ -1,4 +1,4 @@
-import type { Audit, AuditEntry, Origin } from '../audit/audit.ts'
+import type { Audit, AuditEntry, RequestSource } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors/app-error.ts'
 import { randomId } from '../ids.ts'
@@ -14,7 +14,7 @@ export interface NewAccount {
   readonly email: string
   readonly password: string
   readonly roles?: readonly string[]
-  readonly origin: Origin
+  readonly source: RequestSource
   readonly isGone?: IsGone
 }
 
@@ -33,7 +33,7 @@ export function createRegister(parts: {
   now: Clock
 }): Register {
   const { accounts, passwords, minLength, audit, now } = parts
-  return async ({ email: given, password, roles = [], origin, isGone }) => {
+  return async ({ email: given, password, roles = [], source, isGone }) => {
     const email = normaliseEmail(given)
     if (!isEmail(email))
       throw new AppError('validation_failed', { fields: [{ field: '/email', message: 'is not an email address' }] })
@@ -48,7 +48,7 @@ export function createRegister(parts: {
       tokenVersion: 1,
       createdAt: now(),
     }
-    const entry: AuditEntry = { event: 'account_registered', origin, accountId: account.id }
+    const entry: AuditEntry = { event: 'account_registered', source, accountId: account.id }
     if (!(await accounts.insert(account, entry))) throw new AppError('email_taken')
     audit(entry)
     return account

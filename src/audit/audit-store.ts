@@ -30,8 +30,8 @@ export function auditRow(
   now: number,
   onlyIf?: { exists: string; params: readonly string[] },
 ): Statement {
-  const { event, origin, accountId = null, sessionId = null, actorId = null, detail = {} } = entry
-  const { ip, userAgent, requestId } = origin
+  const { event, source, accountId = null, sessionId = null, actorId = null, detail = {} } = entry
+  const { ip, userAgent, requestId } = source
   const values = [
     randomId(),
     now,

@@ -24,7 +24,7 @@ export type AuditEvent =
   | 'token_revoked'
 
 /** Where a request came from, as far as it is worth keeping. */
-export interface Origin {
+export interface RequestSource {
   readonly ip: string | null
   /** At most 256 characters of what the client says of itself. */
   readonly userAgent: string | null
@@ -34,7 +34,7 @@ export interface Origin {
 /** Who did what, and from where (ASVS 16.2.1). Never a secret, never an email. */
 export interface AuditEntry {
   readonly event: AuditEvent
-  readonly origin: Origin
+  readonly source: RequestSource
   readonly accountId?: string | undefined
   readonly sessionId?: string | undefined
   /** Who did it, when it was not the account itself: an admin's account. */
@@ -46,7 +46,7 @@ export interface AuditEntry {
 export type Audit = (entry: AuditEntry) => void
 
 export function createAudit(log: Pick<FastifyBaseLogger, 'info' | 'warn'>): Audit {
-  return ({ event, origin, accountId, sessionId, actorId, detail }) => {
+  return ({ event, source, accountId, sessionId, actorId, detail }) => {
     const level = event === 'refresh_token_reused' ? 'warn' : 'info'
     log[level](
       {
@@ -55,9 +55,9 @@ export function createAudit(log: Pick<FastifyBaseLogger, 'info' | 'warn'>): Audi
         session_id: sessionId,
         actor_id: actorId,
         ...detail,
-        ip: origin.ip,
-        user_agent: origin.userAgent,
-        request_id: origin.requestId,
+        ip: source.ip,
+        user_agent: source.userAgent,
+        request_id: source.requestId,
       },
       event,
     )

@@ -1,4 +1,4 @@
-import type { Audit, AuditEntry, AuditEvent, Origin } from '../audit/audit.ts'
+import type { Audit, AuditEntry, AuditEvent, RequestSource } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors/app-error.ts'
 import { randomId } from '../ids.ts'
@@ -7,7 +7,7 @@ import {
   type Client,
   type ClientPage,
   type ClientStatus,
-  MAX_AUDIENCE_SIZE,
+  MAX_AUDIENCE_LENGTH,
   type NewClient,
   type PublicKey,
   usesSecret,
@@ -20,7 +20,7 @@ import type { ClientStore } from './client-store.ts'
 /** Who does it: an admin, or the operator by script. */
 export interface By {
   readonly actorId: string | undefined
-  readonly origin: Origin
+  readonly source: RequestSource
 }
 
 export interface AdministerClients {
@@ -43,14 +43,14 @@ export interface AdministerClients {
 /** What admins do to clients, through the API and by script. */
 export function createAdministerClients(parts: {
   clients: ClientStore
-  withdrawn: () => Promise<void>
+  revocationsApplied: () => Promise<void>
   audit: Audit
   now: Clock
 }): AdministerClients {
-  const { clients, withdrawn, audit, now } = parts
-  const entryOf = (event: AuditEvent, id: string, { actorId, origin }: By): AuditEntry => ({
+  const { clients, revocationsApplied, audit, now } = parts
+  const entryOf = (event: AuditEvent, id: string, { actorId, source }: By): AuditEntry => ({
     event,
-    origin,
+    source,
     actorId,
     detail: { client_id: id },
   })
@@ -88,7 +88,7 @@ export function createAdministerClients(parts: {
       const outcome = await clients.setStatus(id, status, now(), entry)
       if (outcome === 'missing') throw new AppError('not_found')
       if (outcome === 'done') audit(entry)
-      await withdrawn()
+      await revocationsApplied()
       return client(id)
     },
 
@@ -96,7 +96,7 @@ export function createAdministerClients(parts: {
       const entry = entryOf('client_deleted', id, by)
       if (!(await clients.remove(id, now(), entry))) throw new AppError('not_found')
       audit(entry)
-      await withdrawn()
+      await revocationsApplied()
     },
   }
 }
@@ -104,8 +104,8 @@ export function createAdministerClients(parts: {
 /** @throws AppError `validation_failed` for what the schema alone can't see */
 function newClient(input: NewClient, createdAt: number): Client {
   const { name, scope = '', audience = [], ttl = null, jwks, jwks_uri: jwksUri } = input
-  if (JSON.stringify(audience).length > MAX_AUDIENCE_SIZE)
-    throw unacceptable('/audience', `takes more than ${MAX_AUDIENCE_SIZE} characters`)
+  if (JSON.stringify(audience).length > MAX_AUDIENCE_LENGTH)
+    throw unacceptable('/audience', `takes more than ${MAX_AUDIENCE_LENGTH} characters`)
   if (jwks !== undefined && jwksUri !== undefined) throw unacceptable('/jwks_uri', 'is not needed beside jwks')
   if (jwksUri !== undefined && !isJwksUri(jwksUri)) throw unacceptable('/jwks_uri', 'is not an https address')
   const hasKeys = jwks !== undefined || jwksUri !== undefined

@@ -1,4 +1,4 @@
-import type { Audit, AuditEntry, Origin } from '../audit/audit.ts'
+import type { Audit, AuditEntry, RequestSource } from '../audit/audit.ts'
 import type { AuditStore } from '../audit/audit-store.ts'
 import type { Clock } from '../clock.ts'
 import { OAuthError } from '../errors/oauth-error.ts'
@@ -8,14 +8,14 @@ import { FIRST_PARTY_CLIENT } from '../tokens/issue.ts'
 import { CLIENT_ID_PREFIX, type Client, usesSecret } from './client.ts'
 import { unverifiedSubject, type VerifyAssertion } from './client-assertion.ts'
 import { matchesSecret } from './client-secret.ts'
-import type { ClientCredential } from './presented-credential.ts'
+import type { PresentedCredential } from './presented-credential.ts'
 import type { Found, RememberedClients } from './remembered-clients.ts'
 
 export interface AuthenticateClient {
   /** The client behind a credential. @throws OAuthError `invalid_client`, one and the same for every cause */
-  confidential(credential: ClientCredential, origin: Origin): Promise<Client>
+  confidential(credential: PresentedCredential, source: RequestSource): Promise<Client>
   /** The same; or undefined for our own public client, which has no secret to show. */
-  any(credential: ClientCredential, origin: Origin): Promise<Client | undefined>
+  any(credential: PresentedCredential, source: RequestSource): Promise<Client | undefined>
 }
 
 const CLIENT_ID = new RegExp(`^${CLIENT_ID_PREFIX}[\\w-]{22}$`)
@@ -34,7 +34,7 @@ export function createAuthenticateClient(parts: {
 }): AuthenticateClient {
   const { clients, verifyAssertion, limiter, audit, trail, now } = parts
 
-  const confidential: AuthenticateClient['confidential'] = async (credential, origin) => {
+  const confidential: AuthenticateClient['confidential'] = async (credential, source) => {
     if (credential.kind === 'none') throw new OAuthError('invalid_client', 'no client credential')
     const id = claimedId(credential)
     if (id !== undefined && credential.kind === 'secret') {
@@ -46,16 +46,16 @@ export function createAuthenticateClient(parts: {
     if (fault === undefined && found !== undefined) return found.client
 
     const detail = { reason: fault ?? '', client_id: found?.client.id ?? null }
-    const entry: AuditEntry = { event: 'client_authentication_failed', origin, detail }
+    const entry: AuditEntry = { event: 'client_authentication_failed', source, detail }
     // Anybody can fail: so many rows a minute and network, and the rest stands in the log only.
-    const { allowed } = await limiter.spend('clientFailure', networkOf(origin.ip))
+    const { allowed } = await limiter.spend('clientFailure', networkOf(source.ip))
     if (allowed) await trail.insert(entry, now())
     audit(entry)
     throw new OAuthError('invalid_client', detail.reason)
   }
 
   /** Why a credential is not good, for the log; undefined when it is. */
-  async function whyNot(credential: ClientCredential, found: Found): Promise<string | undefined> {
+  async function whyNot(credential: PresentedCredential, found: Found): Promise<string | undefined> {
     if (credential.kind === 'secret') return secretFault(credential.secret, found)
     if (credential.kind === 'none' || found === undefined) return 'unknown client'
     return assertionFault(found.client, credential)
@@ -63,7 +63,7 @@ export function createAuthenticateClient(parts: {
 
   async function assertionFault(
     client: Client,
-    { assertion, clientId = client.id }: ClientCredential & { kind: 'assertion' },
+    { assertion, clientId = client.id }: PresentedCredential & { kind: 'assertion' },
   ): Promise<string | undefined> {
     if (usesSecret(client)) return 'the client has no keys'
     if (clientId !== client.id) return 'client_id is not the subject of the assertion'
@@ -80,10 +80,10 @@ export function createAuthenticateClient(parts: {
 
   return {
     confidential,
-    async any(credential, origin) {
+    async any(credential, source) {
       const { kind, clientId } = credential
       if (kind === 'none' && (clientId ?? FIRST_PARTY_CLIENT) === FIRST_PARTY_CLIENT) return undefined
-      return confidential(credential, origin)
+      return confidential(credential, source)
     },
   }
 }
@@ -97,6 +97,6 @@ function secretFault(secret: string, found: Found): string | undefined {
   return found.client.status === 'active' ? undefined : 'the client is disabled'
 }
 
-function claimedId(credential: Exclude<ClientCredential, { kind: 'none' }>): string | undefined {
+function claimedId(credential: Exclude<PresentedCredential, { kind: 'none' }>): string | undefined {
   return credential.kind === 'secret' ? credential.clientId : unverifiedSubject(credential.assertion)
 }

@@ -6,10 +6,10 @@ import type { ClientKeys } from './client-key-source.ts'
 import { ASSERTION_ALGS } from './client-public-key.ts'
 
 /** Seconds that an assertion may live: it is made for one request. */
-const MAX_LIFE = 300
+const MAX_LIFETIME_SECONDS = 300
 /** The ceiling of CLOCK_SKEW: for so long after its `exp` a node somewhere may still take an assertion. */
 const MAX_SKEW = 60
-const MAX_JTI = 255
+const MAX_JTI_LENGTH = 255
 /** RFC 7515 section 4.1.9, and draft-ietf-oauth-rfc7523bis. A token of another kind is no assertion, whoever signed it. */
 const TYPES: readonly unknown[] = [undefined, 'jwt', 'client-authentication+jwt']
 
@@ -58,9 +58,9 @@ export function createVerifyAssertion({
       throw new Error('another typ')
     // With several audiences another server that takes them could use the assertion here.
     if (typeof aud !== 'string') throw new Error('aud is a list')
-    if (exp > instant + MAX_LIFE + skew) throw new Error(`exp is more than ${MAX_LIFE} s ahead`)
+    if (exp > instant + MAX_LIFETIME_SECONDS + skew) throw new Error(`exp is more than ${MAX_LIFETIME_SECONDS} s ahead`)
     if (typeof iat !== 'number' || iat > instant + skew) throw new Error('iat is in the future')
-    if (typeof jti !== 'string' || jti === '' || jti.length > MAX_JTI)
+    if (typeof jti !== 'string' || jti === '' || jti.length > MAX_JTI_LENGTH)
       throw new Error('jti is not text of a fair length')
     return {
       jtiHash: createHash('sha256').update(jti).digest('base64url'),

@@ -6,15 +6,15 @@ import {
   type JWTVerifyGetKey,
 } from 'jose'
 import { monotonicClock } from '../clock.ts'
-import { failure, fetchText } from '../http/bounded-fetch.ts'
+import { boundedFetch, failure } from '../http/bounded-fetch.ts'
 import type { Client } from './client.ts'
 import { readPublicKey } from './client-public-key.ts'
 
 /** Milliseconds that a client's server has to show its keys. */
-const PATIENCE = 3000
+const FETCH_TIMEOUT_MS = 3000
 /** Milliseconds in which an address that failed is not asked again. */
-const FAILED_FOR = 10_000
-const MAX_SIZE = 64 * 1024
+const RETRY_AFTER_FAILURE_MS = 10_000
+const MAX_JWKS_BYTES = 64 * 1024
 const MAX_REMOTE_KEYS = 32
 /** Addresses whose keys are remembered at a time. */
 const MAX_ADDRESSES = 500
@@ -42,7 +42,7 @@ export function createClientKeys(): ClientKeys {
     if (jwksUri === null || !isJwksUri(jwksUri)) throw new TypeError('a client without keys')
     let keys = remote.get(jwksUri)
     if (keys === undefined) {
-      keys = createRemoteJWKSet(new URL(jwksUri), { timeoutDuration: PATIENCE, [customFetch]: fetchKeys })
+      keys = createRemoteJWKSet(new URL(jwksUri), { timeoutDuration: FETCH_TIMEOUT_MS, [customFetch]: fetchKeys })
       const [oldest] = remote.keys()
       if (remote.size >= MAX_ADDRESSES && oldest !== undefined) remote.delete(oldest)
       remote.set(jwksUri, keys)
@@ -55,7 +55,7 @@ export function createClientKeys(): ClientKeys {
 function createFetchKeys(): FetchImplementation {
   const failedAt = new Map<string, number>()
   return async (url, options) => {
-    if (monotonicClock() < (failedAt.get(url) ?? Number.NEGATIVE_INFINITY) + FAILED_FOR)
+    if (monotonicClock() < (failedAt.get(url) ?? Number.NEGATIVE_INFINITY) + RETRY_AFTER_FAILURE_MS)
       throw new Error('the address of the keys failed a moment ago')
     try {
       const keys = await fetchJwks(url, options)
@@ -71,8 +71,8 @@ function createFetchKeys(): FetchImplementation {
 
 /** What is at this address, reduced to the keys that would have been accepted at registration. */
 const fetchJwks: FetchImplementation = async (url, { headers, signal }) => {
-  const bounds = { timeout: PATIENCE, maxBytes: MAX_SIZE, signal }
-  const { text } = await fetchText(new URL(url), { fetch, headers: Object.fromEntries(headers), ...bounds }).catch(
+  const bounds = { timeout: FETCH_TIMEOUT_MS, maxBytes: MAX_JWKS_BYTES, signal }
+  const { text } = await boundedFetch(new URL(url), { fetch, headers: Object.fromEntries(headers), ...bounds }).catch(
     (error) => {
       throw new Error(`the address of the keys: ${failure(error)}`, { cause: error })
     },

@@ -1,5 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { MAX_ACCESS_TOKEN_TTL } from '../config/ceilings.ts'
+import { MAX_ACCESS_TOKEN_TTL_SECONDS } from '../config/ceilings.ts'
 
 /** Client ids begin so, account ids otherwise: the `sub` of a client can't collide with a person's (RFC 9700 section 4.15). */
 export const CLIENT_ID_PREFIX = 'client_'
@@ -12,10 +12,10 @@ export const CLIENT_STATUS = ['active', 'disabled'] as const
 export type ClientStatus = (typeof CLIENT_STATUS)[number]
 
 /** The longest list of audiences that a token has room for, in characters of JSON. */
-export const MAX_AUDIENCE_SIZE = 1024
+export const MAX_AUDIENCE_LENGTH = 1024
 /** The rotation of a secret ends so many seconds later at the most, and by default. */
-export const MAX_OVERLAP = 30 * 86_400
-export const DEFAULT_OVERLAP = 86_400
+export const MAX_OVERLAP_SECONDS = 30 * 86_400
+export const DEFAULT_OVERLAP_SECONDS = 86_400
 
 // RFC 6749 section 3.3: scope-token; audiences are held to the same characters, so that a character is a byte in every token.
 const TOKEN = '[\\x21\\x23-\\x5B\\x5D-\\x7E]+'
@@ -57,7 +57,7 @@ export const NewClient = Type.Object(
     ttl: Type.Optional(
       Type.Integer({
         minimum: 60,
-        maximum: MAX_ACCESS_TOKEN_TTL,
+        maximum: MAX_ACCESS_TOKEN_TTL_SECONDS,
         description: 'seconds a token lives; absent: ACCESS_TOKEN_TTL',
       }),
     ),

@@ -3,13 +3,13 @@ import { ADMIN_ROLE } from '../accounts/account.ts'
 import { toTimestamp } from '../clock.ts'
 import type { App } from '../http/app-type.ts'
 import { decodeCursor, encodeCursor } from '../http/cursor.ts'
-import { requestOrigin } from '../http/request-source.ts'
+import { requestSource } from '../http/request-source.ts'
 import { Timestamp } from '../http/schemas.ts'
 import type { AdministerClients } from './administer-clients.ts'
-import { type Client, DEFAULT_OVERLAP, MAX_OVERLAP, NewClient, Status } from './client.ts'
+import { type Client, DEFAULT_OVERLAP_SECONDS, MAX_OVERLAP_SECONDS, NewClient, Status } from './client.ts'
 import { type ClientDefaults, ClientReply, clientReply } from './client-reply.ts'
 
-const PAGE = 50
+const PAGE_SIZE = 50
 
 const Secret = Type.String({ description: 'shown this once; absent for a client that shows keys' })
 const NewClientReply = Type.Composite([Type.Object({ client_secret: Type.Optional(Secret) }), ClientReply], {
@@ -39,7 +39,7 @@ const Rotation = Type.Object(
     overlap: Type.Optional(
       Type.Integer({
         minimum: 0,
-        maximum: MAX_OVERLAP,
+        maximum: MAX_OVERLAP_SECONDS,
         description: 'seconds for which the secret before it stays good; a day when absent',
       }),
     ),
@@ -57,9 +57,9 @@ type Reply = (client: Client) => Static<typeof ClientReply>
 const tags = ['Admin']
 const reads = { roles: [ADMIN_ROLE], errors: ['not_found', 'store_unavailable'] } as const
 const writes = { ...reads, auth: 'live' } as const
-const by = (request: Parameters<typeof requestOrigin>[0]) => ({
+const by = (request: Parameters<typeof requestSource>[0]) => ({
   actorId: request.user.sub,
-  origin: requestOrigin(request),
+  source: requestSource(request),
 })
 
 /** `/v1/admin/clients`: for the role `admin`. What writes looks at the rows first. */
@@ -79,10 +79,10 @@ function readRoutes(app: App, administer: AdministerClients, reply: Reply): void
     },
     async ({ query: { cursor } }) => {
       const after = cursor === undefined ? undefined : decodeCursor(cursor)
-      const found = await administer.page({ after, limit: PAGE + 1 })
-      const page = found.slice(0, PAGE)
+      const found = await administer.page({ after, limit: PAGE_SIZE + 1 })
+      const page = found.slice(0, PAGE_SIZE)
       const last = page.at(-1)
-      return { clients: page.map(reply), ...(found.length > PAGE && last && { next_cursor: encodeCursor(last) }) }
+      return { clients: page.map(reply), ...(found.length > PAGE_SIZE && last && { next_cursor: encodeCursor(last) }) }
     },
   )
   app.get(
@@ -143,7 +143,7 @@ function secretRoute(app: App, administer: AdministerClients): void {
     },
     async (request, answer) => {
       const { id } = request.params
-      const overlap = request.body?.overlap ?? DEFAULT_OVERLAP
+      const overlap = request.body?.overlap ?? DEFAULT_OVERLAP_SECONDS
       const { secret, previousExpiresAt } = await administer.rotateSecret(id, overlap, by(request))
       return answer.send({
         client_id: id,

@@ -4,7 +4,7 @@ import { OAuthError } from '../errors/oauth-error.ts'
 export const JWT_BEARER = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 
 /** How a request says which client it comes from. Nothing of it is verified. */
-export type ClientCredential =
+export type PresentedCredential =
   | { readonly kind: 'none'; readonly clientId: string | undefined }
   | { readonly kind: 'secret'; readonly clientId: string; readonly secret: string }
   | { readonly kind: 'assertion'; readonly clientId: string | undefined; readonly assertion: string }
@@ -23,7 +23,7 @@ export interface CredentialMembers {
  * @param authorization the value of the one Authorization header
  * @throws OAuthError `invalid_request` for several ways or half of one, `invalid_client` for a way that is not known
  */
-export function clientCredential(authorization: string | undefined, form: CredentialMembers): ClientCredential {
+export function presentedCredential(authorization: string | undefined, form: CredentialMembers): PresentedCredential {
   const { client_id: clientId, client_secret: secret, client_assertion: assertion, client_assertion_type: type } = form
   const ways = [authorization, secret, assertion ?? type].filter((way) => way !== undefined)
   if (ways.length > 1)
@@ -47,7 +47,7 @@ export function clientCredential(authorization: string | undefined, form: Creden
 }
 
 /** RFC 6749 section 2.3.1: id and secret are form-urlencoded first, then joined as RFC 7617 has it. */
-function basicCredential(authorization: string, clientIdOfForm: string | undefined): ClientCredential {
+function basicCredential(authorization: string, clientIdOfForm: string | undefined): PresentedCredential {
   const [, base64] = /^basic +([A-Za-z0-9+/]+={0,2})$/i.exec(authorization) ?? []
   if (base64 === undefined) throw new OAuthError('invalid_client', 'an Authorization header that is not Basic')
   const pair = Buffer.from(base64, 'base64').toString('utf8')

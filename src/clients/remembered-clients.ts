@@ -1,9 +1,9 @@
 import type { ClientStore } from './client-store.ts'
 
 /** Milliseconds. A change made here is seen at once, one made elsewhere this much later; no script starts and changes something in less. */
-const MEMORY = 50
+const MEMORY_MS = 50
 /** Clients at a time. */
-const MOST = 1000
+const MAX_CLIENTS = 1000
 
 export type Found = Awaited<ReturnType<ClientStore['forAuthentication']>>
 
@@ -36,10 +36,10 @@ export function rememberClients(store: ClientStore, monotonic: () => number): Re
       return known?.second === second && monotonic() < known.until ? known.found : undefined
     },
     async forAuthentication(id, second) {
-      const [seen, until] = [changes, monotonic() + MEMORY]
+      const [seen, until] = [changes, monotonic() + MEMORY_MS]
       const found = await store.forAuthentication(id, second)
       if (found === undefined || seen !== changes) return found // it may have been read before the change
-      if (memory.size >= MOST) memory.clear()
+      if (memory.size >= MAX_CLIENTS) memory.clear()
       memory.set(id, { found, second, until })
       return found
     },

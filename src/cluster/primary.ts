@@ -2,7 +2,7 @@ import closeWithGrace from 'close-with-grace'
 import type { Logger } from 'pino'
 import { createAuditStore } from '../audit/audit-store.ts'
 import { createClientStore } from '../clients/client-store.ts'
-import { createSettledClock, monotonicClock, systemClock } from '../clock.ts'
+import { createDeletionClock, monotonicClock, systemClock } from '../clock.ts'
 import type { Config } from '../config/config.ts'
 import type { Database } from '../db/database.ts'
 import type { OperatorError } from '../errors/app-error.ts'
@@ -17,7 +17,7 @@ import { announce, closingTime, openKeyring } from '../process/serve.ts'
 import { revocationExpiry } from '../revocations/revocation.ts'
 import { createRevocationStore } from '../revocations/revocation-store.ts'
 import { createSessionStore } from '../sessions/session-store.ts'
-import { type Crew, createCrew } from './supervisor.ts'
+import { createSupervisor, type Supervisor } from './supervisor.ts'
 
 /**
  * The process above the workers. It serves nothing itself and does what must happen once: the first key, the tables, the counting of
@@ -36,23 +36,23 @@ export async function startPrimary(config: Config): Promise<void> {
     void closing?.close()
   }
   const limiter = createLimiter(config, systemClock)
-  const crew = createCrew({ config, logger, limiter, onDeath: (id) => totals?.retire(id), giveUp })
-  process.once('exit', crew.kill)
-  const totals = config.METRICS_PORT === undefined ? undefined : await totalsOf(crew)
-  const page = totals && (await serveMetrics(config, totals, logger))
-  await crew.start()
+  const supervisor = createSupervisor({ config, logger, limiter, onDeath: (id) => aggregate?.retire(id), giveUp })
+  process.once('exit', supervisor.kill)
+  const aggregate = config.METRICS_PORT === undefined ? undefined : await aggregateMetricsOf(supervisor)
+  const page = aggregate && (await serveMetrics(config, aggregate, logger))
+  await supervisor.start()
   announce(logger, config)
 
   const stops = [followKeys(folder, keyring.reload), keepStore(config, database, logger)]
   process.on('SIGHUP', () => {
     void keyring.reload()
-    crew.reload()
+    supervisor.reload()
   })
   const closing = closeWithGrace({ delay: closingTime(config), logger, skip: ['SIGHUP'] }, async ({ signal, err }) => {
     if (err) logger.fatal({ err }, 'closing after an error nobody caught')
     else logger.info({ signal }, 'closing: requests in flight finish first')
     for (const stop of stops) stop()
-    await crew.drain()
+    await supervisor.drain()
     await database.close()
     await page?.close()
     logger.info('closed')
@@ -60,9 +60,9 @@ export async function startPrimary(config: Config): Promise<void> {
   })
 }
 
-async function totalsOf({ collect }: Crew) {
-  const { createTotals } = await import('../observability/aggregate-metrics.ts')
-  return createTotals(collect)
+async function aggregateMetricsOf({ collect }: Supervisor) {
+  const { createAggregateMetrics } = await import('../observability/aggregate-metrics.ts')
+  return createAggregateMetrics(collect)
 }
 
 function keepStore(config: Config, database: Database, log: Logger): () => void {
@@ -72,7 +72,7 @@ function keepStore(config: Config, database: Database, log: Logger): () => void 
     clients: createClientStore(database),
     trail: createAuditStore(database),
     retention: config.AUDIT_RETENTION,
-    now: createSettledClock(systemClock, monotonicClock, revocationExpiry(0)),
+    now: createDeletionClock(systemClock, monotonicClock, revocationExpiry(0)),
     log,
   })
 }

@@ -2,28 +2,28 @@ import { AppError } from '../errors/app-error.ts'
 import type { Limiter } from '../limits/limiter.ts'
 import type { Ticket } from '../limits/password-throttle.ts'
 import type { PrimaryCalls } from './calls.ts'
-import type { Line } from './rpc.ts'
+import type { Rpc } from './rpc.ts'
 
 /** Milliseconds. Who is not counted by then is not let in. */
-const PATIENCE = 1000
+const LIMITER_TIMEOUT_MS = 1000
 
 /**
  * The limiter of a worker: everything is counted in the primary. When that does not answer, whatever is limited is refused with 503:
  * a flood that drowns the counters must not switch them off.
  */
-export function createRemoteLimiter(line: Pick<Line<PrimaryCalls>, 'ask'>): Limiter {
+export function createRemoteLimiter(rpc: Pick<Rpc<PrimaryCalls>, 'call'>): Limiter {
   const unanswered = (cause: Error) => {
     throw new AppError('overloaded', { reason: `limits: ${cause.message}`, cause })
   }
   const end: Limiter['end'] = (ticket, outcome) =>
     // The password was judged and the store has acted: what is not counted now stays counted as a wrong one.
-    line.ask('end', [ticket, outcome], { patience: PATIENCE }).catch(() => undefined)
+    rpc.call('end', [ticket, outcome], { timeoutMs: LIMITER_TIMEOUT_MS }).catch(() => undefined)
   return {
-    spend: (name, key) => line.ask('spend', [name, key], { patience: PATIENCE }).catch(unanswered),
+    spend: (name, key) => rpc.call('spend', [name, key], { timeoutMs: LIMITER_TIMEOUT_MS }).catch(unanswered),
     begin: (attempt) =>
-      line
-        .ask('begin', [attempt], {
-          patience: PATIENCE,
+      rpc
+        .call('begin', [attempt], {
+          timeoutMs: LIMITER_TIMEOUT_MS,
           late: (admission) => {
             if (admission.admitted) void end(admission.ticket, 'void') // nobody came in on it
           },

@@ -7,19 +7,19 @@ import { OperatorError } from '../errors/app-error.ts'
 import type { Limiter } from '../limits/limiter.ts'
 import type { Collected } from '../observability/aggregate-metrics.ts'
 import type { PrimaryCalls, WorkerCalls } from './calls.ts'
-import { createReplacement, GOOD_LIFE } from './restart-policy.ts'
-import { createLine, type Line } from './rpc.ts'
+import { createRestartPolicy, HEALTHY_UPTIME_MS } from './restart-policy.ts'
+import { createRpc, type Rpc } from './rpc.ts'
 import { createLimiterDoor, type LimiterDoor } from './shared-limiter.ts'
 
 /** Milliseconds. A worker looks into the store as often by itself: there is nothing to gain from waiting longer for one that is stuck. */
-const NEWS_PATIENCE = 250
-const METRICS_PATIENCE = 1000
+const CHANGED_TIMEOUT_MS = 250
+const METRICS_TIMEOUT_MS = 1000
 
-interface Member {
+interface WorkerHandle {
   readonly worker: Worker
-  readonly line: Line<WorkerCalls>
+  readonly rpc: Rpc<WorkerCalls>
   readonly door: LimiterDoor
-  readonly bornAt: number
+  readonly startedAt: number
   /** It takes connections, or is about to, and has to know what is withdrawn. */
   joined: boolean
   listening: boolean
@@ -38,7 +38,7 @@ interface Options {
 }
 
 /** The workers of this process: as many as the settings say, each replaced when it ends unasked. */
-export interface Crew {
+export interface Supervisor {
   /** Resolves when all of them listen. @throws OperatorError when one can't */
   start(): Promise<void>
   reload(): void
@@ -50,9 +50,9 @@ export interface Crew {
   kill(): void
 }
 
-export function createCrew({ config, logger, limiter, onDeath, giveUp }: Options): Crew {
-  const members = new Map<number, Member>()
-  const replacement = createReplacement()
+export function createSupervisor({ config, logger, limiter, onDeath, giveUp }: Options): Supervisor {
+  const handles = new Map<number, WorkerHandle>()
+  const restartPolicy = createRestartPolicy()
   let starting: { resolve(): void; reject(error: Error): void } | undefined
   let draining: { resolve(): void; failed: boolean } | undefined
 
@@ -61,53 +61,53 @@ export function createCrew({ config, logger, limiter, onDeath, giveUp }: Options
   cluster.schedulingPolicy = cluster.SCHED_NONE
   cluster.setupPrimary({ exec: fileURLToPath(new URL('./worker.ts', import.meta.url)), serialization: 'advanced' })
 
-  const hire = () => {
+  const spawn = () => {
     const worker = cluster.fork({ PORT: String(config.PORT) }) // the one that was found for PORT=0
     const door = createLimiterDoor(limiter)
-    const member: Member = {
+    const handle: WorkerHandle = {
       worker,
       door,
-      line: createLine<WorkerCalls>({ send: sendTo(worker), calls: answersTo(worker.id, door) }),
-      bornAt: monotonicClock(),
+      rpc: createRpc<WorkerCalls>({ send: sendTo(worker), calls: answersTo(worker.id, door) }),
+      startedAt: monotonicClock(),
       joined: false,
       listening: false,
     }
-    members.set(worker.id, member)
-    worker.on('message', member.line.receive)
+    handles.set(worker.id, handle)
+    worker.on('message', handle.rpc.receive)
     worker.on('error', () => undefined) // a message to one that is dying; its end is told below
     worker.once('listening', () => {
-      member.listening = true
-      if ([...members.values()].every(({ listening }) => listening)) starting?.resolve()
+      handle.listening = true
+      if ([...handles.values()].every(({ listening }) => listening)) starting?.resolve()
     })
-    worker.once('exit', (code, signal) => lose(member, code, signal))
+    worker.once('exit', (code, signal) => onExit(handle, code, signal))
   }
 
   const answersTo = (id: number, door: LimiterDoor): PrimaryCalls => ({
     ...door.calls,
     publish: (channel) => publish(id, channel),
     join: () => {
-      const member = members.get(id)
-      if (member) member.joined = true
+      const handle = handles.get(id)
+      if (handle) handle.joined = true
     },
     failed: (message, hint) => {
-      const member = members.get(id)
-      if (member) member.failure = new OperatorError(message, { ...(hint && { hint }) })
+      const handle = handles.get(id)
+      if (handle) handle.failure = new OperatorError(message, { ...(hint && { hint }) })
     },
   })
 
   const publish = async (from: number, channel: string) => {
-    const others = [...members.values()].filter(({ worker, joined }) => joined && worker.id !== from)
-    await Promise.allSettled(others.map(({ line }) => line.ask('changed', [channel], { patience: NEWS_PATIENCE })))
+    const others = [...handles.values()].filter(({ worker, joined }) => joined && worker.id !== from)
+    await Promise.allSettled(others.map(({ rpc }) => rpc.call('changed', [channel], { timeoutMs: CHANGED_TIMEOUT_MS })))
   }
 
-  const lose = (member: Member, code: number | null, signal: string | null) => {
-    const { worker, line, door, bornAt, failure } = member
-    members.delete(worker.id)
-    line.close()
+  const onExit = (handle: WorkerHandle, code: number | null, signal: string | null) => {
+    const { worker, rpc, door, startedAt, failure } = handle
+    handles.delete(worker.id)
+    rpc.close()
     door.leave()
     if (draining !== undefined) {
       draining.failed ||= code !== 0 && signal !== 'SIGTERM' // one that was still starting, in a signal to all processes
-      if (members.size === 0) draining.resolve()
+      if (handles.size === 0) draining.resolve()
       return
     }
     const how = signal === null ? `with code ${code}` : `by ${signal}`
@@ -118,37 +118,37 @@ export function createCrew({ config, logger, limiter, onDeath, giveUp }: Options
       'a worker ended: another one takes its place',
     )
     onDeath(worker.id)
-    replace(monotonicClock() - bornAt, failure?.message ?? how)
+    replace(monotonicClock() - startedAt, failure?.message ?? how)
   }
 
   const replace = (lived: number, how: string) => {
-    const next = replacement(lived)
+    const next = restartPolicy(lived)
     if (next === 'give up')
       return giveUp(
         new OperatorError(
-          `WORKERS: workers keep ending within ${GOOD_LIFE / 1000} s of their start; the last one: ${how}`,
+          `WORKERS: workers keep ending within ${HEALTHY_UPTIME_MS / 1000} s of their start; the last one: ${how}`,
           {
             hint: 'the log has the lines of each; WORKERS=1 shows what one of them does alone',
           },
         ),
       )
-    setTimeout(() => draining === undefined && hire(), next.after)
+    setTimeout(() => draining === undefined && spawn(), next.after)
   }
 
   return {
     async start() {
       await new Promise<void>((resolve, reject) => {
         starting = { resolve, reject }
-        for (let i = 0; i < config.WORKERS; i += 1) hire()
+        for (let i = 0; i < config.WORKERS; i += 1) spawn()
       })
       starting = undefined
     },
     reload() {
-      for (const { line } of members.values()) line.ask('reload', [], { patience: 1000 }).catch(() => undefined)
+      for (const { rpc } of handles.values()) rpc.call('reload', [], { timeoutMs: 1000 }).catch(() => undefined)
     },
     async collect() {
-      const asked = [...members.values()].map(async ({ worker, line }) => {
-        const collected = await line.ask('metrics', [], { patience: METRICS_PATIENCE })
+      const asked = [...handles.values()].map(async ({ worker, rpc }) => {
+        const collected = await rpc.call('metrics', [], { timeoutMs: METRICS_TIMEOUT_MS })
         return [worker.id, collected] as const
       })
       const answers = await Promise.allSettled(asked)
@@ -157,14 +157,14 @@ export function createCrew({ config, logger, limiter, onDeath, giveUp }: Options
     async drain() {
       const ended = new Promise<void>((resolve) => {
         draining = { resolve, failed: false }
-        if (members.size === 0) resolve()
+        if (handles.size === 0) resolve()
       })
-      for (const { line } of members.values()) line.ask('drain', [], { patience: 1000 }).catch(() => undefined)
+      for (const { rpc } of handles.values()) rpc.call('drain', [], { timeoutMs: 1000 }).catch(() => undefined)
       await ended
       if (draining?.failed) throw new Error('a worker did not end well')
     },
     kill() {
-      for (const { worker } of members.values()) worker.process.kill('SIGKILL')
+      for (const { worker } of handles.values()) worker.process.kill('SIGKILL')
     },
   }
 }

@@ -10,7 +10,7 @@ const SHARED = [
 ] as const
 
 /** The settings of one worker: its share of what is allowed to all of them. A 0, which switches a limit off, stays one. */
-export function shareOf(config: Config): Config {
+export function workerConfig(config: Config): Config {
   const shares = Object.fromEntries(SHARED.map((name) => [name, Math.ceil(config[name] / config.WORKERS)]))
   return Object.freeze({ ...config, ...shares })
 }

@@ -3,7 +3,7 @@ import closeWithGrace from 'close-with-grace'
 import { loadConfig } from '../config/config.ts'
 import { openDatabase } from '../db/open.ts'
 import { OperatorError } from '../errors/app-error.ts'
-import { startWatchingWorker } from '../observability/start-observability.ts'
+import { startWorkerObservability } from '../observability/start-observability.ts'
 import { keepCompiledCode } from '../process/compiled-code.ts'
 import { explain } from '../process/explain.ts'
 import { keysFolder, startLogger } from '../process/prepare.ts'
@@ -11,14 +11,14 @@ import { closingTime, openKeyring, serve } from '../process/serve.ts'
 import { keepTickShape } from '../process/tick-shape.ts'
 import type { PrimaryCalls, WorkerCalls } from './calls.ts'
 import { createNotifications, notifiedDatabase } from './notified-database.ts'
-import { createLine } from './rpc.ts'
+import { createRpc } from './rpc.ts'
 import { createRemoteLimiter } from './shared-limiter.ts'
-import { shareOf } from './worker-config.ts'
+import { workerConfig } from './worker-config.ts'
 
 // One of several processes that serve, started by the primary. Node ends it when the primary is gone, so that none is left alone.
 
 /** Milliseconds for the primary and all other workers to hear of news; more than the primary gives each of them. */
-const NEWS_PATIENCE = 1000
+const PUBLISH_TIMEOUT_MS = 1000
 
 let reload: () => Promise<void> = async () => undefined
 let collect: WorkerCalls['metrics'] = async () => []
@@ -30,12 +30,14 @@ const calls: WorkerCalls = {
   reload: () => reload(),
   drain: () => drain(),
 }
-const line = createLine<PrimaryCalls>({ send: sendToPrimary, calls })
-const notifications = createNotifications((channel) => line.ask('publish', [channel], { patience: NEWS_PATIENCE }))
+const rpc = createRpc<PrimaryCalls>({ send: sendToPrimary, calls })
+const notifications = createNotifications((channel) =>
+  rpc.call('publish', [channel], { timeoutMs: PUBLISH_TIMEOUT_MS }),
+)
 
 try {
   if (!cluster.isWorker) throw new OperatorError('this is a part of the server', { hint: 'WORKERS=2 npm start' })
-  process.on('message', line.receive)
+  process.on('message', rpc.receive)
   process.on('SIGINT', () => undefined) // Ctrl-C reaches every process; the primary says what to do
   await start()
 } catch (error) {
@@ -46,28 +48,28 @@ try {
 async function start(): Promise<void> {
   void keepTickShape()
   keepCompiledCode()
-  const config = shareOf(loadConfig())
+  const config = workerConfig(loadConfig())
   const logger = await startLogger(config)
   const folder = await keysFolder(config)
   const database = notifiedDatabase(await openDatabase(config), notifications)
   // The primary follows the same folder, and is the one who logs it and writes the audit row.
   const keyring = await openKeyring(config, folder, () => undefined)
-  const watching = await startWatchingWorker(config)
+  const observability = await startWorkerObservability(config)
   const close = await serve({
     config,
     logger,
     folder,
     database,
     keyring,
-    watching,
-    limiter: createRemoteLimiter(line),
-    keepsStore: false,
+    observability,
+    limiter: createRemoteLimiter(rpc),
+    runsMaintenance: false,
     async beforeListening() {
-      await line.ask('join', [], { patience: 10_000 })
+      await rpc.call('join', [], { timeoutMs: 10_000 })
       await notifications.arrived() // what was withdrawn between the first look and the joining
     },
   })
-  collect = watching.collect
+  collect = observability.collect
   reload = keyring.reload
 
   const skip = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const
@@ -95,5 +97,5 @@ async function tellFailure(error: unknown): Promise<void> {
   const foreseen = error instanceof OperatorError
   if (!foreseen || !process.connected) process.stderr.write(explain(error))
   const message = foreseen ? error.message : 'a worker could not start'
-  await line.ask('failed', [message, foreseen ? error.hint : undefined], { patience: 1000 }).catch(() => undefined)
+  await rpc.call('failed', [message, foreseen ? error.hint : undefined], { timeoutMs: 1000 }).catch(() => undefined)
 }

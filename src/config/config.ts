@@ -4,7 +4,7 @@ import type { Static, TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { OperatorError } from '../errors/app-error.ts'
 import { MAX_WORKERS, Settings } from './settings.ts'
-import { oneSlipApart } from './typo.ts'
+import { isTypo } from './typo.ts'
 
 type Read = Static<typeof Settings>
 export type Config = Readonly<
@@ -85,9 +85,7 @@ function misspelled(env: NodeJS.ProcessEnv): string[] {
   const names = [...Object.keys(Settings.properties), ...TRACE_VARIABLES]
   return Object.keys(env).flatMap((given) => {
     if (names.includes(given)) return []
-    const meant = names.find(
-      (name) => name.length >= 6 && name !== 'NODE_ENV' && oneSlipApart(given.toUpperCase(), name),
-    )
+    const meant = names.find((name) => name.length >= 6 && name !== 'NODE_ENV' && isTypo(given.toUpperCase(), name))
     return meant === undefined ? [] : [`${given} is no setting (${meant}?)`]
   })
 }

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import { FormatRegistry, type TSchema, Type } from '@sinclair/typebox'
-import { MAX_ACCESS_TOKEN_TTL } from './ceilings.ts'
+import { MAX_ACCESS_TOKEN_TTL_SECONDS } from './ceilings.ts'
 import { limitSettings } from './limit-settings.ts'
 
 const list = <T extends TSchema>(item: T, options: object) =>
@@ -53,7 +53,7 @@ export const Settings = Type.Object({
       description: '`aud` of every token, comma-separated. Default: the issuer',
     }),
   ),
-  ACCESS_TOKEN_TTL: seconds(60, MAX_ACCESS_TOKEN_TTL, {
+  ACCESS_TOKEN_TTL: seconds(60, MAX_ACCESS_TOKEN_TTL_SECONDS, {
     default: 600,
     description: 'Life of an access token, 60..900 s',
   }),

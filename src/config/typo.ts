@@ -1,5 +1,5 @@
 /** True when one inserted, dropped, changed or swapped character, or only letter case, separates the two. */
-export function oneSlipApart(a: string, b: string): boolean {
+export function isTypo(a: string, b: string): boolean {
   if (Math.abs(a.length - b.length) > 1) return false
   let start = 0
   while (start < a.length && a[start] === b[start]) start += 1

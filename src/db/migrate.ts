@@ -10,9 +10,9 @@ const HISTORY = `CREATE TABLE IF NOT EXISTS schema_migrations (
 )`
 
 /** Seconds that a step, or the wait for another node's step, may take on a large database. */
-const TIMEOUT = 600
+const STEP_TIMEOUT_SECONDS = 600
 /** Any number that no other program on the same database takes for its own: "signet" in ASCII. */
-const LOCK = 0x736967_6e6574
+const MIGRATION_LOCK_ID = 0x736967_6e6574
 
 /**
  * Brings the tables up to date, each step once and in a transaction of its own.
@@ -79,9 +79,9 @@ function foreseen(error: unknown): OperatorError | undefined {
 
 async function step(database: Database, statements: readonly Statement[]): Promise<void> {
   // Without it two `CREATE TABLE IF NOT EXISTS` that run together can both find nothing, and one fails.
-  const lock = { sql: 'SELECT pg_advisory_xact_lock($1)', params: [LOCK] }
+  const lock = { sql: 'SELECT pg_advisory_xact_lock($1)', params: [MIGRATION_LOCK_ID] }
   const locked = database.engine === 'postgres' ? [lock, ...statements] : statements
-  await database.transaction(locked.map((statement) => ({ ...statement, timeout: TIMEOUT })))
+  await database.transaction(locked.map((statement) => ({ ...statement, timeout: STEP_TIMEOUT_SECONDS })))
 }
 
 async function currentVersion(database: Database): Promise<number> {

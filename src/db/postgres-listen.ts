@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Client, type ClientConfig } from 'pg'
 
 /** Milliseconds between attempts to connect: doubled each time, up to the last. */
-const FIRST_PAUSE = 250
-const LAST_PAUSE = 2000
+const FIRST_RETRY_MS = 250
+const MAX_RETRY_MS = 2000
 /** Milliseconds between two signs of life. Without them a connection that was cut without a word is listened to for ever. */
-const HEARTBEAT = 15_000
+const HEARTBEAT_INTERVAL_MS = 15_000
 
 /**
  * Listens on a connection of its own until it is stopped, and connects again whenever that is lost.
@@ -23,15 +23,15 @@ export function listen(config: ClientConfig, channel: string, onChange: () => vo
 }
 
 async function follow(config: ClientConfig, channel: string, onChange: () => void, stopped: AbortSignal) {
-  let pause = FIRST_PAUSE
+  let pause = FIRST_RETRY_MS
   while (!stopped.aborted) {
     await hear(config, channel, stopped, () => {
-      pause = FIRST_PAUSE
+      pause = FIRST_RETRY_MS
       // Not called from here: what a listener throws is a bug to be seen, not a connection to be made again.
       queueMicrotask(onChange)
     }).catch(() => undefined)
     await sleep(pause, undefined, { signal: stopped, ref: false }).catch(() => undefined)
-    pause = Math.min(pause * 2, LAST_PAUSE)
+    pause = Math.min(pause * 2, MAX_RETRY_MS)
   }
 }
 
@@ -48,7 +48,7 @@ async function hear(config: ClientConfig, channel: string, stopped: AbortSignal,
     await client.query(`LISTEN ${client.escapeIdentifier(channel)}`)
     onChange()
     for (;;) {
-      await sleep(HEARTBEAT, undefined, { signal, ref: false })
+      await sleep(HEARTBEAT_INTERVAL_MS, undefined, { signal, ref: false })
       await client.query('SELECT 1')
     }
   } finally {

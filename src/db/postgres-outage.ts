@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /** Milliseconds before the first look whether the server is back; each later one waits twice as long, up to the last. */
-const FIRST_PAUSE = 250
-const LAST_PAUSE = 2000
+const FIRST_RETRY_MS = 250
+const MAX_RETRY_MS = 2000
 
 /**
  * Remembers that the server is away, so that calls are refused at once and don't queue behind a connect timeout.
@@ -34,7 +34,7 @@ export class Outage {
   }
 
   async #watch(): Promise<void> {
-    for (let pause = FIRST_PAUSE; this.#reason !== undefined; pause = Math.min(pause * 2, LAST_PAUSE)) {
+    for (let pause = FIRST_RETRY_MS; this.#reason !== undefined; pause = Math.min(pause * 2, MAX_RETRY_MS)) {
       await sleep(pause, undefined, { signal: this.#ended.signal, ref: false })
       await this.#look().then(
         () => {

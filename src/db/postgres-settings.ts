@@ -9,9 +9,9 @@ export type PostgresSettings = Pick<
 >
 
 /** Milliseconds that a connection may take to be made, and a call may wait for one that is free. */
-const CONNECT_TIMEOUT = 3000
+const CONNECT_TIMEOUT_MS = 3000
 /** Milliseconds after its own limit by which a server must have cut a statement: beyond them nobody is there. */
-const SILENCE = 2000
+const SILENCE_MS = 2000
 
 const { BOOL, INT2, INT4, INT8, OID, FLOAT4, FLOAT8, NUMERIC } = types.builtins
 const NUMBERS = new Set<number>([INT2, INT4, INT8, OID, FLOAT4, FLOAT8, NUMERIC])
@@ -27,7 +27,7 @@ export function clientConfig(settings: PostgresSettings): ClientConfig {
     ...address(settings.DATABASE_URL),
     ssl: tls(settings),
     application_name: 'signet',
-    connectionTimeoutMillis: CONNECT_TIMEOUT,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     statement_timeout: timeout,
     query_timeout: silentAfter(timeout),
     // A node that stops in the middle of a transaction (paused, swapped out) must not keep its row locks from the others.
@@ -40,7 +40,7 @@ export function clientConfig(settings: PostgresSettings): ClientConfig {
 
 /** Milliseconds after which a statement with this limit is given up on without an answer. */
 export function silentAfter(limit: number): number {
-  return limit + SILENCE
+  return limit + SILENCE_MS
 }
 
 /** The database as an operator knows it: user, host, port and name, without the password. */

@@ -8,11 +8,11 @@ import { Outage } from './postgres-outage.ts'
 import { clientConfig, type PostgresSettings, shownAddress, silentAfter } from './postgres-settings.ts'
 
 /** Calls that may wait for a connection; beyond it the answer is 503 at once. */
-const MAX_WAITING = 1000
+const MAX_QUEUED_CALLS = 1000
 /** How often a transaction that lost against another one is tried. */
-const ATTEMPTS = 5
+const MAX_ATTEMPTS = 5
 /** Milliseconds that an unused connection stays open. */
-const IDLE_TIMEOUT = 60_000
+const IDLE_TIMEOUT_MS = 60_000
 
 /**
  * Opens PostgreSQL. Transactions are READ COMMITTED: each statement sees what others committed before it began, so a transaction
@@ -106,7 +106,7 @@ class PostgresDatabase implements Database {
       try {
         return await this.#attempt(work)
       } catch (error) {
-        if (!isConflict(error) || attempt === ATTEMPTS) throw publicError(error)
+        if (!isConflict(error) || attempt === MAX_ATTEMPTS) throw publicError(error)
         await sleep(Math.random() * 20 * 2 ** attempt) // those that blocked each other must not meet again
       }
     }
@@ -128,7 +128,7 @@ class PostgresDatabase implements Database {
 
   async #connection(pool: Pool): Promise<PoolClient> {
     if (this.#outage.reason !== undefined) throw storeUnavailable(this.#outage.reason)
-    if (pool.waitingCount >= MAX_WAITING) throw storeUnavailable('too many calls wait for a connection')
+    if (pool.waitingCount >= MAX_QUEUED_CALLS) throw storeUnavailable('too many calls wait for a connection')
     try {
       return await this.#unlessLost(pool.connect())
     } catch (error) {
@@ -161,7 +161,7 @@ class PostgresDatabase implements Database {
   }
 
   #newPool(): Pool {
-    const pool = new Pool({ ...this.#config, max: this.#size, idleTimeoutMillis: IDLE_TIMEOUT })
+    const pool = new Pool({ ...this.#config, max: this.#size, idleTimeoutMillis: IDLE_TIMEOUT_MS })
     // Without a listener a connection that breaks would end the process. Whoever uses it gets the error from its call.
     pool.on('error', () => undefined)
     pool.on('connect', (client) => client.on('error', () => undefined))

@@ -13,9 +13,9 @@ interface Pending {
 }
 
 /** Jobs that may wait for the store; beyond it the answer is 503 at once. */
-const MAX_WAITING = 10_000
+const MAX_QUEUED_CALLS = 10_000
 /** Milliseconds before a thread that died is replaced. */
-const REOPEN_AFTER = 500
+const REOPEN_AFTER_MS = 500
 
 /**
  * Opens SQLite in a worker thread. While a batch is under way, later jobs gather into the next one.
@@ -62,7 +62,7 @@ class SqliteDatabase implements Database {
   /** A thread that died (out of memory, say) is replaced; until then every job is refused at once. */
   async #reopen(): Promise<void> {
     while (this.#closing === undefined) {
-      await setTimeout(REOPEN_AFTER)
+      await setTimeout(REOPEN_AFTER_MS)
       try {
         this.#worker = await startWorker(this.#path)
         this.#down = undefined
@@ -106,7 +106,8 @@ class SqliteDatabase implements Database {
   #enqueue(statements: readonly Statement[]): Promise<Row[][]> {
     if (this.#down !== undefined) return Promise.reject(storeUnavailable(this.#down))
     if (this.#closing !== undefined) return Promise.reject(storeUnavailable('the store is closing'))
-    if (this.#waiting.length >= MAX_WAITING) return Promise.reject(storeUnavailable('too many jobs wait for the store'))
+    if (this.#waiting.length >= MAX_QUEUED_CALLS)
+      return Promise.reject(storeUnavailable('too many jobs wait for the store'))
     return new Promise((resolve, reject) => {
       const writes = !statements.every(({ sql }) => /^\s*SELECT\b/i.test(sql))
       this.#waiting.push({ job: { statements, writes }, resolve, reject })

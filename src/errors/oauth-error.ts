@@ -1,5 +1,5 @@
 /** Seconds after which the same request may be sent again. */
-const RETRY_AFTER = 2
+const RETRY_AFTER_SECONDS = 2
 
 interface OAuthErrorRow {
   readonly status: number
@@ -19,7 +19,7 @@ export const OAUTH_ERRORS = {
   invalid_client: { status: 401, description: 'The client could not be authenticated.' },
   too_many_requests: { status: 429, description: 'Too many requests. Try again later.' },
   server_error: { status: 500, description: 'Something went wrong on our side.' },
-  temporarily_unavailable: { status: 503, description: 'Try again shortly.', retryAfter: RETRY_AFTER },
+  temporarily_unavailable: { status: 503, description: 'Try again shortly.', retryAfter: RETRY_AFTER_SECONDS },
 } as const satisfies Record<string, OAuthErrorRow>
 
 export type OAuthErrorCode = keyof typeof OAUTH_ERRORS

@@ -5,7 +5,7 @@ export interface Fetched {
   readonly headers: Headers
 }
 
-export interface FetchText {
+export interface BoundedFetch {
   readonly fetch: typeof fetch
   /** Milliseconds until the whole answer must be there. */
   readonly timeout: number
@@ -23,7 +23,7 @@ export interface FetchText {
  *
  * @throws Error with a reason that may be logged
  */
-export async function fetchText(url: URL, options: FetchText): Promise<Fetched> {
+export async function boundedFetch(url: URL, options: BoundedFetch): Promise<Fetched> {
   const { timeout, maxBytes, etag, signal } = options
   const reply = await options.fetch(url, {
     headers: { ...options.headers, ...(etag === undefined ? {} : { 'if-none-match': etag }) },

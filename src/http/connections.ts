@@ -8,7 +8,7 @@ const MAX_HEADERS = 100
 /** Requests that may wait on one connection for the answer to one before them. */
 const MAX_PIPELINED = 32
 /** Milliseconds between two log lines about connections that were turned away. */
-const REPORT_EVERY = 10_000
+const REPORT_INTERVAL_MS = 10_000
 
 /**
  * How many connections there may be, how many headers a request, and how many requests at a time on one connection. The time-outs
@@ -52,6 +52,6 @@ function reportDropped(app: App, maxConnections: number): void {
     app.log.warn({ max_connections: maxConnections }, 'connections are turned away: there are too many')
     setTimeout(() => {
       reported = false
-    }, REPORT_EVERY).unref()
+    }, REPORT_INTERVAL_MS).unref()
   })
 }

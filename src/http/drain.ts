@@ -2,7 +2,7 @@ import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import { monotonicClock } from '../clock.ts'
 import type { App } from './app-type.ts'
 
-const SWEEP = 50 // milliseconds
+const IDLE_SWEEP_INTERVAL_MS = 50 // milliseconds
 
 /** True from the first signal to stop: the server still takes requests, and asks load balancers to send no more. */
 export type IsStopping = () => boolean
@@ -13,7 +13,7 @@ export type IsStopping = () => boolean
  */
 export function registerDrain(app: App): void {
   app.addHook('preClose', (done) => {
-    const sweep = setInterval(() => app.server.closeIdleConnections(), SWEEP)
+    const sweep = setInterval(() => app.server.closeIdleConnections(), IDLE_SWEEP_INTERVAL_MS)
     app.server.once('close', () => clearInterval(sweep))
     if (!app.server.listening) clearInterval(sweep)
     done()
@@ -29,23 +29,23 @@ export function endConnectionsWithAnswers(app: App): void {
 }
 
 /** Milliseconds without a new connection or request after which everything that was under way has been read. */
-const QUIET = 100
+const QUIET_MS = 100
 /** Milliseconds after which it is no use to wait for that: clients keep coming. */
-const PATIENCE = 2000
+const MAX_ARRIVAL_WAIT_MS = 2000
 
 /**
  * Resolves when everything that had arrived was read. To Node a connection that is not read yet looks idle, and closing would cut it;
  * how long reading takes depends on what else the machine does, so arrivals are watched and no fixed time is waited for.
  */
 export async function arrivalsRead({ server }: App): Promise<void> {
-  const deadline = monotonicClock() + PATIENCE
+  const deadline = monotonicClock() + MAX_ARRIVAL_WAIT_MS
   let lastArrival = monotonicClock()
   const arrived = () => {
     lastArrival = monotonicClock()
   }
   server.on('connection', arrived).on('request', arrived)
-  while (monotonicClock() < Math.min(deadline, lastArrival + QUIET)) {
-    await sleep(QUIET / 4)
+  while (monotonicClock() < Math.min(deadline, lastArrival + QUIET_MS)) {
+    await sleep(QUIET_MS / 4)
     await turn() // timers run before what waits in the sockets is read
     await turn()
   }

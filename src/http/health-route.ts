@@ -19,7 +19,7 @@ const Ready = Type.Object(
 )
 
 /** How long the store may take to answer, in milliseconds, before it counts as gone. */
-const STORE_PATIENCE = 2000
+const STORE_TIMEOUT_MS = 2000
 
 interface Checks {
   /** Rejects when the store can't answer. */
@@ -65,7 +65,7 @@ export function healthRoutes(app: App, checks: Checks): void {
 async function storeState(checks: Checks, report: (error: unknown) => void): Promise<Static<typeof State>> {
   let timer: NodeJS.Timeout | undefined
   const patience = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${STORE_PATIENCE} ms`)), STORE_PATIENCE)
+    timer = setTimeout(() => reject(new Error(`no answer within ${STORE_TIMEOUT_MS} ms`)), STORE_TIMEOUT_MS)
   })
   try {
     await Promise.race([checks.store(), patience])

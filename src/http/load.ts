@@ -3,7 +3,7 @@ import type { RouteLimit } from '../limits/limiter.ts'
 import type { App } from './app-type.ts'
 
 /** Milliseconds over which the delay of the event loop is averaged: long enough for one long pause to vanish in it. */
-const SAMPLE = 1000
+const SAMPLE_INTERVAL_MS = 1000
 
 interface Options {
   /** Milliseconds an average turn of the event loop may be late; 0 = whatever. */
@@ -30,13 +30,13 @@ export async function registerLoad(app: App, options: Options): Promise<(limit: 
 }
 
 async function watchEventLoop(app: App, maxDelay: number): Promise<() => boolean> {
-  await app.register(underPressure, { sampleInterval: SAMPLE })
+  await app.register(underPressure, { sampleInterval: SAMPLE_INTERVAL_MS })
   let booted = false
   app.addHook('onReady', (done) => {
     // Booting blocks the loop, and is over: no sample that saw any of it may refuse the first logins.
     setTimeout(() => {
       booted = true
-    }, 2 * SAMPLE).unref()
+    }, 2 * SAMPLE_INTERVAL_MS).unref()
     done()
   })
   return () => booted && app.memoryUsage().eventLoopDelay > maxDelay

@@ -21,7 +21,7 @@ import { planRevocation, planRotation, signingKey, stoppedSigning, waitingKey, w
 // and works in this order, so that a crash at any point leaves a folder that loads: new private key, manifest, old private keys.
 
 /** Seconds to wait for another process that holds the lock, where giving up at once would be worse. */
-const PATIENCE = 10
+const LOCK_TIMEOUT_SECONDS = 10
 
 export interface Changed {
   readonly keyring: Keyring
@@ -93,18 +93,18 @@ export async function revokeKey(
     const before = await readKeyring(folder)
     const instant = now()
     const wasCurrent = signingKey(before, instant)?.kid === kid
-    const heirless = wasCurrent && waitingKey(before, instant) === undefined
-    if (heirless && !successor && !force) {
+    const leavesNoSigner = wasCurrent && waitingKey(before, instant) === undefined
+    if (leavesNoSigner && !successor && !force) {
       throw new OperatorError('no key would sign any more, and every login would fail', {
         hint: 'leave --no-successor out, or add --force',
       })
     }
-    const jwk = heirless && successor ? await storePrivateKey(folder, await generatePrivateKey(bits)) : undefined
+    const jwk = leavesNoSigner && successor ? await storePrivateKey(folder, await generatePrivateKey(bits)) : undefined
     const planned = planRevocation(before, kid, now(), jwk)
     await writeKeyring(folder, planned)
     return { ...(await tidy(folder, planned, now)), signs: signingKey(planned, now()) }
   }
-  return withKeysLock(folder, work, PATIENCE) // in an emergency nobody wants to be told to try again
+  return withKeysLock(folder, work, LOCK_TIMEOUT_SECONDS) // in an emergency nobody wants to be told to try again
 }
 
 /** Deletes what is over: dead entries, private halves that no longer sign, and what a killed run left. */
@@ -130,7 +130,7 @@ export async function makeFirstKey(folder: KeysFolder, now: Clock): Promise<stri
       await writeKeyring(folder, planRotation([], jwk, now(), 0))
       return jwk.kid
     },
-    PATIENCE,
+    LOCK_TIMEOUT_SECONDS,
   )
 }
 

@@ -1,8 +1,8 @@
 import { watch } from 'node:fs'
 import type { KeysFolder } from './keys-folder.ts'
 
-/** Milliseconds. With the time to read the folder, well below the RELOAD_INTERVAL that plans rely on. */
-const POLL = 1000
+/** Milliseconds. With the time to read the folder, well below the RELOAD_INTERVAL_SECONDS that plans rely on. */
+const POLL_INTERVAL_MS = 1000
 
 /**
  * Calls `reload` whenever the keys folder may have changed: at once when the system says so, and every second because it does
@@ -11,7 +11,7 @@ const POLL = 1000
  * @returns a function that stops it
  */
 export function followKeys(folder: KeysFolder, reload: () => Promise<void>): () => void {
-  const timer = setInterval(reload, POLL)
+  const timer = setInterval(reload, POLL_INTERVAL_MS)
   timer.unref()
   const watcher = tryWatch(folder.dir, reload)
   return () => {

@@ -8,13 +8,13 @@ import type { Clock } from '../clock.ts'
 import { OperatorError } from '../errors/app-error.ts'
 import { MAX_SKEW } from './keyring.ts'
 import { type KeysFolder, replaceDurably, syncFolder, withKeysLock } from './keys-folder.ts'
-import { RELOAD_INTERVAL } from './rotation.ts'
+import { RELOAD_INTERVAL_SECONDS } from './rotation.ts'
 
 // The HMAC keys behind refresh tokens: one file per key, `refresh-<id>.json`, mode 0600. A file is written once and never
 // changed, so there is no manifest to keep in step: the youngest key that has begun is the one in use, older ones still verify.
 
 /** Seconds between writing a key and using it: every node has read it by then, whatever its clock says. */
-export const REFRESH_KEY_LEAD = MAX_SKEW + RELOAD_INTERVAL
+export const REFRESH_KEY_LEAD = MAX_SKEW + RELOAD_INTERVAL_SECONDS
 
 const KeyFile = Type.Object(
   {

@@ -6,14 +6,14 @@ import { firstEntry, isPublished, type KeyEntry, type Keyring, MAX_SKEW, phase }
 // The rules of change: old keyring in, new keyring out. No files, no clock.
 
 /** A change of the manifest is in force on every node within so many seconds. */
-export const RELOAD_INTERVAL = 3
+export const RELOAD_INTERVAL_SECONDS = 3
 /** The ceiling of ACCESS_TOKEN_TTL, in seconds. */
 const MAX_TOKEN_TTL = 900
 
 /** How long after it stopped signing a key still verifies: every token it signed is dead by then, whatever the settings. */
 export const VERIFY_TAIL = MAX_TOKEN_TTL + MAX_SKEW
 /** Extra time for verifiers that cache longer than `max-age` says. */
-export const DEFAULT_LEAD = 15 * 60
+export const DEFAULT_LEAD_SECONDS = 15 * 60
 
 /** The settings a plan depends on, in seconds. */
 export interface Timing {
@@ -28,11 +28,11 @@ export const keyTiming = (config: Config): Timing => ({ jwksMaxAge: config.JWKS_
  * publication must have to fetch it again before a token of the new key can reach him.
  */
 export function minimumLead({ jwksMaxAge, skew }: Timing): number {
-  return jwksMaxAge + RELOAD_INTERVAL + skew
+  return jwksMaxAge + RELOAD_INTERVAL_SECONDS + skew
 }
 
 export function defaultLead(timing: Timing): number {
-  return Math.max(DEFAULT_LEAD, minimumLead(timing))
+  return Math.max(DEFAULT_LEAD_SECONDS, minimumLead(timing))
 }
 
 /** The key that is published and waits for its instant, if there is one. */

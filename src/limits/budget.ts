@@ -24,14 +24,14 @@ export interface Budget {
 }
 
 /** Keys that are remembered, per budget. Beyond it the one unused for longest is forgotten: never is everybody refused. */
-export const MOST_KEYS = 50_000
+export const MAX_KEYS = 50_000
 
 const UNLIMITED: Spent = { allowed: true, remaining: Number.MAX_SAFE_INTEGER, resetIn: 0, retryIn: 0 }
 /** What draining by fractions may be off by. */
 const ROUNDING = 1e-9
 
 /** A leaky bucket per key: a fixed window would let twice its limit through around its edge. */
-export function createBudget({ limit, window }: Quota, now: Clock, mostKeys = MOST_KEYS): Budget {
+export function createBudget({ limit, window }: Quota, now: Clock, mostKeys = MAX_KEYS): Budget {
   if (limit === 0) return { spend: () => UNLIMITED, refund: () => undefined }
   const buckets = new LruMap<{ used: number; at: number }>(mostKeys)
   const secondsPerOne = window / limit

@@ -21,23 +21,23 @@ export interface Limiter {
   end(ticket: Ticket, outcome: Outcome): Promise<void>
 }
 
-const MINUTE = 60
-const HOUR = 3600
-const DAY = 86_400
+const MINUTE_SECONDS = 60
+const HOUR_SECONDS = 3600
+const DAY_SECONDS = 86_400
 /** Failed client authentications that get a row in the audit trail, per minute and network. */
-const FAILURE_ROWS = 60
+const MAX_FAILURE_ROWS_PER_MINUTE = 60
 
 export const quotas = (config: Config): Quotas => ({
-  login: { limit: config.RATE_LIMIT_LOGIN, window: MINUTE },
-  register: { limit: config.RATE_LIMIT_REGISTER, window: MINUTE },
-  registerEmail: { limit: config.RATE_LIMIT_REGISTER_PER_EMAIL, window: MINUTE },
-  refresh: { limit: config.RATE_LIMIT_REFRESH, window: MINUTE },
-  refreshSession: { limit: config.RATE_LIMIT_REFRESH_PER_SESSION, window: MINUTE },
-  password: { limit: config.RATE_LIMIT_PASSWORD_CHANGE, window: MINUTE },
-  token: { limit: config.RATE_LIMIT_TOKEN, window: MINUTE },
-  introspect: { limit: config.RATE_LIMIT_INTROSPECT, window: MINUTE },
-  clientFailure: { limit: FAILURE_ROWS, window: MINUTE },
-  tokenClient: { limit: config.RATE_LIMIT_TOKEN_PER_CLIENT, window: MINUTE },
+  login: { limit: config.RATE_LIMIT_LOGIN, window: MINUTE_SECONDS },
+  register: { limit: config.RATE_LIMIT_REGISTER, window: MINUTE_SECONDS },
+  registerEmail: { limit: config.RATE_LIMIT_REGISTER_PER_EMAIL, window: MINUTE_SECONDS },
+  refresh: { limit: config.RATE_LIMIT_REFRESH, window: MINUTE_SECONDS },
+  refreshSession: { limit: config.RATE_LIMIT_REFRESH_PER_SESSION, window: MINUTE_SECONDS },
+  password: { limit: config.RATE_LIMIT_PASSWORD_CHANGE, window: MINUTE_SECONDS },
+  token: { limit: config.RATE_LIMIT_TOKEN, window: MINUTE_SECONDS },
+  introspect: { limit: config.RATE_LIMIT_INTROSPECT, window: MINUTE_SECONDS },
+  clientFailure: { limit: MAX_FAILURE_ROWS_PER_MINUTE, window: MINUTE_SECONDS },
+  tokenClient: { limit: config.RATE_LIMIT_TOKEN_PER_CLIENT, window: MINUTE_SECONDS },
 })
 
 export function createLimiter(config: Config, now: Clock): Limiter {
@@ -46,9 +46,9 @@ export function createLimiter(config: Config, now: Clock): Limiter {
   const throttle = createPasswordThrottle({
     delays: { free: config.LOGIN_FREE_FAILURES, longest: config.LOGIN_MAX_DELAY },
     strangers: {
-      account: createBudget({ limit: config.LOGIN_FAILURES_PER_ACCOUNT, window: DAY }, now),
-      network: createBudget({ limit: config.LOGIN_FAILURES_PER_NETWORK, window: HOUR }, now),
-      all: createBudget({ limit: config.LOGIN_FAILURES_IN_ALL, window: HOUR }, now),
+      account: createBudget({ limit: config.LOGIN_FAILURES_PER_ACCOUNT, window: DAY_SECONDS }, now),
+      network: createBudget({ limit: config.LOGIN_FAILURES_PER_NETWORK, window: HOUR_SECONDS }, now),
+      all: createBudget({ limit: config.LOGIN_FAILURES_IN_ALL, window: HOUR_SECONDS }, now),
     },
     now,
   })

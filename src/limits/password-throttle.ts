@@ -1,6 +1,6 @@
 import { LruMap } from 'toad-cache'
 import type { Clock } from '../clock.ts'
-import { type Budget, MOST_KEYS } from './budget.ts'
+import { type Budget, MAX_KEYS } from './budget.ts'
 
 /** One guess at a password: at which account, from which network. Whether the account exists is not known here, and must not be. */
 export interface Attempt {
@@ -54,7 +54,7 @@ interface Pair {
 }
 
 /** Seconds without an attempt after which failures are forgotten. */
-const FORGET_AFTER = 86_400
+const FORGET_AFTER_SECONDS = 86_400
 
 /** Seconds to wait after so many failures in a row: 1, 2, 4, … once the free ones are used up. */
 export function delayAfter(failures: number, { free, longest }: Delays): number {
@@ -74,7 +74,7 @@ export function createPasswordThrottle(parts: {
   now: Clock
   mostPairs?: number
 }): PasswordThrottle {
-  const { delays, strangers, now, mostPairs = MOST_KEYS } = parts
+  const { delays, strangers, now, mostPairs = MAX_KEYS } = parts
   const pairs = new LruMap<Pair>(mostPairs)
   const keyOf = ({ account, network }: Attempt | Ticket): string => `${account} ${network}`
 
@@ -83,7 +83,7 @@ export function createPasswordThrottle(parts: {
     const instant = now()
     if (pair === undefined) return { failures: 0, until: 0, lastAt: instant, known: false }
     const ahead = pair.lastAt - instant
-    if (ahead <= 0) return -ahead < FORGET_AFTER ? pair : { ...pair, failures: 0, until: 0 }
+    if (ahead <= 0) return -ahead < FORGET_AFTER_SECONDS ? pair : { ...pair, failures: 0, until: 0 }
     // The clock was set back: what is left of the delay stays, and nobody waits for the clock to be where it was.
     const rebased = { ...pair, until: Math.max(0, pair.until - ahead), lastAt: instant }
     pairs.set(keyOf(attempt), rebased)

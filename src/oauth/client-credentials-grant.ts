@@ -1,4 +1,4 @@
-import type { Audit, Origin } from '../audit/audit.ts'
+import type { Audit, RequestSource } from '../audit/audit.ts'
 import type { Client } from '../clients/client.ts'
 import type { IssueAccessToken } from '../tokens/issue.ts'
 import { grantedAudience, grantedScope } from './narrowing.ts'
@@ -17,7 +17,7 @@ export interface ClientToken {
   readonly scope: string
 }
 
-export type ClientCredentialsGrant = (client: Client, asked: Asked, origin: Origin) => Promise<ClientToken>
+export type ClientCredentialsGrant = (client: Client, asked: Asked, source: RequestSource) => Promise<ClientToken>
 
 /**
  * A token for a client that acts for itself (RFC 6749 section 4.4): it is its own subject, has no session and gets no refresh token.
@@ -30,7 +30,7 @@ export function createClientCredentialsGrant(parts: {
   audit: Audit
 }): ClientCredentialsGrant {
   const { issue, audit } = parts
-  return async (client, asked, origin) => {
+  return async (client, asked, source) => {
     const scope = grantedScope(asked.scope, client.scope)
     const audience = grantedAudience(asked.resources, audienceOf(client, parts.audience))
     const { token, expiresIn } = await issue({
@@ -41,7 +41,7 @@ export function createClientCredentialsGrant(parts: {
       audience,
       ...(client.ttl !== null && { ttl: client.ttl }),
     })
-    audit({ event: 'client_token_issued', origin, detail: { client_id: client.id, scope, audience } }) // in the log only
+    audit({ event: 'client_token_issued', source, detail: { client_id: client.id, scope, audience } }) // in the log only
     return { accessToken: token, expiresIn, scope }
   }
 }

@@ -1,10 +1,10 @@
 import { type TProperties, Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import {
-  type ClientCredential,
   type CredentialMembers,
-  clientCredential,
   JWT_BEARER,
+  type PresentedCredential,
+  presentedCredential,
 } from '../clients/presented-credential.ts'
 import { authorizationLine } from '../tokens/credential.ts'
 
@@ -21,6 +21,6 @@ export function formOf<T extends TProperties>(properties: T) {
   return Type.Object({ ...properties, ...CREDENTIAL }, { additionalProperties: true })
 }
 
-export function credentialOf(request: FastifyRequest, form: CredentialMembers): ClientCredential {
-  return clientCredential(authorizationLine(request.raw.rawHeaders), form)
+export function credentialOf(request: FastifyRequest, form: CredentialMembers): PresentedCredential {
+  return presentedCredential(authorizationLine(request.raw.rawHeaders), form)
 }

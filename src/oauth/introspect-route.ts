@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import type { AuthenticateClient } from '../clients/authenticate-client.ts'
 import type { App } from '../http/app-type.ts'
-import { requestOrigin } from '../http/request-source.ts'
+import { requestSource } from '../http/request-source.ts'
 import { AccessTokenClaims } from '../tokens/claims.ts'
 import { credentialOf, formOf } from './client-form.ts'
 import type { Introspect } from './introspect.ts'
@@ -33,7 +33,7 @@ export function introspectRoute(app: App, parts: { authenticate: AuthenticateCli
       },
     },
     async (request) => {
-      const client = await parts.authenticate.confidential(credentialOf(request, request.body), requestOrigin(request))
+      const client = await parts.authenticate.confidential(credentialOf(request, request.body), requestSource(request))
       const claims = await parts.introspect(client, request.body.token)
       return claims === undefined ? { active: false } : { active: true, token_type: 'Bearer' as const, ...claims }
     },

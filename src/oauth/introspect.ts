@@ -1,7 +1,7 @@
 import type { Client } from '../clients/client.ts'
 import type { AccessTokenClaims } from '../tokens/claims.ts'
 import { audienceOf } from './client-credentials-grant.ts'
-import type { VerifyOwnToken } from './verify-issued-token.ts'
+import type { VerifyIssuedToken } from './verify-issued-token.ts'
 
 export type Introspect = (client: Client, token: string) => Promise<AccessTokenClaims | undefined>
 
@@ -13,15 +13,15 @@ export type Introspect = (client: Client, token: string) => Promise<AccessTokenC
  *   own public client, which can't ask.
  */
 export function createIntrospect(parts: {
-  verifyOwnToken: VerifyOwnToken
+  verifyIssuedToken: VerifyIssuedToken
   /** Resolves when everything that was withdrawn before, on any node, is refused by this one. Rejects when the store can't be read. */
-  withdrawn: () => Promise<void>
+  revocationsApplied: () => Promise<void>
   /** Of the server, for clients without one of their own. */
   audience: readonly string[]
 }): Introspect {
   return async (client, token) => {
-    await parts.withdrawn()
-    const claims = parts.verifyOwnToken(token)
+    await parts.revocationsApplied()
+    const claims = parts.verifyIssuedToken(token)
     if (claims === undefined) return undefined
     const audience = audienceOf(client, parts.audience)
     const concerned = claims.client_id === client.id || [claims.aud].flat().some((name) => audience.includes(name))

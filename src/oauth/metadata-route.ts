@@ -5,7 +5,7 @@ import type { App } from '../http/app-type.ts'
 
 const WELL_KNOWN = '/.well-known/oauth-authorization-server'
 /** Seconds that it may be cached: it changes with a release or a setting. */
-const MAX_AGE = 3600
+const MAX_AGE_SECONDS = 3600
 
 const Strings = Type.Array(Type.String())
 const Metadata = Type.Object(
@@ -25,7 +25,7 @@ const Metadata = Type.Object(
     introspection_endpoint_auth_signing_alg_values_supported: Strings,
     service_documentation: Type.String(),
     signet_openapi: Type.String({ description: 'the OpenAPI document' }),
-    signet_revocation_feed: Type.String({ description: 'what is withdrawn, signed' }),
+    signet_revocation_feed: Type.String({ description: 'what is revocationsApplied, signed' }),
   },
   { $id: 'AuthorizationServerMetadata', description: 'RFC 8414' },
 )
@@ -61,7 +61,7 @@ export function metadataRoute(app: App, { issuer }: { issuer: string }): void {
   const paths = pathname === '/' ? [WELL_KNOWN] : [WELL_KNOWN, `${WELL_KNOWN}${pathname}`]
   for (const path of paths) {
     app.get(path, { config: { auth: 'public', cors: false }, schema }, (_request, reply) => {
-      reply.header('cache-control', `public, max-age=${MAX_AGE}`).header('access-control-allow-origin', '*')
+      reply.header('cache-control', `public, max-age=${MAX_AGE_SECONDS}`).header('access-control-allow-origin', '*')
       return metadata
     })
   }

@@ -1,4 +1,4 @@
-import type { Origin } from '../audit/audit.ts'
+import type { RequestSource } from '../audit/audit.ts'
 import { AppError } from '../errors/app-error.ts'
 import { OAuthError } from '../errors/oauth-error.ts'
 import type { Refresh } from '../sessions/refresh.ts'
@@ -8,7 +8,12 @@ import type { RefreshKeys, TokenPair } from '../sessions/token-pair.ts'
 import type { Asked } from './client-credentials-grant.ts'
 import { grantedAudience, grantedScope } from './narrowing.ts'
 
-export type RefreshGrant = (clientId: string, refreshToken: string, asked: Asked, origin: Origin) => Promise<TokenPair>
+export type RefreshGrant = (
+  clientId: string,
+  refreshToken: string,
+  asked: Asked,
+  source: RequestSource,
+) => Promise<TokenPair>
 
 /**
  * The OAuth face of `/v1/refresh` (RFC 6749 section 6).
@@ -27,7 +32,7 @@ export function createRefreshGrant(parts: {
   now: () => number
 }): RefreshGrant {
   const { sessions, refreshKeys, refresh, now } = parts
-  return async (clientId, refreshToken, asked, origin) => {
+  return async (clientId, refreshToken, asked, source) => {
     const claim = decodeRefreshToken(refreshToken, refreshKeys.current())
     if (claim === undefined) throw new AppError('invalid_refresh_token', { reason: 'no key of ours made it' })
     const session = await sessions.live(claim.sessionId, now())
@@ -35,6 +40,6 @@ export function createRefreshGrant(parts: {
     if (session.clientId !== clientId) throw new OAuthError('invalid_grant', 'a session of another client')
     const scope = grantedScope(asked.scope, session.scope)
     const audience = grantedAudience(asked.resources, parts.audience)
-    return refresh(refreshToken, origin, { scope, audience })
+    return refresh(refreshToken, source, { scope, audience })
   }
 }

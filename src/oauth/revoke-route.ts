@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import type { AuthenticateClient } from '../clients/authenticate-client.ts'
 import type { App } from '../http/app-type.ts'
-import { requestOrigin } from '../http/request-source.ts'
+import { requestSource } from '../http/request-source.ts'
 import { FIRST_PARTY_CLIENT } from '../tokens/issue.ts'
 import { credentialOf, formOf } from './client-form.ts'
 import type { Revoke } from './revoke.ts'
@@ -30,9 +30,9 @@ export function revokeRoute(app: App, parts: { authenticate: AuthenticateClient;
       },
     },
     async (request, reply) => {
-      const origin = requestOrigin(request)
-      const client = await parts.authenticate.any(credentialOf(request, request.body), origin)
-      await parts.revoke(client?.id ?? FIRST_PARTY_CLIENT, request.body.token, origin)
+      const source = requestSource(request)
+      const client = await parts.authenticate.any(credentialOf(request, request.body), source)
+      await parts.revoke(client?.id ?? FIRST_PARTY_CLIENT, request.body.token, source)
       return reply.send('' as never) // RFC 7009 section 2.2: the status says it all
     },
   )

@@ -1,13 +1,13 @@
-import type { Audit, AuditEntry, Origin } from '../audit/audit.ts'
+import type { Audit, AuditEntry, RequestSource } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import { OAuthError } from '../errors/oauth-error.ts'
 import { decodeRefreshToken } from '../sessions/refresh-token.ts'
 import type { SessionStore } from '../sessions/session-store.ts'
 import type { RefreshKeys } from '../sessions/token-pair.ts'
 import type { TokenStore } from './token-store.ts'
-import type { VerifyOwnToken } from './verify-issued-token.ts'
+import type { VerifyIssuedToken } from './verify-issued-token.ts'
 
-export type Revoke = (clientId: string, token: string, origin: Origin) => Promise<void>
+export type Revoke = (clientId: string, token: string, source: RequestSource) => Promise<void>
 
 /**
  * Token revocation (RFC 7009): a refresh token ends its session, an access token is withdrawn alone. When it resolves, this node
@@ -19,27 +19,27 @@ export function createRevoke(parts: {
   sessions: Pick<SessionStore, 'live' | 'end'>
   refreshKeys: RefreshKeys
   tokens: TokenStore
-  verifyOwnToken: VerifyOwnToken
+  verifyIssuedToken: VerifyIssuedToken
   /** Resolves when what was just withdrawn is refused by this node. */
-  withdrawn: () => Promise<void>
+  revocationsApplied: () => Promise<void>
   audit: Audit
   now: Clock
 }): Revoke {
-  const { sessions, refreshKeys, tokens, verifyOwnToken, withdrawn, audit, now } = parts
+  const { sessions, refreshKeys, tokens, verifyIssuedToken, revocationsApplied, audit, now } = parts
 
   const assertOwn = (clientId: string, owner: string) => {
     if (owner === clientId) return
     throw new OAuthError('unauthorized_client', 'a token of another client', 'The token belongs to another client.')
   }
 
-  const endSession = async (clientId: string, sessionId: string, origin: Origin) => {
+  const endSession = async (clientId: string, sessionId: string, source: RequestSource) => {
     const session = await sessions.live(sessionId, now())
     if (session === undefined) return
     assertOwn(clientId, session.clientId)
     const { accountId } = session
     const entry: AuditEntry = {
       event: 'token_revoked',
-      origin,
+      source,
       accountId,
       sessionId,
       detail: { client_id: clientId, token_type: 'refresh_token' },
@@ -47,26 +47,26 @@ export function createRevoke(parts: {
     if ((await sessions.end({ accountId, id: sessionId }, 'revoked', now(), entry)) > 0) audit(entry)
   }
 
-  return async (clientId, token, origin) => {
+  return async (clientId, token, source) => {
     const refreshClaim = decodeRefreshToken(token, refreshKeys.current())
     if (refreshClaim !== undefined) {
-      await endSession(clientId, refreshClaim.sessionId, origin)
-      return withdrawn()
+      await endSession(clientId, refreshClaim.sessionId, source)
+      return revocationsApplied()
     }
-    const claims = verifyOwnToken(token)
+    const claims = verifyIssuedToken(token)
     if (claims === undefined) return
     assertOwn(clientId, claims.client_id)
     const { jti, sub, sid: sessionId } = claims
     const detail = { client_id: clientId, token_type: 'access_token', jti }
     const entry: AuditEntry = {
       event: 'token_revoked',
-      origin,
+      source,
       accountId: sub === clientId ? undefined : sub,
       sessionId,
       detail,
     }
     await tokens.revoke(jti, now(), entry)
     audit(entry)
-    await withdrawn()
+    await revocationsApplied()
   }
 }

@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox'
 import type { AuthenticateClient } from '../clients/authenticate-client.ts'
 import { OAuthError } from '../errors/oauth-error.ts'
 import type { App } from '../http/app-type.ts'
-import { requestOrigin } from '../http/request-source.ts'
+import { requestSource } from '../http/request-source.ts'
 import { TokenResponse } from '../http/schemas.ts'
 import { type Limiter, spend } from '../limits/limiter.ts'
 import { tokenReply } from '../sessions/token-reply.ts'
@@ -55,19 +55,19 @@ export function tokenRoute(app: App, { authenticate, clientCredentials, refreshG
     async (request, reply) => {
       const { grant_type: grant, scope, resource: resources = [], refresh_token: refreshToken } = request.body
       const credential = credentialOf(request, request.body)
-      const origin = requestOrigin(request)
+      const source = requestSource(request)
       if (grant === 'client_credentials') {
-        const client = await authenticate.confidential(credential, origin)
+        const client = await authenticate.confidential(credential, source)
         await spend(limiter, 'tokenClient', client.id) // once it is proved, so that nobody spends for another
-        const token = await clientCredentials(client, { scope, resources }, origin)
+        const token = await clientCredentials(client, { scope, resources }, source)
         const { accessToken: access_token, expiresIn: expires_in, scope: granted } = token
         return { access_token, token_type: 'Bearer' as const, expires_in, scope: granted }
       }
       if (grant !== 'refresh_token') throw new OAuthError('unsupported_grant_type', 'another grant type')
       if (refreshToken === undefined)
         throw new OAuthError('invalid_request', 'no refresh token', 'Missing or not acceptable: refresh_token.')
-      const client = await authenticate.any(credential, origin)
-      const pair = await refreshGrant(client?.id ?? FIRST_PARTY_CLIENT, refreshToken, { scope, resources }, origin)
+      const client = await authenticate.any(credential, source)
+      const pair = await refreshGrant(client?.id ?? FIRST_PARTY_CLIENT, refreshToken, { scope, resources }, source)
       return tokenReply(reply, pair, undefined)
     },
   )

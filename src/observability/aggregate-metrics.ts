@@ -17,7 +17,7 @@ interface Totals {
  *
  * @param collect asks every process; one that does not answer is left out, and shown as it was when it last did
  */
-export function createTotals(collect: () => Promise<ReadonlyMap<number, Collected>>): Totals {
+export function createAggregateMetrics(collect: () => Promise<ReadonlyMap<number, Collected>>): Totals {
   const latest = new Map<number, Collected>()
   const dead = new Set<number>()
   const retired: Collected[] = []

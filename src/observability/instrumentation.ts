@@ -22,7 +22,7 @@ export interface Sources {
 }
 
 /** Who watches the server. The parts tell it what happens through this narrow door, and know nothing of Prometheus. */
-export interface Watch {
+export interface Instrumentation {
   /** Counts and times every answer, by route. Before the first route. */
   requests(app: App): void
   refused(code: ErrorCode | OAuthErrorCode): void
@@ -40,7 +40,7 @@ export interface Watch {
 }
 
 /** Nobody watches: nothing is hooked, wrapped or counted. */
-export const UNWATCHED: Watch = {
+export const NO_INSTRUMENTATION: Instrumentation = {
   requests: () => undefined,
   refused: () => undefined,
   store: (database) => database,

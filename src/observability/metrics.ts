@@ -5,7 +5,7 @@ import type { Phase } from '../keys/keyring.ts'
 import type { KeyringState } from '../keys/live-keyring.ts'
 import { REFRESH_OUTCOMES } from '../sessions/refresh.ts'
 import { VERSION } from '../version.ts'
-import { GRANTS, type Sources, type Watch } from './instrumentation.ts'
+import { GRANTS, type Instrumentation, type Sources } from './instrumentation.ts'
 import { BOUNDS, createRequestTimes, type Sample } from './request-times.ts'
 import { OPERATIONS, timedDatabase } from './timed-database.ts'
 import { WORKER_DEATHS } from './worker-deaths.ts'
@@ -22,7 +22,7 @@ const ABOUT_CREDENTIALS = [
   ...(['invalid_client', 'invalid_grant'] as const),
 ]
 
-export interface Metrics extends Watch {
+export interface Metrics extends Instrumentation {
   readonly registry: Registry
 }
 
@@ -73,7 +73,7 @@ function registerProcess(registers: Registry[]): void {
   new Counter({ ...WORKER_DEATHS, registers }).inc(0)
 }
 
-function sessionMetrics(registry: Registry): Pick<Watch, 'issuing' | 'refreshed' | 'gateWaited'> {
+function sessionMetrics(registry: Registry): Pick<Instrumentation, 'issuing' | 'refreshed' | 'gateWaited'> {
   const registers = [registry]
   const issued = new Counter({
     name: 'signet_tokens_issued_total',
@@ -109,7 +109,7 @@ function sessionMetrics(registry: Registry): Pick<Watch, 'issuing' | 'refreshed'
   }
 }
 
-function storeMetrics(registry: Registry): Pick<Watch, 'store'> {
+function storeMetrics(registry: Registry): Pick<Instrumentation, 'store'> {
   const registers = [registry]
   const labelNames = ['operation']
   const duration = new Histogram({

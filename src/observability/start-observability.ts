@@ -1,24 +1,24 @@
 import type { Logger } from 'pino'
 import type { Config } from '../config/config.ts'
 import type { Collected } from './aggregate-metrics.ts'
-import type { Watch } from './instrumentation.ts'
+import type { Instrumentation } from './instrumentation.ts'
 import type { Page } from './metrics-server.ts'
 import type { Traces } from './traces.ts'
 
 /** What the settings ask for: metrics, traces, both or nothing. Nothing is loaded that nobody asked for. */
-export interface Watching {
+export interface Observability {
   /** For buildApp. */
-  readonly parts: { readonly watch?: Watch; readonly traces?: Traces['plugin'] }
+  readonly parts: { readonly instrumentation?: Instrumentation; readonly traces?: Traces['plugin'] }
   close(): Promise<void>
 }
 
 /** @throws OperatorError when the port of the metrics can't be taken, or the packages for traces are not installed */
-export async function startWatching(config: Config, logger: Logger): Promise<Watching> {
+export async function startObservability(config: Config, logger: Logger): Promise<Observability> {
   const traces = await tracesOf(config)
   const metrics = config.METRICS_PORT === undefined ? undefined : (await import('./metrics.ts')).createMetrics()
   const page = metrics && (await serveMetrics(config, metrics.registry, logger))
   return {
-    parts: { ...(metrics && { watch: metrics }), ...(traces && { traces: traces.plugin }) },
+    parts: { ...(metrics && { instrumentation: metrics }), ...(traces && { traces: traces.plugin }) },
     async close() {
       await Promise.all([page?.close(), traces?.close()])
     },
@@ -26,11 +26,13 @@ export async function startWatching(config: Config, logger: Logger): Promise<Wat
 }
 
 /** The same in a worker, whose metrics are read by the primary: only that one has the port. */
-export async function startWatchingWorker(config: Config): Promise<Watching & { collect(): Promise<Collected> }> {
+export async function startWorkerObservability(
+  config: Config,
+): Promise<Observability & { collect(): Promise<Collected> }> {
   const traces = await tracesOf(config)
   const metrics = config.METRICS_PORT === undefined ? undefined : (await import('./metrics.ts')).createMetrics()
   return {
-    parts: { ...(metrics && { watch: metrics }), ...(traces && { traces: traces.plugin }) },
+    parts: { ...(metrics && { instrumentation: metrics }), ...(traces && { traces: traces.plugin }) },
     collect: async () => (await metrics?.registry.getMetricsAsJSON()) ?? [],
     close: async () => traces?.close(),
   }

@@ -13,7 +13,7 @@ export interface Traces {
 const PACKAGES = '@fastify/otel@^0.21.2 @opentelemetry/api@~1.9.1 @opentelemetry/sdk-node@^0.222.0'
 
 /** Milliseconds for the last spans: a collector that is gone must not hold the end of the process up. */
-const FLUSH = 2000
+const FLUSH_TIMEOUT_MS = 2000
 
 /**
  * OpenTelemetry traces, set up by its standard variables, which the SDK reads itself (exporter, sampler, propagators, resource).
@@ -45,7 +45,7 @@ export async function startTraces(): Promise<Traces> {
   return {
     plugin: fastify.plugin() as FastifyPluginCallback,
     async close() {
-      const patience = new Promise<void>((resolve) => setTimeout(resolve, FLUSH).unref())
+      const patience = new Promise<void>((resolve) => setTimeout(resolve, FLUSH_TIMEOUT_MS).unref())
       await Promise.race([sdk.shutdown().catch(() => undefined), patience])
     },
   }

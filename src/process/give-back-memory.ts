@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
 /** Milliseconds after the boot: not in the way of the first answers. */
-const LATER = 500
+const COLLECT_AFTER_BOOT_MS = 500
 
 /**
  * Boot compiles and throws away: after it, more than half of the heap is garbage that an idle server would keep for hours. One
@@ -15,5 +15,5 @@ export function giveBackMemory(): void {
       const collect: (how: object) => void = runInNewContext('gc')
       collect({ type: 'major', execution: 'sync', flavor: 'last-resort' })
     } catch {} // a V8 without it: a kindness, and nothing that a server may die of
-  }, LATER).unref()
+  }, COLLECT_AFTER_BOOT_MS).unref()
 }

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { setPriority } from 'node:os'
 
 /** The nice value of a thread that does the work nobody waits for at this very moment. */
-const LOWER = 10
+const POOL_NICE = 10
 const TASKS = '/proc/self/task'
 
 /**
@@ -14,7 +14,7 @@ export function lowerPoolPriority(): void {
   try {
     for (const thread of readdirSync(TASKS)) {
       const name = readFileSync(`${TASKS}/${thread}/comm`, 'utf8').trim()
-      if (name === 'libuv-worker') setPriority(Number(thread), LOWER)
+      if (name === 'libuv-worker') setPriority(Number(thread), POOL_NICE)
     }
   } catch {} // no /proc, or a thread that ended meanwhile: a kindness, not a need
 }

@@ -17,9 +17,9 @@ export function reportKeys(logger: Logger, trail: AuditStore): LiveKeyringOption
     const now = systemClock()
     const keys = event.changed.map((entry) => `${entry.kid} ${phase(entry, now)}`)
     logger.info({ event: 'keys_changed', keys }, 'the keyring changed')
-    const origin = { ip: null, userAgent: null, requestId: null }
+    const source = { ip: null, userAgent: null, requestId: null }
     trail
-      .insert({ event: 'keys_changed', origin, detail: { keys } }, now)
+      .insert({ event: 'keys_changed', source, detail: { keys } }, now)
       .catch((err) => logger.error({ err }, 'no audit row for the change of keys'))
   }
 }

@@ -10,14 +10,14 @@ import { followKeys } from '../keys/follow-keys.ts'
 import type { KeysFolder } from '../keys/keys-folder.ts'
 import { type LiveKeyring, type LiveKeyringOptions, openLiveKeyring } from '../keys/live-keyring.ts'
 import { keyTiming } from '../keys/rotation.ts'
-import type { Watching } from '../observability/start-observability.ts'
+import type { Observability } from '../observability/start-observability.ts'
 import { giveBackMemory } from './give-back-memory.ts'
 import { lowerPoolPriority } from './pool-priority.ts'
 
 /** Milliseconds in which requests in flight are read and finish. */
-const DRAIN = 10_000
+const DRAIN_MS = 10_000
 /** Milliseconds that a shutdown may take. */
-export const closingTime = ({ SHUTDOWN_DELAY }: Config) => SHUTDOWN_DELAY * 1000 + DRAIN
+export const closingTime = ({ SHUTDOWN_DELAY }: Config) => SHUTDOWN_DELAY * 1000 + DRAIN_MS
 
 export function openKeyring(
   config: Config,
@@ -27,13 +27,13 @@ export function openKeyring(
   return openLiveKeyring({ folder, timing: keyTiming(config), ttl: config.ACCESS_TOKEN_TTL, now: systemClock, report })
 }
 
-interface Server extends Pick<Parts, 'limiter' | 'keepsStore'> {
+interface Server extends Pick<Parts, 'limiter' | 'runsMaintenance'> {
   readonly config: Config
   readonly logger: Logger
   readonly folder: KeysFolder
   readonly database: Parts['database']
   readonly keyring: LiveKeyring
-  readonly watching: Watching
+  readonly observability: Observability
   /** Awaited before the first connection is taken. */
   readonly beforeListening?: () => Promise<void>
 }
@@ -46,9 +46,9 @@ interface Server extends Pick<Parts, 'limiter' | 'keepsStore'> {
  * @throws OperatorError when it can't listen
  */
 export async function serve(server: Server): Promise<(how: { atOnce: boolean }) => Promise<void>> {
-  const { folder, database, keyring, watching, beforeListening, ...parts } = server
+  const { folder, database, keyring, observability, beforeListening, ...parts } = server
   let stopping = false
-  const app = await buildApp({ database, keyring, ...parts, ...watching.parts, isStopping: () => stopping })
+  const app = await buildApp({ database, keyring, ...parts, ...observability.parts, isStopping: () => stopping })
   await beforeListening?.()
   await listen(app, server.config)
   lowerPoolPriority()
@@ -65,7 +65,7 @@ export async function serve(server: Server): Promise<(how: { atOnce: boolean }) 
     unfollow()
     await app.close()
     await database.close()
-    await watching.close()
+    await observability.close()
   }
 }
 

@@ -5,14 +5,14 @@ import type { Feed } from './feed.ts'
 import { FeedClaims } from './feed-format.ts'
 
 /** Most seconds that a long poll may wait: below the idle time-outs of proxies. */
-const MAX_WAIT = 30
+const MAX_WAIT_SECONDS = 30
 
 const Query = Type.Object(
   {
     wait: Type.Optional(
       Type.String({
         pattern: '^(0|[1-9]|[12][0-9]|30)$',
-        description: `With \`If-None-Match\`: seconds to wait for something newer, 0..${MAX_WAIT}`,
+        description: `With \`If-None-Match\`: seconds to wait for something newer, 0..${MAX_WAIT_SECONDS}`,
       }),
     ),
   },
@@ -31,7 +31,7 @@ export function feedRoute(app: App, { feed }: { feed: Feed }): void {
       config: { auth: 'public', cors: false, errors: ['signing_unavailable'] },
       schema: {
         tags: ['Integrators'],
-        summary: 'What is withdrawn, signed',
+        summary: 'What is revocationsApplied, signed',
         description:
           'A compact JWS, `typ: revocations+jwt`, signed by a key of the JWKS. Its payload is described by `FeedClaims`. Revalidate with `If-None-Match`; with `wait` the answer comes when there is something newer.',
         querystring: Query,

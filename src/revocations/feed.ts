@@ -7,9 +7,9 @@ import { FEED_TYPE, type FeedClaims } from './feed-format.ts'
 import type { Revocations } from './follow-revocations.ts'
 
 /** Milliseconds between two signatures at the least, however many revocations come. */
-const PAUSE = 100
+const GATHER_MS = 100
 /** And no more than this share of the time goes into making the feed, when it is long. */
-const SHARE = 0.1
+const MAX_SIGNING_SHARE = 0.1
 
 export interface FeedDocument {
   /** A compact JWS. */
@@ -41,7 +41,7 @@ interface FeedOptions {
 }
 
 /**
- * The signed list of what is withdrawn, for verifiers elsewhere. It is signed at most once per change and every half of its life,
+ * The signed list of what is revocationsApplied, for verifiers elsewhere. It is signed at most once per change and every half of its life,
  * and kept; RS256 is deterministic and `iat` is the beginning of a half-life, so equal lists are equal texts on every node.
  *
  * A node that can't reach its store goes on with the list it has, and `exp` tells when that stops being fresh.
@@ -78,7 +78,7 @@ export function createFeed({ issuer, ttl, maxWaiters, keyring, revocations, now,
       .sign(key)
     const body = Buffer.from(jws)
     kept = { version: made, body, etag: `"${createHash('sha256').update(body).digest('base64url')}"` }
-    notBefore = monotonic() + Math.max(PAUSE, (monotonic() - began) / SHARE)
+    notBefore = monotonic() + Math.max(GATHER_MS, (monotonic() - began) / MAX_SIGNING_SHARE)
   }
   const signOnce = () => {
     signing ??= sign().finally(() => {

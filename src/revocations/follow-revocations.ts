@@ -5,10 +5,10 @@ import { RevocationSet, type Verdict } from './revocation-set.ts'
 import type { RevocationStore } from './revocation-store.ts'
 
 /** Milliseconds between two looks at the store: how several processes on one SQLite file learn of each other. */
-const POLL = 250
-const PAGE = 10_000
+const POLL_INTERVAL_MS = 250
+const PAGE_SIZE = 10_000
 /** Milliseconds between two sweeps of what is over. */
-const SWEEP = 30_000
+const SWEEP_INTERVAL_MS = 30_000
 
 export interface Revocations {
   judge(claims: AccessTokenClaims): Verdict
@@ -78,8 +78,8 @@ export class FollowedRevocations implements Revocations {
 
   /** Starts the loop. Await `catchUp` before: a node must not take traffic with half a set. */
   start(): void {
-    const look = setInterval(() => this.catchUp().catch(() => undefined), POLL)
-    const sweep = setInterval(() => this.#set.sweep(this.#options.now()), SWEEP)
+    const look = setInterval(() => this.catchUp().catch(() => undefined), POLL_INTERVAL_MS)
+    const sweep = setInterval(() => this.#set.sweep(this.#options.now()), SWEEP_INTERVAL_MS)
     this.#timers = [look.unref(), sweep.unref()]
   }
 
@@ -109,11 +109,11 @@ export class FollowedRevocations implements Revocations {
     try {
       let found: number
       do {
-        const revocations = await store.after(this.#seq, PAGE)
+        const revocations = await store.after(this.#seq, PAGE_SIZE)
         for (const revocation of revocations) this.#set.add(revocation)
         this.#seq = revocations.at(-1)?.seq ?? this.#seq
         found = revocations.length
-      } while (found >= PAGE)
+      } while (found >= PAGE_SIZE)
     } catch (error) {
       if (!this.#lost) report({ lost: error })
       this.#lost = true

@@ -8,7 +8,7 @@ export type Verdict = 'good' | 'revoked' | 'stale'
 type Versions = Pick<Revocation, 'minVersion' | 'seq' | 'expiresAt'>
 
 /**
- * What is withdrawn, in memory: the answer to "may this token still be used?" is a few Map look-ups.
+ * What is revocationsApplied, in memory: the answer to "may this token still be used?" is a few Map look-ups.
  *
  * An entry goes when no token it could hit is alive, so the set is as small as the revocations of the last quarter of an hour.
  */

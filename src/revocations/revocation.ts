@@ -1,4 +1,4 @@
-import { MAX_ACCESS_TOKEN_TTL } from '../config/ceilings.ts'
+import { MAX_ACCESS_TOKEN_TTL_SECONDS } from '../config/ceilings.ts'
 
 /** What is withdrawn: by `sid`, by `sub`, by `client_id`, by `jti`. Keys are withdrawn in the keyring. */
 export type RevocationKind = 'session' | 'account' | 'client' | 'token'
@@ -19,5 +19,5 @@ const MAX_SKEW = 60
 
 /** When a revocation made now has nothing left to hit. Planned with the ceilings, so that no setting can cut it short. */
 export function revocationExpiry(now: number): number {
-  return now + MAX_ACCESS_TOKEN_TTL + 2 * MAX_SKEW
+  return now + MAX_ACCESS_TOKEN_TTL_SECONDS + 2 * MAX_SKEW
 }

@@ -1,4 +1,4 @@
-import type { Audit, AuditEntry, Origin } from '../audit/audit.ts'
+import type { Audit, AuditEntry, RequestSource } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import type { SessionStore } from './session-store.ts'
 
@@ -9,34 +9,34 @@ export interface EndSession {
   logout(
     caller: { accountId: string; sessionId: string | undefined },
     scope: LogoutScope,
-    origin: Origin,
+    source: RequestSource,
   ): Promise<void>
   /** Ends one session of the caller. @returns false when it is not his, or over: ended or expired */
-  one(caller: { accountId: string }, id: string, origin: Origin): Promise<boolean>
+  one(caller: { accountId: string }, id: string, source: RequestSource): Promise<boolean>
 }
 
 /** Every end is one transaction with its revocation, and is answered when this node refuses the tokens of the session. */
 export function createEndSession(parts: {
   sessions: SessionStore
-  withdrawn: () => Promise<void>
+  revocationsApplied: () => Promise<void>
   audit: Audit
   now: Clock
 }): EndSession {
-  const { sessions, withdrawn, audit, now } = parts
+  const { sessions, revocationsApplied, audit, now } = parts
   const end = async (which: Parameters<SessionStore['end']>[0], entry: AuditEntry): Promise<number> => {
     const ended = await sessions.end(which, 'logout', now(), entry)
     if (ended > 0) audit(entry)
-    await withdrawn()
+    await revocationsApplied()
     return ended
   }
   return {
-    async logout({ accountId, sessionId }, scope, origin) {
+    async logout({ accountId, sessionId }, scope, source) {
       const which = scope === 'all' ? {} : scope === 'others' ? { except: sessionId ?? '' } : { id: sessionId ?? '' }
-      await end({ accountId, ...which }, { event: 'logout', origin, accountId, sessionId, detail: { scope } })
+      await end({ accountId, ...which }, { event: 'logout', source, accountId, sessionId, detail: { scope } })
     },
-    async one({ accountId }, id, origin) {
+    async one({ accountId }, id, source) {
       return (
-        (await end({ accountId, id, liveOnly: true }, { event: 'session_ended', origin, accountId, sessionId: id })) > 0
+        (await end({ accountId, id, liveOnly: true }, { event: 'session_ended', source, accountId, sessionId: id })) > 0
       )
     },
   }

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import type { App } from '../http/app-type.ts'
-import { isGone, requestOrigin } from '../http/request-source.ts'
+import { isGone, requestSource } from '../http/request-source.ts'
 import { TokenResponse } from '../http/schemas.ts'
 import type { Login } from './login.ts'
 import type { RefreshCookie } from './refresh-cookie.ts'
@@ -36,7 +36,7 @@ export function loginRoute(
     },
     async (request, reply) => {
       const { transport, ...credentials } = request.body
-      const pair = await login(credentials, requestOrigin(request), isGone(request))
+      const pair = await login(credentials, requestSource(request), isGone(request))
       return tokenReply(reply, pair, transport === 'cookie' ? { jar, maxAge: idleTtl } : undefined)
     },
   )

@@ -1,7 +1,7 @@
 import { normaliseEmail } from '../accounts/account.ts'
 import type { AccountStore } from '../accounts/account-store.ts'
 import type { IsGone, Passwords } from '../accounts/passwords.ts'
-import type { Audit, AuditEntry, Origin } from '../audit/audit.ts'
+import type { Audit, AuditEntry, RequestSource } from '../audit/audit.ts'
 import type { AuditStore } from '../audit/audit-store.ts'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors/app-error.ts'
@@ -13,7 +13,7 @@ import type { IssuePair, TokenPair } from './token-pair.ts'
 
 export type Login = (
   credentials: { email: string; password: string },
-  origin: Origin,
+  source: RequestSource,
   isGone?: IsGone,
 ) => Promise<TokenPair>
 
@@ -30,26 +30,26 @@ export function createLogin(parts: {
   limits: SessionLimits
   issuePair: IssuePair
   /** Resolves when what was just withdrawn is refused by this node. */
-  withdrawn: () => Promise<void>
+  revocationsApplied: () => Promise<void>
   audit: Audit
   trail: AuditStore
   now: Clock
 }): Login {
-  const { accounts, passwords, sessions, limits, issuePair, withdrawn, audit, trail, now } = parts
+  const { accounts, passwords, sessions, limits, issuePair, revocationsApplied, audit, trail, now } = parts
 
-  const refuse = async (origin: Origin, accountId: string | undefined, reason: string): Promise<never> => {
-    const entry: AuditEntry = { event: 'login_failed', origin, accountId, detail: { reason } }
+  const refuse = async (source: RequestSource, accountId: string | undefined, reason: string): Promise<never> => {
+    const entry: AuditEntry = { event: 'login_failed', source, accountId, detail: { reason } }
     await trail.insert(entry, now())
     audit(entry)
     throw new AppError('invalid_credentials', { reason })
   }
 
-  return async ({ email, password }, origin, isGone) => {
+  return async ({ email, password }, source, isGone) => {
     const account = await accounts.byEmail(normaliseEmail(email))
     const matches = await passwords.verify(password, account?.passwordHash, isGone)
-    if (account === undefined) return refuse(origin, undefined, 'unknown email')
-    if (!matches) return refuse(origin, account.id, 'wrong password')
-    if (account.status !== 'active') return refuse(origin, account.id, `account ${account.status}`)
+    if (account === undefined) return refuse(source, undefined, 'unknown email')
+    if (!matches) return refuse(source, account.id, 'wrong password')
+    if (account.status !== 'active') return refuse(source, account.id, `account ${account.status}`)
 
     const hash = await renewed(account, password)
     const instant = now()
@@ -61,14 +61,14 @@ export function createLogin(parts: {
       createdAt: instant,
       lastUsedAt: instant,
       expiresAt: instant + limits.idleTtl,
-      ip: origin.ip,
-      userAgent: origin.userAgent,
+      ip: source.ip,
+      userAgent: source.userAgent,
     }
-    const entry: AuditEntry = { event: 'login_succeeded', origin, accountId: account.id, sessionId: session.id }
+    const entry: AuditEntry = { event: 'login_succeeded', source, accountId: account.id, sessionId: session.id }
     const opened = await sessions.open(session, hash, limits, entry)
-    if (opened === undefined) return refuse(origin, account.id, 'the account changed during the login')
+    if (opened === undefined) return refuse(source, account.id, 'the account changed during the login')
     audit(entry)
-    if (opened.ended > 0) await withdrawn()
+    if (opened.ended > 0) await revocationsApplied()
     return issuePair({ ...session, counter: 0, rotatedAt: instant }, opened.standing)
   }
 

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import type { App } from '../http/app-type.ts'
-import { requestOrigin } from '../http/request-source.ts'
+import { requestSource } from '../http/request-source.ts'
 import type { EndSession } from './end-session.ts'
 import type { RefreshCookie } from './refresh-cookie.ts'
 
@@ -26,7 +26,7 @@ export function logoutRoute(app: App, { endSession, jar }: { endSession: EndSess
     async (request, reply) => {
       const scope = request.body?.scope ?? 'session'
       const { sub: accountId, sid: sessionId } = request.user
-      await endSession.logout({ accountId, sessionId }, scope, requestOrigin(request))
+      await endSession.logout({ accountId, sessionId }, scope, requestSource(request))
       if (scope !== 'others') jar.clear(reply)
       return reply.code(204).send(null)
     },

@@ -25,23 +25,23 @@ export function emailKey(email: string): string {
 
 /** Login behind the throttle. A refused attempt costs no hash and says nothing of the password, not even of the right one. */
 export function limitedLogin(login: Login, parts: Parts): Login {
-  return ({ email, password }, origin, isGone) => {
-    const attempt = { account: emailKey(email), network: networkOf(origin.ip) }
+  return ({ email, password }, source, isGone) => {
+    const attempt = { account: emailKey(email), network: networkOf(source.ip) }
     const usual = async () => {
       const account = await parts.accounts.byEmail(normaliseEmail(email))
       return isUsual(parts, account?.id ?? 'nobody', attempt.network) // the same look for an email that nobody has
     }
-    return attempted(parts.limiter, attempt, usual, () => login({ email, password }, origin, isGone))
+    return attempted(parts.limiter, attempt, usual, () => login({ email, password }, source, isGone))
   }
 }
 
 /** The current password is guessed at like that of a login: whoever stole a token must not try ten thousand of them. */
 export function limitedOwnAccount(own: OwnAccount, parts: Parts): OwnAccount {
   return {
-    changePassword(caller, passwords, origin, isGone) {
-      const attempt = { account: caller.accountId, network: networkOf(origin.ip) }
+    changePassword(caller, passwords, source, isGone) {
+      const attempt = { account: caller.accountId, network: networkOf(source.ip) }
       const usual = () => isUsual(parts, caller.accountId, attempt.network)
-      return attempted(parts.limiter, attempt, usual, () => own.changePassword(caller, passwords, origin, isGone))
+      return attempted(parts.limiter, attempt, usual, () => own.changePassword(caller, passwords, source, isGone))
     },
     remove: own.remove,
   }

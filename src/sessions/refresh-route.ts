@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import { AppError } from '../errors/app-error.ts'
 import type { App } from '../http/app-type.ts'
-import { requestOrigin } from '../http/request-source.ts'
+import { requestSource } from '../http/request-source.ts'
 import { TokenResponse } from '../http/schemas.ts'
 import type { Refresh } from './refresh.ts'
 import type { RefreshCookie } from './refresh-cookie.ts'
@@ -36,7 +36,7 @@ export function refreshRoute(
       const fromBody = request.body.refresh_token
       const token = fromBody ?? jar.read(request)
       if (token === undefined) throw new AppError('invalid_refresh_token', { reason: 'none was sent' })
-      const pair = await refresh(token, requestOrigin(request))
+      const pair = await refresh(token, requestSource(request))
       return tokenReply(reply, pair, fromBody === undefined ? { jar, maxAge: idleTtl } : undefined)
     },
   )

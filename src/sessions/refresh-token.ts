@@ -6,11 +6,11 @@ import { type RefreshKey, refreshKeyAt } from '../keys/refresh-keys.ts'
 // the same text, so two tabs that refresh at once get the same successor.
 
 const PREFIX = 'srt_'
-const KEY_ID = 8
-const SESSION_ID = 16
-const COUNTER = 4
-const BODY = KEY_ID + SESSION_ID + COUNTER
-const MAC = 32
+const KEY_ID_BYTES = 8
+const SESSION_ID_BYTES = 16
+const COUNTER_BYTES = 4
+const BODY_BYTES = KEY_ID_BYTES + SESSION_ID_BYTES + COUNTER_BYTES
+const MAC_BYTES = 32
 const TEXT = /^srt_[A-Za-z0-9_-]{80}$/
 
 export interface RefreshClaim {
@@ -29,10 +29,10 @@ export function encodeRefreshToken(
 ): string {
   const key = refreshKeyAt(keys, madeAt)
   if (key === undefined) throw new TypeError('there is no refresh key')
-  const body = Buffer.alloc(BODY)
+  const body = Buffer.alloc(BODY_BYTES)
   body.write(key.id, 0, 'base64url')
-  body.write(sessionId, KEY_ID, 'base64url')
-  body.writeUInt32BE(counter, KEY_ID + SESSION_ID)
+  body.write(sessionId, KEY_ID_BYTES, 'base64url')
+  body.writeUInt32BE(counter, KEY_ID_BYTES + SESSION_ID_BYTES)
   return PREFIX + Buffer.concat([body, mac(key, body)]).toString('base64url')
 }
 
@@ -40,14 +40,15 @@ export function encodeRefreshToken(
 export function decodeRefreshToken(token: string, keys: readonly RefreshKey[]): RefreshClaim | undefined {
   if (!TEXT.test(token)) return undefined
   const bytes = Buffer.from(token.slice(PREFIX.length), 'base64url')
-  if (bytes.length !== BODY + MAC || bytes.toString('base64url') !== token.slice(PREFIX.length)) return undefined
-  const body = bytes.subarray(0, BODY)
-  const id = body.toString('base64url', 0, KEY_ID)
+  if (bytes.length !== BODY_BYTES + MAC_BYTES || bytes.toString('base64url') !== token.slice(PREFIX.length))
+    return undefined
+  const body = bytes.subarray(0, BODY_BYTES)
+  const id = body.toString('base64url', 0, KEY_ID_BYTES)
   const key = keys.find((key) => key.id === id)
-  if (key === undefined || !timingSafeEqual(mac(key, body), bytes.subarray(BODY))) return undefined
+  if (key === undefined || !timingSafeEqual(mac(key, body), bytes.subarray(BODY_BYTES))) return undefined
   return {
-    sessionId: body.toString('base64url', KEY_ID, KEY_ID + SESSION_ID),
-    counter: body.readUInt32BE(KEY_ID + SESSION_ID),
+    sessionId: body.toString('base64url', KEY_ID_BYTES, KEY_ID_BYTES + SESSION_ID_BYTES),
+    counter: body.readUInt32BE(KEY_ID_BYTES + SESSION_ID_BYTES),
   }
 }
 

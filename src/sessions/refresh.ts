@@ -1,4 +1,4 @@
-import type { Audit, Origin } from '../audit/audit.ts'
+import type { Audit, RequestSource } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors/app-error.ts'
 import { type Limiter, spend } from '../limits/limiter.ts'
@@ -11,7 +11,7 @@ import type { IssuePair, Narrowed, RefreshKeys, TokenPair } from './token-pair.t
 export const REFRESH_OUTCOMES = ['rotated', 'repeated', 'reused', 'refused', 'forged'] as const
 export type RefreshOutcomeName = (typeof REFRESH_OUTCOMES)[number]
 
-export type Refresh = (refreshToken: string, origin: Origin, narrowed?: Narrowed) => Promise<TokenPair>
+export type Refresh = (refreshToken: string, source: RequestSource, narrowed?: Narrowed) => Promise<TokenPair>
 
 /**
  * A refresh token for the next pair (RFC 9700 section 4.14.2). A lost answer, two tabs at once and a phone that retries get the
@@ -25,22 +25,22 @@ export function createRefresh(parts: {
   limits: SessionLimits
   issuePair: IssuePair
   /** Resolves when what was just withdrawn is refused by this node. */
-  withdrawn: () => Promise<void>
+  revocationsApplied: () => Promise<void>
   limiter: Limiter
   audit: Audit
   observe?: (outcome: RefreshOutcomeName) => void
   now: Clock
 }): Refresh {
-  const { sessions, refreshKeys, limits, issuePair, withdrawn, limiter, audit, observe, now } = parts
+  const { sessions, refreshKeys, limits, issuePair, revocationsApplied, limiter, audit, observe, now } = parts
 
-  return async (refreshToken, origin, narrowed) => {
+  return async (refreshToken, source, narrowed) => {
     const claim = decodeRefreshToken(refreshToken, refreshKeys.current())
     if (claim === undefined) {
       observe?.('forged')
       throw new AppError('invalid_refresh_token', { reason: 'no key of ours made it' })
     }
     await spend(limiter, 'refreshSession', claim.sessionId) // only who has a token of it spends from it
-    const entry = { event: 'refresh_token_reused' as const, origin }
+    const entry = { event: 'refresh_token_reused' as const, source }
     const outcome = await sessions.refresh(claim, { now: now(), limits, audit: entry })
     observe?.(outcome.kind)
     switch (outcome.kind) {
@@ -49,7 +49,7 @@ export function createRefresh(parts: {
         return issuePair(outcome.session, outcome.standing, narrowed)
       case 'reused':
         audit(outcome.audit)
-        await withdrawn()
+        await revocationsApplied()
         throw new AppError('invalid_refresh_token', { reason: 'used before: the session was ended' })
       case 'refused':
         throw new AppError('invalid_refresh_token', { reason: 'the session ended or expired' })

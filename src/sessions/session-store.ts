@@ -10,7 +10,7 @@ import {
   type RefreshOutcome,
   type Session,
   type SessionLimits,
-  type Standing,
+  type TokenSubject,
 } from './session.ts'
 import { ACTIVE_ACCOUNT, endAboveLimit, endSessions, insertSession } from './session-statements-store.ts'
 
@@ -26,7 +26,7 @@ export interface SessionStore {
     verifiedHash: string,
     limits: SessionLimits,
     audit: AuditEntry,
-  ): Promise<{ standing: Standing; ended: number } | undefined>
+  ): Promise<{ standing: TokenSubject; ended: number } | undefined>
   /** One compare-and-swap on the counter, and what it means when it fails. */
   refresh(
     claim: { sessionId: string; counter: number },
@@ -42,7 +42,7 @@ export interface SessionStore {
     audit: AuditEntry,
   ): Promise<number>
   /** Whether a session is live and of this account, and the account's standing. */
-  standing(sessionId: string, accountId: string, now: number): Promise<Standing | undefined>
+  standing(sessionId: string, accountId: string, now: number): Promise<TokenSubject | undefined>
   /** The owner of a session that is live. */
   live(sessionId: string, now: number): Promise<Pick<Session, 'accountId' | 'clientId' | 'scope'> | undefined>
   /** Deletes sessions that ended or expired before an instant. */
@@ -75,11 +75,11 @@ export function createSessionStore(database: Database): SessionStore {
         REVOCATIONS,
       )
       if (!accounts[0] || !opened[0]) return undefined
-      return { standing: toStanding(accounts[0], session.accountId), ended: ended.length }
+      return { standing: toTokenSubject(accounts[0], session.accountId), ended: ended.length }
     },
 
     async refresh({ sessionId, counter }, { now, limits, audit }) {
-      const { ip, userAgent } = audit.origin
+      const { ip, userAgent } = audit.source
       const [rotated] = await database.query(
         `UPDATE sessions SET counter = counter + 1, repeats = 0, rotated_at = $3, last_used_at = $3, ip = $5, user_agent = $6,
            expires_at = CASE WHEN max_expires_at < $4 THEN max_expires_at ELSE $4 END
@@ -123,7 +123,7 @@ export function createSessionStore(database: Database): SessionStore {
          WHERE s.id = $1 AND a.id = $2 AND s.ended_at IS NULL AND s.expires_at > $3 AND a.status = 'active'`,
         [sessionId, accountId, now],
       )
-      return row && toStanding(row, accountId)
+      return row && toTokenSubject(row, accountId)
     },
 
     async live(sessionId, now) {
@@ -140,7 +140,7 @@ export function createSessionStore(database: Database): SessionStore {
   }
 }
 
-/** Older than the grace forgives: somebody holds a copy. The session ends, is withdrawn, and the trail shows both sides. */
+/** Older than the grace forgives: somebody holds a copy. The session ends, is revocationsApplied, and the trail shows both sides. */
 async function endReused(
   database: Database,
   {
@@ -193,11 +193,11 @@ function refreshed(kind: 'rotated' | 'repeated', row: Row): RefreshOutcome {
       counter: Number(row.counter),
       rotatedAt: Number(row.rotated_at),
     },
-    standing: toStanding(row, String(row.account_id)),
+    standing: toTokenSubject(row, String(row.account_id)),
   }
 }
 
-function toStanding(row: Row, accountId: string): Standing {
+function toTokenSubject(row: Row, accountId: string): TokenSubject {
   return { accountId, roles: JSON.parse(String(row.roles)), tokenVersion: Number(row.token_version) }
 }
 

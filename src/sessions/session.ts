@@ -48,7 +48,7 @@ export function sessionLimits(config: Config, { engine }: { engine: 'sqlite' | '
 export const MAX_REPEATS = 10
 
 /** Everything of an account that goes into its tokens, read afresh at each refresh. */
-export interface Standing {
+export interface TokenSubject {
   readonly accountId: string
   readonly roles: readonly string[]
   readonly tokenVersion: number
@@ -56,7 +56,7 @@ export interface Standing {
 
 /** What a presented refresh token led to. It is committed before it is answered. */
 export type RefreshOutcome =
-  | { readonly kind: 'rotated' | 'repeated'; readonly session: RefreshedSession; readonly standing: Standing }
+  | { readonly kind: 'rotated' | 'repeated'; readonly session: RefreshedSession; readonly standing: TokenSubject }
   | { readonly kind: 'reused'; readonly audit: AuditEntry }
   | { readonly kind: 'refused' }
 

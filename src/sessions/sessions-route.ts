@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox'
 import { type Clock, toTimestamp } from '../clock.ts'
 import { AppError } from '../errors/app-error.ts'
 import type { App } from '../http/app-type.ts'
-import { requestOrigin } from '../http/request-source.ts'
+import { requestSource } from '../http/request-source.ts'
 import { Timestamp } from '../http/schemas.ts'
 import type { EndSession } from './end-session.ts'
 import type { Session } from './session.ts'
@@ -50,7 +50,7 @@ export function sessionsRoutes(app: App, { list, endSession, now }: Parts): void
       schema: { tags, summary: 'End one of my sessions', params: Params, response: { 204: Type.Null() } },
     },
     async (request, reply) => {
-      const ended = await endSession.one({ accountId: request.user.sub }, request.params.id, requestOrigin(request))
+      const ended = await endSession.one({ accountId: request.user.sub }, request.params.id, requestSource(request))
       if (!ended) throw new AppError('not_found') // also for a session of somebody else
       return reply.code(204).send(null)
     },

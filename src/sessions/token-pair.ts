@@ -1,7 +1,7 @@
 import type { RefreshKey } from '../keys/refresh-keys.ts'
 import type { IssueAccessToken } from '../tokens/issue.ts'
 import { encodeRefreshToken } from './refresh-token.ts'
-import type { RefreshedSession, Standing } from './session.ts'
+import type { RefreshedSession, TokenSubject } from './session.ts'
 
 export interface TokenPair {
   readonly accessToken: string
@@ -17,7 +17,7 @@ export interface Narrowed {
   readonly audience?: readonly string[]
 }
 
-export type IssuePair = (session: RefreshedSession, standing: Standing, narrowed?: Narrowed) => Promise<TokenPair>
+export type IssuePair = (session: RefreshedSession, standing: TokenSubject, narrowed?: Narrowed) => Promise<TokenPair>
 
 /** The refresh keys of this instant. */
 export interface RefreshKeys {

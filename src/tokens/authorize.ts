@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import { oneSlipApart } from '../config/typo.ts'
+import { isTypo } from '../config/typo.ts'
 import { AppError } from '../errors/app-error.ts'
 import type { AccessTokenClaims } from './claims.ts'
 
@@ -22,7 +22,7 @@ const DEMANDS = ['auth', 'roles', 'scope', 'maxAuthAge', 'limit']
  */
 export function assertSpelling(url: string, config: object): void {
   for (const given of Object.keys(config)) {
-    const meant = DEMANDS.find((name) => oneSlipApart(given.toLowerCase(), name.toLowerCase()))
+    const meant = DEMANDS.find((name) => isTypo(given.toLowerCase(), name.toLowerCase()))
     if (meant !== undefined && !DEMANDS.includes(given))
       throw new TypeError(`route ${url}: config.${given} is not known (${meant}?)`)
   }

@@ -60,7 +60,7 @@ export function requestToken(rawHeaders: readonly string[]): string {
  * @returns the unverified `kid`
  * @throws AppError `invalid_token`
  */
-export function unverifiedKid(
+export function checkHeader(
   token: string,
   expectedTyp: string | null = ACCESS_TOKEN_TYPE,
   maxLength = MAX_TOKEN_LENGTH,

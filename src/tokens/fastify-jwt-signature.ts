@@ -2,8 +2,8 @@ import fastifyJwt, { type JWT } from '@fastify/jwt'
 import Fastify from 'fastify'
 import { AppError } from '../errors/app-error.ts'
 import { type AccessTokenClaims, type ClaimsPolicy, REQUIRED_CLAIMS } from './claims.ts'
-import { byKey } from './memoize-per-key.ts'
-import type { SignedPayload } from './verify.ts'
+import { memoizePerKey } from './memoize-per-key.ts'
+import type { VerifySignature } from './verify.ts'
 
 declare module '@fastify/jwt' {
   interface FastifyJWT {
@@ -17,9 +17,9 @@ declare module '@fastify/jwt' {
  *
  * @returns a function that gives the payload and throws AppError `invalid_token`; what is wrong with a key it throws as it is
  */
-export function createFastifyJwtPayload(policy: ClaimsPolicy): SignedPayload {
+export function createFastifyJwtSignature(policy: ClaimsPolicy): VerifySignature {
   const verify = fastJwtOptions(policy)
-  const jwtOf = byKey((pem) => jwtWith({ secret: { public: pem }, verify }))
+  const jwtOf = memoizePerKey((pem) => jwtWith({ secret: { public: pem }, verify }))
   return (token, pem) => {
     const jwt = jwtOf(pem)
     try {

@@ -1,6 +1,6 @@
 import { SignJWT } from 'jose'
 import type { Clock } from '../clock.ts'
-import { MAX_ACCESS_TOKEN_TTL } from '../config/ceilings.ts'
+import { MAX_ACCESS_TOKEN_TTL_SECONDS } from '../config/ceilings.ts'
 import { randomId } from '../ids.ts'
 import type { LiveKeyring } from '../keys/live-keyring.ts'
 import { ACCESS_TOKEN_TYPE, type AccessTokenClaims, isAccessTokenClaims, MAX_TOKEN_LENGTH } from './claims.ts'
@@ -9,7 +9,7 @@ import { ACCESS_TOKEN_TYPE, type AccessTokenClaims, isAccessTokenClaims, MAX_TOK
 export const FIRST_PARTY_CLIENT = 'signet'
 
 /** Most bytes of JSON that the optional claims of one token may take: a header of many KB is refused by proxies, far from its cause. */
-export const OPTIONAL_CLAIMS_BUDGET = 1024
+export const OPTIONAL_CLAIMS_BUDGET_BYTES = 1024
 
 /** Who a token is for: all that differs between two tokens of this server. */
 export type Grant = Pick<
@@ -50,9 +50,9 @@ export function createIssuer(options: {
     const iat = now()
     const when = presentMembers(optional)
     const size = Buffer.byteLength(JSON.stringify(when))
-    if (size > OPTIONAL_CLAIMS_BUDGET) {
+    if (size > OPTIONAL_CLAIMS_BUDGET_BYTES) {
       throw new RangeError(
-        `the optional claims of a token take ${size} bytes, and ${OPTIONAL_CLAIMS_BUDGET} are allowed`,
+        `the optional claims of a token take ${size} bytes, and ${OPTIONAL_CLAIMS_BUDGET_BYTES} are allowed`,
       )
     }
     const claims: AccessTokenClaims = {
@@ -65,7 +65,7 @@ export function createIssuer(options: {
       jti: randomId(),
       ...when,
     }
-    if (!isAccessTokenClaims(claims) || ttl > MAX_ACCESS_TOKEN_TTL)
+    if (!isAccessTokenClaims(claims) || ttl > MAX_ACCESS_TOKEN_TTL_SECONDS)
       throw new RangeError('a token with these claims would be refused by every verifier')
     const { kid, key } = keyring.signingKey()
     const token = await new SignJWT(claims).setProtectedHeader({ alg: 'RS256', typ: ACCESS_TOKEN_TYPE, kid }).sign(key)

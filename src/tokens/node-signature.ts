@@ -1,7 +1,7 @@
 import { createPublicKey, verify } from 'node:crypto'
 import { AppError } from '../errors/app-error.ts'
-import { byKey } from './memoize-per-key.ts'
-import type { SignedPayload } from './verify.ts'
+import { memoizePerKey } from './memoize-per-key.ts'
+import type { VerifySignature } from './verify.ts'
 
 /**
  * Checks an RS256 signature with nothing but node:crypto. The walk of a token has settled everything else before (canonical parts,
@@ -9,8 +9,8 @@ import type { SignedPayload } from './verify.ts'
  *
  * @returns a function that gives the payload and throws AppError `invalid_token`
  */
-export function createSignedPayload(): SignedPayload {
-  const keyOf = byKey(createPublicKey)
+export function createNodeSignature(): VerifySignature {
+  const keyOf = memoizePerKey(createPublicKey)
   return (token, pem) => {
     const [start, end] = [token.indexOf('.') + 1, token.lastIndexOf('.')]
     // Canonical base64url is ASCII, whose bytes are its characters.

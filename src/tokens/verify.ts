@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import { AppError } from '../errors/app-error.ts'
 import type { Verdict } from '../revocations/revocation-set.ts'
 import { type AccessTokenClaims, acceptClaims, type ClaimsPolicy } from './claims.ts'
-import { unverifiedKid } from './credential.ts'
+import { checkHeader } from './credential.ts'
 import type { VerifiedToken, VerifiedTokens } from './verified-tokens.ts'
 
 /** Where public keys come from: the keyring of this server, or the JWKS of another one. */
@@ -11,8 +11,8 @@ export interface VerificationKeys {
   verificationPem(kid: string): string | undefined
 }
 
-/** What is withdrawn, from memory. */
-export interface Withdrawn {
+/** What is revocationsApplied, from memory. */
+export interface RevocationCheck {
   judge(claims: AccessTokenClaims): Verdict
   /** True when the set is older than the setting allows, and the policy is to refuse then. */
   isTooOld(): boolean
@@ -32,7 +32,7 @@ export class UnknownKid extends AppError {
  * @returns the payload once signature and pinned claims hold
  * @throws AppError `invalid_token`
  */
-export type SignedPayload = (token: string, pem: string) => unknown
+export type VerifySignature = (token: string, pem: string) => unknown
 
 export interface TokenVerifier {
   /**
@@ -51,10 +51,10 @@ export function createTokenVerifier(options: {
   readonly policy: ClaimsPolicy
   readonly now: Clock
   readonly cache: VerifiedTokens
-  readonly revocations: Withdrawn
-  readonly signedPayload: SignedPayload
+  readonly revocations: RevocationCheck
+  readonly verifySignature: VerifySignature
 }): TokenVerifier {
-  const { keys, policy, now, cache, revocations, signedPayload } = options
+  const { keys, policy, now, cache, revocations, verifySignature } = options
   assertPolicy(policy)
 
   /** After the signature: what is withdrawn is told only to who holds a good token. */
@@ -70,7 +70,7 @@ export function createTokenVerifier(options: {
     const known = keys.verificationPem(kid) !== undefined
     if (known && claims.exp > now() - policy.skew) return claims
     cache.drop(token)
-    throw known ? new AppError('token_expired') : new UnknownKid(kid) // withdrawn, or not at hand any more
+    throw known ? new AppError('token_expired') : new UnknownKid(kid) // revocationsApplied, or not at hand any more
   }
 
   return {
@@ -78,10 +78,10 @@ export function createTokenVerifier(options: {
     verify(token) {
       const known = cache.get(token)
       if (known !== undefined) return notWithdrawn(stillGood(token, known))
-      const kid = unverifiedKid(token, policy.typ)
+      const kid = checkHeader(token, policy.typ)
       const pem = keys.verificationPem(kid)
       if (pem === undefined) throw new UnknownKid(kid)
-      const claims = acceptClaims(signedPayload(token, pem), policy, now())
+      const claims = acceptClaims(verifySignature(token, pem), policy, now())
       cache.put(token, { kid, claims })
       return notWithdrawn(claims)
     },

@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from '../clock.ts'
-import { MAX_ACCESS_TOKEN_TTL } from '../config/ceilings.ts'
+import { MAX_ACCESS_TOKEN_TTL_SECONDS } from '../config/ceilings.ts'
 import { ACCESS_TOKEN_TYPE, type ClaimsPolicy } from '../tokens/claims.ts'
 import type { CacheLimit } from '../tokens/verified-tokens.ts'
 
@@ -66,7 +66,7 @@ export interface Resolved {
 export function resolveOptions(options: VerifierOptions): Resolved {
   assertKnown(options)
   const { issuer, audience, revocations = false, onStale = 'accept' } = options
-  const { typ = ACCESS_TOKEN_TYPE, maxLifetime = MAX_ACCESS_TOKEN_TTL } = options
+  const { typ = ACCESS_TOKEN_TYPE, maxLifetime = MAX_ACCESS_TOKEN_TTL_SECONDS } = options
   if (typeof issuer !== 'string' || issuer === '') throw new TypeError('issuer: the URL of the token server is needed')
   if (audience === undefined) throw new TypeError('audience: your own identifier is needed, or null for any')
   if (typeof revocations !== 'boolean') throw new TypeError('revocations: true or false')

@@ -1,6 +1,6 @@
 import { createPublicKey } from 'node:crypto'
 import { AppError } from '../errors/app-error.ts'
-import { failure, fetchText } from '../http/bounded-fetch.ts'
+import { boundedFetch, failure } from '../http/bounded-fetch.ts'
 import { publicJwk, toPem } from '../keys/jwk.ts'
 import type { VerificationKeys } from '../tokens/verify.ts'
 import type { Resolved } from './options.ts'
@@ -55,7 +55,7 @@ export function createRemoteKeys(
   }
   const fetchKeys = async () => {
     try {
-      const reply = await fetchText(jwksUri, { fetch, timeout, maxBytes: MAX_BYTES, etag, signal: closing.signal })
+      const reply = await boundedFetch(jwksUri, { fetch, timeout, maxBytes: MAX_BYTES, etag, signal: closing.signal })
       if (reply.status === 200) {
         pems = readJwks(reply.text)
         etag = reply.headers.get('etag') ?? undefined

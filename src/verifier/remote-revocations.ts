@@ -1,23 +1,23 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
-import { failure, fetchText } from '../http/bounded-fetch.ts'
+import { boundedFetch, failure } from '../http/bounded-fetch.ts'
 import { FEED_TYPE, FeedClaims } from '../revocations/feed-format.ts'
 import { RevocationSet } from '../revocations/revocation-set.ts'
-import { unverifiedKid } from '../tokens/credential.ts'
-import { createSignedPayload } from '../tokens/node-signature.ts'
-import type { Withdrawn } from '../tokens/verify.ts'
+import { checkHeader } from '../tokens/credential.ts'
+import { createNodeSignature } from '../tokens/node-signature.ts'
+import type { RevocationCheck } from '../tokens/verify.ts'
 import type { Resolved } from './options.ts'
 import type { RemoteKeys } from './remote-keys.ts'
 
 const MAX_BYTES = 64 * 1024 * 1024
 /** Seconds of a long poll. */
-const WAIT = 25
+const POLL_WAIT_SECONDS = 25
 /** Milliseconds between two requests at the least, and after failures. */
 const PAUSE = { least: 250, most: 2000 }
 /** No copy is called fresh for longer, whatever it says; seconds. */
-const MAX_FRESH = 3600
+const MAX_FRESH_SECONDS = 3600
 
-export interface RemoteRevocations extends Withdrawn {
+export interface RemoteRevocations extends RevocationCheck {
   /** Resolves when the first copy is there, or could not be had. Never rejects: `onStale` says what happens then. */
   hydrate(): Promise<void>
   close(): void
@@ -40,28 +40,28 @@ export function createRemoteRevocations(
 ): RemoteRevocations {
   const { policy, now, onEvent } = options
   const closing = new AbortController()
-  const signedPayload = createSignedPayload()
+  const verifySignature = createNodeSignature()
   let set = new RevocationSet()
   let held: Dated & { exp: number } = NOTHING
   let etag: string | undefined
 
   const verified = async (text: string): Promise<FeedClaims> => {
-    const kid = unverifiedKid(text, FEED_TYPE, MAX_BYTES)
+    const kid = checkHeader(text, FEED_TYPE, MAX_BYTES)
     if (keys.verificationPem(kid) === undefined) await keys.seek(kid, true)
     const pem = keys.verificationPem(kid)
     if (pem === undefined) throw new Error('signed by a key that is not in the JWKS')
-    const claims = signedPayload(text, pem)
+    const claims = verifySignature(text, pem)
     if (!feedSchema.Check(claims)) throw new Error('not a revocation feed')
     if (claims.iss !== policy.issuer) throw new Error('of another issuer')
     if (claims.iat > now() + policy.skew) throw new Error('dated in the future')
-    if (claims.exp <= now() - policy.skew || claims.exp - claims.iat > MAX_FRESH) throw new Error('not fresh')
+    if (claims.exp <= now() - policy.skew || claims.exp - claims.iat > MAX_FRESH_SECONDS) throw new Error('not fresh')
     return claims
   }
   const look = async () => {
     const uri = new URL(feed.uri)
-    if (etag !== undefined) uri.searchParams.set('wait', String(WAIT))
-    const timeout = options.timeout + (etag === undefined ? 0 : WAIT * 1000)
-    const reply = await fetchText(uri, {
+    if (etag !== undefined) uri.searchParams.set('wait', String(POLL_WAIT_SECONDS))
+    const timeout = options.timeout + (etag === undefined ? 0 : POLL_WAIT_SECONDS * 1000)
+    const reply = await boundedFetch(uri, {
       fetch: options.fetch,
       timeout,
       maxBytes: MAX_BYTES,

@@ -4,15 +4,15 @@ import { AppError } from '../errors/app-error.ts'
 import { authorize, type Demands } from '../tokens/authorize.ts'
 import type { AccessTokenClaims } from '../tokens/claims.ts'
 import { requestToken } from '../tokens/credential.ts'
-import { createSignedPayload } from '../tokens/node-signature.ts'
+import { createNodeSignature } from '../tokens/node-signature.ts'
 import { VerifiedTokens } from '../tokens/verified-tokens.ts'
-import { createTokenVerifier, UnknownKid, type Withdrawn } from '../tokens/verify.ts'
+import { createTokenVerifier, type RevocationCheck, UnknownKid } from '../tokens/verify.ts'
 import { resolveOptions, type VerifierOptions } from './options.ts'
 import { createRemoteKeys } from './remote-keys.ts'
 import { createRemoteRevocations } from './remote-revocations.ts'
 
 /** Milliseconds between two sweeps of what is over. */
-const SWEEP = 60_000
+const SWEEP_INTERVAL_MS = 60_000
 
 export interface Verifier {
   /**
@@ -48,7 +48,7 @@ export interface VerifierStats {
   readonly revocations: number
 }
 
-const NOTHING_WITHDRAWN: Withdrawn = { judge: () => 'good', isTooOld: () => false }
+const NOTHING_WITHDRAWN: RevocationCheck = { judge: () => 'good', isTooOld: () => false }
 
 /**
  * Verifies Signet's access tokens in another service, with the very guard of the server: everything is pinned, nothing is asked
@@ -68,9 +68,9 @@ export function createVerifier(options: VerifierOptions): Verifier {
     now,
     cache,
     revocations: revocations ?? NOTHING_WITHDRAWN,
-    signedPayload: createSignedPayload(),
+    verifySignature: createNodeSignature(),
   })
-  const sweep = setInterval(() => cache.sweep(now() - policy.skew), SWEEP).unref()
+  const sweep = setInterval(() => cache.sweep(now() - policy.skew), SWEEP_INTERVAL_MS).unref()
 
   const verifyNow = (token: string) => {
     if (typeof token !== 'string') throw new AppError('missing_token', { reason: 'not text' })

@@ -21,7 +21,7 @@ async function insertAccounts({ database }: TestServer, count: number): Promise<
   const accounts = createAccountStore(database)
   for (let i = 0; i < count; i += 1) {
     const account = { id: `acc_${i}`, email: `person${i}@example.com`, passwordHash: '-', createdAt: 1000 + (i >> 3) }
-    const audit = { event: 'account_registered', origin: NOBODY } as const
+    const audit = { event: 'account_registered', source: NOBODY } as const
     await accounts.insert({ ...account, status: 'active', roles: [], tokenVersion: 1 }, audit)
   }
 }

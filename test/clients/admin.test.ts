@@ -232,7 +232,7 @@ t.test('a live route looks at the row of the client', async (t) => {
   t.equal(await status(), 200)
   await createClientStore(database).setStatus(client.id, 'disabled', NOW, {
     event: 'client_disabled',
-    origin: BY.origin,
+    source: BY.source,
   })
   t.equal(await status(), 401, 'whether the revocation has arrived or not')
   await operator(server).setStatus(client.id, 'active', BY)

@@ -1,14 +1,14 @@
 import t from 'tap'
-import { type Calls, createLine, NoAnswer } from '../../src/cluster/rpc.ts'
+import { type Calls, createRpc, NoAnswer } from '../../src/cluster/rpc.ts'
 
 /** Two ends, and a wire between them that can be cut. */
 function wired(calls: Calls, { mostOpen = 100, wire = (deliver: () => void) => deliver() } = {}) {
-  const here = createLine<{ double: (n: number) => number; constructor: () => void; fail: () => void }>({
+  const here = createRpc<{ double: (n: number) => number; constructor: () => void; fail: () => void }>({
     send: (message) => wire(() => there.receive(structuredClone(message))),
     calls: {},
     mostOpen,
   })
-  const there = createLine({ send: (message) => here.receive(structuredClone(message)), calls })
+  const there = createRpc({ send: (message) => here.receive(structuredClone(message)), calls })
   return here
 }
 
@@ -19,53 +19,56 @@ const fail = () => {
 
 t.test('an answer comes to its question, whatever the order', async (t) => {
   const holds: (() => void)[] = []
-  const line = wired({ double: (n: number) => (n === 1 ? new Promise((go) => holds.push(() => go(2))) : double(n)) })
-  const slow = line.ask('double', [1], { patience: 10_000 })
-  t.equal(await line.ask('double', [21], { patience: 10_000 }), 42)
+  const rpc = wired({ double: (n: number) => (n === 1 ? new Promise((go) => holds.push(() => go(2))) : double(n)) })
+  const slow = rpc.call('double', [1], { timeoutMs: 10_000 })
+  t.equal(await rpc.call('double', [21], { timeoutMs: 10_000 }), 42)
   holds[0]?.()
   t.equal(await slow, 2)
 })
 
 t.test('what the other end throws stays there; what it was never given does not exist, inherited or not', async (t) => {
-  const line = wired({ double, fail })
-  await t.rejects(line.ask('fail', [], { patience: 10_000 }), { name: 'NoAnswer', message: 'the other process failed' })
-  await t.rejects(line.ask('constructor', [], { patience: 10_000 }), NoAnswer)
+  const rpc = wired({ double, fail })
+  await t.rejects(rpc.call('fail', [], { timeoutMs: 10_000 }), {
+    name: 'NoAnswer',
+    message: 'the other process failed',
+  })
+  await t.rejects(rpc.call('constructor', [], { timeoutMs: 10_000 }), NoAnswer)
 })
 
-t.test('nobody waits longer than his patience, and the late answer is told', async (t) => {
+t.test('nobody waits longer than his timeoutMs, and the late answer is told', async (t) => {
   let answer = () => {}
-  const line = wired({ double: (n: number) => new Promise((go) => (answer = () => go(double(n)))) })
+  const rpc = wired({ double: (n: number) => new Promise((go) => (answer = () => go(double(n)))) })
   const late = new Promise((resolve) => {
-    line.ask('double', [4], { patience: 1, late: resolve }).catch(() => answer())
+    rpc.call('double', [4], { timeoutMs: 1, late: resolve }).catch(() => answer())
   })
   t.equal(await late, 8)
 })
 
 t.test('open questions are bounded, those that nobody waits for included', async (t) => {
-  const line = wired({}, { mostOpen: 2, wire: () => undefined })
-  for (let i = 0; i < 2; i += 1) await t.rejects(line.ask('double', [1], { patience: 1 }), /does not answer/)
-  await t.rejects(line.ask('double', [1], { patience: 10_000 }), /too many/)
+  const rpc = wired({}, { mostOpen: 2, wire: () => undefined })
+  for (let i = 0; i < 2; i += 1) await t.rejects(rpc.call('double', [1], { timeoutMs: 1 }), /does not answer/)
+  await t.rejects(rpc.call('double', [1], { timeoutMs: 10_000 }), /too many/)
 })
 
 t.test('when the other end goes, whoever waits learns it at once, and so does everybody after', async (t) => {
-  const line = wired({}, { wire: () => undefined })
-  const asked = line.ask('double', [1], { patience: 10_000 })
-  line.close()
+  const rpc = wired({}, { wire: () => undefined })
+  const asked = rpc.call('double', [1], { timeoutMs: 10_000 })
+  rpc.close()
   await t.rejects(asked, /gone/)
-  await t.rejects(line.ask('double', [1], { patience: 10_000 }), /gone/)
+  await t.rejects(rpc.call('double', [1], { timeoutMs: 10_000 }), /gone/)
 })
 
 t.test('a closed channel is a refusal, and leaves nothing open', async (t) => {
   const broken = () => {
     throw new Error('channel closed')
   }
-  const line = wired({}, { mostOpen: 1, wire: broken })
-  for (let i = 0; i < 3; i += 1) await t.rejects(line.ask('double', [1], { patience: 10_000 }), /channel closed/)
+  const rpc = wired({}, { mostOpen: 1, wire: broken })
+  for (let i = 0; i < 3; i += 1) await t.rejects(rpc.call('double', [1], { timeoutMs: 10_000 }), /channel closed/)
 })
 
 t.test('messages of others are left alone', async (t) => {
-  const line = wired({})
-  for (const message of [undefined, null, 1, 'x', {}, { answer: 7 }, { answer: 'x' }, { ask: 3 }, { cmd: 'NODE_x' }])
-    line.receive(message)
+  const rpc = wired({})
+  for (const message of [undefined, null, 1, 'x', {}, { answer: 7 }, { answer: 'x' }, { call: 3 }, { cmd: 'NODE_x' }])
+    rpc.receive(message)
   t.pass('nothing was thrown')
 })

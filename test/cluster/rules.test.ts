@@ -2,24 +2,24 @@ import { availableParallelism } from 'node:os'
 import t from 'tap'
 import { hashGate } from '../../src/accounts/passwords.ts'
 import { createNotifications, notifiedDatabase } from '../../src/cluster/notified-database.ts'
-import { createReplacement, GOOD_LIFE, MOST_FAST_DEATHS } from '../../src/cluster/restart-policy.ts'
-import { shareOf } from '../../src/cluster/worker-config.ts'
+import { createRestartPolicy, HEALTHY_UPTIME_MS, MAX_FAST_CRASHES } from '../../src/cluster/restart-policy.ts'
+import { workerConfig } from '../../src/cluster/worker-config.ts'
 import { loadConfig } from '../../src/config/config.ts'
 import { openDatabase } from '../../src/db/open.ts'
-import { createTotals } from '../../src/observability/aggregate-metrics.ts'
+import { createAggregateMetrics } from '../../src/observability/aggregate-metrics.ts'
 import { createMetrics } from '../../src/observability/metrics.ts'
 import { parsePage } from '../support/scrape.ts'
 
 t.test('a worker is replaced after a pause that doubles, until there is no point in it', async (t) => {
-  const next = createReplacement()
-  const fates = Array.from({ length: MOST_FAST_DEATHS }, () => next(0))
+  const next = createRestartPolicy()
+  const fates = Array.from({ length: MAX_FAST_CRASHES }, () => next(0))
   t.same(fates, [{ after: 100 }, { after: 200 }, { after: 400 }, { after: 800 }, { after: 1600 }, 'give up'])
 })
 
 t.test('one good life makes the deaths before it forgotten', async (t) => {
-  const next = createReplacement()
-  for (let i = 1; i < MOST_FAST_DEATHS; i += 1) next(GOOD_LIFE - 1)
-  t.same(next(GOOD_LIFE), { after: 100 })
+  const next = createRestartPolicy()
+  for (let i = 1; i < MAX_FAST_CRASHES; i += 1) next(HEALTHY_UPTIME_MS - 1)
+  t.same(next(HEALTHY_UPTIME_MS), { after: 100 })
   t.same(next(0), { after: 100 })
 })
 
@@ -27,9 +27,9 @@ t.test('each worker has its share of what the whole server may, rounded up, and 
   const DATABASE_URL = 'sqlite:./x.db'
   const env = { WORKERS: '4', MAX_CONNECTIONS: '0', PASSWORD_QUEUE: '2', DATABASE_POOL_SIZE: '10', DATABASE_URL }
   const config = loadConfig({ env })
-  const share = shareOf(config)
+  const share = workerConfig(config)
   t.match(share, { MAX_CONNECTIONS: 0, PASSWORD_QUEUE: 1, DATABASE_POOL_SIZE: 3, FEED_MAX_WAITERS: 250, WORKERS: 4 })
-  t.same(shareOf({ ...config, WORKERS: 1 }), { ...config, WORKERS: 1 })
+  t.same(workerConfig({ ...config, WORKERS: 1 }), { ...config, WORKERS: 1 })
 })
 
 t.test(
@@ -94,7 +94,7 @@ t.test(
   async (t) => {
     const workers = new Map([1, 2].map((id) => [id, createMetrics()]))
     const silent = new Set<number>()
-    const totals = createTotals(async () => {
+    const totals = createAggregateMetrics(async () => {
       const asked = [...workers].filter(([id]) => !silent.has(id))
       return new Map(
         await Promise.all(asked.map(async ([id, { registry }]) => [id, await registry.getMetricsAsJSON()] as const)),

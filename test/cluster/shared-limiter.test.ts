@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { PrimaryCalls } from '../../src/cluster/calls.ts'
-import { createLine } from '../../src/cluster/rpc.ts'
+import { createRpc } from '../../src/cluster/rpc.ts'
 import { createLimiterDoor, createRemoteLimiter } from '../../src/cluster/shared-limiter.ts'
 import { loadConfig } from '../../src/config/config.ts'
 import { createLimiter } from '../../src/limits/limiter.ts'
@@ -13,9 +13,9 @@ const now = () => 1_800_000_000
 /** A worker whose questions are answered by the door of a limiter. */
 function worker(limiter = createLimiter(loadConfig({ env: LIMITED }), now)) {
   const door = createLimiterDoor(limiter)
-  const line = createLine<PrimaryCalls>({ send: (message) => primary.receive(message), calls: {} })
-  const primary = createLine({ send: (message) => line.receive(message), calls: { ...door.calls } })
-  return { door, limiter, remote: createRemoteLimiter(line) }
+  const rpc = createRpc<PrimaryCalls>({ send: (message) => primary.receive(message), calls: {} })
+  const primary = createRpc({ send: (message) => rpc.receive(message), calls: { ...door.calls } })
+  return { door, limiter, remote: createRemoteLimiter(rpc) }
 }
 
 t.test('two workers count together', async (t) => {
@@ -46,16 +46,16 @@ t.test('attempts of a worker that died do not count, and a ticket ends once', as
 t.test('an attempt that was admitted too late counts for nothing', async (t) => {
   const ended: unknown[] = []
   let admit = () => {}
-  const line = createLine<PrimaryCalls>({
+  const rpc = createRpc<PrimaryCalls>({
     send: (message) => {
-      const { ask, args, id } = message as unknown as { ask: string; args: unknown[]; id: number }
-      if (ask === 'end') ended.push(args)
-      else admit = () => line.receive({ answer: id, value: { admitted: true, ticket: { ...attempt, stranger: true } } })
+      const { call, args, id } = message as unknown as { call: string; args: unknown[]; id: number }
+      if (call === 'end') ended.push(args)
+      else admit = () => rpc.receive({ answer: id, value: { admitted: true, ticket: { ...attempt, stranger: true } } })
     },
     calls: {},
   })
   const impatient = createRemoteLimiter({
-    ask: (name, args, options) => line.ask(name, args, { ...options, patience: 1 }),
+    call: (name, args, options) => rpc.call(name, args, { ...options, timeoutMs: 1 }),
   })
   await t.rejects(impatient.begin(attempt), { code: 'overloaded' })
   admit()
@@ -65,20 +65,20 @@ t.test('an attempt that was admitted too late counts for nothing', async (t) => 
 t.test('when nobody counts, what is limited answers 503 and verified routes do not notice', async (t) => {
   const { limiter } = worker()
   let away = false
-  const line = createLine<PrimaryCalls>({
+  const rpc = createRpc<PrimaryCalls>({
     send: (message) => {
       if (away) throw new Error('gone')
       primary.receive(message)
     },
     calls: {},
   })
-  const primary = createLine({
-    send: (message) => line.receive(message),
+  const primary = createRpc({
+    send: (message) => rpc.receive(message),
     calls: { ...createLimiterDoor(limiter).calls },
   })
   const { app } = await startApp(t, {
     env: { ...LIMITED, RATE_LIMIT_REFRESH_PER_SESSION: '5' },
-    limiter: createRemoteLimiter(line),
+    limiter: createRemoteLimiter(rpc),
   })
   const { token, email } = await newUser(app)
   const login = { method: 'POST', url: '/v1/login', payload: { email, password: PASSWORD } } as const

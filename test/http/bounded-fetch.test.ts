@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
-import { type FetchText, failure, fetchText } from '../../src/http/bounded-fetch.ts'
+import { type BoundedFetch, boundedFetch, failure } from '../../src/http/bounded-fetch.ts'
 
 const MAX = 1000
 /** Milliseconds: a test that waits for it in vain is ended by the runner. */
@@ -27,8 +27,8 @@ async function serving(t: Test, listener: RequestListener) {
   return { url: new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/a`), requests }
 }
 
-const fetched = (url: URL, options: Partial<FetchText> = {}) =>
-  fetchText(url, { fetch, timeout: LONG, maxBytes: MAX, signal: NEVER, ...options })
+const fetched = (url: URL, options: Partial<BoundedFetch> = {}) =>
+  boundedFetch(url, { fetch, timeout: LONG, maxBytes: MAX, signal: NEVER, ...options })
 
 /** An answer that goes on until somebody hangs up. @returns what resolves then, with the bytes that were written */
 function endless(reply: ServerResponse): Promise<number> {

@@ -9,7 +9,7 @@ import {
   minimumLead,
   planRevocation,
   planRotation,
-  RELOAD_INTERVAL,
+  RELOAD_INTERVAL_SECONDS,
   signingKey,
   stoppedSigning,
   unsafePlans,
@@ -70,7 +70,7 @@ const world = fc
 
 const node = fc.record({
   offset: fc.double({ min: 0, max: 1, noNaN: true }),
-  delay: fc.double({ min: 0, max: RELOAD_INTERVAL, noNaN: true }),
+  delay: fc.double({ min: 0, max: RELOAD_INTERVAL_SECONDS, noNaN: true }),
 })
 type Node = { offset: number; delay: number }
 

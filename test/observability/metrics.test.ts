@@ -11,9 +11,9 @@ import { scrape, seriesNames } from '../support/scrape.ts'
 const json = { 'content-type': 'application/json' }
 
 t.test('a session is counted: requests, tokens, refreshes, the gate, the cache', async (t) => {
-  const watch = createMetrics()
-  const { app } = await startApp(t, { watch })
-  const before = await scrape(watch)
+  const metrics = createMetrics()
+  const { app } = await startApp(t, { instrumentation: metrics })
+  const before = await scrape(metrics)
   t.equal(before.get('signet_tokens_issued_total{grant="password"}'), 0, 'a series is there before its first event')
   t.equal(before.get('signet_tokens_refused_total{reason="invalid_token"}'), 0)
 
@@ -28,7 +28,7 @@ t.test('a session is counted: requests, tokens, refreshes, the gate, the cache',
   const login = { method: 'POST' as const, url: '/v1/login', headers: json }
   await app.inject({ ...login, payload: { email, password: 'not the right one at all' } })
 
-  const page = await scrape(watch)
+  const page = await scrape(metrics)
   const expected: Record<string, number> = {
     'signet_http_request_duration_seconds_count{method="GET",route="/v1/me",status="200"}': 3,
     'signet_http_request_duration_seconds_count{method="GET",route="/v1/me",status="401"}': 2,
@@ -56,16 +56,16 @@ t.test('a session is counted: requests, tokens, refreshes, the gate, the cache',
 })
 
 t.test('buckets add up, and a duration stands in seconds', async (t) => {
-  const watch = createMetrics()
+  const metrics = createMetrics()
   const config = { auth: 'public' } as const
   const routes = (app: App) => {
     app.get('/slow', { config }, async () => new Promise((resolve) => setTimeout(resolve, 30, 'x')))
     app.route({ method: ['PUT', 'PATCH'], url: '/both', config, handler: async () => 'x' })
   }
-  const { app } = await startApp(t, { watch, routes })
+  const { app } = await startApp(t, { instrumentation: metrics, routes })
   await app.inject('/slow')
   await app.inject({ method: 'PATCH', url: '/both' })
-  const page = await scrape(watch)
+  const page = await scrape(metrics)
   const both = [...page.keys()].filter((series) => series.includes('_count') && series.includes('/both'))
   t.same(both, ['signet_http_request_duration_seconds_count{method="PATCH",route="/both",status="200"}'])
   const of = (name: string, le = '') =>
@@ -83,9 +83,9 @@ t.test('buckets add up, and a duration stands in seconds', async (t) => {
 })
 
 t.test('every outcome of a refresh is counted by its name', async (t) => {
-  const watch = createMetrics()
+  const metrics = createMetrics()
   let clock = 1_800_000_000
-  const { app } = await startApp(t, { watch, now: () => clock })
+  const { app } = await startApp(t, { instrumentation: metrics, now: () => clock })
   const { email } = await newUser(app)
   const login = await app.inject({ method: 'POST', url: '/v1/login', payload: { email, password: PASSWORD } })
   const refresh = (refresh_token: string) =>
@@ -98,7 +98,7 @@ t.test('every outcome of a refresh is counted by its name', async (t) => {
   await refresh(first) // reused
   await refresh(second) // refused: the session was ended
   await refresh(`srt_${'A'.repeat(80)}`) // forged
-  const page = await scrape(watch)
+  const page = await scrape(metrics)
   const outcome = (name: string) => page.get(`signet_refresh_total{outcome="${name}"}`)
   t.same(['rotated', 'repeated', 'reused', 'refused', 'forged'].map(outcome), [2, 1, 1, 1, 1])
   t.equal(page.get('signet_tokens_issued_total{grant="refresh_token"}'), 3)
@@ -106,8 +106,8 @@ t.test('every outcome of a refresh is counted by its name', async (t) => {
 })
 
 t.test('whatever clients invent, the number of series stays', async (t) => {
-  const watch = createMetrics()
-  const { app } = await startApp(t, { watch })
+  const metrics = createMetrics()
+  const { app } = await startApp(t, { instrumentation: metrics })
   const { token } = await newUser(app)
   const flood = async (round: number) => {
     for (let i = 0; i < 60; i += 1) {
@@ -126,9 +126,9 @@ t.test('whatever clients invent, the number of series stays', async (t) => {
     }
   }
   await flood(1)
-  const before = await scrape(watch)
+  const before = await scrape(metrics)
   await flood(2)
-  const after = await scrape(watch)
+  const after = await scrape(metrics)
   const own = (page: typeof after) => [...page.keys()].filter((series) => series.startsWith('signet_'))
   t.same(own(after), own(before))
   t.ok((after.get('signet_http_request_duration_seconds_count{method="any",route="unknown",status="404"}') ?? 0) >= 100)
@@ -136,12 +136,12 @@ t.test('whatever clients invent, the number of series stays', async (t) => {
 })
 
 t.test('keys, and the age of the current one, follow the clock', async (t) => {
-  const watch = createMetrics()
+  const metrics = createMetrics()
   let clock = 1_800_000_000
-  const { keyring } = await startApp(t, { watch, now: () => clock, ownKey: true })
+  const { keyring } = await startApp(t, { instrumentation: metrics, now: () => clock, ownKey: true })
   const [first] = keyring.phases()
   clock = (first?.signFrom ?? 0) + 86_400
-  const page = await scrape(watch)
+  const page = await scrape(metrics)
   t.equal(page.get('signet_current_key_age_seconds'), 86_400)
   t.same(
     ['next', 'current', 'previous', 'retired', 'revoked'].map((phase) => page.get(`signet_keys{phase="${phase}"}`)),
@@ -152,12 +152,12 @@ t.test('keys, and the age of the current one, follow the clock', async (t) => {
 })
 
 t.test('the revocation set: its size, and its age as /health/ready tells it', async (t) => {
-  const watch = createMetrics()
-  const { app } = await startApp(t, { watch })
+  const metrics = createMetrics()
+  const { app } = await startApp(t, { instrumentation: metrics })
   const { token } = await newUser(app)
-  t.equal((await scrape(watch)).get('signet_revocations_entries'), 0)
+  t.equal((await scrape(metrics)).get('signet_revocations_entries'), 0)
   await app.inject({ method: 'POST', url: '/v1/logout', headers: { ...bearer(token), ...json }, payload: {} })
-  const page = await scrape(watch)
+  const page = await scrape(metrics)
   t.equal(page.get('signet_revocations_entries'), 1)
   const age = page.get('signet_revocations_age_seconds') ?? Number.NaN
   const { revocations_age } = (await app.inject('/health/ready')).json()
@@ -165,9 +165,9 @@ t.test('the revocation set: its size, and its age as /health/ready tells it', as
 })
 
 t.test('a store that is gone is counted, another fault is not', async (t) => {
-  const watch = createMetrics()
+  const metrics = createMetrics()
   let fault: Error | undefined
-  const database = watch.store({
+  const database = metrics.store({
     engine: 'sqlite',
     query: async () => (fault ? Promise.reject(fault) : []),
     transaction: async () => (fault ? Promise.reject(fault) : []),
@@ -183,7 +183,7 @@ t.test('a store that is gone is counted, another fault is not', async (t) => {
   await t.rejects(database.transaction([]), { code: 'store_unavailable' })
   fault = new Error('UNIQUE')
   await t.rejects(database.query('INSERT INTO x'), { message: 'UNIQUE' })
-  const page = await scrape(watch)
+  const page = await scrape(metrics)
   const failures = (operation: string) => page.get(`signet_store_failures_total{operation="${operation}"}`)
   const calls = (operation: string) =>
     page.get(`signet_store_query_duration_seconds_count{operation="${operation}"}`) ?? 0
@@ -203,28 +203,28 @@ t.test('a timed database is the database, down to its errors and its listeners',
 })
 
 t.test('a password that waits is seen waiting, and its wait is timed', async (t) => {
-  const watch = createMetrics()
-  const { app } = await startApp(t, { watch })
+  const metrics = createMetrics()
+  const { app } = await startApp(t, { instrumentation: metrics })
   const login = () => app.inject({ method: 'POST', url: '/v1/login', payload: { email: 'a@b.co', password: PASSWORD } })
   const logins = Promise.all(Array.from({ length: 12 }, login))
   let most = 0
   while (most === 0) {
     await turn()
-    const page = await scrape(watch)
+    const page = await scrape(metrics)
     most = Math.max(most, page.get('signet_password_gate_queue') ?? 0)
     if (page.get('signet_password_gate_wait_seconds_count') === 12) break
   }
   t.ok(most > 0 && most < 12, `${most} waited`)
   await logins
-  const page = await scrape(watch)
+  const page = await scrape(metrics)
   t.equal(page.get('signet_password_gate_wait_seconds_count'), 12)
   t.ok((page.get('signet_password_gate_wait_seconds_sum') ?? 0) > 0)
 })
 
 t.test('two servers in one process do not count for each other, and the process is watched too', async (t) => {
   const [one, two] = [createMetrics(), createMetrics()]
-  const { app } = await startApp(t, { watch: one })
-  await startApp(t, { watch: two })
+  const { app } = await startApp(t, { instrumentation: one })
+  await startApp(t, { instrumentation: two })
   await newUser(app)
   t.equal((await scrape(one)).get('signet_tokens_issued_total{grant="password"}'), 1)
   t.equal((await scrape(two)).get('signet_tokens_issued_total{grant="password"}'), 0)

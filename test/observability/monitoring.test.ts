@@ -12,10 +12,10 @@ const file = (path: string) => readFile(new URL(`../../${path}`, import.meta.url
 /** `up` is Prometheus' own. */
 const NOT_OURS = new Set(['up'])
 
-const watch = createMetrics()
-const { app } = await startApp(t, { watch })
+const metrics = createMetrics()
+const { app } = await startApp(t, { instrumentation: metrics })
 await newUser(app)
-const page = await scrape(watch)
+const page = await scrape(metrics)
 const served = seriesNames(page)
 
 interface Rule {
@@ -82,10 +82,10 @@ t.test('alerts have a name of their own, a severity and a sentence', async (t) =
 })
 
 t.test("the README's table of metrics is the scrape, both ways, with the names of the labels", async (t) => {
-  const [, section = ''] = (await file('README.md')).split(/^### Watching it$/m)
+  const [, section = ''] = (await file('README.md')).split(/^### Observability it$/m)
   const rows = section.split(/^#+ /m)[0]?.matchAll(/^\| `(signet_\w+)(?:\{([\w,]+)\})?` \|/gm) ?? []
   const listed = [...rows].map(([, name, labels = '']) => `${name}{${labels}}`)
-  const real = (await watch.registry.getMetricsAsJSON())
+  const real = (await metrics.registry.getMetricsAsJSON())
     .filter(({ name }) => name.startsWith('signet_'))
     .map(({ name, values }) => {
       const labels = Object.keys((values as { labels: object }[])[0]?.labels ?? {}).filter((label) => label !== 'le')

@@ -28,7 +28,7 @@ async function maintained(
   const log: string[] = []
   const app: App = Fastify({ logger: { stream: { write: (line) => void log.push(line) } } })
   registerMaintenance(app, {
-    keepsStore: true,
+    runsMaintenance: true,
     cache: { sweep: () => undefined },
     skew: 5,
     sessions: createSessionStore(server.database),
@@ -55,7 +55,7 @@ t.test('audit rows older than the setting says are deleted, every quarter of an 
   const { database, clock } = await maintained(t)
   const trail = createAuditStore(database)
   for (const age of [0, DAY - 1, DAY, DAY + 1, 10 * DAY])
-    await trail.insert({ event: 'login_failed', origin: NOBODY, detail: { age } }, NOW - age)
+    await trail.insert({ event: 'login_failed', source: NOBODY, detail: { age } }, NOW - age)
   const kept = async () =>
     (await database.query('SELECT detail FROM audit_events ORDER BY at DESC')).map(
       ({ detail }) => JSON.parse(String(detail)).age,

@@ -44,7 +44,7 @@ t.test('an unknown email, a wrong password and a suspended account get the same 
   const suspended = await newUser(app)
   await createAccountStore(database).change(suspended.id, { status: 'suspended' }, 1, {
     event: 'account_suspended',
-    origin: { ip: null, userAgent: null, requestId: null },
+    source: { ip: null, userAgent: null, requestId: null },
   })
   log.length = 0
 

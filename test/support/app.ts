@@ -23,7 +23,7 @@ import { type LiveKeyring, openLiveKeyring } from '../../src/keys/live-keyring.t
 import { generatePrivateKey, storePrivateKey } from '../../src/keys/private-keys.ts'
 import { keyTiming } from '../../src/keys/rotation.ts'
 import type { Limiter } from '../../src/limits/limiter.ts'
-import type { Watch } from '../../src/observability/instrumentation.ts'
+import type { Instrumentation } from '../../src/observability/instrumentation.ts'
 import { createLogger } from '../../src/observability/logger.ts'
 import { registerGuard } from '../../src/tokens/guard.ts'
 
@@ -53,7 +53,7 @@ interface Options {
   readonly env?: Record<string, string>
   readonly now?: Clock
   /** Who counts. Default: nobody, as in a server without METRICS_PORT. */
-  readonly watch?: Watch
+  readonly instrumentation?: Instrumentation
   /** Where is counted. Default: in the app itself. */
   readonly limiter?: Limiter
   /** True for a signing key that no other app of this test file has. */
@@ -67,7 +67,7 @@ interface Options {
 /** The app that production builds, on a keys folder of its own and a database in memory. Ends with the test. */
 export async function startApp(
   t: Test,
-  { env = {}, now = systemClock, watch, limiter, ownKey = false, routes, onRoute }: Options = {},
+  { env = {}, now = systemClock, instrumentation, limiter, ownKey = false, routes, onRoute }: Options = {},
 ): Promise<TestServer> {
   const dir = await temporaryFolder(t)
   const config = loadConfig({
@@ -98,8 +98,8 @@ export async function startApp(
     keyring,
     logger,
     now,
-    settled: now, // a test that moves its clock means it
-    ...(watch && { watch }),
+    deletionClock: now, // a test that moves its clock means it
+    ...(instrumentation && { instrumentation }),
     ...(limiter && { limiter }),
     ...(onRoute && { onRoute }),
     routes(app) {
@@ -123,10 +123,10 @@ function accountMaker({ config, database }: Pick<TestServer, 'config' | 'databas
     const key = JSON.stringify(cost)
     if (!hashes.has(key)) hashes.set(key, createPasswords(cost, hashGate(config)).hash(PASSWORD))
     const account = { id: `acc_${randomId()}`, email, passwordHash: String(await hashes.get(key)), createdAt: now() }
-    const origin = { ip: null, userAgent: null, requestId: null }
+    const source = { ip: null, userAgent: null, requestId: null }
     await createAccountStore(database).insert(
       { ...account, status: 'active', roles: [], tokenVersion: 1 },
-      { event: 'account_registered', origin, accountId: account.id },
+      { event: 'account_registered', source, accountId: account.id },
     )
     return account.id
   }

@@ -80,8 +80,8 @@ export function claimsOf({ access_token }: Pick<Tokens, 'access_token'>) {
 /** An admin who was made one by the operator. */
 export async function signUpAdmin({ app, database }: Pick<TestServer, 'app' | 'database'>): Promise<User> {
   const user = await signUp(app)
-  const origin = { ip: null, userAgent: null, requestId: null }
-  await createAccountStore(database).change(user.id, { roles: ['admin'] }, 1, { event: 'roles_changed', origin })
+  const source = { ip: null, userAgent: null, requestId: null }
+  await createAccountStore(database).change(user.id, { roles: ['admin'] }, 1, { event: 'roles_changed', source })
   return { ...user, ...(await logIn(app, user.email)) }
 }
 

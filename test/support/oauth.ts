@@ -8,7 +8,7 @@ import type { TestServer } from './app.ts'
 // What an integrator can do, through the front door, and what an operator does for him.
 
 export const NOW = 1_800_000_000
-export const BY: By = { actorId: undefined, origin: { ip: null, userAgent: null, requestId: null } }
+export const BY: By = { actorId: undefined, source: { ip: null, userAgent: null, requestId: null } }
 
 export interface Registered {
   readonly id: string
@@ -18,7 +18,12 @@ export interface Registered {
 
 /** What the script does with the store of a server. */
 export function operator({ database }: Pick<TestServer, 'database'>, now: () => number = () => NOW) {
-  const parts = { clients: createClientStore(database), withdrawn: async () => undefined, audit: () => undefined, now }
+  const parts = {
+    clients: createClientStore(database),
+    revocationsApplied: async () => undefined,
+    audit: () => undefined,
+    now,
+  }
   return createAdministerClients(parts)
 }
 

@@ -20,7 +20,7 @@ export async function standing(app: App, token: string): Promise<[status: number
 
 /** Gives somebody roles, as the script does, and logs in again: the token from before is stale. */
 export async function withRoles({ app, database }: TestServer, user: User, roles: string[]): Promise<User> {
-  const audit = { event: 'roles_changed', origin: NOBODY } as const
+  const audit = { event: 'roles_changed', source: NOBODY } as const
   const outcome = await createAccountStore(database).change(user.id, { roles }, 1, audit)
   if (outcome !== 'done') throw new Error(outcome)
   return { ...user, ...(await logIn(app, user.email)) }

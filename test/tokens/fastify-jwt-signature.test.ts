@@ -1,7 +1,7 @@
 import { constants, generateKeyPairSync, sign } from 'node:crypto'
 import t from 'tap'
 import { AppError } from '../../src/errors/app-error.ts'
-import { createFastifyJwtPayload } from '../../src/tokens/fastify-jwt-signature.ts'
+import { createFastifyJwtSignature } from '../../src/tokens/fastify-jwt-signature.ts'
 import { createMint, type Signer } from '../support/mint.ts'
 
 // What @fastify/jwt refuses by itself, with nothing before it and nothing behind it: the second lock, which nobody would miss.
@@ -18,7 +18,7 @@ const mint = createMint({
   privateKey: ours.privateKey,
 })
 const policy = { issuer: mint.issuer, audience: [mint.audience], typ: 'at+jwt', skew: 5, maxLifetime: 900 }
-const payloadOf = createFastifyJwtPayload(policy)
+const payloadOf = createFastifyJwtSignature(policy)
 
 const ps256: Signer = (input) =>
   sign('sha256', Buffer.from(input), {

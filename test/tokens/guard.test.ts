@@ -6,10 +6,10 @@ import { registerErrorHandler } from '../../src/http/error-handler.ts'
 import { publicJwk, toPem } from '../../src/keys/jwk.ts'
 import type { Verdict } from '../../src/revocations/revocation-set.ts'
 import type { ClaimsPolicy } from '../../src/tokens/claims.ts'
-import { createFastifyJwtPayload } from '../../src/tokens/fastify-jwt-signature.ts'
+import { createFastifyJwtSignature } from '../../src/tokens/fastify-jwt-signature.ts'
 import { registerGuard } from '../../src/tokens/guard.ts'
 import { VerifiedTokens } from '../../src/tokens/verified-tokens.ts'
-import { createTokenVerifier, type VerificationKeys, type Withdrawn } from '../../src/tokens/verify.ts'
+import { createTokenVerifier, type RevocationCheck, type VerificationKeys } from '../../src/tokens/verify.ts'
 import { bearer, bootsWith, startApp } from '../support/app.ts'
 import { createMint, type Mint, serverMint } from '../support/mint.ts'
 
@@ -27,11 +27,11 @@ interface Guarded {
 /** The guard as app.ts puts it together. */
 function guard(
   app: App,
-  parts: { keys: VerificationKeys; policy: ClaimsPolicy; now: Clock; revocations: Withdrawn },
+  parts: { keys: VerificationKeys; policy: ClaimsPolicy; now: Clock; revocations: RevocationCheck },
 ): void {
-  const signedPayload = createFastifyJwtPayload(parts.policy)
+  const verifySignature = createFastifyJwtSignature(parts.policy)
   const cache = new VerifiedTokens({ entries: 100, characters: 1e6 })
-  const { verify } = createTokenVerifier({ ...parts, cache, signedPayload })
+  const { verify } = createTokenVerifier({ ...parts, cache, verifySignature })
   registerGuard(app, { verify, now: parts.now, live: () => Promise.resolve() })
 }
 

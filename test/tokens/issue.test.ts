@@ -5,7 +5,7 @@ import t from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import { publicJwk } from '../../src/keys/jwk.ts'
 import { acceptClaims, REQUIRED_CLAIMS } from '../../src/tokens/claims.ts'
-import { createIssuer, type Grant, OPTIONAL_CLAIMS_BUDGET } from '../../src/tokens/issue.ts'
+import { createIssuer, type Grant, OPTIONAL_CLAIMS_BUDGET_BYTES } from '../../src/tokens/issue.ts'
 import { bearer, newUser, startApp } from '../support/app.ts'
 
 const NOW = 1_800_000_000
@@ -74,7 +74,7 @@ t.test('no two tokens share a jti, and each has 128 bits or more', async (t) => 
 })
 
 t.test('optional claims up to their budget are issued, and one byte more is an error', async (t) => {
-  const room = OPTIONAL_CLAIMS_BUDGET - JSON.stringify({ scope: '' }).length
+  const room = OPTIONAL_CLAIMS_BUDGET_BYTES - JSON.stringify({ scope: '' }).length
   const { token } = await issue({ ...grant, scope: 'x'.repeat(room) })
   t.equal(acceptClaims(decodeJwt(token), policy, NOW).scope?.length, room)
   await t.rejects(issue({ ...grant, scope: 'x'.repeat(room + 1) }), RangeError)

@@ -12,10 +12,10 @@ const PRELOAD = ['./src/require-node.js', './scripts/lab/bench/end-with-runner.t
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 
 /** Milliseconds a process gets to end by itself. */
-const PATIENCE = 5000
+const EXIT_TIMEOUT_MS = 5000
 
 /** Ticks of `/proc/PID/stat` per second: fixed by the kernel's interface to programs. */
-const TICKS = 100
+const CLOCK_TICKS_PER_SECOND = 100
 
 const living = new Set<Child>()
 // Last resort: whatever way this process ends, what it started ends with it.
@@ -103,7 +103,7 @@ export class Child implements AsyncDisposable {
     if (this.ended) return
     const exited = once(this.process, 'exit')
     this.process.kill('SIGTERM')
-    const timer = setTimeout(() => this.process.kill('SIGKILL'), PATIENCE)
+    const timer = setTimeout(() => this.process.kill('SIGKILL'), EXIT_TIMEOUT_MS)
     await exited
     clearTimeout(timer)
   }
@@ -118,7 +118,7 @@ export class Child implements AsyncDisposable {
     const fields = this.#proc('stat')
       ?.replace(/^.*\) /s, '')
       .split(' ')
-    return fields && (Number(fields[11]) + Number(fields[12])) / TICKS
+    return fields && (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS_PER_SECOND
   }
 
   /** @returns resident memory in MB; throws an OperatorError where there is no /proc */

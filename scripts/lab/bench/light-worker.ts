@@ -6,7 +6,7 @@ import type { LightOrder, LightResult, Request, Source } from './light-load.ts'
 // Run by light-load.ts: takes orders over the IPC channel.
 
 /** Milliseconds between two looks at what is due. */
-const TICK = 1
+const TICK_MS = 1
 
 if (process.argv.includes('urgent')) {
   try {
@@ -107,7 +107,7 @@ async function paced({ seconds }: LightOrder, pace: number, lanes: readonly Lane
     const due = Math.min(pace * seconds, Math.floor(((performance.now() - started) / 1000) * pace))
     for (; sent < due; sent += 1) wanted.push(performance.now())
     dispatch()
-    await new Promise((resolve) => setTimeout(resolve, TICK))
+    await new Promise((resolve) => setTimeout(resolve, TICK_MS))
   }
   while (underWay.size > 0) await Promise.race(underWay)
   return latencies

@@ -3,7 +3,7 @@ import { mkdtemp, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { systemClock } from '../../../src/clock.ts'
-import { MAX_ACCESS_TOKEN_TTL } from '../../../src/config/ceilings.ts'
+import { MAX_ACCESS_TOKEN_TTL_SECONDS } from '../../../src/config/ceilings.ts'
 import { phase } from '../../../src/keys/keyring.ts'
 import { readKeyring } from '../../../src/keys/manifest.ts'
 import { readPrivateKey } from '../../../src/keys/private-keys.ts'
@@ -52,7 +52,7 @@ export async function mintTokens(bench: Bench, { origin }: Server, home: string,
   const folder = serverKeys(home)
   const current = (await readKeyring(folder)).find((entry) => phase(entry, systemClock()) === 'current')
   const privateKey = await readPrivateKey(folder, current?.kid ?? '')
-  const issue = issuerOf(origin, current?.kid ?? '', privateKey, MAX_ACCESS_TOKEN_TTL)
+  const issue = issuerOf(origin, current?.kid ?? '', privateKey, MAX_ACCESS_TOKEN_TTL_SECONDS)
 
   const tokens: string[] = []
   const lane = async () => {

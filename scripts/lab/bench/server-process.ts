@@ -9,7 +9,7 @@ import { call } from './client.ts'
 import type { Bench } from './figure.ts'
 
 /** Milliseconds a server gets to answer for the first time. */
-const BOOT_PATIENCE = 15_000
+const BOOT_TIMEOUT_MS = 15_000
 
 const HOST = '127.0.0.1'
 
@@ -120,10 +120,10 @@ async function start(
 }
 
 async function firstAnswer(child: Child, url: string, isGood: (status: Status) => boolean): Promise<void> {
-  const deadline = performance.now() + BOOT_PATIENCE
+  const deadline = performance.now() + BOOT_TIMEOUT_MS
   while (!isGood(await statusOf(url))) {
     child.assertRunning()
-    if (performance.now() > deadline) throw new OperatorError(`${url} gave no good answer within ${BOOT_PATIENCE} ms`)
+    if (performance.now() > deadline) throw new OperatorError(`${url} gave no good answer within ${BOOT_TIMEOUT_MS} ms`)
     await sleep(2)
   }
 }

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { statusOf } from './node.ts'
 
 /** Milliseconds between two looks at the health of a server. */
-const LOOK = 100
+const LOOK_INTERVAL_MS = 100
 
 export interface Balancer {
   readonly origin: string
@@ -29,7 +29,7 @@ export async function startBalancer(backends: readonly string[]): Promise<Balanc
     else pass(incoming, outgoing, backend)
   })
   await look()
-  const timer = setInterval(look, LOOK)
+  const timer = setInterval(look, LOOK_INTERVAL_MS)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {
     origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,

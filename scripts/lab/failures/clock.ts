@@ -7,10 +7,10 @@ import { EMAIL, startLoad, told } from './load.ts'
 import { type Env, type Node, newService, startNode, statusOf, terminate } from './node.ts'
 import { me, pairOf, people, postLogin, postLogout, postRefresh, type Tokens } from './people.ts'
 
-const HOUR = 3600
+const HOUR_SECONDS = 3600
 const SESSIONS = 6
 /** Milliseconds in which everything must be as it should be after a step: the keyring is read every second. */
-const PATIENCE = 5000
+const TIMEOUT_MS = 5000
 
 /** Somebody sets the clock of a machine: forward and back again, back and forward again, in the middle of a rotation. */
 export const clockFailure: Failure = {
@@ -32,7 +32,7 @@ export const clockFailure: Failure = {
 
     const load = startLoad({ origin: () => node.origin, sessions })
     const slowest: number[] = []
-    for (const offset of [HOUR, 0, -HOUR, 0]) {
+    for (const offset of [HOUR_SECONDS, 0, -HOUR_SECONDS, 0]) {
       step(offset)
       slowest.push(await settle(node, `at ${offset} s`, faults))
       const leaver = pairOf(await postLogin(node.origin, EMAIL))
@@ -82,8 +82,8 @@ async function settle({ origin }: Node, when: string, faults: Faults): Promise<n
     const pair = pairOf(await postLogin(origin, EMAIL))
     const works = pair !== undefined && (await me(origin, pair)).status === 200
     if (works && (await statusOf(`${origin}/health/ready`)) === 200) return performance.now() - began
-    if (performance.now() - began > PATIENCE) {
-      faults.add(`${when}: not in order within ${PATIENCE} ms`)
+    if (performance.now() - began > TIMEOUT_MS) {
+      faults.add(`${when}: not in order within ${TIMEOUT_MS} ms`)
       return performance.now() - began
     }
     await sleep(20)

@@ -11,7 +11,7 @@ import { pairOf, people, postLogin, postRefresh, register } from './people.ts'
 
 const SESSIONS = 6
 /** Milliseconds until all is well again after there is room. */
-const PATIENCE = 5000
+const TIMEOUT_MS = 5000
 
 /** A file system of a few megabytes, with the database and the keys on it, is filled to the last byte; later there is room again. */
 export const diskFailure: Failure = {
@@ -89,8 +89,8 @@ async function heal({ origin, env }: Node, faults: Faults): Promise<number> {
   const isWell = async () =>
     pairOf(await postLogin(origin, EMAIL)) !== undefined && (await statusOf(`${origin}/health/ready`)) === 200
   while (!(await isWell())) {
-    if (performance.now() - began > PATIENCE) {
-      faults.add(`not healed within ${PATIENCE} ms`)
+    if (performance.now() - began > TIMEOUT_MS) {
+      faults.add(`not healed within ${TIMEOUT_MS} ms`)
       break
     }
     await sleep(20)

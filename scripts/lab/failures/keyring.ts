@@ -8,7 +8,7 @@ import { ask, people } from './people.ts'
 
 const SESSIONS = 6
 /** Milliseconds in which a server notices what happened to the folder. */
-const PATIENCE = 3000
+const TIMEOUT_MS = 3000
 
 /** The manifest is damaged in every way there is, and mended, while tokens are issued and verified. */
 export const keyringFailure: Failure = {
@@ -76,8 +76,8 @@ async function until({ origin }: Node, state: string, what: string, faults: Faul
       faults.expect(status === 200, `${what}: not ready, though the keyring from before can sign`)
       return performance.now() - began
     }
-    if (performance.now() - began > PATIENCE) {
-      faults.add(`${what}: not ${state} within ${PATIENCE} ms but ${keyring}`)
+    if (performance.now() - began > TIMEOUT_MS) {
+      faults.add(`${what}: not ${state} within ${TIMEOUT_MS} ms but ${keyring}`)
       return performance.now() - began
     }
     await sleep(20)

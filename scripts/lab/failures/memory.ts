@@ -11,13 +11,13 @@ import { type Env, type Node, newService, startNode, statusOf, terminate } from 
 import { me, people, postRefresh, type Tokens } from './people.ts'
 
 /** MiB of JavaScript heap, less than the smallest container that one would give it. */
-const HEAP = 192
+const HEAP_MIB = 192
 /** MiB it may take in all: beside the heap there are Node itself, SQLite, sockets, and two hashes of 19 MiB. */
-const MOST_RESIDENT = 640
+const MAX_RESIDENT_MIB = 640
 const WAITERS = 1000
 const QUEUE = 64
 /** Milliseconds for which nobody but us may write to the store. */
-const LOCKED = 3000
+const LOCKED_MS = 3000
 
 interface Filled {
   readonly node: Node
@@ -30,13 +30,13 @@ interface Filled {
 
 /** Every structure with a bound is filled to it and beyond, one after the other, in one server with a small heap. */
 export const memoryFailure: Failure = {
-  title: `every bounded structure filled, with a heap of ${HEAP} MiB`,
+  title: `every bounded structure filled, with a heap of ${HEAP_MIB} MiB`,
   async run(run) {
     const share = Math.min(1, run.times / 100)
     const faults = new Faults()
     const node = await startNode(
       await newService(run.folder, {
-        NODE_OPTIONS: `--max-old-space-size=${HEAP}`,
+        NODE_OPTIONS: `--max-old-space-size=${HEAP_MIB}`,
         TRUST_PROXY: '127.0.0.1',
         RATE_LIMIT_REFRESH: '1000',
         RATE_LIMIT_TOKEN: '1000',
@@ -54,7 +54,7 @@ export const memoryFailure: Failure = {
       if (node.child.ended)
         return { figures: figures.join('; '), faults: [...faults.list(), node.child.failure().message] }
       const resident = Math.round(node.child.residentMemory())
-      faults.expect(resident < MOST_RESIDENT, `${name}: ${resident} MiB`)
+      faults.expect(resident < MAX_RESIDENT_MIB, `${name}: ${resident} MiB`)
       figures.push(`${name} ${said}: ${resident} MiB`)
     }
     await sleep(500)
@@ -128,7 +128,7 @@ async function fillStoreQueue({ node, other: { refresh }, share, faults }: Fille
   const requests = sockets.map((socket, index) =>
     answersTo(socket, Array(30).fill(rawPost('/v1/refresh', body, from(index)))),
   )
-  await sleep(LOCKED)
+  await sleep(LOCKED_MS)
   const health = await statusOf(`${node.origin}/health/live`)
   holder.exec('ROLLBACK')
   holder.close()

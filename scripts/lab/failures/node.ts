@@ -8,7 +8,7 @@ import { Child } from '../bench/child.ts'
 
 const HOST = '127.0.0.1'
 /** Milliseconds a server gets to be ready. */
-const BOOT_PATIENCE = 60_000
+const BOOT_TIMEOUT_MS = 60_000
 
 export type Env = Readonly<Record<string, string>>
 
@@ -63,7 +63,7 @@ export async function startNode(env: Env): Promise<Node> {
   try {
     while ((await statusOf(`${origin}/health/ready`)) !== 200) {
       child.assertRunning()
-      if (performance.now() - started > BOOT_PATIENCE) throw new OperatorError(`${origin} did not get ready`)
+      if (performance.now() - started > BOOT_TIMEOUT_MS) throw new OperatorError(`${origin} did not get ready`)
       await sleep(10)
     }
   } catch (error) {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { systemClock } from '../../../src/clock.ts'
-import { createBudget, MOST_KEYS } from '../../../src/limits/budget.ts'
+import { createBudget, MAX_KEYS } from '../../../src/limits/budget.ts'
 import { createPasswordThrottle } from '../../../src/limits/password-throttle.ts'
 import { RevocationSet } from '../../../src/revocations/revocation-set.ts'
 import type { AccessTokenClaims } from '../../../src/tokens/claims.ts'
@@ -53,7 +53,7 @@ function tokens(count: number, characters: number, scope: number): VerifiedToken
 
 function networks() {
   const budget = createBudget({ limit: 100, window: 60 }, systemClock)
-  for (let i = 0; i < MOST_KEYS; i += 1) budget.spend(`2001:db8:${id(4)}:${i}::`)
+  for (let i = 0; i < MAX_KEYS; i += 1) budget.spend(`2001:db8:${id(4)}:${i}::`)
   return budget
 }
 
@@ -64,7 +64,7 @@ function pairs() {
     strangers: { account: off, network: off, all: off },
     now: systemClock,
   })
-  for (let i = 0; i < MOST_KEYS; i += 1) throttle.begin({ account: id(), network: `2001:db8:${id(4)}:${i}::` })
+  for (let i = 0; i < MAX_KEYS; i += 1) throttle.begin({ account: id(), network: `2001:db8:${id(4)}:${i}::` })
   return throttle
 }
 

@@ -6,7 +6,7 @@ import { pairOf, people, postLogin, postRefresh } from './people.ts'
 
 const SESSIONS = 10
 /** Milliseconds until all is well again after the store is back. */
-const PATIENCE = 5000
+const TIMEOUT_MS = 5000
 
 /** PostgreSQL is away for a while, under load. */
 export const storeFailure: Failure = {
@@ -29,9 +29,10 @@ export const storeFailure: Failure = {
     await postgres.start()
 
     const began = performance.now()
-    while (pairOf(await postLogin(origin, EMAIL)) === undefined && performance.now() - began < PATIENCE) await sleep(20)
+    while (pairOf(await postLogin(origin, EMAIL)) === undefined && performance.now() - began < TIMEOUT_MS)
+      await sleep(20)
     const healed = performance.now() - began
-    faults.expect(healed < PATIENCE, `not healed within ${PATIENCE} ms`)
+    faults.expect(healed < TIMEOUT_MS, `not healed within ${TIMEOUT_MS} ms`)
     await load.stop()
     faults.expect((await statusOf(`${origin}/health/ready`)) === 200, 'not ready with the store back')
     for (const [name, count] of load.other)

@@ -5,7 +5,7 @@ import { HERE, type Place, printed, pythonWith } from './program.ts'
 import { lineVerifier, type Verifier } from './verifiers.ts'
 
 /** Milliseconds within which a token that was taken back must be refused. */
-const PATIENCE = 10_000
+const TIMEOUT_MS = 10_000
 
 /** The README's Python follower beside its PyJWT recipe: what is taken back is refused, and nothing else. @returns what to report */
 export async function followFeed({ issuer }: Place): Promise<string> {
@@ -33,7 +33,7 @@ async function accepted(guard: Verifier, token: string): Promise<void> {
 async function untilWithdrawn(guard: Verifier, token: string): Promise<number> {
   const began = performance.now()
   let answer = await guard.ask(token)
-  while (answer.accepted && performance.now() - began < PATIENCE) {
+  while (answer.accepted && performance.now() - began < TIMEOUT_MS) {
     await sleep(20)
     answer = await guard.ask(token)
   }

@@ -8,7 +8,7 @@ import { OperatorError } from '../../../src/errors/app-error.ts'
 import type { Environment } from './issuer.ts'
 
 /** Milliseconds for an answer or a start. */
-const PATIENCE = 30_000
+const TIMEOUT_MS = 30_000
 
 export interface Answer {
   readonly accepted: boolean
@@ -70,7 +70,7 @@ export function lineVerifier(command: Command): Verifier {
 /** A server that answers `{"sub": …}` to a good token, and 401 or 403 to any other. */
 export async function httpVerifier(command: Command, url: string, keysChanged?: () => Promise<void>) {
   const { child, complaint } = start(command)
-  const deadline = performance.now() + PATIENCE
+  const deadline = performance.now() + TIMEOUT_MS
   while (!(await fetch(url).catch(() => undefined))) {
     if (child.exitCode !== null || performance.now() > deadline)
       throw new OperatorError(`${command.program} does not listen: ${complaint()}`)
@@ -95,8 +95,8 @@ export async function startApplication(): Promise<string> {
 
 export async function inTime<T>(promise: Promise<T>, what: string): Promise<T> {
   const timer = new AbortController()
-  const late = sleep(PATIENCE, undefined, { signal: timer.signal }).then(() => {
-    throw new OperatorError(`${what} gave no answer within ${PATIENCE / 1000} s`)
+  const late = sleep(TIMEOUT_MS, undefined, { signal: timer.signal }).then(() => {
+    throw new OperatorError(`${what} gave no answer within ${TIMEOUT_MS / 1000} s`)
   })
   try {
     return await Promise.race([promise, late])

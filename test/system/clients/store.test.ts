@@ -8,8 +8,8 @@ import { ENGINES, type Engine } from '../../support/engines.ts'
 import { BY, clientToken, introspected, NOW, operator, register } from '../../support/oauth.ts'
 
 const now = () => NOW
-const { origin } = BY
-const entry = (event: 'client_created' | 'client_disabled' | 'client_enabled' | 'client_deleted') => ({ event, origin })
+const { source } = BY
+const entry = (event: 'client_created' | 'client_disabled' | 'client_enabled' | 'client_deleted') => ({ event, source })
 
 const CLIENT: Client = {
   id: 'client_a',
@@ -84,7 +84,7 @@ for (const engine of ENGINES) {
     t.same(await a.database.query('SELECT * FROM client_secrets'), [])
 
     const tokens = createTokenStore(a.database)
-    const audit = { event: 'token_revoked', origin } as const
+    const audit = { event: 'token_revoked', source } as const
     await Promise.all([tokens.revoke('jti', NOW, audit), createTokenStore(b.database).revoke('jti', NOW, audit)])
     t.match((await revocations.after(0, 100)).at(-1), { kind: 'token', subject: 'jti', minVersion: null })
   })

@@ -8,7 +8,7 @@ import { ENGINES, openNode } from '../../support/engines.ts'
 // A login and a refresh cost the same however many sessions there are, and however many of the account ended lately.
 
 const NOW = 1_800_000_000
-const AUDIT = { event: 'login_succeeded', origin: { ip: null, userAgent: null, requestId: null } } as const
+const AUDIT = { event: 'login_succeeded', source: { ip: null, userAgent: null, requestId: null } } as const
 const LIMITS = { idleTtl: 60, maxTtl: 600, perAccount: 2, grace: 10, reusedAfter: 10 }
 
 /** Writes down what a database is asked from now on. @returns what was asked, and the way past it */

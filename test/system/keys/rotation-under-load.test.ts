@@ -1,7 +1,7 @@
 import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from 'jose'
 import t from 'tap'
 import { readManifest } from '../../../src/keys/manifest.ts'
-import { RELOAD_INTERVAL } from '../../../src/keys/rotation.ts'
+import { RELOAD_INTERVAL_SECONDS } from '../../../src/keys/rotation.ts'
 import { bearer, PASSWORD, type temporaryFolder } from '../../support/app.ts'
 import { isolated, post, run, type ServerProcess, startServer } from '../../support/process.ts'
 
@@ -10,7 +10,7 @@ import { isolated, post, run, type ServerProcess, startServer } from '../../supp
 
 const ROTATIONS = 4
 const MAX_AGE = 1
-const LEAD = MAX_AGE + RELOAD_INTERVAL
+const LEAD = MAX_AGE + RELOAD_INTERVAL_SECONDS
 const account = { email: 'ada@example.com', password: PASSWORD }
 
 interface Seen {

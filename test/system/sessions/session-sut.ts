@@ -16,7 +16,7 @@ import { createIssuePair, type IssuePair } from '../../../src/sessions/token-pai
 import { UNLIMITED } from '../../support/app.ts'
 import { LIMITS, type Outcome } from './session-model.ts'
 
-const origin = { ip: null, userAgent: null, requestId: null }
+const source = { ip: null, userAgent: null, requestId: null }
 
 /** The rules and stores of sessions for one account, without HTTP, passwords and RSA. */
 export class Sut {
@@ -43,7 +43,7 @@ export class Sut {
     const audit = () => {
       this.#reuses += 1
     }
-    const parts = { sessions: this.#sessions, withdrawn: () => this.#revocations.catchUp(), now: clock }
+    const parts = { sessions: this.#sessions, revocationsApplied: () => this.#revocations.catchUp(), now: clock }
     const limiter = createLimiter(loadConfig({ env: UNLIMITED }), clock)
     this.#refresh = createRefresh({ ...parts, refreshKeys, limits: LIMITS, issuePair: this.#issuePair, limiter, audit })
     this.#endSession = createEndSession({ ...parts, audit: () => undefined })
@@ -62,7 +62,7 @@ export class Sut {
         tokenVersion: 1,
         createdAt: now,
       },
-      { event: 'account_registered', origin },
+      { event: 'account_registered', source },
     )
     return sut
   }
@@ -80,7 +80,7 @@ export class Sut {
       ip: null,
       userAgent: null,
     }
-    const opened = await this.#sessions.open(session, 'x', LIMITS, { event: 'login_succeeded', origin })
+    const opened = await this.#sessions.open(session, 'x', LIMITS, { event: 'login_succeeded', source })
     if (opened === undefined) throw new Error('the login was refused')
     if (opened.ended > 0) await this.#revocations.catchUp()
     const pair = await this.#issuePair({ ...session, counter: 0, rotatedAt: now }, opened.standing)
@@ -104,7 +104,7 @@ export class Sut {
   }
 
   logOut(sessionId: string, scope: LogoutScope): Promise<void> {
-    return this.#endSession.logout({ accountId: this.#accountId, sessionId }, scope, origin)
+    return this.#endSession.logout({ accountId: this.#accountId, sessionId }, scope, source)
   }
 
   /** Ids of the live sessions. */
@@ -121,7 +121,7 @@ export class Sut {
 
   /** A successor that was given before is a repeat. */
   async #refreshed(token: string) {
-    const { refreshToken } = await this.#refresh(token, origin)
+    const { refreshToken } = await this.#refresh(token, source)
     const repeated = this.#given.has(refreshToken)
     this.#given.add(refreshToken)
     return { refreshToken, repeated }

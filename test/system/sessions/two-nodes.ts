@@ -25,7 +25,7 @@ export interface TwoNodes {
 }
 
 const HASH = 'the hash that was verified'
-const origin = { ip: null, userAgent: null, requestId: null }
+const source = { ip: null, userAgent: null, requestId: null }
 
 /** @param options.ahead seconds by which the clock of `b` is ahead */
 export async function twoNodes(
@@ -43,7 +43,7 @@ export async function twoNodes(
     const account = { id, email: `${id}@example.com`, passwordHash: HASH, tokenVersion: 1, createdAt: instant }
     await createAccountStore(a.database).insert(
       { ...account, status: 'active', roles },
-      { event: 'account_registered', origin },
+      { event: 'account_registered', source },
     )
     return id
   }
@@ -80,7 +80,7 @@ function opener({ config, database, keyring }: TestServer, now: () => number) {
     const at = now()
     const times = { createdAt: at, lastUsedAt: at, expiresAt: at + limits.idleTtl }
     const session = { id: randomId(), accountId, clientId: 'signet', scope: '', ...times, ip: null, userAgent: null }
-    const audit = { event: 'login_succeeded', origin, accountId, sessionId: session.id } as const
+    const audit = { event: 'login_succeeded', source, accountId, sessionId: session.id } as const
     const opened = await sessions.open(session, HASH, limits, audit)
     if (opened === undefined) return undefined
     const { accessToken, refreshToken } = await issuePair({ ...session, counter: 0, rotatedAt: at }, opened.standing)

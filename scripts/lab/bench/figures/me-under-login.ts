@@ -6,14 +6,14 @@ import { makeHome, startSignet } from '../server-process.ts'
 import { summarise } from '../statistics.ts'
 
 /** Requests per second: a modest rate, far from what one core can do. */
-const PACE = 500
+const REQUESTS_PER_SECOND = 500
 const CONNECTIONS = 50
 
 /** As many as PASSWORD_QUEUE lets wait, so that the gate is full and nobody is refused. */
 const LOGINS = 64
 
 /** Milliseconds in which the queue at the gate fills, and the first ones get through. */
-const FILLING = 250
+const FILLING_MS = 250
 
 /**
  * How long a verified request takes while logins queue up at the gate: hashing takes every core, and must not take the verified
@@ -43,7 +43,7 @@ export const meUnderLogin: Figure = {
         source: me(access_token),
         connections: CONNECTIONS,
         seconds,
-        pace: PACE,
+        pace: REQUESTS_PER_SECOND,
       })
       const found = percentilesOf(latencies)
       percentiles[kind].push(found)
@@ -55,14 +55,14 @@ export const meUnderLogin: Figure = {
         // The logins end later, when the last of them is answered: nothing of them is left for the other side.
         const [storm, p99] = await Promise.all([
           logins.run({ origin, source: login(credentials), connections: LOGINS, seconds: seconds + 1 }),
-          sleep(FILLING).then(() => measured('with')),
+          sleep(FILLING_MS).then(() => measured('with')),
         ])
         rate = storm.rate
         return p99
       },
       limit: () => measured('without'),
       notes: () => [
-        `p50 / p99 / slowest in ms, at ${PACE} requests/s: ${shown(percentiles.with)} beside ${LOGINS} connections that log in (${rate.toFixed(0)}/s), ${shown(percentiles.without)} without`,
+        `p50 / p99 / slowest in ms, at ${REQUESTS_PER_SECOND} requests/s: ${shown(percentiles.with)} beside ${LOGINS} connections that log in (${rate.toFixed(0)}/s), ${shown(percentiles.without)} without`,
       ],
     }
   },

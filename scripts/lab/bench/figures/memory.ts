@@ -4,7 +4,7 @@ import { makeHome, type Server, startBare, startSignet } from '../server-process
 import { ANY_REPLY } from './boot.ts'
 
 /** Milliseconds after the first answer in which a server comes to rest. */
-const REST = 2000
+const REST_MS = 2000
 
 /** Resident memory of a server that has booted and has nothing to do. */
 export const memory: Figure = {
@@ -25,6 +25,6 @@ export const memory: Figure = {
 
 async function residentMemory({ child }: Server): Promise<number> {
   await using server = child
-  await sleep(REST)
+  await sleep(REST_MS)
   return server.residentMemory()
 }
