@@ -3,13 +3,7 @@ import { auditRow } from '../audit/audit-store.ts'
 import type { Database, Row, SqlValue, Statement } from '../db/database.ts'
 import { randomId } from '../ids.ts'
 import { revocationExpiry } from '../revocations/revocation.ts'
-import {
-  REVOCATIONS,
-  revokeOlderVersions,
-  revokeSessionsEndedBy,
-  revokeWholeAccount,
-} from '../revocations/revocation-store.ts'
-import { endSessions } from '../sessions/session-statements-store.ts'
+import { endSessions, REVOCATIONS, revokeOlderVersions, revokeWholeAccount } from '../revocations/revocation-store.ts'
 import type { Account, AccountChange, AccountStatus, Page } from './account.ts'
 
 const COLUMNS = 'id, email, password_hash, status, roles, token_version, created_at'
@@ -119,8 +113,7 @@ export function createAccountStore(database: Database): AccountStore {
                   OR (COALESCE(CAST($2 AS TEXT), status) = 'active' AND COALESCE(CAST($3 AS TEXT), roles) LIKE '%"admin"%')) RETURNING id`,
           params: [id, status, roles === undefined ? null : JSON.stringify(roles), mark, evenLastAdmin ? 1 : 0],
         },
-        ...(status === 'suspended' ? [endSessions({ accountId: id, ifChanged: true }, 'suspended', now, mark)] : []),
-        ...revokeSessionsEndedBy(mark, revocationExpiry(now)),
+        ...(status === 'suspended' ? endSessions({ accountId: id, ifChanged: true }, 'suspended', now, mark) : []),
         ...revokeOlderVersions(id, revocationExpiry(now)),
         auditRow(audit, now, {
           exists: 'SELECT 1 FROM accounts WHERE id = $1 AND changed_by = $2',
@@ -163,7 +156,7 @@ export function createAccountStore(database: Database): AccountStore {
   }
 }
 
-/** What follows from a change of an account, in the same transaction: sessions end, are revocationsApplied, and the trail says so. */
+/** What follows from a change of an account, in the same transaction: sessions end, are withdrawn, and the trail says so. */
 function consequences(
   which: Parameters<typeof endSessions>[0],
   reason: Parameters<typeof endSessions>[1],
@@ -172,8 +165,7 @@ function consequences(
   audit: AuditEntry,
 ): Statement[] {
   return [
-    endSessions(which, reason, now, mark),
-    ...revokeSessionsEndedBy(mark, revocationExpiry(now)),
+    ...endSessions(which, reason, now, mark),
     auditRow(audit, now, {
       exists: 'SELECT 1 FROM accounts WHERE id = $1 AND changed_by = $2',
       params: [which.accountId, mark],

@@ -1,14 +1,13 @@
 import { createHash } from 'node:crypto'
 import { type JWTPayload, jwtVerify } from 'jose'
 import type { Clock } from '../clock.ts'
+import { MAX_CLOCK_SKEW_SECONDS } from '../config/ceilings.ts'
 import type { Client } from './client.ts'
 import type { ClientKeys } from './client-key-source.ts'
 import { ASSERTION_ALGS } from './client-public-key.ts'
 
 /** Seconds that an assertion may live: it is made for one request. */
 const MAX_LIFETIME_SECONDS = 300
-/** The ceiling of CLOCK_SKEW: for so long after its `exp` a node somewhere may still take an assertion. */
-const MAX_SKEW = 60
 const MAX_JTI_LENGTH = 255
 /** RFC 7515 section 4.1.9, and draft-ietf-oauth-rfc7523bis. A token of another kind is no assertion, whoever signed it. */
 const TYPES: readonly unknown[] = [undefined, 'jwt', 'client-authentication+jwt']
@@ -64,7 +63,8 @@ export function createVerifyAssertion({
       throw new Error('jti is not text of a fair length')
     return {
       jtiHash: createHash('sha256').update(jti).digest('base64url'),
-      expiresAt: Math.ceil(exp) + 2 * MAX_SKEW,
+      // With the ceiling of CLOCK_SKEW: until then a node somewhere may still take it.
+      expiresAt: Math.ceil(exp) + 2 * MAX_CLOCK_SKEW_SECONDS,
     }
   }
 }

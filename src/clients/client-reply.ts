@@ -1,8 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { toTimestamp } from '../clock.ts'
 import { Timestamp } from '../http/schemas.ts'
-import { audienceOf } from '../oauth/client-credentials-grant.ts'
-import { AuthMethod, type Client, Status } from './client.ts'
+import { AuthMethod, audienceOf, type Client, Status } from './client.ts'
 
 /** What of a client leaves in a reply: names as RFC 7591 has them. */
 export const ClientReply = Type.Object(

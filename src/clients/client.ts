@@ -17,15 +17,15 @@ export const MAX_AUDIENCE_LENGTH = 1024
 export const MAX_OVERLAP_SECONDS = 30 * 86_400
 export const DEFAULT_OVERLAP_SECONDS = 86_400
 
-// RFC 6749 section 3.3: scope-token; audiences are held to the same characters, so that a character is a byte in every token.
-const TOKEN = '[\\x21\\x23-\\x5B\\x5D-\\x7E]+'
+/** RFC 6749 section 3.3: scope-token. Audiences are held to the same characters, so that a character is a byte in every token. */
+export const SCOPE_TOKEN = '[\\x21\\x23-\\x5B\\x5D-\\x7E]+'
 const oneOf = <const T extends string>(values: readonly T[]) =>
   Type.Unsafe<T>(Type.Union(values.map((value) => Type.Literal(value))))
 
 /** The empty text is no scope at all. */
 export const Scope = Type.String({
   maxLength: 512,
-  pattern: `^(${TOKEN}( ${TOKEN})*)?$`,
+  pattern: `^(${SCOPE_TOKEN}( ${SCOPE_TOKEN})*)?$`,
   description: 'space-separated',
 })
 export const AuthMethod = oneOf(CLIENT_AUTH_METHODS)
@@ -47,7 +47,7 @@ export const NewClient = Type.Object(
     }),
     scope: Type.Optional(Scope),
     audience: Type.Optional(
-      Type.Array(Type.String({ minLength: 1, maxLength: 255, pattern: `^${TOKEN}$` }), {
+      Type.Array(Type.String({ minLength: 1, maxLength: 255, pattern: `^${SCOPE_TOKEN}$` }), {
         minItems: 1,
         maxItems: 8,
         uniqueItems: true,
@@ -101,3 +101,8 @@ export interface ClientPage {
 }
 
 export const usesSecret = ({ authMethod }: Pick<Client, 'authMethod'>): boolean => authMethod !== 'private_key_jwt'
+
+/** What the tokens of a client may be for. */
+export function audienceOf({ audience }: Pick<Client, 'audience'>, ofServer: readonly string[]): readonly string[] {
+  return audience.length === 0 ? ofServer : audience
+}

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import { FormatRegistry, type TSchema, Type } from '@sinclair/typebox'
-import { MAX_ACCESS_TOKEN_TTL_SECONDS } from './ceilings.ts'
+import { MAX_ACCESS_TOKEN_TTL_SECONDS, MAX_CLOCK_SKEW_SECONDS } from './ceilings.ts'
 import { limitSettings } from './limit-settings.ts'
 
 const list = <T extends TSchema>(item: T, options: object) =>
@@ -57,7 +57,7 @@ export const Settings = Type.Object({
     default: 600,
     description: 'Life of an access token, 60..900 s',
   }),
-  CLOCK_SKEW: seconds(0, 60, { default: 5, description: 'How far two clocks may differ, 0..60 s' }),
+  CLOCK_SKEW: seconds(0, MAX_CLOCK_SKEW_SECONDS, { default: 5, description: 'How far two clocks may differ, 0..60 s' }),
   JWKS_MAX_AGE: seconds(1, 86_400, {
     default: 300,
     description: 'How long verifiers may cache the JWKS, 1..86400 s',

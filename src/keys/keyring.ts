@@ -1,4 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
+import { MAX_CLOCK_SKEW_SECONDS } from '../config/ceilings.ts'
 import { type PublicJwk, PublicJwk as PublicJwkSchema } from './jwk.ts'
 
 // Pure: no files, no clock. Instants are epoch seconds here and RFC 3339 strings in the manifest (manifest.ts).
@@ -25,9 +26,6 @@ export const KeyEntry = Type.Object(
 export type KeyEntry = Static<typeof KeyEntry>
 export type Keyring = readonly KeyEntry[]
 
-/** The most that two clocks may differ, in seconds: the ceiling of CLOCK_SKEW, on which a plan may rely whatever the setting. */
-export const MAX_SKEW = 60
-
 export type Phase = 'next' | 'current' | 'previous' | 'retired' | 'revoked'
 
 /** The state of a key at an instant, from what is written in its entry alone. */
@@ -53,7 +51,7 @@ export interface KeyringView {
 
 export function viewAt(keyring: Keyring, now: number): KeyringView {
   const instants = keyring.flatMap(({ publish_at, sign_from, sign_until, verify_until }) =>
-    [publish_at - MAX_SKEW, sign_from, sign_until, verify_until].filter((instant) => instant !== null),
+    [publish_at - MAX_CLOCK_SKEW_SECONDS, sign_from, sign_until, verify_until].filter((instant) => instant !== null),
   )
   const current = keyring.find((entry) => phase(entry, now) === 'current') ?? firstToBegin(keyring, now)
   return {
@@ -70,7 +68,7 @@ export function viewAt(keyring: Keyring, now: number): KeyringView {
 
 /** Early rather than late: on a node whose clock is behind, a key may already sign elsewhere. */
 export function isPublished({ publish_at }: KeyEntry, now: number): boolean {
-  return publish_at - MAX_SKEW <= now
+  return publish_at - MAX_CLOCK_SKEW_SECONDS <= now
 }
 
 function firstToBegin(keyring: Keyring, now: number): KeyEntry | undefined {

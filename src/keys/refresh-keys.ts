@@ -5,8 +5,8 @@ import { type Static, Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { CompactEncrypt, compactDecrypt } from 'jose'
 import type { Clock } from '../clock.ts'
+import { MAX_CLOCK_SKEW_SECONDS } from '../config/ceilings.ts'
 import { OperatorError } from '../errors/app-error.ts'
-import { MAX_SKEW } from './keyring.ts'
 import { type KeysFolder, replaceDurably, syncFolder, withKeysLock } from './keys-folder.ts'
 import { RELOAD_INTERVAL_SECONDS } from './rotation.ts'
 
@@ -14,7 +14,7 @@ import { RELOAD_INTERVAL_SECONDS } from './rotation.ts'
 // changed, so there is no manifest to keep in step: the youngest key that has begun is the one in use, older ones still verify.
 
 /** Seconds between writing a key and using it: every node has read it by then, whatever its clock says. */
-export const REFRESH_KEY_LEAD = MAX_SKEW + RELOAD_INTERVAL_SECONDS
+export const REFRESH_KEY_LEAD_SECONDS = MAX_CLOCK_SKEW_SECONDS + RELOAD_INTERVAL_SECONDS
 
 const KeyFile = Type.Object(
   {
@@ -73,7 +73,7 @@ export function rotateRefreshKey(folder: KeysFolder, now: Clock): Promise<Refres
   return withKeysLock(folder, async () => {
     const keys = await readRefreshKeys(folder)
     if (keys.some(({ signFrom }) => signFrom > now())) return undefined
-    return writeRefreshKey(folder, keys.length === 0 ? now() : now() + REFRESH_KEY_LEAD)
+    return writeRefreshKey(folder, keys.length === 0 ? now() : now() + REFRESH_KEY_LEAD_SECONDS)
   })
 }
 

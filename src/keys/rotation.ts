@@ -1,17 +1,16 @@
+import { MAX_ACCESS_TOKEN_TTL_SECONDS, MAX_CLOCK_SKEW_SECONDS } from '../config/ceilings.ts'
 import type { Config } from '../config/config.ts'
 import { OperatorError } from '../errors/app-error.ts'
 import type { PublicJwk } from './jwk.ts'
-import { firstEntry, isPublished, type KeyEntry, type Keyring, MAX_SKEW, phase } from './keyring.ts'
+import { firstEntry, isPublished, type KeyEntry, type Keyring, phase } from './keyring.ts'
 
 // The rules of change: old keyring in, new keyring out. No files, no clock.
 
 /** A change of the manifest is in force on every node within so many seconds. */
 export const RELOAD_INTERVAL_SECONDS = 3
-/** The ceiling of ACCESS_TOKEN_TTL, in seconds. */
-const MAX_TOKEN_TTL = 900
 
 /** How long after it stopped signing a key still verifies: every token it signed is dead by then, whatever the settings. */
-export const VERIFY_TAIL = MAX_TOKEN_TTL + MAX_SKEW
+export const VERIFY_TAIL_SECONDS = MAX_ACCESS_TOKEN_TTL_SECONDS + MAX_CLOCK_SKEW_SECONDS
 /** Extra time for verifiers that cache longer than `max-age` says. */
 export const DEFAULT_LEAD_SECONDS = 15 * 60
 
@@ -58,7 +57,7 @@ export function planRotation(keyring: Keyring, jwk: PublicJwk, now: number, lead
   const signFrom = now + lead
   return [
     ...keyring.map((entry) =>
-      entry === current ? { ...entry, sign_until: signFrom, verify_until: signFrom + VERIFY_TAIL } : entry,
+      entry === current ? { ...entry, sign_until: signFrom, verify_until: signFrom + VERIFY_TAIL_SECONDS } : entry,
     ),
     { ...firstEntry(jwk, now), sign_from: signFrom },
   ]
@@ -100,14 +99,15 @@ export function planRevocation(keyring: Keyring, kid: string, now: number, succe
 /** Keys whose private half nobody needs any more, with time for a node whose clock is behind. */
 export function stoppedSigning(keyring: Keyring, now: number): KeyEntry[] {
   return keyring.filter(
-    ({ sign_until, revoked_at }) => revoked_at !== null || (sign_until !== null && sign_until + MAX_SKEW <= now),
+    ({ sign_until, revoked_at }) =>
+      revoked_at !== null || (sign_until !== null && sign_until + MAX_CLOCK_SKEW_SECONDS <= now),
   )
 }
 
 /** The keyring without the entries that no token can name any more. A revoked one stays: it must never come back (by import, say). */
 export function withoutDeadKeys(keyring: Keyring, now: number): Keyring {
   return keyring.filter(({ verify_until, revoked_at }) => {
-    return revoked_at !== null || verify_until === null || verify_until + MAX_SKEW > now
+    return revoked_at !== null || verify_until === null || verify_until + MAX_CLOCK_SKEW_SECONDS > now
   })
 }
 

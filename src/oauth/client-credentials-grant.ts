@@ -1,5 +1,5 @@
 import type { Audit, RequestSource } from '../audit/audit.ts'
-import type { Client } from '../clients/client.ts'
+import { audienceOf, type Client } from '../clients/client.ts'
 import type { IssueAccessToken } from '../tokens/issue.ts'
 import { grantedAudience, grantedScope } from './narrowing.ts'
 
@@ -44,9 +44,4 @@ export function createClientCredentialsGrant(parts: {
     audit({ event: 'client_token_issued', source, detail: { client_id: client.id, scope, audience } }) // in the log only
     return { accessToken: token, expiresIn, scope }
   }
-}
-
-/** What the tokens of a client may be for. */
-export function audienceOf({ audience }: Pick<Client, 'audience'>, ofServer: readonly string[]): readonly string[] {
-  return audience.length === 0 ? ofServer : audience
 }

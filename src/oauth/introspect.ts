@@ -1,6 +1,5 @@
-import type { Client } from '../clients/client.ts'
+import { audienceOf, type Client } from '../clients/client.ts'
 import type { AccessTokenClaims } from '../tokens/claims.ts'
-import { audienceOf } from './client-credentials-grant.ts'
 import type { VerifyIssuedToken } from './verify-issued-token.ts'
 
 export type Introspect = (client: Client, token: string) => Promise<AccessTokenClaims | undefined>

@@ -1,6 +1,7 @@
+import { SCOPE_TOKEN } from '../clients/client.ts'
 import { OAuthError } from '../errors/oauth-error.ts'
 
-const SCOPE_TOKEN = /^[\x21\x23-\x5B\x5D-\x7E]+$/
+const SCOPE_NAME = new RegExp(`^${SCOPE_TOKEN}$`)
 
 /**
  * The scope that a request gets: what it asks for if all of it is allowed, everything that is allowed if it asks for nothing
@@ -11,7 +12,7 @@ const SCOPE_TOKEN = /^[\x21\x23-\x5B\x5D-\x7E]+$/
 export function grantedScope(asked: string | undefined, allowed: string): string {
   if (asked === undefined) return allowed
   const names = asked.split(' ')
-  if (!names.every((name) => SCOPE_TOKEN.test(name))) throw new OAuthError('invalid_scope', 'malformed')
+  if (!names.every((name) => SCOPE_NAME.test(name))) throw new OAuthError('invalid_scope', 'malformed')
   const held = allowed.split(' ')
   if (!names.every((name) => held.includes(name))) throw new OAuthError('invalid_scope', 'more than is allowed')
   return [...new Set(names)].join(' ')

@@ -8,7 +8,7 @@ const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
 const versions = (description: string) => Type.Record(Id, Type.Union([Count, Type.Null()]), { description })
 
 /**
- * The payload of the feed: all that is revocationsApplied, whole. Times are NumericDate seconds (RFC 7519 section 2). Verifiers ignore
+ * The payload of the feed: all that is withdrawn, whole. Times are NumericDate seconds (RFC 7519 section 2). Verifiers ignore
  * members they don't know.
  */
 export const FeedClaims = Type.Object({
@@ -26,5 +26,5 @@ export const FeedClaims = Type.Object({
 })
 export type FeedClaims = Static<typeof FeedClaims>
 
-/** What is revocationsApplied, but for keys. */
+/** What is withdrawn, but for keys. */
 export type WithdrawnIds = Pick<FeedClaims, 'sessions' | 'accounts' | 'clients' | 'tokens'>

@@ -41,7 +41,7 @@ interface FeedOptions {
 }
 
 /**
- * The signed list of what is revocationsApplied, for verifiers elsewhere. It is signed at most once per change and every half of its life,
+ * The signed list of what is withdrawn, for verifiers elsewhere. It is signed at most once per change and every half of its life,
  * and kept; RS256 is deterministic and `iat` is the beginning of a half-life, so equal lists are equal texts on every node.
  *
  * A node that can't reach its store goes on with the list it has, and `exp` tells when that stops being fresh.

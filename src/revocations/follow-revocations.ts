@@ -1,7 +1,8 @@
 import type { Clock } from '../clock.ts'
 import type { AccessTokenClaims } from '../tokens/claims.ts'
+import type { Verdict } from '../tokens/verify.ts'
 import type { WithdrawnIds } from './feed-format.ts'
-import { RevocationSet, type Verdict } from './revocation-set.ts'
+import { RevocationSet } from './revocation-set.ts'
 import type { RevocationStore } from './revocation-store.ts'
 
 /** Milliseconds between two looks at the store: how several processes on one SQLite file learn of each other. */

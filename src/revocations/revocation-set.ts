@@ -1,14 +1,13 @@
 import type { AccessTokenClaims } from '../tokens/claims.ts'
+import type { Verdict } from '../tokens/verify.ts'
 import type { WithdrawnIds } from './feed-format.ts'
 import type { Revocation } from './revocation.ts'
-
-export type Verdict = 'good' | 'revoked' | 'stale'
 
 /** A withdrawal that newer versions outlive. Nothing of it is text: an entry costs little more than its subject. */
 type Versions = Pick<Revocation, 'minVersion' | 'seq' | 'expiresAt'>
 
 /**
- * What is revocationsApplied, in memory: the answer to "may this token still be used?" is a few Map look-ups.
+ * What is withdrawn, in memory: the answer to "may this token still be used?" is a few Map look-ups.
  *
  * An entry goes when no token it could hit is alive, so the set is as small as the revocations of the last quarter of an hour.
  */

@@ -1,5 +1,5 @@
 import type { Database, Row, Statement } from '../db/database.ts'
-import { type Revocation, type RevocationKind, revocationExpiry } from './revocation.ts'
+import { type EndReason, type Revocation, type RevocationKind, revocationExpiry } from './revocation.ts'
 
 /** The channel on which nodes tell each other that there is something new. */
 export const REVOCATIONS = 'signet_revocations'
@@ -39,6 +39,35 @@ const UPSERT =
 /** `$2`, unless the clock was set back: tokens from before it live longer than one that is issued now. */
 const lastingBeyond = (lastIssuedAt: string) =>
   `CASE WHEN ${lastIssuedAt} + ${LONGEST} > CAST($2 AS BIGINT) THEN ${lastIssuedAt} + ${LONGEST} ELSE CAST($2 AS BIGINT) END`
+
+/**
+ * Ends sessions of an account: one, all but one, or all. Expired ones as well, because an
+ * access token may outlive its session. The first statement returns the ids; the others withdraw them.
+ *
+ * @param which.liveOnly only if it has not expired
+ * @param which.ifChanged only if the same transaction changed the account under this mark
+ */
+export function endSessions(
+  {
+    accountId,
+    id,
+    except,
+    liveOnly = false,
+    ifChanged = false,
+  }: { accountId: string; id?: string; except?: string | undefined; liveOnly?: boolean; ifChanged?: boolean },
+  reason: EndReason,
+  now: number,
+  mark: string,
+): Statement[] {
+  const named = id !== undefined ? ' AND id = $5' : except !== undefined ? ' AND id <> $5' : ''
+  const which = liveOnly ? `${named} AND expires_at > $2` : named
+  const some = ifChanged ? `${which} AND EXISTS (SELECT 1 FROM accounts WHERE id = $1 AND changed_by = $4)` : which
+  const end = {
+    sql: `UPDATE sessions SET ended_at = $2, end_reason = $3, ended_by = $4 WHERE account_id = $1 AND ended_at IS NULL${some} RETURNING id`,
+    params: [accountId, now, reason, mark, ...[id ?? except].filter((value) => value !== undefined)],
+  }
+  return [end, ...revokeSessionsEndedBy(mark, revocationExpiry(now))]
+}
 
 /** Withdraws the sessions that the same transaction ended under this mark. */
 export function revokeSessionsEndedBy(mark: string, expiresAt: number): Statement[] {

@@ -1,4 +1,4 @@
-import { MAX_ACCESS_TOKEN_TTL_SECONDS } from '../config/ceilings.ts'
+import { MAX_ACCESS_TOKEN_TTL_SECONDS, MAX_CLOCK_SKEW_SECONDS } from '../config/ceilings.ts'
 
 /** What is withdrawn: by `sid`, by `sub`, by `client_id`, by `jti`. Keys are withdrawn in the keyring. */
 export type RevocationKind = 'session' | 'account' | 'client' | 'token'
@@ -14,10 +14,10 @@ export interface Revocation {
   readonly expiresAt: number
 }
 
-/** The most that two clocks may differ (the ceiling of CLOCK_SKEW), in seconds. */
-const MAX_SKEW = 60
-
 /** When a revocation made now has nothing left to hit. Planned with the ceilings, so that no setting can cut it short. */
 export function revocationExpiry(now: number): number {
-  return now + MAX_ACCESS_TOKEN_TTL_SECONDS + 2 * MAX_SKEW
+  return now + MAX_ACCESS_TOKEN_TTL_SECONDS + 2 * MAX_CLOCK_SKEW_SECONDS
 }
+
+/** Why a session ended, as its row says. */
+export type EndReason = 'logout' | 'reused' | 'limit' | 'password_changed' | 'suspended' | 'revoked'

@@ -1,37 +1,10 @@
 import type { Statement } from '../db/database.ts'
-import type { EndReason, Session } from './session.ts'
+import type { Session } from './session.ts'
 
 // Statements on the sessions table that transactions of several stores are made of.
 
 /** The account is still active, and its password still the one that was verified: `$1` and `$2`. */
 export const ACTIVE_ACCOUNT = "id = $1 AND status = 'active' AND password_hash = $2"
-
-/**
- * Ends sessions of an account: one, all but one, or all. Expired ones as well, because an access token may outlive its session. For transactions; revokeSessionsEndedBy(mark) belongs behind it.
- *
- * @param which.liveOnly only if it has not expired
- * @param which.ifChanged only if the same transaction changed the account under this mark
- */
-export function endSessions(
-  {
-    accountId,
-    id,
-    except,
-    liveOnly = false,
-    ifChanged = false,
-  }: { accountId: string; id?: string; except?: string | undefined; liveOnly?: boolean; ifChanged?: boolean },
-  reason: EndReason,
-  now: number,
-  mark: string,
-): Statement {
-  const named = id !== undefined ? ' AND id = $5' : except !== undefined ? ' AND id <> $5' : ''
-  const which = liveOnly ? `${named} AND expires_at > $2` : named
-  const some = ifChanged ? `${which} AND EXISTS (SELECT 1 FROM accounts WHERE id = $1 AND changed_by = $4)` : which
-  return {
-    sql: `UPDATE sessions SET ended_at = $2, end_reason = $3, ended_by = $4 WHERE account_id = $1 AND ended_at IS NULL${some} RETURNING id`,
-    params: [accountId, now, reason, mark, ...[id ?? except].filter((value) => value !== undefined)],
-  }
-}
 
 /** Opens a session if the account is as it was verified. */
 export function insertSession(

@@ -2,17 +2,10 @@ import type { AuditEntry } from '../audit/audit.ts'
 import { auditRow } from '../audit/audit-store.ts'
 import type { Database, Row } from '../db/database.ts'
 import { randomId } from '../ids.ts'
-import { revocationExpiry } from '../revocations/revocation.ts'
-import { REVOCATIONS, revokeSessionsEndedBy } from '../revocations/revocation-store.ts'
-import {
-  type EndReason,
-  MAX_REPEATS,
-  type RefreshOutcome,
-  type Session,
-  type SessionLimits,
-  type TokenSubject,
-} from './session.ts'
-import { ACTIVE_ACCOUNT, endAboveLimit, endSessions, insertSession } from './session-statements-store.ts'
+import { type EndReason, revocationExpiry } from '../revocations/revocation.ts'
+import { endSessions, REVOCATIONS, revokeSessionsEndedBy } from '../revocations/revocation-store.ts'
+import { MAX_REPEATS, type RefreshOutcome, type Session, type SessionLimits, type TokenSubject } from './session.ts'
+import { ACTIVE_ACCOUNT, endAboveLimit, insertSession } from './session-statements-store.ts'
 
 export interface SessionStore {
   /**
@@ -108,8 +101,7 @@ export function createSessionStore(database: Database): SessionStore {
       const mark = randomId()
       const [ended = []] = await database.transaction(
         [
-          endSessions(which, reason, now, mark),
-          ...revokeSessionsEndedBy(mark, revocationExpiry(now)),
+          ...endSessions(which, reason, now, mark),
           auditRow(audit, now, { exists: 'SELECT 1 FROM sessions WHERE ended_by = $1', params: [mark] }),
         ],
         REVOCATIONS,
@@ -140,7 +132,7 @@ export function createSessionStore(database: Database): SessionStore {
   }
 }
 
-/** Older than the grace forgives: somebody holds a copy. The session ends, is revocationsApplied, and the trail shows both sides. */
+/** Older than the grace forgives: somebody holds a copy. The session ends, is withdrawn, and the trail shows both sides. */
 async function endReused(
   database: Database,
   {

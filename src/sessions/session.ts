@@ -68,5 +68,3 @@ export interface RefreshedSession {
   readonly counter: number
   readonly rotatedAt: number
 }
-
-export type EndReason = 'logout' | 'reused' | 'limit' | 'password_changed' | 'suspended' | 'revoked'

@@ -1,6 +1,5 @@
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors/app-error.ts'
-import type { Verdict } from '../revocations/revocation-set.ts'
 import { type AccessTokenClaims, acceptClaims, type ClaimsPolicy } from './claims.ts'
 import { checkHeader } from './credential.ts'
 import type { VerifiedToken, VerifiedTokens } from './verified-tokens.ts'
@@ -11,7 +10,10 @@ export interface VerificationKeys {
   verificationPem(kid: string): string | undefined
 }
 
-/** What is revocationsApplied, from memory. */
+/** What the revocations say of a token: `stale` where a refresh gets a good one. */
+export type Verdict = 'good' | 'revoked' | 'stale'
+
+/** What is withdrawn, from memory. */
 export interface RevocationCheck {
   judge(claims: AccessTokenClaims): Verdict
   /** True when the set is older than the setting allows, and the policy is to refuse then. */
@@ -70,7 +72,7 @@ export function createTokenVerifier(options: {
     const known = keys.verificationPem(kid) !== undefined
     if (known && claims.exp > now() - policy.skew) return claims
     cache.drop(token)
-    throw known ? new AppError('token_expired') : new UnknownKid(kid) // revocationsApplied, or not at hand any more
+    throw known ? new AppError('token_expired') : new UnknownKid(kid) // withdrawn, or not at hand any more
   }
 
   return {

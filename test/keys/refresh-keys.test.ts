@@ -8,7 +8,7 @@ import { makeFirstKey } from '../../src/keys/change-keyring.ts'
 import type { KeysFolder } from '../../src/keys/keys-folder.ts'
 import {
   pruneRefreshKeys,
-  REFRESH_KEY_LEAD,
+  REFRESH_KEY_LEAD_SECONDS,
   readRefreshKeys,
   refreshKeyAt,
   refreshKeyPath,
@@ -79,12 +79,12 @@ t.test('the next key waits for its lead, and no further one is made while it wai
   t.equal(refreshKeyAt([key], NOW - 1)?.id, key.id, 'a clock that is behind has a key too')
   const later = NOW + 1000
   const next = await rotateRefreshKey(folder, at(later))
-  t.equal(next?.signFrom, later + REFRESH_KEY_LEAD)
-  t.equal(await inUse(folder, later + REFRESH_KEY_LEAD - 1), key.id)
-  t.equal(await inUse(folder, later + REFRESH_KEY_LEAD), next?.id)
-  t.equal(await rotateRefreshKey(folder, at(later + REFRESH_KEY_LEAD - 1)), undefined)
+  t.equal(next?.signFrom, later + REFRESH_KEY_LEAD_SECONDS)
+  t.equal(await inUse(folder, later + REFRESH_KEY_LEAD_SECONDS - 1), key.id)
+  t.equal(await inUse(folder, later + REFRESH_KEY_LEAD_SECONDS), next?.id)
+  t.equal(await rotateRefreshKey(folder, at(later + REFRESH_KEY_LEAD_SECONDS - 1)), undefined)
   t.equal((await ids(folder)).length, 2)
-  t.ok(await rotateRefreshKey(folder, at(later + REFRESH_KEY_LEAD)))
+  t.ok(await rotateRefreshKey(folder, at(later + REFRESH_KEY_LEAD_SECONDS)))
   t.equal((await ids(folder)).length, 3, 'the old ones are still accepted')
 })
 
@@ -187,7 +187,7 @@ t.test('a running server goes over to the next key, and a revoked one logs out w
   await keyring.reload()
   const before = await refreshed(app, ada)
   t.equal(keyOf(before.refresh_token), first?.id)
-  pass(REFRESH_KEY_LEAD)
+  pass(REFRESH_KEY_LEAD_SECONDS)
   const after = await refreshed(app, before)
   t.equal(keyOf(after.refresh_token), next?.id)
   t.equal((await refreshed(app, before)).refresh_token, after.refresh_token, 'a repeat gives the same text')

@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import t from 'tap'
 import type { Revocation, RevocationKind } from '../../src/revocations/revocation.ts'
-import { RevocationSet, type Verdict } from '../../src/revocations/revocation-set.ts'
+import { RevocationSet } from '../../src/revocations/revocation-set.ts'
 import type { AccessTokenClaims } from '../../src/tokens/claims.ts'
+import type { Verdict } from '../../src/tokens/verify.ts'
 import { good } from '../support/claims.ts'
 
 const EXPIRY = 2000

@@ -4,12 +4,16 @@ import { type Clock, systemClock } from '../../src/clock.ts'
 import type { App } from '../../src/http/app-type.ts'
 import { registerErrorHandler } from '../../src/http/error-handler.ts'
 import { publicJwk, toPem } from '../../src/keys/jwk.ts'
-import type { Verdict } from '../../src/revocations/revocation-set.ts'
 import type { ClaimsPolicy } from '../../src/tokens/claims.ts'
 import { createFastifyJwtSignature } from '../../src/tokens/fastify-jwt-signature.ts'
 import { registerGuard } from '../../src/tokens/guard.ts'
 import { VerifiedTokens } from '../../src/tokens/verified-tokens.ts'
-import { createTokenVerifier, type RevocationCheck, type VerificationKeys } from '../../src/tokens/verify.ts'
+import {
+  createTokenVerifier,
+  type RevocationCheck,
+  type Verdict,
+  type VerificationKeys,
+} from '../../src/tokens/verify.ts'
 import { bearer, bootsWith, startApp } from '../support/app.ts'
 import { createMint, type Mint, serverMint } from '../support/mint.ts'
 
