@@ -16,7 +16,6 @@ import { type Command, type Input, type Result, runScript, table, UsageError } f
 
 /** The row in the audit trail says that it was a script. */
 const SCRIPT = { ip: null, userAgent: 'accounts script', requestId: null }
-const silent = () => undefined
 const role = { type: 'string', multiple: true } as const
 
 const create: Command = {
@@ -36,7 +35,6 @@ const create: Command = {
         passwords: createPasswords(hashCost(config), hashGate(config)),
         minLength: config.PASSWORD_MIN_LENGTH,
         isCommon: isCommonPassword,
-        audit: silent,
         now: systemClock,
       })
       const account = await register({ email, password: await readPassword(), roles, source: SCRIPT })
@@ -107,7 +105,6 @@ async function change([given = '']: readonly string[], what: AccountChange, said
     const administer = createAdminister({
       accounts,
       revocationsApplied: async () => undefined,
-      audit: silent,
       now: systemClock,
     })
     const changed = await administer.change(

@@ -194,7 +194,6 @@ async function withClients(
     const administer = createAdministerClients({
       clients: createClientStore(database),
       revocationsApplied: async () => undefined, // running servers learn of it through the store, within a second
-      audit: () => undefined,
       now: systemClock,
     })
     return await work(administer, { audience: config.AUDIENCE, ttl: config.ACCESS_TOKEN_TTL })

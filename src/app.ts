@@ -9,8 +9,9 @@ import { createOwnAccount } from './accounts/own-account.ts'
 import { createPasswords, hashCost, hashGate } from './accounts/passwords.ts'
 import { createRegister } from './accounts/register.ts'
 import { registerRoute } from './accounts/register-route.ts'
-import { createAudit } from './audit/audit.ts'
+import { createAuditLog } from './audit/audit.ts'
 import { createAuditStore } from './audit/audit-store.ts'
+import { auditedDatabase } from './audit/audited-database.ts'
 import { createAdministerClients } from './clients/administer-clients.ts'
 import { createAuthenticateClient } from './clients/authenticate-client.ts'
 import { createVerifyAssertion } from './clients/client-assertion.ts'
@@ -106,9 +107,9 @@ export interface Parts {
 export async function buildApp({ config, keyring, logger, now = systemClock, deletionClock = createDeletionClock(now, monotonicClock, revocationExpiry(0)), limiter = createLimiter(config, now), runsMaintenance = true, instrumentation = NO_INSTRUMENTATION, isStopping = () => false, traces, routes, onRoute, ...parts }: Parts): Promise<App> {
   const app: App = Fastify({ ...serverOptions(config, instrumentation.refused), loggerInstance: logger as FastifyBaseLogger })
 
-  const audit       = createAudit(app.log.child({}, { level: config.LOG_LEVEL === 'silent' ? 'silent' : 'info' })) // whatever the level of the rest
-  const database    = instrumentation.store(parts.database)
-  const trail       = createAuditStore(database)
+  const auditLog    = createAuditLog(app.log.child({}, { level: config.LOG_LEVEL === 'silent' ? 'silent' : 'info' })) // whatever the level of the rest
+  const database    = auditedDatabase(instrumentation.store(parts.database), auditLog)
+  const auditStore  = createAuditStore(database)
   const accounts    = createAccountStore(database)
   const sessions    = createSessionStore(database)
   const clients     = rememberClients(createClientStore(database), monotonicClock)
@@ -122,12 +123,12 @@ export async function buildApp({ config, keyring, logger, now = systemClock, del
   const refreshKeys = { current: () => keyring.refreshKeys() }
   const issuePair   = createIssuePair({ issue, refreshKeys })
   const guesses     = { limiter, accounts, sessions, now }
-  const register    = limitedRegister(createRegister({ accounts, passwords, ...newPassword, audit, now }), limiter)
-  const login       = limitedLogin(createLogin({ accounts, passwords, sessions, limits, issuePair: instrumentation.issuing('password', issuePair), revocationsApplied, audit, trail, now }), guesses)
-  const refresh     = createRefresh({ sessions, refreshKeys, limits, issuePair: instrumentation.issuing('refresh_token', issuePair), revocationsApplied, limiter, audit, observe: instrumentation.refreshed, now })
-  const endSession  = createEndSession({ sessions, revocationsApplied, audit, now })
-  const ownAccount  = limitedOwnAccount(createOwnAccount({ accounts, passwords, ...newPassword, revocationsApplied, audit, now }), guesses)
-  const administer  = createAdminister({ accounts, revocationsApplied, audit, now })
+  const register    = limitedRegister(createRegister({ accounts, passwords, ...newPassword, now }), limiter)
+  const login       = limitedLogin(createLogin({ accounts, passwords, sessions, limits, issuePair: instrumentation.issuing('password', issuePair), revocationsApplied, auditStore, now }), guesses)
+  const refresh     = createRefresh({ sessions, refreshKeys, limits, issuePair: instrumentation.issuing('refresh_token', issuePair), revocationsApplied, limiter, observe: instrumentation.refreshed, now })
+  const endSession  = createEndSession({ sessions, revocationsApplied, now })
+  const ownAccount  = limitedOwnAccount(createOwnAccount({ accounts, passwords, ...newPassword, revocationsApplied, now }), guesses)
+  const administer  = createAdminister({ accounts, revocationsApplied, now })
   const live        = createLiveCheck({ sessions, clients, now })
   const policy      = { issuer: config.ISSUER, audience: config.AUDIENCE, typ: ACCESS_TOKEN_TYPE, skew: config.CLOCK_SKEW, maxLifetime: MAX_ACCESS_TOKEN_TTL_SECONDS }
   const cache       = new VerifiedTokens({ entries: 10_000, characters: 16_000_000 })
@@ -138,12 +139,12 @@ export async function buildApp({ config, keyring, logger, now = systemClock, del
   const assertionPolicy   = { audience: [config.ISSUER, tokenEndpointOf(config.ISSUER)], skew: config.CLOCK_SKEW }
   const verifyAssertion   = createVerifyAssertion({ keys: createClientKeys(), policy: assertionPolicy, now })
   const verifyIssuedToken    = createVerifyIssuedToken({ keys: keyring, policy, revocations, now })
-  const authenticate      = createAuthenticateClient({ clients, verifyAssertion, limiter, audit, trail, now })
-  const clientCredentials = createClientCredentialsGrant({ issue: instrumentation.issuing('client_credentials', issue), audience, audit })
+  const authenticate      = createAuthenticateClient({ clients, verifyAssertion, limiter, auditLog, auditStore, now })
+  const clientCredentials = createClientCredentialsGrant({ issue: instrumentation.issuing('client_credentials', issue), audience, auditLog })
   const refreshGrant      = createRefreshGrant({ sessions, refreshKeys, refresh, audience, now })
-  const revoke            = createRevoke({ sessions, refreshKeys, tokens: createTokenStore(database), verifyIssuedToken, revocationsApplied, audit, now })
+  const revoke            = createRevoke({ sessions, refreshKeys, tokens: createTokenStore(database), verifyIssuedToken, revocationsApplied, now })
   const introspect        = createIntrospect({ verifyIssuedToken, revocationsApplied, audience })
-  const administerClients = createAdministerClients({ clients, revocationsApplied, audit, now })
+  const administerClients = createAdministerClients({ clients, revocationsApplied, now })
 
   if (onRoute) app.addHook('onRoute', onRoute)
   if (traces) await app.register  (traces)
@@ -160,7 +161,7 @@ export async function buildApp({ config, keyring, logger, now = systemClock, del
   registerNotFound                (app)
   registerJsonBody                (app)
   await registerDocs              (app, { version: VERSION, pageHeaders })
-  registerMaintenance             (app, { sessions, clients, trail, revocations: createRevocationStore(database), cache, skew: config.CLOCK_SKEW, retention: config.AUDIT_RETENTION, runsMaintenance, now: deletionClock })
+  registerMaintenance             (app, { sessions, clients, auditStore, revocations: createRevocationStore(database), cache, skew: config.CLOCK_SKEW, retention: config.AUDIT_RETENTION, runsMaintenance, now: deletionClock })
 
   registerRoute                   (app, { register, open: config.REGISTRATION === 'open' })
   await registerRefreshCookie     (app, { issuer: config.ISSUER, origins }, (scope, jar) => {

@@ -13,7 +13,7 @@ interface Stores {
   readonly sessions: { deleteOver(before: number): Promise<void> }
   readonly revocations: { deleteExpired(now: number): Promise<void> }
   readonly clients: { deleteExpired(now: number): Promise<void> }
-  readonly trail: AuditStore
+  readonly auditStore: AuditStore
   /** Seconds. */
   readonly retention: number
   readonly now: Clock
@@ -26,13 +26,21 @@ interface Stores {
  *
  * @returns a function that stops it
  */
-export function startMaintenance({ sessions, revocations, clients, trail, retention, now, log }: Stores): () => void {
+export function startMaintenance({
+  sessions,
+  revocations,
+  clients,
+  auditStore,
+  retention,
+  now,
+  log,
+}: Stores): () => void {
   const sweep = async () => {
     try {
       await sessions.deleteOver(now() - KEEP_ENDED_SECONDS)
       await revocations.deleteExpired(now())
       await clients.deleteExpired(now())
-      await trail.prune(now() - retention)
+      await auditStore.prune(now() - retention)
     } catch (error) {
       log.warn({ err: error }, 'maintenance was put off: the store can not be reached')
     }

@@ -1,4 +1,4 @@
-import type { Audit, AuditEntry, AuditEvent, RequestSource } from '../audit/audit.ts'
+import type { AuditEntry, AuditEvent, RequestSource } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors/app-error.ts'
 import type { Account, AccountChange, Page } from './account.ts'
@@ -22,10 +22,9 @@ export interface Administer {
 export function createAdminister(parts: {
   accounts: AccountStore
   revocationsApplied: () => Promise<void>
-  audit: Audit
   now: Clock
 }): Administer {
-  const { accounts, revocationsApplied, audit, now } = parts
+  const { accounts, revocationsApplied, now } = parts
   const account = async (id: string) => {
     const found = await accounts.byId(id)
     if (found === undefined) throw new AppError('not_found')
@@ -45,7 +44,6 @@ export function createAdminister(parts: {
       }
       const outcome = await accounts.change(id, change, now(), entry)
       if (outcome !== 'done') throw new AppError(outcome === 'missing' ? 'not_found' : 'last_admin')
-      audit(entry)
       await revocationsApplied()
       return account(id)
     },
@@ -53,7 +51,6 @@ export function createAdminister(parts: {
     async revoke(id, { actorId, source }) {
       const entry: AuditEntry = { event: 'account_revoked', source, accountId: id, actorId }
       if (!(await accounts.revoke(id, now(), entry))) throw new AppError('not_found')
-      audit(entry)
       await revocationsApplied()
     },
   }

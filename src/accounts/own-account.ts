@@ -1,4 +1,4 @@
-import type { Audit, AuditEntry, RequestSource } from '../audit/audit.ts'
+import type { AuditEntry, RequestSource } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors/app-error.ts'
 import type { AccountStore } from './account-store.ts'
@@ -33,10 +33,9 @@ export function createOwnAccount(parts: {
   isCommon: (text: string) => Promise<boolean>
   /** Resolves when what was just withdrawn is refused by this node. */
   revocationsApplied: () => Promise<void>
-  audit: Audit
   now: Clock
 }): OwnAccount {
-  const { accounts, passwords, minLength, isCommon, revocationsApplied, audit, now } = parts
+  const { accounts, passwords, minLength, isCommon, revocationsApplied, now } = parts
   return {
     async changePassword({ accountId, sessionId }, { current, next }, source, isGone) {
       const account = await accounts.byId(accountId)
@@ -48,7 +47,6 @@ export function createOwnAccount(parts: {
       const entry: AuditEntry = { event: 'password_changed', source, accountId, sessionId }
       if (!(await accounts.changePassword(accountId, hashes, sessionId, now(), entry)))
         throw new AppError('password_changed_meanwhile')
-      audit(entry)
       await revocationsApplied()
     },
 
@@ -56,7 +54,6 @@ export function createOwnAccount(parts: {
       const entry: AuditEntry = { event: 'account_deleted', source, accountId, sessionId }
       const outcome = await accounts.remove(accountId, now(), entry)
       if (outcome === 'last_admin') throw new AppError('last_admin')
-      audit(entry)
       await revocationsApplied()
     },
   }

@@ -1,4 +1,4 @@
-import type { Audit, AuditEntry, RequestSource } from '../audit/audit.ts'
+import type { AuditEntry, RequestSource } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors/app-error.ts'
 import { randomId } from '../ids.ts'
@@ -29,10 +29,9 @@ export function createRegister(parts: {
   passwords: Passwords
   minLength: number
   isCommon: (text: string) => Promise<boolean>
-  audit: Audit
   now: Clock
 }): Register {
-  const { accounts, passwords, minLength, audit, now } = parts
+  const { accounts, passwords, minLength, now } = parts
   return async ({ email: given, password, roles = [], source, isGone }) => {
     const email = normaliseEmail(given)
     if (!isEmail(email))
@@ -50,7 +49,6 @@ export function createRegister(parts: {
     }
     const entry: AuditEntry = { event: 'account_registered', source, accountId: account.id }
     if (!(await accounts.insert(account, entry))) throw new AppError('email_taken')
-    audit(entry)
     return account
   }
 }

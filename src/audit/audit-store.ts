@@ -20,6 +20,13 @@ export function createAuditStore(database: Database): AuditStore {
   }
 }
 
+/** The statement that writes the row of an event, with the event beside it for the log. */
+export interface AuditRow extends Statement {
+  readonly entry: AuditEntry
+}
+
+export const isAuditRow = (statement: Statement): statement is AuditRow => 'entry' in statement
+
 /**
  * The row of an event, for the transaction that makes the event true.
  *
@@ -29,7 +36,7 @@ export function auditRow(
   entry: AuditEntry,
   now: number,
   onlyIf?: { exists: string; params: readonly string[] },
-): Statement {
+): AuditRow {
   const { event, source, accountId = null, sessionId = null, actorId = null, detail = {} } = entry
   const { ip, userAgent, requestId } = source
   const values = [
@@ -47,8 +54,9 @@ export function auditRow(
   const types = ['TEXT', 'BIGINT', 'TEXT', 'TEXT', 'TEXT', 'TEXT', 'TEXT', 'TEXT', 'TEXT', 'TEXT']
   const casts = types.map((type, index) => `CAST($${index + 1} AS ${type})`).join(', ')
   return {
+    entry,
     sql: `INSERT INTO audit_events (id, at, event, account_id, session_id, actor_id, ip, user_agent, request_id, detail)
-          SELECT ${casts}${onlyIf === undefined ? '' : ` WHERE EXISTS (${onlyIf.exists.replace(/\$(\d)/g, (_, n) => `$${values.length + Number(n)}`)})`}`,
+          SELECT ${casts}${onlyIf === undefined ? '' : ` WHERE EXISTS (${onlyIf.exists.replace(/\$(\d)/g, (_, n) => `$${values.length + Number(n)}`)})`} RETURNING id`,
     params: onlyIf === undefined ? values : [...values, ...onlyIf.params],
   }
 }

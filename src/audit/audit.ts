@@ -42,10 +42,10 @@ export interface AuditEntry {
   readonly detail?: Readonly<Record<string, string | number | null | readonly string[]>>
 }
 
-/** Writes the log line of an event. Its row is written by the store in the transaction of the event itself. */
-export type Audit = (entry: AuditEntry) => void
+/** Writes the log line of an event. Only events without a row are logged by hand: auditedDatabase logs every row. */
+export type AuditLog = (entry: AuditEntry) => void
 
-export function createAudit(log: Pick<FastifyBaseLogger, 'info' | 'warn'>): Audit {
+export function createAuditLog(log: Pick<FastifyBaseLogger, 'info' | 'warn'>): AuditLog {
   return ({ event, source, accountId, sessionId, actorId, detail }) => {
     const level = event === 'refresh_token_reused' ? 'warn' : 'info'
     log[level](

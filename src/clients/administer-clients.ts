@@ -1,4 +1,4 @@
-import type { Audit, AuditEntry, AuditEvent, RequestSource } from '../audit/audit.ts'
+import type { AuditEntry, AuditEvent, RequestSource } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors/app-error.ts'
 import { randomId } from '../ids.ts'
@@ -44,10 +44,9 @@ export interface AdministerClients {
 export function createAdministerClients(parts: {
   clients: ClientStore
   revocationsApplied: () => Promise<void>
-  audit: Audit
   now: Clock
 }): AdministerClients {
-  const { clients, revocationsApplied, audit, now } = parts
+  const { clients, revocationsApplied, now } = parts
   const entryOf = (event: AuditEvent, id: string, { actorId, source }: By): AuditEntry => ({
     event,
     source,
@@ -69,7 +68,6 @@ export function createAdministerClients(parts: {
       const secret = usesSecret(client) ? makeClientSecret() : undefined
       const entry = entryOf('client_created', client.id, by)
       await clients.insert(client, secret && hashClientSecret(secret), entry)
-      audit(entry)
       return { client, secret }
     },
 
@@ -79,7 +77,6 @@ export function createAdministerClients(parts: {
       const entry = entryOf('client_secret_rotated', id, by)
       const outcome = await clients.rotateSecret(id, { hash: hashClientSecret(secret), overlap }, instant, entry)
       if (outcome !== 'done') throw new AppError(outcome === 'missing' ? 'not_found' : 'client_without_secret')
-      audit(entry)
       return { secret, previousExpiresAt: instant + overlap }
     },
 
@@ -87,7 +84,6 @@ export function createAdministerClients(parts: {
       const entry = entryOf(status === 'active' ? 'client_enabled' : 'client_disabled', id, by)
       const outcome = await clients.setStatus(id, status, now(), entry)
       if (outcome === 'missing') throw new AppError('not_found')
-      if (outcome === 'done') audit(entry)
       await revocationsApplied()
       return client(id)
     },
@@ -95,7 +91,6 @@ export function createAdministerClients(parts: {
     async remove(id, by) {
       const entry = entryOf('client_deleted', id, by)
       if (!(await clients.remove(id, now(), entry))) throw new AppError('not_found')
-      audit(entry)
       await revocationsApplied()
     },
   }

@@ -1,4 +1,4 @@
-import type { Audit, AuditEntry, RequestSource } from '../audit/audit.ts'
+import type { AuditEntry, AuditLog, RequestSource } from '../audit/audit.ts'
 import type { AuditStore } from '../audit/audit-store.ts'
 import type { Clock } from '../clock.ts'
 import { OAuthError } from '../errors/oauth-error.ts'
@@ -28,11 +28,11 @@ export function createAuthenticateClient(parts: {
   clients: Pick<RememberedClients, 'remembered' | 'forAuthentication' | 'useAssertion'>
   verifyAssertion: VerifyAssertion
   limiter: Pick<Limiter, 'spend'>
-  audit: Audit
-  trail: AuditStore
+  auditLog: AuditLog
+  auditStore: AuditStore
   now: Clock
 }): AuthenticateClient {
-  const { clients, verifyAssertion, limiter, audit, trail, now } = parts
+  const { clients, verifyAssertion, limiter, auditLog, auditStore, now } = parts
 
   const confidential: AuthenticateClient['confidential'] = async (credential, source) => {
     if (credential.kind === 'none') throw new OAuthError('invalid_client', 'no client credential')
@@ -49,8 +49,8 @@ export function createAuthenticateClient(parts: {
     const entry: AuditEntry = { event: 'client_authentication_failed', source, detail }
     // Anybody can fail: so many rows a minute and network, and the rest stands in the log only.
     const { allowed } = await limiter.spend('clientFailure', networkOf(source.ip))
-    if (allowed) await trail.insert(entry, now())
-    audit(entry)
+    if (allowed) await auditStore.insert(entry, now())
+    else auditLog(entry)
     throw new OAuthError('invalid_client', detail.reason)
   }
 

@@ -70,7 +70,7 @@ function keepStore(config: Config, database: Database, log: Logger): () => void 
     sessions: createSessionStore(database),
     revocations: createRevocationStore(database),
     clients: createClientStore(database),
-    trail: createAuditStore(database),
+    auditStore: createAuditStore(database),
     retention: config.AUDIT_RETENTION,
     now: createDeletionClock(systemClock, monotonicClock, revocationExpiry(0)),
     log,

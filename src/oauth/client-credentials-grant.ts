@@ -1,4 +1,4 @@
-import type { Audit, RequestSource } from '../audit/audit.ts'
+import type { AuditLog, RequestSource } from '../audit/audit.ts'
 import { audienceOf, type Client } from '../clients/client.ts'
 import type { IssueAccessToken } from '../tokens/issue.ts'
 import { grantedAudience, grantedScope } from './narrowing.ts'
@@ -27,9 +27,9 @@ export type ClientCredentialsGrant = (client: Client, asked: Asked, source: Requ
 export function createClientCredentialsGrant(parts: {
   issue: IssueAccessToken
   audience: readonly string[]
-  audit: Audit
+  auditLog: AuditLog
 }): ClientCredentialsGrant {
-  const { issue, audit } = parts
+  const { issue, auditLog } = parts
   return async (client, asked, source) => {
     const scope = grantedScope(asked.scope, client.scope)
     const audience = grantedAudience(asked.resources, audienceOf(client, parts.audience))
@@ -41,7 +41,7 @@ export function createClientCredentialsGrant(parts: {
       audience,
       ...(client.ttl !== null && { ttl: client.ttl }),
     })
-    audit({ event: 'client_token_issued', source, detail: { client_id: client.id, scope, audience } }) // in the log only
+    auditLog({ event: 'client_token_issued', source, detail: { client_id: client.id, scope, audience } }) // in the log only
     return { accessToken: token, expiresIn, scope }
   }
 }

@@ -1,4 +1,4 @@
-import type { Audit, AuditEntry, RequestSource } from '../audit/audit.ts'
+import type { AuditEntry, RequestSource } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import { OAuthError } from '../errors/oauth-error.ts'
 import { decodeRefreshToken } from '../sessions/refresh-token.ts'
@@ -22,10 +22,9 @@ export function createRevoke(parts: {
   verifyIssuedToken: VerifyIssuedToken
   /** Resolves when what was just withdrawn is refused by this node. */
   revocationsApplied: () => Promise<void>
-  audit: Audit
   now: Clock
 }): Revoke {
-  const { sessions, refreshKeys, tokens, verifyIssuedToken, revocationsApplied, audit, now } = parts
+  const { sessions, refreshKeys, tokens, verifyIssuedToken, revocationsApplied, now } = parts
 
   const assertOwn = (clientId: string, owner: string) => {
     if (owner === clientId) return
@@ -44,7 +43,7 @@ export function createRevoke(parts: {
       sessionId,
       detail: { client_id: clientId, token_type: 'refresh_token' },
     }
-    if ((await sessions.end({ accountId, id: sessionId }, 'revoked', now(), entry)) > 0) audit(entry)
+    await sessions.end({ accountId, id: sessionId }, 'revoked', now(), entry)
   }
 
   return async (clientId, token, source) => {
@@ -66,7 +65,6 @@ export function createRevoke(parts: {
       detail,
     }
     await tokens.revoke(jti, now(), entry)
-    audit(entry)
     await revocationsApplied()
   }
 }

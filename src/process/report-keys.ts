@@ -5,7 +5,7 @@ import { phase } from '../keys/keyring.ts'
 import type { LiveKeyringOptions } from '../keys/live-keyring.ts'
 
 /** The log of an operator at night: which keys are in force now, or why the folder was left alone. */
-export function reportKeys(logger: Logger, trail: AuditStore): LiveKeyringOptions['report'] {
+export function reportKeys(logger: Logger, auditStore: AuditStore): LiveKeyringOptions['report'] {
   return (event) => {
     if ('unusable' in event) {
       logger.error(
@@ -18,7 +18,7 @@ export function reportKeys(logger: Logger, trail: AuditStore): LiveKeyringOption
     const keys = event.changed.map((entry) => `${entry.kid} ${phase(entry, now)}`)
     logger.info({ event: 'keys_changed', keys }, 'the keyring changed')
     const source = { ip: null, userAgent: null, requestId: null }
-    trail
+    auditStore
       .insert({ event: 'keys_changed', source, detail: { keys } }, now)
       .catch((err) => logger.error({ err }, 'no audit row for the change of keys'))
   }

@@ -1,4 +1,4 @@
-import type { Audit, AuditEntry, RequestSource } from '../audit/audit.ts'
+import type { AuditEntry, RequestSource } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import type { SessionStore } from './session-store.ts'
 
@@ -19,13 +19,11 @@ export interface EndSession {
 export function createEndSession(parts: {
   sessions: SessionStore
   revocationsApplied: () => Promise<void>
-  audit: Audit
   now: Clock
 }): EndSession {
-  const { sessions, revocationsApplied, audit, now } = parts
+  const { sessions, revocationsApplied, now } = parts
   const end = async (which: Parameters<SessionStore['end']>[0], entry: AuditEntry): Promise<number> => {
     const ended = await sessions.end(which, 'logout', now(), entry)
-    if (ended > 0) audit(entry)
     await revocationsApplied()
     return ended
   }

@@ -1,7 +1,7 @@
 import { normaliseEmail } from '../accounts/account.ts'
 import type { AccountStore } from '../accounts/account-store.ts'
 import type { IsGone, Passwords } from '../accounts/passwords.ts'
-import type { Audit, AuditEntry, RequestSource } from '../audit/audit.ts'
+import type { AuditEntry, RequestSource } from '../audit/audit.ts'
 import type { AuditStore } from '../audit/audit-store.ts'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors/app-error.ts'
@@ -31,16 +31,14 @@ export function createLogin(parts: {
   issuePair: IssuePair
   /** Resolves when what was just withdrawn is refused by this node. */
   revocationsApplied: () => Promise<void>
-  audit: Audit
-  trail: AuditStore
+  auditStore: AuditStore
   now: Clock
 }): Login {
-  const { accounts, passwords, sessions, limits, issuePair, revocationsApplied, audit, trail, now } = parts
+  const { accounts, passwords, sessions, limits, issuePair, revocationsApplied, auditStore, now } = parts
 
   const refuse = async (source: RequestSource, accountId: string | undefined, reason: string): Promise<never> => {
     const entry: AuditEntry = { event: 'login_failed', source, accountId, detail: { reason } }
-    await trail.insert(entry, now())
-    audit(entry)
+    await auditStore.insert(entry, now())
     throw new AppError('invalid_credentials', { reason })
   }
 
@@ -67,7 +65,6 @@ export function createLogin(parts: {
     const entry: AuditEntry = { event: 'login_succeeded', source, accountId: account.id, sessionId: session.id }
     const opened = await sessions.open(session, hash, limits, entry)
     if (opened === undefined) return refuse(source, account.id, 'the account changed during the login')
-    audit(entry)
     if (opened.ended > 0) await revocationsApplied()
     return issuePair({ ...session, counter: 0, rotatedAt: instant }, opened.standing)
   }

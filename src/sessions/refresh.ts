@@ -1,4 +1,4 @@
-import type { Audit, RequestSource } from '../audit/audit.ts'
+import type { RequestSource } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors/app-error.ts'
 import { type Limiter, spend } from '../limits/limiter.ts'
@@ -27,11 +27,10 @@ export function createRefresh(parts: {
   /** Resolves when what was just withdrawn is refused by this node. */
   revocationsApplied: () => Promise<void>
   limiter: Limiter
-  audit: Audit
   observe?: (outcome: RefreshOutcomeName) => void
   now: Clock
 }): Refresh {
-  const { sessions, refreshKeys, limits, issuePair, revocationsApplied, limiter, audit, observe, now } = parts
+  const { sessions, refreshKeys, limits, issuePair, revocationsApplied, limiter, observe, now } = parts
 
   return async (refreshToken, source, narrowed) => {
     const claim = decodeRefreshToken(refreshToken, refreshKeys.current())
@@ -48,7 +47,6 @@ export function createRefresh(parts: {
       case 'repeated':
         return issuePair(outcome.session, outcome.standing, narrowed)
       case 'reused':
-        audit(outcome.audit)
         await revocationsApplied()
         throw new AppError('invalid_refresh_token', { reason: 'used before: the session was ended' })
       case 'refused':

@@ -170,7 +170,7 @@ async function endReused(
     ],
     REVOCATIONS,
   )
-  return ended.length === 0 ? { kind: 'refused' } : { kind: 'reused', audit: entry }
+  return { kind: ended.length === 0 ? 'refused' : 'reused' }
 }
 
 function refreshed(kind: 'rotated' | 'repeated', row: Row): RefreshOutcome {

@@ -1,4 +1,3 @@
-import type { AuditEntry } from '../audit/audit.ts'
 import type { Config } from '../config/config.ts'
 
 /** One login, from its beginning to its end. Instants are epoch seconds. */
@@ -57,8 +56,7 @@ export interface TokenSubject {
 /** What a presented refresh token led to. It is committed before it is answered. */
 export type RefreshOutcome =
   | { readonly kind: 'rotated' | 'repeated'; readonly session: RefreshedSession; readonly standing: TokenSubject }
-  | { readonly kind: 'reused'; readonly audit: AuditEntry }
-  | { readonly kind: 'refused' }
+  | { readonly kind: 'reused' | 'refused' }
 
 export interface RefreshedSession {
   readonly id: string

@@ -34,7 +34,7 @@ async function maintained(
     sessions: createSessionStore(server.database),
     revocations: createRevocationStore(server.database),
     clients: createClientStore(server.database),
-    trail: trail ?? createAuditStore(server.database),
+    auditStore: trail ?? createAuditStore(server.database),
     retention: DAY,
     now: () => clock.now,
   })

@@ -21,7 +21,6 @@ export function operator({ database }: Pick<TestServer, 'database'>, now: () => 
   const parts = {
     clients: createClientStore(database),
     revocationsApplied: async () => undefined,
-    audit: () => undefined,
     now,
   }
   return createAdministerClients(parts)

@@ -40,13 +40,20 @@ export class Sut {
     this.#issuePair = createIssuePair({ issue, refreshKeys })
     const store = createRevocationStore(database)
     this.#revocations = new FollowedRevocations({ store, now: clock, monotonic: () => 0, report: () => undefined })
-    const audit = () => {
-      this.#reuses += 1
+    const observe = (outcome: string) => {
+      if (outcome === 'reused') this.#reuses += 1
     }
     const parts = { sessions: this.#sessions, revocationsApplied: () => this.#revocations.catchUp(), now: clock }
     const limiter = createLimiter(loadConfig({ env: UNLIMITED }), clock)
-    this.#refresh = createRefresh({ ...parts, refreshKeys, limits: LIMITS, issuePair: this.#issuePair, limiter, audit })
-    this.#endSession = createEndSession({ ...parts, audit: () => undefined })
+    this.#refresh = createRefresh({
+      ...parts,
+      refreshKeys,
+      limits: LIMITS,
+      issuePair: this.#issuePair,
+      limiter,
+      observe,
+    })
+    this.#endSession = createEndSession(parts)
   }
 
   static async create(database: Database, now: number): Promise<Sut> {
