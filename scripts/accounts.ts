@@ -12,6 +12,7 @@ import { type Config, loadConfig } from '../src/config/config.ts'
 import { migrate } from '../src/db/migrate.ts'
 import { openDatabase } from '../src/db/open.ts'
 import { OperatorError } from '../src/errors/app-error.ts'
+import { NO_LIMITS } from '../src/limits/limiter.ts'
 import { type Command, type Input, type Result, runScript, table, UsageError } from './cli/command-line.ts'
 
 /** The row in the audit trail says that it was a script. */
@@ -35,6 +36,7 @@ const create: Command = {
         passwords: createPasswords(hashCost(config), hashGate(config)),
         minLength: config.PASSWORD_MIN_LENGTH,
         isCommon: isCommonPassword,
+        limiter: NO_LIMITS,
         now: systemClock,
       })
       const account = await register({ email, password: await readPassword(), roles, source: SCRIPT })

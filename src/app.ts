@@ -39,6 +39,7 @@ import { serverOptions } from './http/server-options.ts'
 import { jwksRoute } from './keys/jwks-route.ts'
 import type { LiveKeyring } from './keys/live-keyring.ts'
 import { createLimiter, type Limiter, quotas } from './limits/limiter.ts'
+import { createPasswordAttempts } from './limits/password-attempts.ts'
 import { registerMaintenance } from './maintenance.ts'
 import { createClientCredentialsGrant } from './oauth/client-credentials-grant.ts'
 import { createIntrospect } from './oauth/introspect.ts'
@@ -58,11 +59,11 @@ import { registerRevocations } from './revocations/register-revocations.ts'
 import { revocationExpiry } from './revocations/revocation.ts'
 import { createRevocationStore } from './revocations/revocation-store.ts'
 import { createEndSession } from './sessions/end-session.ts'
+import { createIsKnownNetwork } from './sessions/known-network.ts'
 import { createLiveCheck } from './sessions/live-check.ts'
 import { createLogin } from './sessions/login.ts'
 import { loginRoute } from './sessions/login-route.ts'
 import { logoutRoute } from './sessions/logout-route.ts'
-import { limitedLogin, limitedOwnAccount, limitedRegister } from './sessions/password-attempts.ts'
 import { createRefresh } from './sessions/refresh.ts'
 import { registerRefreshCookie } from './sessions/refresh-cookie.ts'
 import { refreshRoute } from './sessions/refresh-route.ts'
@@ -122,12 +123,12 @@ export async function buildApp({ config, keyring, logger, now = systemClock, del
   const issue       = createIssuer({ issuer: config.ISSUER, audience: config.AUDIENCE, ttl: config.ACCESS_TOKEN_TTL, keyring, now })
   const refreshKeys = { current: () => keyring.refreshKeys() }
   const issuePair   = createIssuePair({ issue, refreshKeys })
-  const guesses     = { limiter, accounts, sessions, now }
-  const register    = limitedRegister(createRegister({ accounts, passwords, ...newPassword, now }), limiter)
-  const login       = limitedLogin(createLogin({ accounts, passwords, sessions, limits, issuePair: instrumentation.issuing('password', issuePair), revocationsApplied, auditStore, now }), guesses)
+  const attempts    = createPasswordAttempts({ limiter, isKnownNetwork: createIsKnownNetwork({ sessions, now }) })
+  const register    = createRegister({ accounts, passwords, ...newPassword, limiter, now })
+  const login       = createLogin({ accounts, passwords, attempts, sessions, limits, issuePair: instrumentation.issuing('password', issuePair), revocationsApplied, auditStore, now })
   const refresh     = createRefresh({ sessions, refreshKeys, limits, issuePair: instrumentation.issuing('refresh_token', issuePair), revocationsApplied, limiter, observe: instrumentation.refreshed, now })
   const endSession  = createEndSession({ sessions, revocationsApplied, now })
-  const ownAccount  = limitedOwnAccount(createOwnAccount({ accounts, passwords, ...newPassword, revocationsApplied, now }), guesses)
+  const ownAccount  = createOwnAccount({ accounts, passwords, attempts, ...newPassword, revocationsApplied, now })
   const administer  = createAdminister({ accounts, revocationsApplied, now })
   const live        = createLiveCheck({ sessions, clients, now })
   const policy      = { issuer: config.ISSUER, audience: config.AUDIENCE, typ: ACCESS_TOKEN_TYPE, skew: config.CLOCK_SKEW, maxLifetime: MAX_ACCESS_TOKEN_TTL_SECONDS }
@@ -140,7 +141,7 @@ export async function buildApp({ config, keyring, logger, now = systemClock, del
   const verifyAssertion   = createVerifyAssertion({ keys: createClientKeys(), policy: assertionPolicy, now })
   const verifyIssuedToken    = createVerifyIssuedToken({ keys: keyring, policy, revocations, now })
   const authenticate      = createAuthenticateClient({ clients, verifyAssertion, limiter, auditLog, auditStore, now })
-  const clientCredentials = createClientCredentialsGrant({ issue: instrumentation.issuing('client_credentials', issue), audience, auditLog })
+  const clientCredentials = createClientCredentialsGrant({ issue: instrumentation.issuing('client_credentials', issue), audience, limiter, auditLog })
   const refreshGrant      = createRefreshGrant({ sessions, refreshKeys, refresh, audience, now })
   const revoke            = createRevoke({ sessions, refreshKeys, tokens: createTokenStore(database), verifyIssuedToken, revocationsApplied, now })
   const introspect        = createIntrospect({ verifyIssuedToken, revocationsApplied, audience })
@@ -174,7 +175,7 @@ export async function buildApp({ config, keyring, logger, now = systemClock, del
   adminRoutes                     (app, { administer })
   clientsAdminRoutes              (app, { administer: administerClients, defaults: { audience, ttl: config.ACCESS_TOKEN_TTL } })
   await registerOAuth             (app, instrumentation.refused, (scope) => {
-    tokenRoute                    (scope, { authenticate, clientCredentials, refreshGrant, limiter })
+    tokenRoute                    (scope, { authenticate, clientCredentials, refreshGrant })
     revokeRoute                   (scope, { authenticate, revoke })
     introspectRoute               (scope, { authenticate, introspect })
   })

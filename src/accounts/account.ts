@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { domainToASCII, domainToUnicode } from 'node:url'
 import { type Static, Type } from '@sinclair/typebox'
 import { Timestamp } from '../http/schemas.ts'
@@ -67,4 +68,9 @@ export function isEmail(normalised: string): boolean {
   if (/\p{Default_Ignorable_Code_Point}/u.test(normalised) || normalised.normalize('NFKC') !== normalised) return false // looks like another
   if (domainToUnicode(domainToASCII(domain)) !== domain) return false // other dots, other letters: two addresses for one
   return domain.split('.').every((label) => label !== '' && !label.startsWith('-') && !label.endsWith('-'))
+}
+
+/** An email of any length as a short key, whether anybody has it or not: what is limited must not tell who has an account. */
+export function emailKey(email: string): string {
+  return createHash('sha256').update(normaliseEmail(email)).digest('base64url').slice(0, 22)
 }

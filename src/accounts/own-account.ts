@@ -1,6 +1,7 @@
 import type { AuditEntry, RequestSource } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors/app-error.ts'
+import type { PasswordAttempts } from '../limits/password-attempts.ts'
 import type { AccountStore } from './account-store.ts'
 import { checkNewPassword } from './password-rules.ts'
 import type { IsGone, Passwords } from './passwords.ts'
@@ -14,7 +15,8 @@ export interface OwnAccount {
   /**
    * Puts a new password in force and ends every other session.
    *
-   * @throws AppError `invalid_credentials` for a wrong current one, `password_unacceptable`, `overloaded`
+   * @throws AppError `invalid_credentials` for a wrong current one, `password_unacceptable`, `overloaded`,
+   *   `too_many_requests`
    */
   changePassword(
     caller: Caller,
@@ -29,25 +31,34 @@ export interface OwnAccount {
 export function createOwnAccount(parts: {
   accounts: AccountStore
   passwords: Passwords
+  attempts: PasswordAttempts
   minLength: number
   isCommon: (text: string) => Promise<boolean>
   /** Resolves when what was just withdrawn is refused by this node. */
   revocationsApplied: () => Promise<void>
   now: Clock
 }): OwnAccount {
-  const { accounts, passwords, minLength, isCommon, revocationsApplied, now } = parts
+  const { accounts, passwords, attempts, minLength, isCommon, revocationsApplied, now } = parts
+
+  const change: OwnAccount['changePassword'] = async ({ accountId, sessionId }, { current, next }, source, isGone) => {
+    const account = await accounts.byId(accountId)
+    if (!(await passwords.verify(current, account?.passwordHash, isGone)) || account === undefined) {
+      throw new AppError('invalid_credentials', { reason: 'the current password is wrong' })
+    }
+    await checkNewPassword(next, account.email, { minLength, isCommon })
+    const hashes = { from: account.passwordHash, to: await passwords.hash(next, isGone) }
+    const entry: AuditEntry = { event: 'password_changed', source, accountId, sessionId }
+    if (!(await accounts.changePassword(accountId, hashes, sessionId, now(), entry)))
+      throw new AppError('password_changed_meanwhile')
+    await revocationsApplied()
+  }
+
   return {
-    async changePassword({ accountId, sessionId }, { current, next }, source, isGone) {
-      const account = await accounts.byId(accountId)
-      if (!(await passwords.verify(current, account?.passwordHash, isGone)) || account === undefined) {
-        throw new AppError('invalid_credentials', { reason: 'the current password is wrong' })
-      }
-      await checkNewPassword(next, account.email, { minLength, isCommon })
-      const hashes = { from: account.passwordHash, to: await passwords.hash(next, isGone) }
-      const entry: AuditEntry = { event: 'password_changed', source, accountId, sessionId }
-      if (!(await accounts.changePassword(accountId, hashes, sessionId, now(), entry)))
-        throw new AppError('password_changed_meanwhile')
-      await revocationsApplied()
+    changePassword(caller, given, source, isGone) {
+      // Guessed at like that of a login: whoever stole a token must not try ten thousand of them.
+      const { accountId } = caller
+      const attempt = { account: accountId, ip: source.ip, accountId: async () => accountId }
+      return attempts.judge(attempt, () => change(caller, given, source, isGone))
     },
 
     async remove({ accountId, sessionId }, source) {

@@ -2,7 +2,8 @@ import type { AuditEntry, RequestSource } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors/app-error.ts'
 import { randomId } from '../ids.ts'
-import { type Account, isEmail, normaliseEmail } from './account.ts'
+import { type Spending, spend } from '../limits/limiter.ts'
+import { type Account, emailKey, isEmail, normaliseEmail } from './account.ts'
 import type { AccountStore } from './account-store.ts'
 import { checkNewPassword } from './password-rules.ts'
 import type { IsGone, Passwords } from './passwords.ts'
@@ -22,17 +23,20 @@ export interface NewAccount {
 export type Register = (input: NewAccount) => Promise<Account>
 
 /**
- * @returns a function that throws AppError `validation_failed`, `password_unacceptable`, `email_taken` or `overloaded`
+ * @returns a function that throws AppError `validation_failed`, `password_unacceptable`, `email_taken`, `overloaded` or
+ *   `too_many_requests`
  */
 export function createRegister(parts: {
   accounts: AccountStore
   passwords: Passwords
   minLength: number
   isCommon: (text: string) => Promise<boolean>
+  limiter: Spending
   now: Clock
 }): Register {
-  const { accounts, passwords, minLength, now } = parts
+  const { accounts, passwords, minLength, limiter, now } = parts
   return async ({ email: given, password, roles = [], source, isGone }) => {
+    await spend(limiter, 'registerEmail', emailKey(given))
     const email = normaliseEmail(given)
     if (!isEmail(email))
       throw new AppError('validation_failed', { fields: [{ field: '/email', message: 'is not an email address' }] })

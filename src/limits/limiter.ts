@@ -59,8 +59,15 @@ export function createLimiter(config: Config, now: Clock): Limiter {
   }
 }
 
-/** @throws AppError `too_many_requests` when the key has nothing left */
-export async function spend(limiter: Limiter, name: QuotaName, key: string): Promise<void> {
+/** What a rule spends from. Scripts limit nobody: NO_LIMITS. */
+export type Spending = Pick<Limiter, 'spend'>
+
+export const NO_LIMITS: Spending = {
+  spend: async () => ({ allowed: true, remaining: Number.MAX_SAFE_INTEGER, resetIn: 0, retryIn: 0 }),
+}
+
+/** How a rule asks. @throws AppError `too_many_requests` when the key has nothing left */
+export async function spend(limiter: Spending, name: QuotaName, key: string): Promise<void> {
   const { allowed, retryIn } = await limiter.spend(name, key)
   if (!allowed) throw tooMany(retryIn, name)
 }

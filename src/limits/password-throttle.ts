@@ -7,7 +7,7 @@ export interface Attempt {
   readonly account: string
   readonly network: string
   /** True when the store knows a live session of this account from this network. */
-  readonly usual?: boolean
+  readonly fromKnownNetwork?: boolean
 }
 
 /** What an admitted attempt holds until it ends. Plain data, like everything here: it may travel between processes. */
@@ -95,7 +95,7 @@ export function createPasswordThrottle(parts: {
       const pair = pairOf(attempt)
       const instant = now()
       if (pair.until > instant) return { admitted: false, retryIn: pair.until - instant, stranger: false }
-      const stranger = !pair.known && attempt.usual !== true
+      const stranger = !pair.known && attempt.fromKnownNetwork !== true
       const retryIn = stranger ? chargeStranger(strangers, attempt) : 0
       if (retryIn > 0) return { admitted: false, retryIn, stranger: true }
 
@@ -107,7 +107,7 @@ export function createPasswordThrottle(parts: {
 
     end(ticket, outcome) {
       if (outcome === 'failed') return
-      if (ticket.stranger) for (const [budget, key] of purses(strangers, ticket)) budget.refund(key)
+      if (ticket.stranger) for (const [budget, key] of strangerBudgets(strangers, ticket)) budget.refund(key)
       const pair = pairOf(ticket)
       const failures = outcome === 'succeeded' ? 0 : Math.max(0, pair.failures - 1)
       const until = delayAfter(failures, delays) === 0 ? 0 : pair.until
@@ -118,7 +118,7 @@ export function createPasswordThrottle(parts: {
   }
 }
 
-function purses({ account, network, all }: StrangerBudgets, by: Attempt | Ticket): [Budget, string][] {
+function strangerBudgets({ account, network, all }: StrangerBudgets, by: Attempt | Ticket): [Budget, string][] {
   return [
     [account, by.account],
     [network, by.network],
@@ -128,7 +128,11 @@ function purses({ account, network, all }: StrangerBudgets, by: Attempt | Ticket
 
 /** Charges all of them or none. @returns seconds to wait; 0 when charged */
 function chargeStranger(strangers: StrangerBudgets, attempt: Attempt): number {
-  const charges = purses(strangers, attempt).map(([budget, key]) => ({ budget, key, spent: budget.spend(key) }))
+  const charges = strangerBudgets(strangers, attempt).map(([budget, key]) => ({
+    budget,
+    key,
+    spent: budget.spend(key),
+  }))
   if (charges.every(({ spent }) => spent.allowed)) return 0
   for (const { budget, key, spent } of charges) if (spent.allowed) budget.refund(key)
   return Math.max(...charges.map(({ spent }) => spent.retryIn))

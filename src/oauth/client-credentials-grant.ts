@@ -1,5 +1,6 @@
 import type { AuditLog, RequestSource } from '../audit/audit.ts'
 import { audienceOf, type Client } from '../clients/client.ts'
+import { type Spending, spend } from '../limits/limiter.ts'
 import type { IssueAccessToken } from '../tokens/issue.ts'
 import { grantedAudience, grantedScope } from './narrowing.ts'
 
@@ -27,10 +28,12 @@ export type ClientCredentialsGrant = (client: Client, asked: Asked, source: Requ
 export function createClientCredentialsGrant(parts: {
   issue: IssueAccessToken
   audience: readonly string[]
+  limiter: Spending
   auditLog: AuditLog
 }): ClientCredentialsGrant {
-  const { issue, auditLog } = parts
+  const { issue, limiter, auditLog } = parts
   return async (client, asked, source) => {
+    await spend(limiter, 'tokenClient', client.id) // the client is proved by now, so nobody spends for another
     const scope = grantedScope(asked.scope, client.scope)
     const audience = grantedAudience(asked.resources, audienceOf(client, parts.audience))
     const { token, expiresIn } = await issue({

@@ -4,7 +4,6 @@ import { OAuthError } from '../errors/oauth-error.ts'
 import type { App } from '../http/app-type.ts'
 import { requestSource } from '../http/request-source.ts'
 import { TokenResponse } from '../http/schemas.ts'
-import { type Limiter, spend } from '../limits/limiter.ts'
 import { tokenReply } from '../sessions/token-reply.ts'
 import { FIRST_PARTY_CLIENT } from '../tokens/issue.ts'
 import type { ClientCredentialsGrant } from './client-credentials-grant.ts'
@@ -24,11 +23,10 @@ interface Parts {
   readonly authenticate: AuthenticateClient
   readonly clientCredentials: ClientCredentialsGrant
   readonly refreshGrant: RefreshGrant
-  readonly limiter: Limiter
 }
 
 /** `POST /oauth/token` (RFC 6749 section 3.2). */
-export function tokenRoute(app: App, { authenticate, clientCredentials, refreshGrant, limiter }: Parts): void {
+export function tokenRoute(app: App, { authenticate, clientCredentials, refreshGrant }: Parts): void {
   app.post(
     '/oauth/token',
     {
@@ -58,7 +56,6 @@ export function tokenRoute(app: App, { authenticate, clientCredentials, refreshG
       const source = requestSource(request)
       if (grant === 'client_credentials') {
         const client = await authenticate.confidential(credential, source)
-        await spend(limiter, 'tokenClient', client.id) // once it is proved, so that nobody spends for another
         const token = await clientCredentials(client, { scope, resources }, source)
         const { accessToken: access_token, expiresIn: expires_in, scope: granted } = token
         return { access_token, token_type: 'Bearer' as const, expires_in, scope: granted }

@@ -1,4 +1,4 @@
-import { normaliseEmail } from '../accounts/account.ts'
+import { emailKey, normaliseEmail } from '../accounts/account.ts'
 import type { AccountStore } from '../accounts/account-store.ts'
 import type { IsGone, Passwords } from '../accounts/passwords.ts'
 import type { AuditEntry, RequestSource } from '../audit/audit.ts'
@@ -6,6 +6,7 @@ import type { AuditStore } from '../audit/audit-store.ts'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors/app-error.ts'
 import { randomId } from '../ids.ts'
+import type { PasswordAttempts } from '../limits/password-attempts.ts'
 import { FIRST_PARTY_CLIENT } from '../tokens/issue.ts'
 import type { SessionLimits } from './session.ts'
 import type { SessionStore } from './session-store.ts'
@@ -21,11 +22,13 @@ export type Login = (
  * Password login: opens a session and issues its first pair of tokens.
  *
  * @returns a function that throws AppError `invalid_credentials` for an unknown email, a wrong password and a suspended account
- *   alike (same answer, same work: ASVS 6.3.8), `overloaded` when too many wait
+ *   alike (same answer, same work: ASVS 6.3.8), `overloaded` when too many wait,
+ *   `too_many_requests` when account or network have failed too often
  */
 export function createLogin(parts: {
   accounts: AccountStore
   passwords: Passwords
+  attempts: PasswordAttempts
   sessions: SessionStore
   limits: SessionLimits
   issuePair: IssuePair
@@ -34,7 +37,7 @@ export function createLogin(parts: {
   auditStore: AuditStore
   now: Clock
 }): Login {
-  const { accounts, passwords, sessions, limits, issuePair, revocationsApplied, auditStore, now } = parts
+  const { accounts, passwords, attempts, sessions, limits, issuePair, revocationsApplied, auditStore, now } = parts
 
   const refuse = async (source: RequestSource, accountId: string | undefined, reason: string): Promise<never> => {
     const entry: AuditEntry = { event: 'login_failed', source, accountId, detail: { reason } }
@@ -42,7 +45,7 @@ export function createLogin(parts: {
     throw new AppError('invalid_credentials', { reason })
   }
 
-  return async ({ email, password }, source, isGone) => {
+  const logIn: Login = async ({ email, password }, source, isGone) => {
     const account = await accounts.byEmail(normaliseEmail(email))
     const matches = await passwords.verify(password, account?.passwordHash, isGone)
     if (account === undefined) return refuse(source, undefined, 'unknown email')
@@ -83,5 +86,11 @@ export function createLogin(parts: {
       if (error instanceof AppError) return passwordHash
       throw error
     }
+  }
+  return (credentials, source, isGone) => {
+    const { email } = credentials
+    const accountId = async () => (await accounts.byEmail(normaliseEmail(email)))?.id
+    const attempt = { account: emailKey(email), ip: source.ip, accountId }
+    return attempts.judge(attempt, () => logIn(credentials, source, isGone))
   }
 }

@@ -13,8 +13,8 @@ const MAX_AGE = { default: 300, least: 5, most: 86_400 }
 const COOL_DOWN = { least: 1000, most: 10_000 }
 /** Milliseconds from a failed fetch to the next. */
 const RETRY = { least: 500, most: 30_000 }
-/** Kids that were looked for in vain, and for how many milliseconds they are not looked for again. */
-const VAIN = { most: 1000, for: 5000 }
+/** Kids that were looked for in unknownKids, and for how many milliseconds they are not looked for again. */
+const NEGATIVE_CACHE = { maxKids: 1000, forMs: 5000 }
 
 export interface RemoteKeys extends VerificationKeys {
   /** Resolves when the keys are there. @throws AppError `keys_unavailable` */
@@ -37,7 +37,7 @@ export function createRemoteKeys(
   monotonic: () => number,
 ): RemoteKeys {
   const closing = new AbortController()
-  const vain = new Map<string, number>()
+  const unknownKids = new Map<string, number>()
   let pems: ReadonlyMap<string, string> = new Map()
   const withdrawn = new Set<string>()
   let etag: string | undefined
@@ -88,7 +88,7 @@ export function createRemoteKeys(
       throw new AppError('keys_unavailable', { reason: 'the last request failed a moment ago' })
     if (monotonic() >= goodUntil) return true
     if (withdrawn.has(kid)) return false
-    return urgent || (monotonic() >= soughtAt + coolDown && !(monotonic() < (vain.get(memorable(kid)) ?? 0)))
+    return urgent || (monotonic() >= soughtAt + coolDown && !(monotonic() < (unknownKids.get(memorable(kid)) ?? 0)))
   }
   return {
     verificationPem,
@@ -101,7 +101,7 @@ export function createRemoteKeys(
       await fetchOnce()
       const found = verificationPem(kid) !== undefined
       coolDown = found ? COOL_DOWN.least : Math.min(COOL_DOWN.most, coolDown * 2)
-      if (!found) remember(vain, kid, monotonic() + VAIN.for)
+      if (!found) remember(unknownKids, kid, monotonic() + NEGATIVE_CACHE.forMs)
     },
     withdraw(kids) {
       for (const kid of kids) withdrawn.add(kid)
@@ -117,9 +117,9 @@ export function createRemoteKeys(
 const memorable = (kid: string) => kid.slice(0, 255)
 
 /** Bounded: the oldest goes. */
-function remember(vain: Map<string, number>, kid: string, until: number): void {
-  if (vain.size >= VAIN.most) vain.delete(vain.keys().next().value ?? '')
-  vain.set(memorable(kid), until)
+function remember(unknownKids: Map<string, number>, kid: string, until: number): void {
+  if (unknownKids.size >= NEGATIVE_CACHE.maxKids) unknownKids.delete(unknownKids.keys().next().value ?? '')
+  unknownKids.set(memorable(kid), until)
 }
 
 /**

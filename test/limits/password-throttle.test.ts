@@ -100,7 +100,11 @@ t.test('strangers share the allowance of an account; a network where somebody go
   t.equal(attempt(throttle, ['ada', 'home'], 'succeeded'), 'in')
   const refused = throttle.begin({ account: 'ada', network: 'office' })
   t.match(refused, { admitted: false, stranger: true })
-  t.match(throttle.begin({ account: 'ada', network: 'office', usual: true }), { admitted: true }, 'the store knows it')
+  t.match(
+    throttle.begin({ account: 'ada', network: 'office', fromKnownNetwork: true }),
+    { admitted: true },
+    'the store knows it',
+  )
   t.equal(attempt(throttle, ['ada', 'office']), 'in', 'and need not be asked again')
   t.equal(attempt(throttle, ['grace', 'bot 1']), 'in', 'another account')
   pass(DAY / 30)

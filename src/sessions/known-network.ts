@@ -1,0 +1,12 @@
+import type { Clock } from '../clock.ts'
+import { networkOf } from '../limits/network.ts'
+import type { IsKnownNetwork } from '../limits/password-attempts.ts'
+import type { SessionStore } from './session-store.ts'
+
+/** Whether an account is logged in from a network, by its live sessions. */
+export function createIsKnownNetwork(parts: { sessions: Pick<SessionStore, 'list'>; now: Clock }): IsKnownNetwork {
+  return async (accountId, network) => {
+    const live = await parts.sessions.list(accountId, parts.now())
+    return live.some(({ ip }) => ip !== null && networkOf(ip) === network)
+  }
+}
