@@ -3,15 +3,16 @@ import type { AuditStore } from './audit/audit-store.ts'
 import type { Clock } from './clock.ts'
 import type { App } from './http/app-type.ts'
 
-const CLEANUP_INTERVAL_MS = 15 * 60 * 1000 // milliseconds
-/** Milliseconds between two sweeps of what lies in memory. */
+/** Between two looks for what is over in the store. */
+const CLEANUP_INTERVAL_MS = 15 * 60 * 1000
+/** Between two sweeps of what lies in memory. */
 const CACHE_SWEEP_INTERVAL_MS = 60_000
-/** Seconds for which a session that is over stays in the store, for whoever looks into an incident. */
+/** For so long a session that is over stays in the store, for whoever looks into an incident. */
 const KEEP_ENDED_SECONDS = 86_400
 
 interface Stores {
   readonly sessions: { deleteOver(before: number): Promise<void> }
-  readonly revocations: { deleteExpired(now: number): Promise<void> }
+  readonly revocationStore: { deleteExpired(now: number): Promise<void> }
   readonly clients: { deleteExpired(now: number): Promise<void> }
   readonly auditStore: AuditStore
   /** Seconds. */
@@ -28,7 +29,7 @@ interface Stores {
  */
 export function startMaintenance({
   sessions,
-  revocations,
+  revocationStore,
   clients,
   auditStore,
   retention,
@@ -38,7 +39,7 @@ export function startMaintenance({
   const sweep = async () => {
     try {
       await sessions.deleteOver(now() - KEEP_ENDED_SECONDS)
-      await revocations.deleteExpired(now())
+      await revocationStore.deleteExpired(now())
       await clients.deleteExpired(now())
       await auditStore.prune(now() - retention)
     } catch (error) {

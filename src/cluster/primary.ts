@@ -1,4 +1,3 @@
-import closeWithGrace from 'close-with-grace'
 import type { Logger } from 'pino'
 import { createAuditStore } from '../audit/audit-store.ts'
 import { createClientStore } from '../clients/client-store.ts'
@@ -10,10 +9,9 @@ import { followKeys } from '../keys/follow-keys.ts'
 import { createLimiter } from '../limits/limiter.ts'
 import { startMaintenance } from '../maintenance.ts'
 import { serveMetrics } from '../observability/start-observability.ts'
+import { announce, boot, prepareStore } from '../process/boot.ts'
 import { explain } from '../process/explain.ts'
-import { keysFolder, prepareState, startLogger } from '../process/prepare.ts'
-import { reportKeys } from '../process/report-keys.ts'
-import { announce, closingTime, openKeyring } from '../process/serve.ts'
+import { onShutdown } from '../process/shutdown.ts'
 import { revocationExpiry } from '../revocations/revocation.ts'
 import { createRevocationStore } from '../revocations/revocation-store.ts'
 import { createSessionStore } from '../sessions/session-store.ts'
@@ -24,16 +22,16 @@ import { createSupervisor, type Supervisor } from './supervisor.ts'
  * limits, maintenance, the page of metrics, the audit rows of key changes. When it dies, however it dies, so do the workers.
  */
 export async function startPrimary(config: Config): Promise<void> {
-  const logger = await startLogger(config)
-  const folder = await keysFolder(config)
-  const database = await prepareState({ ...config, DATABASE_POOL_SIZE: 1 }, folder, logger)
-  const keyring = await openKeyring(config, folder, reportKeys(logger, createAuditStore(database)))
+  const { logger, folder, database, keyring } = await boot(
+    { ...config, DATABASE_POOL_SIZE: 1 },
+    { openStore: prepareStore, reportsKeys: true },
+  )
 
   let gaveUp: OperatorError | undefined
   const giveUp = (error: OperatorError) => {
     gaveUp = error
     process.stderr.write(explain(error))
-    void closing?.close()
+    shutdown?.close()
   }
   const limiter = createLimiter(config, systemClock)
   const supervisor = createSupervisor({ config, logger, limiter, onDeath: (id) => aggregate?.retire(id), giveUp })
@@ -43,19 +41,16 @@ export async function startPrimary(config: Config): Promise<void> {
   await supervisor.start()
   announce(logger, config)
 
-  const stops = [followKeys(folder, keyring.reload), keepStore(config, database, logger)]
+  const stops = [followKeys(folder, keyring.reload), maintainStore(config, database, logger)]
   process.on('SIGHUP', () => {
     void keyring.reload()
     supervisor.reload()
   })
-  const closing = closeWithGrace({ delay: closingTime(config), logger, skip: ['SIGHUP'] }, async ({ signal, err }) => {
-    if (err) logger.fatal({ err }, 'closing after an error nobody caught')
-    else logger.info({ signal }, 'closing: requests in flight finish first')
+  const shutdown = onShutdown({ config, logger }, async () => {
     for (const stop of stops) stop()
     await supervisor.drain()
     await database.close()
     await page?.close()
-    logger.info('closed')
     if (gaveUp !== undefined) throw gaveUp
   })
 }
@@ -65,10 +60,10 @@ async function aggregateMetricsOf({ collect }: Supervisor) {
   return createAggregateMetrics(collect)
 }
 
-function keepStore(config: Config, database: Database, log: Logger): () => void {
+function maintainStore(config: Config, database: Database, log: Logger): () => void {
   return startMaintenance({
     sessions: createSessionStore(database),
-    revocations: createRevocationStore(database),
+    revocationStore: createRevocationStore(database),
     clients: createClientStore(database),
     auditStore: createAuditStore(database),
     retention: config.AUDIT_RETENTION,

@@ -1,14 +1,13 @@
 import cluster from 'node:cluster'
-import closeWithGrace from 'close-with-grace'
 import { loadConfig } from '../config/config.ts'
 import { openDatabase } from '../db/open.ts'
 import { OperatorError } from '../errors/app-error.ts'
 import { startWorkerObservability } from '../observability/start-observability.ts'
-import { keepCompiledCode } from '../process/compiled-code.ts'
+import { boot } from '../process/boot.ts'
 import { explain } from '../process/explain.ts'
-import { keysFolder, startLogger } from '../process/prepare.ts'
-import { closingTime, openKeyring, serve } from '../process/serve.ts'
-import { keepTickShape } from '../process/tick-shape.ts'
+import { tuneProcess } from '../process/runtime-tuning.ts'
+import { serve } from '../process/serve.ts'
+import { onShutdown } from '../process/shutdown.ts'
 import type { PrimaryCalls, WorkerCalls } from './calls.ts'
 import { createNotifications, notifiedDatabase } from './notified-database.ts'
 import { createRpc } from './rpc.ts'
@@ -46,21 +45,14 @@ try {
 }
 
 async function start(): Promise<void> {
-  void keepTickShape()
-  keepCompiledCode()
+  tuneProcess()
   const config = workerConfig(loadConfig())
-  const logger = await startLogger(config)
-  const folder = await keysFolder(config)
-  const database = notifiedDatabase(await openDatabase(config), notifications)
+  const openStore = async () => notifiedDatabase(await openDatabase(config), notifications)
   // The primary follows the same folder, and is the one who logs it and writes the audit row.
-  const keyring = await openKeyring(config, folder, () => undefined)
+  const booted = await boot(config, { openStore, reportsKeys: false })
   const observability = await startWorkerObservability(config)
   const close = await serve({
-    config,
-    logger,
-    folder,
-    database,
-    keyring,
+    ...booted,
     observability,
     limiter: createRemoteLimiter(rpc),
     runsMaintenance: false,
@@ -70,19 +62,15 @@ async function start(): Promise<void> {
     },
   })
   collect = observability.collect
-  reload = keyring.reload
+  reload = booted.keyring.reload
 
-  const skip = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const
-  const closing = closeWithGrace({ delay: closingTime(config), logger, skip: [...skip] }, async ({ err }) => {
-    if (err) logger.fatal({ err }, 'closing after an error nobody caught')
-    await close({ atOnce: err !== undefined })
-  })
+  const shutdown = onShutdown({ ...booted, skip: ['SIGINT', 'SIGTERM'], quiet: true }, close)
   let asked = false
   drain = () => {
     // The primary's word and a signal to all processes come to the same, and may both come.
     if (asked) return
     asked = true
-    void closing.close()
+    shutdown.close()
   }
   process.on('SIGTERM', () => drain())
 }

@@ -53,3 +53,6 @@ export function assertStorable(params: readonly SqlValue[] = []): void {
 export function storeUnavailable(reason: string, cause?: unknown): AppError {
   return new AppError('store_unavailable', { reason, cause })
 }
+
+/** Rejects when the store can't answer. */
+export const ping = (database: Pick<Database, 'query'>): Promise<unknown> => database.query('SELECT 1 AS one')

@@ -1,38 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Logger } from 'pino'
-import { buildApp, type Parts } from '../app.ts'
-import { systemClock } from '../clock.ts'
+import { type AppOptions, buildApp } from '../app.ts'
 import type { Config } from '../config/config.ts'
 import { OperatorError } from '../errors/app-error.ts'
 import type { App } from '../http/app-type.ts'
 import { arrivalsRead, endConnectionsWithAnswers } from '../http/drain.ts'
 import { followKeys } from '../keys/follow-keys.ts'
-import type { KeysFolder } from '../keys/keys-folder.ts'
-import { type LiveKeyring, type LiveKeyringOptions, openLiveKeyring } from '../keys/live-keyring.ts'
-import { keyTiming } from '../keys/rotation.ts'
 import type { Observability } from '../observability/start-observability.ts'
-import { giveBackMemory } from './give-back-memory.ts'
-import { lowerPoolPriority } from './pool-priority.ts'
+import type { Booted } from './boot.ts'
+import { tuneServing } from './runtime-tuning.ts'
 
-/** Milliseconds in which requests in flight are read and finish. */
-const DRAIN_MS = 10_000
-/** Milliseconds that a shutdown may take. */
-export const closingTime = ({ SHUTDOWN_DELAY }: Config) => SHUTDOWN_DELAY * 1000 + DRAIN_MS
-
-export function openKeyring(
-  config: Config,
-  folder: KeysFolder,
-  report: LiveKeyringOptions['report'],
-): Promise<LiveKeyring> {
-  return openLiveKeyring({ folder, timing: keyTiming(config), ttl: config.ACCESS_TOKEN_TTL, now: systemClock, report })
-}
-
-interface Server extends Pick<Parts, 'limiter' | 'runsMaintenance'> {
-  readonly config: Config
-  readonly logger: Logger
-  readonly folder: KeysFolder
-  readonly database: Parts['database']
-  readonly keyring: LiveKeyring
+interface Server extends Booted, Pick<AppOptions, 'limiter' | 'runsMaintenance'> {
   readonly observability: Observability
   /** Awaited before the first connection is taken. */
   readonly beforeListening?: () => Promise<void>
@@ -51,8 +28,7 @@ export async function serve(server: Server): Promise<(how: { atOnce: boolean }) 
   const app = await buildApp({ database, keyring, ...parts, ...observability.parts, isStopping: () => stopping })
   await beforeListening?.()
   await listen(app, server.config)
-  lowerPoolPriority()
-  giveBackMemory()
+  tuneServing()
   const unfollow = followKeys(folder, keyring.reload)
   process.on('SIGHUP', keyring.reload)
   return async ({ atOnce }) => {
@@ -85,10 +61,4 @@ async function listen(app: App, { HOST, PORT }: Config): Promise<void> {
       },
     )
   }
-}
-
-/** The line that a person waits for: everything is up. */
-export function announce(logger: Pick<Logger, 'info'>, { HOST, PORT, ISSUER }: Config): void {
-  const host = HOST.includes(':') ? `[${HOST}]` : HOST
-  logger.info({ issuer: ISSUER }, `docs at http://${host}:${PORT}/docs`)
 }

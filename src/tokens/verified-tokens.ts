@@ -12,6 +12,9 @@ export interface CacheLimit {
   readonly characters: number
 }
 
+/** Enough for ten thousand users at work, in some 40 MB. */
+export const CACHE_BOUNDS: CacheLimit = { entries: 10_000, characters: 16_000_000 }
+
 interface Entry extends VerifiedToken {
   readonly token: string
 }

@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from '../clock.ts'
 import { MAX_ACCESS_TOKEN_TTL_SECONDS } from '../config/ceilings.ts'
 import { ACCESS_TOKEN_TYPE, type ClaimsPolicy } from '../tokens/claims.ts'
-import type { CacheLimit } from '../tokens/verified-tokens.ts'
+import { CACHE_BOUNDS, type CacheLimit } from '../tokens/verified-tokens.ts'
 
 /** What happens to tokens when the copy of the revocation feed is no longer fresh. */
 export type OnStale = 'accept' | 'reject'
@@ -86,7 +86,7 @@ export function resolveOptions(options: VerifierOptions): Resolved {
     feed: revocations ? { uri, onStale } : undefined,
     keysMaxStale: positive('keysMaxStale', options.keysMaxStale ?? 86_400),
     timeout: positive('timeout', options.timeout ?? 5000),
-    cache: cacheLimit(options.cache ?? { entries: 10_000, characters: 16_000_000 }),
+    cache: cacheLimit(options.cache ?? CACHE_BOUNDS),
     onEvent: safely(options.onEvent),
     fetch: options.fetch ?? fetch,
     now: options.now ?? systemClock,

@@ -32,7 +32,7 @@ async function maintained(
     cache: { sweep: () => undefined },
     skew: 5,
     sessions: createSessionStore(server.database),
-    revocations: createRevocationStore(server.database),
+    revocationStore: createRevocationStore(server.database),
     clients: createClientStore(server.database),
     auditStore: trail ?? createAuditStore(server.database),
     retention: DAY,

@@ -3,7 +3,7 @@ import { syncBuiltinESMExports } from 'node:module'
 import { mock } from 'node:test'
 import v8 from 'node:v8'
 import t from 'tap'
-import { keepCompiledCode } from '../../../src/process/compiled-code.ts'
+import { keepCompiledCode } from '../../../src/process/runtime-tuning.ts'
 
 t.test('the flag is set, and this Node knows it: one that does not would take it without a word', async (t) => {
   const set = mock.method(v8, 'setFlagsFromString', () => undefined)

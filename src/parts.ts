@@ -1,0 +1,180 @@
+import type { Logger } from 'pino'
+import { createAccountStore } from './accounts/account-store.ts'
+import { createAdminister } from './accounts/administer.ts'
+import { isCommonPassword } from './accounts/common-passwords.ts'
+import { createOwnAccount } from './accounts/own-account.ts'
+import { createPasswords, hashCost, hashGate } from './accounts/passwords.ts'
+import { createRegister } from './accounts/register.ts'
+import { createAuditLog } from './audit/audit.ts'
+import { createAuditStore } from './audit/audit-store.ts'
+import { auditedDatabase } from './audit/audited-database.ts'
+import { createAdministerClients } from './clients/administer-clients.ts'
+import { createAuthenticateClient } from './clients/authenticate-client.ts'
+import { createVerifyAssertion } from './clients/client-assertion.ts'
+import { createClientKeys } from './clients/client-key-source.ts'
+import { createClientStore } from './clients/client-store.ts'
+import { rememberClients } from './clients/remembered-clients.ts'
+import { type Clock, createDeletionClock, monotonicClock, systemClock } from './clock.ts'
+import { MAX_ACCESS_TOKEN_TTL_SECONDS } from './config/ceilings.ts'
+import type { Config } from './config/config.ts'
+import type { Database } from './db/database.ts'
+import type { LiveKeyring } from './keys/live-keyring.ts'
+import { createLimiter, type Limiter } from './limits/limiter.ts'
+import { createPasswordAttempts } from './limits/password-attempts.ts'
+import { createClientCredentialsGrant } from './oauth/client-credentials-grant.ts'
+import { createIntrospect } from './oauth/introspect.ts'
+import { tokenEndpointOf } from './oauth/metadata-route.ts'
+import { createRefreshGrant } from './oauth/refresh-grant.ts'
+import { createRevoke } from './oauth/revoke.ts'
+import { createTokenStore } from './oauth/token-store.ts'
+import { createVerifyIssuedToken } from './oauth/verify-issued-token.ts'
+import { type Instrumentation, NO_INSTRUMENTATION } from './observability/instrumentation.ts'
+import { createFeed } from './revocations/feed.ts'
+import { openGuardedRevocations } from './revocations/guarded-revocations.ts'
+import { revocationExpiry } from './revocations/revocation.ts'
+import { createRevocationStore } from './revocations/revocation-store.ts'
+import { createEndSession } from './sessions/end-session.ts'
+import { createIsKnownNetwork } from './sessions/known-network.ts'
+import { createLiveCheck } from './sessions/live-check.ts'
+import { createLogin } from './sessions/login.ts'
+import { createRefresh } from './sessions/refresh.ts'
+import { sessionLimits } from './sessions/session.ts'
+import { createSessionStore } from './sessions/session-store.ts'
+import { createIssuePair } from './sessions/token-pair.ts'
+import { ACCESS_TOKEN_TYPE, type ClaimsPolicy } from './tokens/claims.ts'
+import { createFastifyJwtSignature } from './tokens/fastify-jwt-signature.ts'
+import { createIssuer } from './tokens/issue.ts'
+import { CACHE_BOUNDS, VerifiedTokens } from './tokens/verified-tokens.ts'
+import { createTokenVerifier } from './tokens/verify.ts'
+
+/** What the parts are made of. */
+export interface Given {
+  readonly config: Config
+  readonly database: Database
+  readonly keyring: LiveKeyring
+  readonly logger: Logger
+  readonly now?: Clock
+  /** By which things are deleted. Default: made from `now`. */
+  readonly deletionClock?: Clock
+  /** Who counts what happens. Default: nobody. */
+  readonly instrumentation?: Instrumentation
+  /** Where requests and wrong passwords are counted. Default: in this process. */
+  readonly limiter?: Limiter
+}
+
+/** Makes every part of the server, from the ground up: each group uses what stands above it. app.ts registers them. */
+export async function makeParts(given: Given) {
+  const base = makeBase(given)
+  const stores = makeStores(base)
+  const taking = await makeRevocations(base, stores)
+  const tokens = makeTokens(base, taking)
+  const people = makePeople(base, stores, taking, tokens)
+  const clients = makeClients(base, stores, taking, tokens, people)
+  const { instrumentation, keyring, now } = base
+  const { revocations } = taking
+  instrumentation.state({ keyring, revocations, cache: tokens.cache, gate: people.passwords.gate, now })
+  return { ...base, ...stores, ...taking, ...tokens, ...people, ...clients }
+}
+
+export type Parts = Awaited<ReturnType<typeof makeParts>>
+type Base = ReturnType<typeof makeBase>
+type Stores = ReturnType<typeof makeStores>
+type Taking = Awaited<ReturnType<typeof makeRevocations>>
+type Tokens = ReturnType<typeof makeTokens>
+type People = ReturnType<typeof makePeople>
+
+function makeBase({ config, keyring, logger, now = systemClock, ...given }: Given) {
+  const { instrumentation = NO_INSTRUMENTATION, limiter = createLimiter(config, now) } = given
+  const { deletionClock = createDeletionClock(now, monotonicClock, revocationExpiry(0)) } = given
+  // Audit lines are written whatever the level of the rest.
+  const auditLog = createAuditLog(logger.child({}, { level: config.LOG_LEVEL === 'silent' ? 'silent' : 'info' }))
+  const database = auditedDatabase(instrumentation.store(given.database), auditLog)
+  return { config, keyring, logger, now, deletionClock, instrumentation, limiter, auditLog, database }
+}
+
+function makeStores({ database }: Base) {
+  return {
+    auditStore: createAuditStore(database),
+    accounts: createAccountStore(database),
+    sessions: createSessionStore(database),
+    clients: rememberClients(createClientStore(database), monotonicClock),
+    revocationStore: createRevocationStore(database),
+    tokenStore: createTokenStore(database),
+  }
+}
+
+/** Taking back: the set that every request asks, and the feed of it. */
+async function makeRevocations({ config, keyring, logger, database, now, ...base }: Base, stores: Stores) {
+  const revocations = await openGuardedRevocations(database, stores.revocationStore, {
+    log: logger,
+    now: base.deletionClock,
+    maxStaleness: config.REVOCATION_MAX_STALENESS,
+    policy: config.REVOCATION_STALE_POLICY,
+  })
+  const { ISSUER: issuer, FEED_TTL: ttl, FEED_MAX_WAITERS: maxWaiters } = config
+  const feed = createFeed({ issuer, ttl, maxWaiters, keyring, revocations, now, monotonic: monotonicClock })
+  return { revocations, feed, revocationsApplied: () => revocations.catchUp() }
+}
+
+/** Issuing and verifying access tokens. */
+function makeTokens({ config, keyring, now }: Base, { revocations }: Taking) {
+  const { ISSUER: issuer, AUDIENCE: audience, ACCESS_TOKEN_TTL: ttl, CLOCK_SKEW: skew } = config
+  const maxLifetime = MAX_ACCESS_TOKEN_TTL_SECONDS
+  const policy: ClaimsPolicy = { issuer, audience, typ: ACCESS_TOKEN_TYPE, skew, maxLifetime }
+  const cache = new VerifiedTokens(CACHE_BOUNDS)
+  const verifySignature = createFastifyJwtSignature(policy)
+  return {
+    cache,
+    issue: createIssuer({ issuer, audience, ttl, keyring, now }),
+    verify: createTokenVerifier({ keys: keyring, policy, now, cache, revocations, verifySignature }).verify,
+    verifyIssuedToken: createVerifyIssuedToken({ keys: keyring, policy, revocations, now }),
+  }
+}
+
+/** Accounts and sessions: everything a person does. */
+function makePeople(base: Base, stores: Stores, { revocationsApplied }: Taking, { issue }: Tokens) {
+  const { config, keyring, now, instrumentation, limiter, database } = base
+  const { accounts, sessions, clients, auditStore } = stores
+  const passwords = createPasswords(hashCost(config), hashGate(config), instrumentation.gateWaited)
+  const attempts = createPasswordAttempts({ limiter, isKnownNetwork: createIsKnownNetwork({ sessions, now }) })
+  const rules = { minLength: config.PASSWORD_MIN_LENGTH, isCommon: isCommonPassword }
+  const limits = sessionLimits(config, database)
+  const refreshKeys = { current: () => keyring.refreshKeys() }
+  const issuePair = createIssuePair({ issue, refreshKeys })
+  const forLogin = instrumentation.issuing('password', issuePair)
+  const forRefresh = instrumentation.issuing('refresh_token', issuePair)
+  const observe = instrumentation.refreshed
+  const ending = { revocationsApplied, now }
+  return {
+    passwords,
+    refreshKeys,
+    register: createRegister({ accounts, passwords, ...rules, limiter, now }),
+    ownAccount: createOwnAccount({ accounts, passwords, attempts, ...rules, ...ending }),
+    administer: createAdminister({ accounts, ...ending }),
+    login: createLogin({ accounts, passwords, attempts, sessions, limits, issuePair: forLogin, auditStore, ...ending }),
+    refresh: createRefresh({ sessions, refreshKeys, limits, issuePair: forRefresh, limiter, observe, ...ending }),
+    endSession: createEndSession({ sessions, ...ending }),
+    live: createLiveCheck({ sessions, clients, now }),
+  }
+}
+
+/** OAuth: everything a client does. */
+function makeClients(base: Base, stores: Stores, taking: Taking, tokens: Tokens, people: People) {
+  const { config, now, instrumentation, limiter, auditLog } = base
+  const { clients, sessions, tokenStore, auditStore } = stores
+  const { issue, verifyIssuedToken } = tokens
+  const { refresh, refreshKeys } = people
+  const { revocationsApplied } = taking
+  const { AUDIENCE: audience, ISSUER: issuer, CLOCK_SKEW: skew } = config
+  const assertions = { audience: [issuer, tokenEndpointOf(issuer)], skew }
+  const verifyAssertion = createVerifyAssertion({ keys: createClientKeys(), policy: assertions, now })
+  const forClient = instrumentation.issuing('client_credentials', issue)
+  return {
+    administerClients: createAdministerClients({ clients, revocationsApplied, now }),
+    authenticate: createAuthenticateClient({ clients, verifyAssertion, limiter, auditLog, auditStore, now }),
+    clientCredentials: createClientCredentialsGrant({ issue: forClient, audience, limiter, auditLog }),
+    refreshGrant: createRefreshGrant({ sessions, refreshKeys, refresh, audience, now }),
+    revoke: createRevoke({ sessions, refreshKeys, tokens: tokenStore, verifyIssuedToken, revocationsApplied, now }),
+    introspect: createIntrospect({ verifyIssuedToken, revocationsApplied, audience }),
+  }
+}

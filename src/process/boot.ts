@@ -1,0 +1,83 @@
+import { createServer } from 'node:net'
+import type { Logger } from 'pino'
+import { createAuditStore } from '../audit/audit-store.ts'
+import { systemClock } from '../clock.ts'
+import { type Config, loadConfig } from '../config/config.ts'
+import type { Database } from '../db/database.ts'
+import { migrate } from '../db/migrate.ts'
+import { openDatabase } from '../db/open.ts'
+import { OperatorError } from '../errors/app-error.ts'
+import { makeFirstKey } from '../keys/change-keyring.ts'
+import { type KeysFolder, readPassphrase } from '../keys/keys-folder.ts'
+import { type LiveKeyring, openLiveKeyring } from '../keys/live-keyring.ts'
+import { keyTiming } from '../keys/rotation.ts'
+import { createLogger } from '../observability/logger.ts'
+import { reportKeys } from './report-keys.ts'
+
+/** What every process of a server stands on, whether it is the only one, the primary or a worker. */
+export interface Booted {
+  readonly config: Config
+  readonly logger: Logger
+  readonly folder: KeysFolder
+  readonly database: Database
+  readonly keyring: LiveKeyring
+}
+
+export interface BootOptions {
+  readonly openStore: (config: Config, folder: KeysFolder, logger: Logger) => Promise<Database>
+  /** True for the one process that logs changes of the keyring and writes their audit rows. */
+  readonly reportsKeys: boolean
+}
+
+/** @throws OperatorError for whatever an operator can mend: keys, passphrase, database */
+export async function boot(config: Config, { openStore, reportsKeys }: BootOptions): Promise<Booted> {
+  const readable = config.NODE_ENV !== 'production' && process.stdout.isTTY === true
+  const logger = await createLogger({ level: config.LOG_LEVEL, readable })
+  const folder = { dir: config.KEYS_DIR, passphrase: await readPassphrase(config.KEY_PASSPHRASE_FILE) }
+  const database = await openStore(config, folder, logger)
+  const keyring = await openLiveKeyring({
+    folder,
+    timing: keyTiming(config),
+    ttl: config.ACCESS_TOKEN_TTL,
+    now: systemClock,
+    report: reportsKeys ? reportKeys(logger, createAuditStore(database)) : () => undefined,
+  })
+  return { config, logger, folder, database, keyring }
+}
+
+/** The settings, with a free port in the place of PORT=0: the issuer holds the port, so it has to be known before anything else. */
+export async function readSettings(): Promise<Config> {
+  const asked = loadConfig()
+  return asked.PORT === 0 ? loadConfig({ port: await freePort(asked.HOST) }) : asked
+}
+
+/** Opens the store, after what must happen once before any process serves: the first key, where one may be made, and the tables. */
+export async function prepareStore(config: Config, folder: KeysFolder, logger: Logger): Promise<Database> {
+  if (config.NODE_ENV !== 'production') {
+    const kid = await makeFirstKey(folder, systemClock)
+    if (kid !== undefined) logger.info({ kid, dir: folder.dir }, 'made the first signing key')
+  }
+  const database = await openDatabase(config)
+  for (const { version, name } of await migrate(database, systemClock))
+    logger.info({ version, name }, 'database migrated')
+  return database
+}
+
+/** The line that a person waits for: everything is up. */
+export function announce(logger: Pick<Logger, 'info'>, { HOST, PORT, ISSUER }: Config): void {
+  const host = HOST.includes(':') ? `[${HOST}]` : HOST
+  logger.info({ issuer: ISSUER }, `docs at http://${host}:${PORT}/docs`)
+}
+
+function freePort(host: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer()
+    probe.once('error', (cause: NodeJS.ErrnoException) =>
+      reject(new OperatorError(`HOST: can't listen on ${host}: ${cause.code}`, { cause })),
+    )
+    probe.listen(0, host, () => {
+      const { port } = probe.address() as { port: number }
+      probe.close(() => resolve(port))
+    })
+  })
+}

@@ -1,0 +1,34 @@
+import closeWithGrace from 'close-with-grace'
+import type { Logger } from 'pino'
+import type { Config } from '../config/config.ts'
+
+/** For so long requests in flight are read and finish. */
+const DRAIN_MS = 10_000
+
+export interface ShutdownOptions {
+  readonly config: Config
+  readonly logger: Logger
+  /** Signals that mean something else, or are handled elsewhere. SIGHUP reloads the keys. */
+  readonly skip?: readonly ('SIGINT' | 'SIGTERM')[]
+  /** True for a worker, whose primary logs the shutdown for all. */
+  readonly quiet?: boolean
+}
+
+/**
+ * SIGTERM and Ctrl-C call `close`, which lets requests in flight finish; so does an error that nobody caught, `atOnce`. A second
+ * signal, or SHUTDOWN_DELAY and ten seconds, end the process.
+ *
+ * @returns a way to begin without a signal
+ */
+export function onShutdown(
+  { config, logger, skip = [], quiet = false }: ShutdownOptions,
+  close: (how: { atOnce: boolean }) => Promise<void>,
+): { close(): void } {
+  const delay = config.SHUTDOWN_DELAY * 1000 + DRAIN_MS
+  return closeWithGrace({ delay, logger, skip: ['SIGHUP', ...skip] }, async ({ signal, err }) => {
+    if (err) logger.fatal({ err }, 'closing after an error nobody caught')
+    else if (!quiet) logger.info({ signal }, 'closing: requests in flight finish first')
+    await close({ atOnce: err !== undefined })
+    if (!quiet) logger.info('closed')
+  })
+}

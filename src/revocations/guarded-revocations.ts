@@ -1,0 +1,48 @@
+import type { FastifyBaseLogger } from 'fastify'
+import { type Clock, monotonicClock } from '../clock.ts'
+import type { Database } from '../db/database.ts'
+import { FollowedRevocations, type FollowOptions, type Revocations } from './follow-revocations.ts'
+import { REVOCATIONS, type RevocationStore } from './revocation-store.ts'
+
+export interface GuardedRevocations extends Revocations {
+  /** True when the set is older than the setting allows, and the policy is to refuse then. */
+  isTooOld(): boolean
+  /** Stops following the store. */
+  close(): void
+}
+
+/**
+ * Loads the revocation set and keeps it complete until it is closed: at once when the store tells of something new, by polling
+ * otherwise. Resolves when the set is loaded: no traffic before.
+ *
+ * @param options.maxStaleness seconds; 0 for never too old
+ */
+export async function openGuardedRevocations(
+  database: Database,
+  store: RevocationStore,
+  options: {
+    log: Pick<FastifyBaseLogger, 'info' | 'error'>
+    now: Clock
+    maxStaleness: number
+    policy: 'accept' | 'reject'
+  },
+): Promise<GuardedRevocations> {
+  const { log, now, maxStaleness, policy } = options
+  const report: FollowOptions['report'] = (event) => {
+    if ('lost' in event)
+      log.error({ err: event.lost }, 'the revocations can not be read: what is withdrawn from now on is not seen here')
+    else log.info('the revocations can be read again: the set is complete')
+  }
+  const followed = new FollowedRevocations({ store, now, monotonic: monotonicClock, report })
+  await followed.catchUp()
+  followed.start()
+  const unlisten = database.listen(REVOCATIONS, () => followed.catchUp().catch(() => undefined))
+  const refuses = policy === 'reject' && maxStaleness > 0
+  return Object.assign(followed, {
+    isTooOld: () => refuses && followed.age() > maxStaleness,
+    close() {
+      unlisten()
+      followed.stop()
+    },
+  })
+}
