@@ -4,7 +4,7 @@ import type { Database, Row, SqlValue, Statement } from '../db/database.ts'
 import { randomId } from '../ids.ts'
 import { revocationExpiry } from '../revocations/revocation.ts'
 import { endSessions, REVOCATIONS, revokeOlderVersions, revokeWholeAccount } from '../revocations/revocation-store.ts'
-import type { Account, AccountChange, AccountStatus, Page } from './account.ts'
+import type { Account, AccountChange, AccountPage, AccountStatus } from './account.ts'
 
 const COLUMNS = 'id, email, password_hash, status, roles, token_version, created_at'
 const IS_ADMIN = `status = 'active' AND roles LIKE '%"admin"%'`
@@ -20,7 +20,7 @@ export interface AccountStore {
   byEmail(email: string): Promise<Account | undefined>
   byId(id: string): Promise<Account | undefined>
   /** Accounts by creation, oldest first. */
-  list(page: Page): Promise<Account[]>
+  list(page: AccountPage): Promise<Account[]>
   /** Puts a hash of higher cost in the place of the one that was verified; another change in between wins. */
   replacePasswordHash(id: string, from: string, to: string): Promise<boolean>
   /** A new password ends every other session. @returns false when another change was faster */

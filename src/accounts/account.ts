@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { domainToASCII, domainToUnicode } from 'node:url'
 import { type Static, Type } from '@sinclair/typebox'
+import type { PageOf } from '../http/paging.ts'
 import { Timestamp } from '../http/schemas.ts'
 
 /** Name of a role: lower case, so that `Admin` and `admin` can't be two. */
@@ -34,11 +35,9 @@ export interface AccountChange {
   readonly evenLastAdmin?: boolean
 }
 
-/** A page of accounts: after one of them, by creation. */
-export interface Page {
+/** A page of accounts; with an email, the one account that has it. */
+export interface AccountPage extends PageOf {
   readonly email?: string | undefined
-  readonly after?: { readonly createdAt: number; readonly id: string } | undefined
-  readonly limit: number
 }
 
 /** What of an account leaves in a reply. */

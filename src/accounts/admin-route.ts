@@ -1,12 +1,10 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { toTimestamp } from '../clock.ts'
 import type { App } from '../http/app-type.ts'
-import { decodeCursor, encodeCursor } from '../http/cursor.ts'
+import { CursorQuery, NextCursor, pageAfter, pageOf } from '../http/paging.ts'
 import { requestSource } from '../http/request-source.ts'
 import { type Account, AccountReply, ADMIN_ROLE, normaliseEmail, Roles } from './account.ts'
 import type { Administer } from './administer.ts'
-
-const PAGE_SIZE = 50
 
 const Status = Type.Union([Type.Literal('active'), Type.Literal('suspended')])
 const AdminAccount = Type.Composite([AccountReply, Type.Object({ status: Status })], {
@@ -16,12 +14,12 @@ const AdminAccount = Type.Composite([AccountReply, Type.Object({ status: Status 
 const AccountPage = Type.Object(
   {
     accounts: Type.Array(AdminAccount),
-    next_cursor: Type.Optional(Type.String({ description: 'ask again with it; absent on the last page' })),
+    next_cursor: NextCursor,
   },
   { $id: 'AccountPage', description: 'Accounts, the oldest first' },
 )
 const Query = Type.Object(
-  { email: Type.Optional(Type.String({ maxLength: 320 })), cursor: Type.Optional(Type.String({ maxLength: 128 })) },
+  { email: Type.Optional(Type.String({ maxLength: 320 })), cursor: CursorQuery },
   { additionalProperties: false },
 )
 const Params = Type.Object({ id: Type.String({ minLength: 1, maxLength: 64 }) })
@@ -49,15 +47,10 @@ export function adminRoutes(app: App, { administer }: { administer: Administer }
     async ({ query: { email, cursor } }) => {
       const found = await administer.page({
         email: email === undefined ? undefined : normaliseEmail(email),
-        after: cursor === undefined ? undefined : decodeCursor(cursor),
-        limit: PAGE_SIZE + 1,
+        ...pageAfter(cursor),
       })
-      const page = found.slice(0, PAGE_SIZE)
-      const last = page.at(-1)
-      return {
-        accounts: page.map(toReply),
-        ...(found.length > PAGE_SIZE && last && { next_cursor: encodeCursor(last) }),
-      }
+      const { page, next } = pageOf(found)
+      return { accounts: page.map(toReply), ...next }
     },
   )
   app.get(

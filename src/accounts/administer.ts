@@ -1,11 +1,11 @@
 import type { AuditEntry, AuditEvent, RequestSource } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors/app-error.ts'
-import type { Account, AccountChange, Page } from './account.ts'
+import type { Account, AccountChange, AccountPage } from './account.ts'
 import type { AccountStore } from './account-store.ts'
 
 export interface Administer {
-  page(page: Page): Promise<Account[]>
+  page(page: AccountPage): Promise<Account[]>
   /** @throws AppError `not_found` */
   account(id: string): Promise<Account>
   /** @throws AppError `not_found`, `last_admin` */

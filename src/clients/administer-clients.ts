@@ -1,11 +1,11 @@
 import type { AuditEntry, AuditEvent, RequestSource } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors/app-error.ts'
+import type { PageOf } from '../http/paging.ts'
 import { randomId } from '../ids.ts'
 import {
   CLIENT_ID_PREFIX,
   type Client,
-  type ClientPage,
   type ClientStatus,
   MAX_AUDIENCE_LENGTH,
   type NewClient,
@@ -24,7 +24,7 @@ export interface By {
 }
 
 export interface AdministerClients {
-  page(page: ClientPage): Promise<Client[]>
+  page(page: PageOf): Promise<Client[]>
   /** @throws AppError `not_found` */
   client(id: string): Promise<Client>
   /** @returns the client, and its secret for the only time. @throws AppError `validation_failed` */

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { type JWTPayload, jwtVerify } from 'jose'
 import type { Clock } from '../clock.ts'
 import { MAX_CLOCK_SKEW_SECONDS } from '../config/ceilings.ts'
+import { normalisedTyp } from '../tokens/credential.ts'
 import type { Client } from './client.ts'
 import type { ClientKeys } from './client-key-source.ts'
 import { ASSERTION_ALGS } from './client-public-key.ts'
@@ -53,8 +54,8 @@ export function createVerifyAssertion({
       currentDate: new Date(instant * 1000),
     })
     const { exp = 0, jti, aud, iat = instant } = payload
-    if (!TYPES.includes(protectedHeader.typ?.toLowerCase().replace(/^application\//, '')))
-      throw new Error('another typ')
+    const { typ } = protectedHeader
+    if (!TYPES.includes(typ === undefined ? undefined : normalisedTyp(typ))) throw new Error('another typ')
     // With several audiences another server that takes them could use the assertion here.
     if (typeof aud !== 'string') throw new Error('aud is a list')
     if (exp > instant + MAX_LIFETIME_SECONDS + skew) throw new Error(`exp is more than ${MAX_LIFETIME_SECONDS} s ahead`)

@@ -7,6 +7,7 @@ import {
 } from 'jose'
 import { monotonicClock } from '../clock.ts'
 import { boundedFetch, failure } from '../http/bounded-fetch.ts'
+import { isLoopback } from '../http/loopback.ts'
 import type { Client } from './client.ts'
 import { readPublicKey } from './client-public-key.ts'
 
@@ -26,8 +27,7 @@ export type ClientKeys = (client: Pick<Client, 'jwks' | 'jwksUri'>) => JWTVerify
 export function isJwksUri(text: string): boolean {
   const url = URL.parse(text)
   if (url === null || url.username !== '' || url.password !== '' || /[#\s]/.test(text)) return false
-  const loopback = ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname)
-  return url.protocol === 'https:' || (url.protocol === 'http:' && loopback)
+  return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname))
 }
 
 /**

@@ -1,10 +1,11 @@
 import type { AuditEntry } from '../audit/audit.ts'
 import { auditRow } from '../audit/audit-store.ts'
 import type { Database, Row, SqlValue, Statement } from '../db/database.ts'
+import type { PageOf } from '../http/paging.ts'
 import { randomId } from '../ids.ts'
 import { revocationExpiry } from '../revocations/revocation.ts'
 import { REVOCATIONS, revokeOlderClientTokens, revokeWholeClient } from '../revocations/revocation-store.ts'
-import type { Client, ClientAuthMethod, ClientPage, ClientStatus } from './client.ts'
+import type { Client, ClientAuthMethod, ClientStatus } from './client.ts'
 
 export interface ClientStore {
   /** @param secretHash absent for a client that shows keys */
@@ -13,7 +14,7 @@ export interface ClientStore {
   /** A client of any status with the hashes of its secrets that are alive. */
   forAuthentication(id: string, now: number): Promise<{ client: Client; secretHashes: string[] } | undefined>
   /** Clients by creation, oldest first. */
-  list(page: ClientPage): Promise<Client[]>
+  list(page: PageOf): Promise<Client[]>
   /** Puts a new secret in force. The one before it lives for `overlap` seconds more, and any older one ends now. */
   rotateSecret(
     id: string,

@@ -94,12 +94,6 @@ export interface Client {
   readonly createdAt: number
 }
 
-/** A page of clients: after one of them, by creation. */
-export interface ClientPage {
-  readonly after?: { readonly createdAt: number; readonly id: string } | undefined
-  readonly limit: number
-}
-
 export const usesSecret = ({ authMethod }: Pick<Client, 'authMethod'>): boolean => authMethod !== 'private_key_jwt'
 
 /** What the tokens of a client may be for. */

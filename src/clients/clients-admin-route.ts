@@ -2,14 +2,12 @@ import { type Static, Type } from '@sinclair/typebox'
 import { ADMIN_ROLE } from '../accounts/account.ts'
 import { toTimestamp } from '../clock.ts'
 import type { App } from '../http/app-type.ts'
-import { decodeCursor, encodeCursor } from '../http/cursor.ts'
+import { CursorQuery, NextCursor, pageAfter, pageOf } from '../http/paging.ts'
 import { requestSource } from '../http/request-source.ts'
 import { Timestamp } from '../http/schemas.ts'
 import type { AdministerClients } from './administer-clients.ts'
 import { type Client, DEFAULT_OVERLAP_SECONDS, MAX_OVERLAP_SECONDS, NewClient, Status } from './client.ts'
 import { type ClientDefaults, ClientReply, clientReply } from './client-reply.ts'
-
-const PAGE_SIZE = 50
 
 const Secret = Type.String({ description: 'shown this once; absent for a client that shows keys' })
 const NewClientReply = Type.Composite([Type.Object({ client_secret: Type.Optional(Secret) }), ClientReply], {
@@ -19,7 +17,7 @@ const NewClientReply = Type.Composite([Type.Object({ client_secret: Type.Optiona
 const ClientPage = Type.Object(
   {
     clients: Type.Array(ClientReply),
-    next_cursor: Type.Optional(Type.String({ description: 'ask again with it; absent on the last page' })),
+    next_cursor: NextCursor,
   },
   { $id: 'ClientPage', description: 'A page of clients, oldest first' },
 )
@@ -31,7 +29,7 @@ const RotatedSecret = Type.Object(
   },
   { $id: 'RotatedSecret', description: 'The new secret' },
 )
-const Query = Type.Object({ cursor: Type.Optional(Type.String({ maxLength: 128 })) }, { additionalProperties: false })
+const Query = Type.Object({ cursor: CursorQuery }, { additionalProperties: false })
 const Params = Type.Object({ id: Type.String({ minLength: 1, maxLength: 64 }) })
 const Change = Type.Object({ status: Status }, { additionalProperties: false })
 const Rotation = Type.Object(
@@ -78,11 +76,8 @@ function readRoutes(app: App, administer: AdministerClients, reply: Reply): void
       schema: { tags, summary: 'List clients', querystring: Query, response: { 200: ClientPage } },
     },
     async ({ query: { cursor } }) => {
-      const after = cursor === undefined ? undefined : decodeCursor(cursor)
-      const found = await administer.page({ after, limit: PAGE_SIZE + 1 })
-      const page = found.slice(0, PAGE_SIZE)
-      const last = page.at(-1)
-      return { clients: page.map(reply), ...(found.length > PAGE_SIZE && last && { next_cursor: encodeCursor(last) }) }
+      const { page, next } = pageOf(await administer.page(pageAfter(cursor)))
+      return { clients: page.map(reply), ...next }
     },
   )
   app.get(

@@ -1,4 +1,5 @@
 import { OAuthError } from '../errors/oauth-error.ts'
+import { formDecoded } from '../http/form-decoded.ts'
 
 /** `client_assertion_type` of private_key_jwt, RFC 7523 section 2.2. */
 export const JWT_BEARER = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
@@ -58,12 +59,4 @@ function basicCredential(authorization: string, clientIdOfForm: string | undefin
   if (clientIdOfForm !== undefined && clientIdOfForm !== clientId)
     throw new OAuthError('invalid_request', 'two client ids', 'client_id is not that of the Authorization header.')
   return { kind: 'secret', clientId, secret }
-}
-
-function formDecoded(text: string): string | undefined {
-  try {
-    return decodeURIComponent(text.replaceAll('+', ' '))
-  } catch {
-    return undefined
-  }
 }

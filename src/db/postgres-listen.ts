@@ -1,9 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client, type ClientConfig } from 'pg'
+import { createBackoff } from './backoff.ts'
 
-/** Milliseconds between attempts to connect: doubled each time, up to the last. */
-const FIRST_RETRY_MS = 250
-const MAX_RETRY_MS = 2000
 /** Milliseconds between two signs of life. Without them a connection that was cut without a word is listened to for ever. */
 const HEARTBEAT_INTERVAL_MS = 15_000
 
@@ -23,15 +21,14 @@ export function listen(config: ClientConfig, channel: string, onChange: () => vo
 }
 
 async function follow(config: ClientConfig, channel: string, onChange: () => void, stopped: AbortSignal) {
-  let pause = FIRST_RETRY_MS
+  const backoff = createBackoff()
   while (!stopped.aborted) {
     await hear(config, channel, stopped, () => {
-      pause = FIRST_RETRY_MS
+      backoff.reset()
       // Not called from here: what a listener throws is a bug to be seen, not a connection to be made again.
       queueMicrotask(onChange)
     }).catch(() => undefined)
-    await sleep(pause, undefined, { signal: stopped, ref: false }).catch(() => undefined)
-    pause = Math.min(pause * 2, MAX_RETRY_MS)
+    await sleep(backoff.next(), undefined, { signal: stopped, ref: false }).catch(() => undefined)
   }
 }
 

@@ -1,8 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-
-/** Milliseconds before the first look whether the server is back; each later one waits twice as long, up to the last. */
-const FIRST_RETRY_MS = 250
-const MAX_RETRY_MS = 2000
+import { createBackoff } from './backoff.ts'
 
 /**
  * Remembers that the server is away, so that calls are refused at once and don't queue behind a connect timeout.
@@ -34,8 +31,9 @@ export class Outage {
   }
 
   async #watch(): Promise<void> {
-    for (let pause = FIRST_RETRY_MS; this.#reason !== undefined; pause = Math.min(pause * 2, MAX_RETRY_MS)) {
-      await sleep(pause, undefined, { signal: this.#ended.signal, ref: false })
+    const backoff = createBackoff()
+    while (this.#reason !== undefined) {
+      await sleep(backoff.next(), undefined, { signal: this.#ended.signal, ref: false })
       await this.#look().then(
         () => {
           this.#reason = undefined

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto'
 import { type Static, Type } from '@sinclair/typebox'
+import { strongEtag } from '../http/etag.ts'
 import { PublicJwk } from './jwk.ts'
 
 export const JwkSet = Type.Object(
@@ -17,5 +17,5 @@ export interface JwksDocument {
 
 export function jwksDocument(keys: readonly PublicJwk[]): JwksDocument {
   const body = Buffer.from(JSON.stringify({ keys }))
-  return { body, etag: `"${createHash('sha256').update(body).digest('base64url')}"` }
+  return { body, etag: strongEtag(body) }
 }

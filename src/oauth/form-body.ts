@@ -1,4 +1,5 @@
 import { OAuthError } from '../errors/oauth-error.ts'
+import { formDecoded } from '../http/form-decoded.ts'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 /** The one parameter that may be there more than once (RFC 8707 section 2). */
@@ -17,8 +18,8 @@ export function parseForm(bytes: Uint8Array): Record<string, string | string[]> 
   for (const pair of decodeUtf8(bytes).split('&')) {
     if (pair === '') continue
     const equals = pair.indexOf('=')
-    const name = formDecoded(equals === -1 ? pair : pair.slice(0, equals))
-    const value = equals === -1 ? '' : formDecoded(pair.slice(equals + 1))
+    const name = storable(equals === -1 ? pair : pair.slice(0, equals))
+    const value = equals === -1 ? '' : storable(pair.slice(equals + 1))
     if (seen.has(name) && name !== LIST) throw malformed('a parameter twice', 'A parameter is there more than once.')
     seen.add(name)
     if (value === '') continue
@@ -35,13 +36,9 @@ function decodeUtf8(bytes: Uint8Array): string {
   }
 }
 
-function formDecoded(text: string): string {
-  let decoded: string
-  try {
-    decoded = decodeURIComponent(text.replaceAll('+', ' '))
-  } catch {
-    throw malformed('not form-urlencoded', 'The body is not form-urlencoded UTF-8.')
-  }
+function storable(text: string): string {
+  const decoded = formDecoded(text)
+  if (decoded === undefined) throw malformed('not form-urlencoded', 'The body is not form-urlencoded UTF-8.')
   if (decoded.includes('\0')) throw malformed('a NUL', 'The body holds a NUL character.')
   return decoded
 }

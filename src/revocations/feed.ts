@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { CompactSign } from 'jose'
 import type { Clock } from '../clock.ts'
+import { strongEtag } from '../http/etag.ts'
 import type { LiveKeyring } from '../keys/live-keyring.ts'
 import { FEED_TYPE, type FeedClaims } from './feed-format.ts'
 import type { Revocations } from './follow-revocations.ts'
@@ -77,7 +77,7 @@ export function createFeed({ issuer, ttl, maxWaiters, keyring, revocations, now,
       .setProtectedHeader({ alg: 'RS256', typ: FEED_TYPE, kid })
       .sign(key)
     const body = Buffer.from(jws)
-    kept = { version: made, body, etag: `"${createHash('sha256').update(body).digest('base64url')}"` }
+    kept = { version: made, body, etag: strongEtag(body) }
     notBefore = monotonic() + Math.max(GATHER_MS, (monotonic() - began) / MAX_SIGNING_SHARE)
   }
   const signOnce = () => {

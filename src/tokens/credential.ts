@@ -88,7 +88,7 @@ export function checkHeader(
 
 /** RFC 7515 section 4.1.9: a media type, in any case, whose `application/` may be left out. */
 function isTyp(typ: unknown, expected: string): boolean {
-  return typeof typ === 'string' && typ.toLowerCase().replace(/^application\//, '') === expected
+  return typeof typ === 'string' && normalisedTyp(typ) === expected
 }
 
 function canonical(part: string): Buffer {
@@ -111,4 +111,9 @@ function parseObject(bytes: Buffer): Record<string, unknown> {
 
 function refused(reason: string): AppError {
   return new AppError('invalid_token', { reason })
+}
+
+/** `typ` as it is compared: without regard to case, and without the `application/` that may be left out (RFC 7515 section 4.1.9). */
+export function normalisedTyp(typ: string): string {
+  return typ.toLowerCase().replace(/^application\//, '')
 }

@@ -1,6 +1,8 @@
 import { type Clock, systemClock } from '../clock.ts'
 import { MAX_ACCESS_TOKEN_TTL_SECONDS } from '../config/ceilings.ts'
+import { isLoopback } from '../http/loopback.ts'
 import { ACCESS_TOKEN_TYPE, type ClaimsPolicy } from '../tokens/claims.ts'
+import { normalisedTyp } from '../tokens/credential.ts'
 import { CACHE_BOUNDS, type CacheLimit } from '../tokens/verified-tokens.ts'
 
 /** What happens to tokens when the copy of the revocation feed is no longer fresh. */
@@ -78,7 +80,7 @@ export function resolveOptions(options: VerifierOptions): Resolved {
     policy: {
       issuer,
       audience: typeof audience === 'string' ? [audience] : audience,
-      typ: typ === null ? null : typ.toLowerCase().replace(/^application\//, ''),
+      typ: typ === null ? null : normalisedTyp(typ),
       maxLifetime,
       skew: bounded('clockSkew', options.clockSkew ?? 5, 60), // revocations are kept for tokens that are as late as that
     },
@@ -112,8 +114,7 @@ function secureUrl(option: string, text: string): URL {
   } catch {
     throw new TypeError(`${option}: ${JSON.stringify(text.slice(0, 100))} is not a URL`)
   }
-  const loopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(url.hostname)
-  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && loopback))
+  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopback(url.hostname)))
     throw new TypeError(`${option}: ${url.origin} is not https, and only loopback may be reached without`)
   if (url.username !== '' || url.password !== '') throw new TypeError(`${option}: a URL with a password in it`)
   return url
