@@ -25,7 +25,7 @@ const Metadata = Type.Object(
     introspection_endpoint_auth_signing_alg_values_supported: Strings,
     service_documentation: Type.String(),
     signet_openapi: Type.String({ description: 'the OpenAPI document' }),
-    signet_revocation_feed: Type.String({ description: 'what is revocationsApplied, signed' }),
+    signet_revocation_feed: Type.String({ description: 'what is withdrawn, signed' }),
   },
   { $id: 'AuthorizationServerMetadata', description: 'RFC 8414' },
 )

@@ -31,7 +31,7 @@ export function feedRoute(app: App, { feed }: { feed: Feed }): void {
       config: { auth: 'public', cors: false, errors: ['signing_unavailable'] },
       schema: {
         tags: ['Integrators'],
-        summary: 'What is revocationsApplied, signed',
+        summary: 'What is withdrawn, signed',
         description:
           'A compact JWS, `typ: revocations+jwt`, signed by a key of the JWKS. Its payload is described by `FeedClaims`. Revalidate with `If-None-Match`; with `wait` the answer comes when there is something newer.',
         querystring: Query,
