@@ -1,11 +1,14 @@
-import type { FastifyInstance } from 'fastify'
-import fastifyPlugin from 'fastify-plugin'
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import { systemClock } from '../clock.ts'
 import { AppError } from '../errors/app-error.ts'
 import { problemResponse } from '../errors/problem.ts'
 import { registerGuard } from '../tokens/guard.ts'
 import type { VerifierOptions } from './options.ts'
 import { createVerifier, type Verifier } from './verifier.ts'
+
+// Not only for those who want the name: without an export, the declarations of the package would leave out the file
+// that tells Fastify of `request.user` and of `config.auth`.
+export type { RouteAuth } from '../tokens/guard.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -14,35 +17,46 @@ declare module 'fastify' {
 }
 
 /**
- * The guard of the server as a Fastify plugin: every route of the app is protected unless it says `config: { auth: 'public' }`,
- * and may ask for `roles`, `scope` and `maxAuthAge`. The caller's claims are `request.user`, the verifier is `app.signet`.
+ * What the package `fastify-plugin` writes on a plugin: its hooks and decorators hold for the whole app, and Fastify
+ * checks its own version. Written by hand, because `fastify-plugin` calls `require()`, which fails in a bundle that is
+ * an ES module.
+ */
+const FOR_THE_WHOLE_APP = {
+  [Symbol.for('skip-override')]: true,
+  [Symbol.for('fastify.display-name')]: 'signet',
+  [Symbol.for('plugin-meta')]: { name: 'signet', fastify: '5.x' },
+}
+
+/**
+ * The guard of the server as a Fastify plugin: every route of the app is protected unless it says
+ * `config: { auth: 'public' }`, and may ask for `roles`, `scope` and `maxAuthAge`. The caller's claims are
+ * `request.user`, the verifier is `app.signet`.
  *
  * The app starts also while the issuer is away; until its keys are there, protected routes answer 503.
  */
-export const fastifySignet = fastifyPlugin(
-  async (app: FastifyInstance, options: VerifierOptions): Promise<void> => {
-    const report = options.onEvent ?? (() => undefined)
-    const verifier = createVerifier({
-      ...options,
-      onEvent(event) {
-        if (event.type.endsWith('_failed')) app.log.warn(event, 'signet: the issuer could not be asked')
-        report(event)
-      },
-    })
-    app.decorate('signet', verifier)
-    registerGuard(app, {
-      verify: (token) => verifier.verifyNow(token),
-      now: options.now ?? systemClock,
-      refuse(error, request, reply) {
-        const refusal = error instanceof AppError ? error : new AppError('internal', { cause: error })
-        const { status, headers, body } = problemResponse(refusal, request.id)
-        if (refusal.code === 'internal') request.log.error({ err: error }, 'signet: the token could not be judged')
-        else request.log.info({ code: refusal.code, reason: refusal.reason }, 'signet: refused')
-        reply.code(status).headers(headers).send(body)
-      },
-    })
-    app.addHook('onReady', () => verifier.hydrate().catch(() => undefined)) // reported already
-    app.addHook('onClose', async () => verifier.close())
-  },
-  { name: 'signet', fastify: '5.x' },
-)
+export const fastifySignet: FastifyPluginAsync<VerifierOptions> = Object.assign(guardWholeApp, FOR_THE_WHOLE_APP)
+
+async function guardWholeApp(app: FastifyInstance, options: VerifierOptions): Promise<void> {
+  const report = options.onEvent ?? (() => undefined)
+  const verifier = createVerifier({
+    ...options,
+    onEvent(event) {
+      if (event.type.endsWith('_failed')) app.log.warn(event, 'signet: the issuer could not be asked')
+      report(event)
+    },
+  })
+  app.decorate('signet', verifier)
+  registerGuard(app, {
+    verify: (token) => verifier.verifyNow(token),
+    now: options.now ?? systemClock,
+    refuse(error, request, reply) {
+      const refusal = error instanceof AppError ? error : new AppError('internal', { cause: error })
+      const { status, headers, body } = problemResponse(refusal, request.id)
+      if (refusal.code === 'internal') request.log.error({ err: error }, 'signet: the token could not be judged')
+      else request.log.info({ code: refusal.code, reason: refusal.reason }, 'signet: refused')
+      reply.code(status).headers(headers).send(body)
+    },
+  })
+  app.addHook('onReady', () => verifier.hydrate().catch(() => undefined)) // reported already
+  app.addHook('onClose', async () => verifier.close())
+}

@@ -3,7 +3,6 @@ import { type ProblemResponse, problemResponse } from '../errors/problem.ts'
 
 export { authorize, type Demands } from '../tokens/authorize.ts'
 export type { AccessTokenClaims } from '../tokens/claims.ts'
-export { fastifySignet } from './fastify.ts'
 export type { OnStale, VerifierEvent, VerifierOptions } from './options.ts'
 export { createVerifier, type Verifier, type VerifierStats } from './verifier.ts'
 export { AppError as SignetError, type ErrorCode, type ProblemResponse }

@@ -79,18 +79,18 @@ async function npmInstall(cwd: string): Promise<void> {
   if (code !== 0) throw new OperatorError(`the peers can't be installed: npm install: ${code} ${complaint}`.trim())
 }
 
-/** `signet/verifier` as services import it. A link to the source: Node strips no types from what lies in node_modules. */
+/** `signet-verifier` as services import it. A link to the source: Node strips no types from what lies in node_modules. */
 async function linkVerifier(dir: string): Promise<void> {
-  const signet = join(dir, 'node_modules/signet')
+  const signet = join(dir, 'node_modules/signet-verifier')
   await mkdir(signet)
   await symlink(join(ROOT, 'src'), join(signet, 'src'), 'dir')
-  const exports = { './verifier': './src/verifier/index.ts' }
-  await writeFile(join(signet, 'package.json'), JSON.stringify({ name: 'signet', type: 'module', exports }))
+  const exports = { '.': './src/verifier/index.ts', './fastify': './src/verifier/fastify.ts' }
+  await writeFile(join(signet, 'package.json'), JSON.stringify({ name: 'signet-verifier', type: 'module', exports }))
 }
 
-/** The very recipe that the README prints, as a script beside the peers. @returns its name */
+/** The very recipe that the README of the package prints, as a script beside the peers. @returns its name */
 export async function writeRecipe({ dir }: Peers, name: string): Promise<string> {
-  const readme = await readFile(join(ROOT, 'README.md'), 'utf8')
+  const readme = await readFile(join(ROOT, 'src/verifier/README.md'), 'utf8')
   const [, code] = new RegExp(`\`\`\`js\n// ${name}\n([^]*?)\`\`\``).exec(readme) ?? []
   if (code === undefined) throw new OperatorError(`the README has no recipe for ${name}`)
   const script = `recipe-${name}.js`

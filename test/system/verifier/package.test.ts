@@ -1,71 +1,18 @@
-import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { cp, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
+import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import packageJson from '../../../package.json' with { type: 'json' }
-import { PASSWORD, temporaryFolder } from '../../support/app.ts'
-import { post, ROOT, run, startServer } from '../../support/process.ts'
+import { PASSWORD } from '../../support/app.ts'
+import { post, ROOT, run, type ServerProcess, startServer } from '../../support/process.ts'
+import { buildPackage, installPackage, recipe, typeErrors, withoutFastify } from './installed-package.ts'
+import { refusedAfter, type Service, startServices } from './recipe-services.ts'
 
-// What a stranger does: npm pack, npm install in an empty folder, the README's recipes as they are printed, real processes.
-
-/** npm as a person runs it: the test runner gives every process that it starts options for Node, and tsc can't run with them. */
-const npm = (args: readonly string[], cwd: string) =>
-  promisify(execFile)('sh', ['-c', 'unset NODE_OPTIONS; exec npm "$@"', 'npm', ...args], { cwd })
-
-const readme = await readFile(join(ROOT, 'README.md'), 'utf8')
-const RECIPES = ['fastify', 'express', 'http'] as const
-
-/** Packs a copy of the source, so that nobody who reads package.json meanwhile sees another one. */
-async function installed(t: Test): Promise<string> {
-  const dir = await temporaryFolder(t)
-  const source = join(dir, 'source')
-  const empty = join(dir, 'empty')
-  await Promise.all([mkdir(source), mkdir(empty)])
-  for (const name of ['package.json', 'tsconfig.json', 'src', 'scripts', 'README.md', 'LICENSE'])
-    await cp(join(ROOT, name), join(source, name), { recursive: true })
-  await symlink(join(ROOT, 'node_modules'), join(source, 'node_modules'))
-  await npm(['pack', '--pack-destination', empty], source)
-  t.same(JSON.parse(await readFile(join(source, 'package.json'), 'utf8')), packageJson, 'package.json is as it was')
-
-  const [tarball = ''] = await readdir(empty)
-  const { fastify } = packageJson.dependencies
-  const { express } = packageJson.devDependencies
-  await writeFile(join(empty, 'package.json'), '{ "type": "module" }')
-  const names = [`./${tarball}`, `fastify@${fastify}`, `express@${express}`]
-  await npm(['install', '--prefer-offline', '--no-audit', '--no-fund', ...names], empty)
-  for (const recipe of RECIPES) await writeFile(join(empty, `${recipe}.js`), recipeOf(recipe))
-  return empty
-}
-
-function recipeOf(name: string): string {
-  const [, code] = new RegExp(`\`\`\`js\n// ${name}\n([^]*?)\`\`\``).exec(readme) ?? []
-  if (code === undefined) throw new Error(`the README has no recipe for ${name}`)
-  return code
-}
-
-/** Starts a recipe. @returns what it answers to `GET path` with a token */
-async function startRecipe(t: Test, folder: string, name: string, env: Record<string, string>) {
-  const running = run(t, join(folder, `${name}.js`), [], env)
-  const url = await new Promise<string>((resolve, reject) => {
-    running.child.stdout?.on('data', () => {
-      const [found] = /http:\/\/\S+/.exec(running.output()) ?? []
-      if (found !== undefined) resolve(found.replace('[::1]', 'localhost'))
-    })
-    running.finished.then(({ stderr }) => reject(new Error(stderr)))
-  })
-  return {
-    name,
-    ask: async (token: string, path = '/me') => {
-      const reply = await fetch(url + path, { headers: { authorization: `Bearer ${token}` } })
-      await reply.arrayBuffer()
-      return reply.status
-    },
-  }
-}
+// What a stranger does: build the package, install it with npm in an empty folder, run what its README prints.
 
 async function freePort(): Promise<number> {
   const probe = createServer().listen(0, '127.0.0.1')
@@ -75,83 +22,150 @@ async function freePort(): Promise<number> {
   return port
 }
 
-async function until(condition: () => Promise<boolean>): Promise<number> {
-  const began = performance.now()
-  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 10))
-  return Math.round(performance.now() - began)
+const PERSON = { email: 'a@example.com', password: PASSWORD }
+
+interface Pair {
+  readonly access_token: string
+  readonly refresh_token: string
 }
 
-t.test('npm pack, an empty folder, the recipes of the README, and a server that lives and dies', async (t) => {
-  const folder = await installed(t)
-  const { dependencies } = JSON.parse(await readFile(join(folder, 'node_modules/signet/package.json'), 'utf8'))
-  t.same(Object.keys(dependencies).sort(), ['@sinclair/typebox', 'fastify-plugin'])
+const issued = async ({ url }: ServerProcess, path: string, body: object) =>
+  (await (await post(`${url}/v1/${path}`, body)).json()) as Pair
+const logIn = (server: ServerProcess) => issued(server, 'login', PERSON)
 
-  const settings = { PORT: String(await freePort()), JWKS_MAX_AGE: '1', CLOCK_SKEW: '1' }
-  const server = await startServer(t, settings)
-  const issued = async (path: string, body: object) =>
-    (await (await post(`${server.url}/v1/${path}`, body)).json()) as { access_token: string; refresh_token: string }
-  const logIn = () => issued('login', { email: 'a@example.com', password: PASSWORD })
-  await post(`${server.url}/v1/accounts`, { email: 'a@example.com', password: PASSWORD })
-  let pair = await logIn()
-  const [stays, goes, later] = [pair, await logIn(), await logIn()].map(({ access_token }) => access_token) as [
-    string,
-    string,
-    string,
-  ]
+t.test('the package: built, installed with npm in an empty folder, type-checked and run', async (t) => {
+  const { tarball, changed } = await buildPackage(t)
+  t.same(changed, [], '`npm run package` writes in dist/ and nowhere else')
+  const folder = await installPackage(t, tarball)
+  const expressOnly = await withoutFastify(t, folder)
+  await t.test('what is in it', (t) => contents(t, join(folder, 'node_modules/signet-verifier')))
+  await t.test('its types', (t) => types(t, folder, expressOnly))
+  await t.test('import and require() load the same modules', (t) => oneCopy(t, folder))
+  await t.test('a server that lives and dies', (t) => life(t, folder, expressOnly))
+})
 
-  const env = { ISSUER: server.url, AUDIENCE: server.url }
-  const services = await Promise.all(RECIPES.map((name) => startRecipe(t, folder, name, env)))
-  const all = async (token: string, status: number, what: string) => {
-    for (const { name, ask } of services) t.equal(await ask(token), status, `${name}: ${what}`)
+async function contents(t: Test, installed: string): Promise<void> {
+  const { name, version, license, dependencies } = JSON.parse(await readFile(join(installed, 'package.json'), 'utf8'))
+  t.same({ name, version, license }, { name: 'signet-verifier', version: packageJson.version, license: 'Apache-2.0' })
+  t.same(Object.keys(dependencies), ['@sinclair/typebox'])
+  t.same((await readdir(installed)).sort(), ['LICENSE', 'README.md', 'cjs', 'esm', 'package.json'])
+  for (const [file, source] of [
+    ['README.md', 'src/verifier/README.md'],
+    ['LICENSE', 'LICENSE'],
+  ] as const)
+    t.equal(await readFile(join(installed, file), 'utf8'), await readFile(join(ROOT, source), 'utf8'), file)
+}
+
+async function types(t: Test, folder: string, expressOnly: string): Promise<void> {
+  const isPublic = "auth: 'public'"
+  const [fastify, express] = [recipe('fastify'), recipe('express-typed')]
+  t.ok(fastify.includes(isPublic))
+  await writeFile(join(folder, 'fastify.ts'), fastify)
+  await writeFile(join(folder, 'slip.ts'), fastify.replace(isPublic, "auth: 'publik'"))
+  await writeFile(
+    join(folder, 'require.cts'),
+    `${fastify}export { createVerifier, SignetError } from 'signet-verifier'`,
+  )
+  for (const place of [folder, expressOnly]) await writeFile(join(place, 'express.ts'), express)
+  for (const resolution of ['node16', 'nodenext', 'bundler']) {
+    const errors = await typeErrors(folder, ['fastify.ts', 'slip.ts', 'express.ts', 'require.cts'], resolution)
+    t.equal(errors.length, 1, `${resolution}: ${errors.join('; ')}`)
+    t.match(errors[0], /^slip\.ts\(\d+,\d+\): error TS2322: .*auth/, resolution)
   }
-  await all(stays, 200, 'a token')
-  await all(goes, 200, 'another one')
-  await all('x.y.z', 401, 'none')
+  t.throws(() => createRequire(join(expressOnly, 'express.ts')).resolve('fastify'), { code: 'MODULE_NOT_FOUND' })
+  t.same(await typeErrors(expressOnly, ['express.ts'], 'nodenext'), [], 'Express without the types of Fastify')
+}
+
+const ONE_COPY = `
+  import { createRequire } from 'node:module'
+  import { SignetError } from 'signet-verifier'
+  import { fastifySignet } from 'signet-verifier/fastify'
+  const require = createRequire(import.meta.url)
+  const same = require('signet-verifier').SignetError === SignetError
+  console.log(same, require('signet-verifier/fastify').fastifySignet === fastifySignet)`
+
+async function oneCopy(t: Test, folder: string): Promise<void> {
+  await writeFile(join(folder, 'one-copy.js'), ONE_COPY)
+  t.match(await run(t, join(folder, 'one-copy.js'), []).finished, { code: 0, stdout: 'true true\n' })
+}
+
+async function life(t: Test, folder: string, expressOnly: string): Promise<void> {
+  const server = await startServer(t, { PORT: String(await freePort()), JWKS_MAX_AGE: '1', CLOCK_SKEW: '1' })
+  await post(`${server.url}/v1/accounts`, PERSON)
+  const [first, revoked, later] = [await logIn(server), await logIn(server), await logIn(server)]
+  const services = await startServices(t, folder, expressOnly, { ISSUER: server.url, AUDIENCE: server.url })
+  const scene = { server, services, stays: first.access_token }
+
+  await revocation(t, scene, revoked.access_token)
+  const fresh = await rotation(t, scene, first.refresh_token)
+  await outage(t, scene, fresh, later.access_token)
+  const issuer = { ISSUER: server.url, TOKEN: fresh }
+  await t.test('a process whose verifier is closed ends by itself', (t) => endsByItself(t, folder, issuer))
+}
+
+interface Scene {
+  readonly server: ServerProcess
+  readonly services: readonly Service[]
+  /** The token of a session that nobody ends. */
+  readonly stays: string
+}
+
+async function all(t: Test, { services }: Scene, token: string, status: number, what: string): Promise<void> {
+  for (const { name, ask } of services) t.equal(await ask(token), status, `${name}: ${what}`)
+}
+
+async function revocation(t: Test, scene: Scene, revoked: string): Promise<void> {
+  const { server, services, stays } = scene
+  await all(t, scene, stays, 200, 'a token')
+  await all(t, scene, revoked, 200, 'another one')
+  await all(t, scene, 'x.y.z', 401, 'none')
   for (const { name, ask } of services) t.equal(await ask(stays, '/reports'), 403, `${name}: a scope that is missing`)
 
-  await post(`${server.url}/v1/logout`, {}, { authorization: `Bearer ${goes}` })
-  const delays = await Promise.all(services.map(({ ask }) => until(async () => (await ask(goes)) === 401)))
+  await post(`${server.url}/v1/logout`, {}, { authorization: `Bearer ${revoked}` })
+  const delays = await Promise.all(services.map((service) => refusedAfter(service, revoked, 10)))
   t.comment(`a revoked session was refused after ${delays.join(', ')} ms`)
-  await all(stays, 200, 'the other session')
+  await all(t, scene, stays, 200, 'the other session')
+}
 
-  const rotation = run(t, 'scripts/keys.ts', ['rotate', '--lead', '6s'], server.env)
-  t.equal((await rotation.finished).code, 0)
+/** Refreshes until the next key signs; both tokens pass all the time. @returns a token of the next key */
+async function rotation(t: Test, scene: Scene, refreshToken: string): Promise<string> {
+  const { server, services, stays } = scene
+  const rotate = run(t, 'scripts/keys.ts', ['rotate', '--lead', '6s'], server.env)
+  t.equal((await rotate.finished).code, 0)
   const kid = (token: string) => JSON.parse(Buffer.from(token.split('.')[0] ?? '', 'base64url').toString()).kid
-  let fresh = stays
-  await until(async () => {
-    pair = await issued('refresh', { refresh_token: pair.refresh_token })
-    fresh = pair.access_token
-    await Promise.all(
-      services.map(async ({ name, ask }) => {
-        const statuses = [await ask(fresh), await ask(stays)]
-        if (statuses.some((status) => status !== 200)) t.fail(`${name}: ${statuses} during the rotation`)
-      }),
-    )
-    return kid(fresh) !== kid(stays)
-  })
-  await all(fresh, 200, 'a token of the next key')
+  for (let pair: Pair = { access_token: stays, refresh_token: refreshToken }; ; await delay(100)) {
+    pair = await issued(server, 'refresh', { refresh_token: pair.refresh_token })
+    const fresh = pair.access_token
+    const asked = services.map(async ({ name, ask }) => {
+      const statuses = [await ask(fresh), await ask(stays)]
+      if (statuses.some((status) => status !== 200)) t.fail(`${name}: ${statuses} during the rotation`)
+    })
+    await Promise.all(asked)
+    if (kid(fresh) === kid(stays)) continue
+    await all(t, scene, fresh, 200, 'a token of the next key')
+    return fresh
+  }
+}
 
+async function outage(t: Test, scene: Scene, fresh: string, later: string): Promise<void> {
+  const { server, services, stays } = scene
   server.child.kill('SIGKILL')
   await server.finished
-  await all(stays, 200, 'the server is dead')
-  await all(fresh, 200, 'the server is dead')
+  await all(t, scene, stays, 200, 'the server is dead')
+  await all(t, scene, fresh, 200, 'the server is dead')
 
   const again = await startServer(t, server.env)
   t.equal(again.url, server.url)
-  await all(later, 200, 'the server is back')
+  await all(t, scene, later, 200, 'the server is back')
   await post(`${server.url}/v1/logout`, {}, { authorization: `Bearer ${later}` })
-  const after = await Promise.all(services.map(({ ask }) => until(async () => (await ask(later)) === 401)))
+  const after = await Promise.all(services.map((service) => refusedAfter(service, later, 100)))
   t.comment(`and after its return a revoked session after ${after.join(', ')} ms`)
+}
 
-  const issuer = { ISSUER: server.url, TOKEN: fresh }
-  await t.test('a process whose verifier is closed ends by itself', (t) => endsByItself(t, folder, issuer))
-})
-
-/** Asks until a request that fits was sent, closes, and has nothing more to do; a process that something holds up ends with 9. */
+/** Asks until a request that fits was sent, closes, and has nothing more to do. One that is held up ends with 9. */
 const CLOSES = `
   import { subscribe } from 'node:diagnostics_channel'
-  import Fastify from 'fastify'
-  import { createVerifier, fastifySignet } from 'signet/verifier'
+  import { createVerifier } from 'signet-verifier'
   setTimeout(() => process.exit(9), 20_000).unref()
   const { ISSUER, TOKEN, UNTIL, AS } = process.env
   const { promise, resolve } = Promise.withResolvers()
@@ -159,6 +173,8 @@ const CLOSES = `
   const onEvent = ({ type }) => type === UNTIL && resolve()
   const options = { issuer: ISSUER, audience: ISSUER, revocations: true, timeout: 60_000, onEvent }
   if (AS === 'plugin') {
+    const { default: Fastify } = await import('fastify')
+    const { fastifySignet } = await import('signet-verifier/fastify')
     const app = Fastify().register(fastifySignet, options)
     await app.listen({ host: '127.0.0.1', port: 0 })
     await app.signet.verify(TOKEN)

@@ -40,7 +40,7 @@ export const verifier: Comparison = {
 
     const ways: [string, (token: string) => Promise<unknown>][] = [
       ['jose jwtVerify', (token) => jwtVerify(token, jwks, { ...policy, algorithms: ['RS256'], typ: 'at+jwt' })],
-      ['signet/verifier', (token) => signet.authenticate({ rawHeaders: ['authorization', `Bearer ${token}`] })],
+      ['signet-verifier', (token) => signet.authenticate({ rawHeaders: ['authorization', `Bearer ${token}`] })],
       ['express-oauth2-jwt-bearer', (token) => passed(middleware, token)],
     ]
     return {
@@ -53,7 +53,7 @@ export const verifier: Comparison = {
   },
 }
 
-/** The same over HTTP: the README's Express recipe, which also follows the revocations, beside express-oauth2-jwt-bearer. */
+/** The same over HTTP: the Express recipe of the package's README, which also follows the revocations, beside express-oauth2-jwt-bearer. */
 export const verifierOverHttp: Comparison = {
   name: 'verifier-http',
   title: 'GET /me of Express behind',
@@ -81,8 +81,8 @@ export const verifierOverHttp: Comparison = {
     const fresh = { kind: 'ring', path: '/me', file: minted.file, position: 0 } as const
     const sides: HttpSide[] = [
       { name: 'nothing (bare Express)', server: started.bare, source: seen },
-      { name: 'signet/verifier, token seen before', server: started.signet, source: seen },
-      { name: 'signet/verifier, every token new', server: started.signetNew, source: fresh },
+      { name: 'signet-verifier, token seen before', server: started.signet, source: seen },
+      { name: 'signet-verifier, every token new', server: started.signetNew, source: fresh },
       { name: 'express-oauth2-jwt-bearer, token seen before', server: started.bearer, source: seen },
       { name: 'express-oauth2-jwt-bearer, every token new', server: started.bearer, source: fresh },
     ]

@@ -1,0 +1,68 @@
+/** A package that is made of a folder of src/ and of what that imports. */
+export interface PublishedPackage {
+  readonly name: string
+  readonly description: string
+  readonly keywords: readonly string[]
+  /** The folder below src/. Its README.md is the one of the package, and its tsconfig.json lists the entries. */
+  readonly folder: string
+  /** The files that can be imported, by subpath: names in the folder, without extension. */
+  readonly entries: Readonly<Record<`.${string}`, string>>
+  /** The Node versions it runs on. */
+  readonly node: string
+  /** Names; the versions are those of our own package.json. */
+  readonly dependencies: readonly string[]
+  /** Packages that some users have, and that only a part of the entries needs. */
+  readonly optionalPeers: Readonly<Record<string, string>>
+}
+
+interface Project {
+  readonly version: string
+  readonly license: string
+  readonly dependencies: Readonly<Record<string, string>>
+}
+
+/** The package.json of a package whose ES modules are in esm/, and whose CommonJS modules are in cjs/. */
+export function packageManifest(one: PublishedPackage, project: Project): object {
+  const { name, description, keywords, folder, entries, node, optionalPeers } = one
+  const pairs = Object.entries(entries)
+  const main = `./cjs/${folder}/${entries['.']}`
+  return {
+    name,
+    version: project.version,
+    description,
+    keywords,
+    license: project.license,
+    type: 'module',
+    engines: { node },
+    sideEffects: false,
+    main: `${main}.js`, // this line and the next two are for tools that do not know `exports`
+    types: `${main}.d.ts`,
+    typesVersions: { '*': typesBySubpath(one) },
+    exports: {
+      ...Object.fromEntries(pairs.map(([path, file]) => [path, conditions(`${folder}/${file}`)])),
+      './package.json': './package.json',
+    },
+    files: ['esm', 'cjs'],
+    dependencies: Object.fromEntries(one.dependencies.map((needed) => [needed, project.dependencies[needed]])),
+    peerDependencies: optionalPeers,
+    peerDependenciesMeta: Object.fromEntries(Object.keys(optionalPeers).map((peer) => [peer, { optional: true }])),
+  }
+}
+
+/**
+ * `module-sync` is what Node chooses for `require()` when it can require ES modules (20.19, 22.12 and newer). Both ways
+ * then lead to the same modules: with two copies, `instanceof SignetError` would depend on who loaded the package how.
+ */
+function conditions(file: string): object {
+  return {
+    import: { types: `./esm/${file}.d.ts`, default: `./esm/${file}.js` },
+    'module-sync': `./esm/${file}.js`,
+    require: { types: `./cjs/${file}.d.ts`, default: `./cjs/${file}.js` },
+  }
+}
+
+/** For moduleResolution `node10`: where the types of `name/subpath` are. */
+function typesBySubpath({ entries, folder }: PublishedPackage): object {
+  const subpaths = Object.entries(entries).filter(([path]) => path !== '.')
+  return Object.fromEntries(subpaths.map(([path, file]) => [path.slice(2), [`./cjs/${folder}/${file}.d.ts`]]))
+}

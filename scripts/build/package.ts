@@ -1,0 +1,66 @@
+import { execFile } from 'node:child_process'
+import { copyFile, glob, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import packageJson from '../../package.json' with { type: 'json' }
+import { type PublishedPackage, packageManifest } from './package-manifest.ts'
+
+// `npm run package` makes the packages that other projects install: dist/<name>/ holds the files of a package, and
+// dist/<name>-<version>.tgz is what `npm pack` makes of them. Nothing outside dist/ is written.
+
+const PACKAGES: readonly PublishedPackage[] = [
+  {
+    name: 'signet-verifier',
+    description: 'Verifies the access tokens of a Signet server in your service, and refuses the revoked ones.',
+    keywords: ['jwt', 'access-token', 'verify', 'jwks', 'revocation', 'fastify', 'express', 'rfc9068'],
+    folder: 'verifier',
+    entries: { '.': 'index', './fastify': 'fastify' },
+    node: '>=20.3', // AbortSignal.any
+    dependencies: ['@sinclair/typebox'],
+    optionalPeers: { fastify: '^5.0.0' },
+  },
+]
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+const DIST = join(ROOT, 'dist')
+const TSC = join(ROOT, 'node_modules/typescript/bin/tsc')
+/** The options that turn the ES modules of the source into CommonJS. */
+const COMMONJS = ['--module', 'commonjs', '--moduleResolution', 'bundler', '--verbatimModuleSyntax', 'false']
+
+const execute = promisify(execFile)
+
+for (const one of PACKAGES) process.stdout.write(`dist/${await makePackage(one)}\n`)
+
+/** @returns the name of the tarball in dist/ */
+async function makePackage(one: PublishedPackage): Promise<string> {
+  const { name, folder } = one
+  const target = join(DIST, name)
+  const source = join(ROOT, 'src', folder)
+  await mkdir(DIST, { recursive: true })
+  for await (const old of glob([name, `${name}-*.tgz`], { cwd: DIST })) await rm(join(DIST, old), { recursive: true })
+  await Promise.all([compile(source, join(target, 'esm')), compile(source, join(target, 'cjs'), COMMONJS)])
+  await writeJson(join(target, 'cjs/package.json'), { type: 'commonjs' })
+  await writeJson(join(target, 'package.json'), packageManifest(one, packageJson))
+  await copyFile(join(source, 'README.md'), join(target, 'README.md'))
+  await copyFile(join(ROOT, 'LICENSE'), join(target, 'LICENSE'))
+  const pack = ['pack', '--silent', '--ignore-scripts', '--pack-destination', DIST]
+  const { stdout } = await execute('npm', pack, { cwd: target, shell: process.platform === 'win32' })
+  return stdout.trim()
+}
+
+async function compile(source: string, outDir: string, options: readonly string[] = []): Promise<void> {
+  await execute(process.execPath, [TSC, '-p', source, '--outDir', outDir, ...options]).catch(({ stdout, stderr }) => {
+    throw new Error(`tsc -p ${source}: ${stdout}${stderr}`)
+  })
+  // tsc rewrites the extensions of imports in code, and not in declarations, where not every reader resolves `.ts`.
+  for await (const file of glob('**/*.d.ts', { cwd: outDir })) {
+    const path = join(outDir, file)
+    const text = await readFile(path, 'utf8')
+    await writeFile(path, text.replaceAll(/((?:from|import) ['"]\.[^'"]*)\.ts(?=['"])/g, '$1.js'))
+  }
+}
+
+async function writeJson(path: string, value: object): Promise<void> {
+  await writeFile(path, `${JSON.stringify(value, null, 2)}\n`)
+}

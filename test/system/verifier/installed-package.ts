@@ -1,0 +1,85 @@
+import { execFile } from 'node:child_process'
+import { cp, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import type { Test } from 'tap'
+import packageJson from '../../../package.json' with { type: 'json' }
+import { temporaryFolder } from '../../support/app.ts'
+import { ROOT } from '../../support/process.ts'
+
+const TSC = join(ROOT, 'node_modules/typescript/bin/tsc')
+/** tap gives options to every Node process of a test, and the compiler can't run with them. A shell unsets them. */
+const execute = (cwd: string, command: string, ...args: readonly string[]) =>
+  promisify(execFile)('sh', ['-c', 'unset NODE_OPTIONS; exec "$@"', 'sh', command, ...args], { cwd })
+
+const page = await readFile(join(ROOT, 'src/verifier/README.md'), 'utf8')
+
+/** A program that the README of the package prints, by the name in its first line. */
+export function recipe(name: string): string {
+  const [, code] = new RegExp(`\`\`\`[jt]s\n// ${name}\n([^]*?)\`\`\``).exec(page) ?? []
+  if (code === undefined) throw new Error(`the README has no recipe for ${name}`)
+  return code
+}
+
+/** `npm run package` in a copy of the repository. @returns the tarball, and the files outside dist/ that it changed */
+export async function buildPackage(t: Test): Promise<{ tarball: string; changed: string[] }> {
+  const source = await temporaryFolder(t)
+  for (const name of ['package.json', 'tsconfig.json', 'src', 'scripts', 'README.md', 'LICENSE'])
+    await cp(join(ROOT, name), join(source, name), { recursive: true })
+  await symlink(join(ROOT, 'node_modules'), join(source, 'node_modules'))
+  const before = await filesOf(source)
+  await execute(source, 'npm', 'run', 'package')
+  const after = await filesOf(source)
+  const changed = [...new Set([...before.keys(), ...after.keys()])].filter(
+    (file) => before.get(file) !== after.get(file),
+  )
+  const tarball = join(source, `dist/signet-verifier-${packageJson.version}.tgz`)
+  return { tarball, changed: changed.filter((file) => !/^dist\b/.test(file)) }
+}
+
+/** Each file and folder, with the time of its last change; without dependencies, which are a link to everybody's. */
+async function filesOf(folder: string): Promise<Map<string, number>> {
+  const names = (await readdir(folder, { recursive: true })).filter((name) => !name.startsWith('node_modules'))
+  const times = names.map(async (name) => [name, (await stat(join(folder, name))).mtimeMs] as const)
+  return new Map(await Promise.all(times))
+}
+
+/** `npm install` of the package and of the frameworks in an empty folder. @returns the folder */
+export async function installPackage(t: Test, tarball: string): Promise<string> {
+  const folder = await temporaryFolder(t)
+  const versions = { ...packageJson.dependencies, ...packageJson.devDependencies }
+  const others = (['fastify', 'express', '@types/express', '@types/node'] as const).map(
+    (name) => `${name}@${versions[name]}`,
+  )
+  await writeFile(join(folder, 'package.json'), '{ "type": "module" }')
+  const options = ['--prefer-offline', '--no-audit', '--no-fund']
+  await execute(folder, 'npm', 'install', ...options, tarball, ...others)
+  return folder
+}
+
+/** What somebody has who uses Express: a folder from which no Fastify can be found. */
+export async function withoutFastify(t: Test, installed: string): Promise<string> {
+  const folder = await temporaryFolder(t)
+  const [from, to] = [join(installed, 'node_modules'), join(folder, 'node_modules')]
+  await mkdir(to)
+  await cp(join(from, 'signet-verifier'), join(to, 'signet-verifier'), { recursive: true })
+  for (const name of ['express', '@types', '@sinclair']) await symlink(join(from, name), join(to, name))
+  await writeFile(join(folder, 'package.json'), '{ "type": "module" }')
+  return folder
+}
+
+/** Type-checks files as strictly as a consumer may, declarations of packages included. @returns the errors */
+export async function typeErrors(folder: string, files: readonly string[], resolution: string): Promise<string[]> {
+  const module = resolution === 'bundler' ? 'preserve' : resolution
+  const strict = ['--strict', '--exactOptionalPropertyTypes', '--skipLibCheck', 'false']
+  const node = ['--target', 'es2022', '--lib', 'es2022', '--types', 'node', '--noEmit', '--singleThreaded']
+  const args = [...strict, ...node, '--module', module, '--moduleResolution', resolution, ...files]
+  const { stdout } = await execute(folder, process.execPath, TSC, ...args).catch((failed) => {
+    if (failed.stdout === '') throw failed // the compiler itself failed
+    return failed
+  })
+  return stdout.split('\n').filter((line: string) => /^\S/.test(line))
+}
+
+/** The same program with `require()`. */
+export const withRequire = (code: string) => code.replaceAll(/^import (.*) from ('.*')$/gm, 'const $1 = require($2)')
