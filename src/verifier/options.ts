@@ -95,14 +95,14 @@ export function resolveOptions(options: VerifierOptions): Resolved {
   }
 }
 
-const NAMES = [
+export const OPTION_NAMES: readonly string[] = [
   ...['issuer', 'audience', 'revocations', 'onStale', 'typ', 'maxLifetime', 'clockSkew', 'jwksUri', 'revocationsUri'],
   ...['keysMaxStale', 'timeout', 'cache', 'onEvent', 'fetch', 'now'],
 ]
 
 /** `revocation: true` would leave the feed unread, and nobody would notice. */
 function assertKnown(options: VerifierOptions): void {
-  const unknown = Object.keys(Object(options)).find((name) => !NAMES.includes(name))
+  const unknown = Object.keys(Object(options)).find((name) => !OPTION_NAMES.includes(name))
   if (unknown !== undefined) throw new TypeError(`${unknown.slice(0, 40)}: there is no such option`)
 }
 

@@ -1,0 +1,43 @@
+import { glob, readFile } from 'node:fs/promises'
+import t from 'tap'
+import { ERRORS, type ErrorCode, errorRow } from '../../src/errors/app-error.ts'
+import { OPTION_NAMES, resolveOptions } from '../../src/verifier/options.ts'
+
+// The tables in the README of the package are promises too.
+
+const page = await readFile(new URL('../../src/verifier/README.md', import.meta.url), 'utf8')
+
+/** The first two columns of the table under a heading. */
+function columns(heading: string): [first: string, second: string][] {
+  const section = page.split(new RegExp(`^## ${heading}$`, 'm'))[1]?.split(/^## /m)[0] ?? ''
+  const rows = section.split('\n').filter((line) => line.startsWith('|'))
+  return rows.slice(2).map((row) => {
+    const [, first = '', second = ''] = row.split('|').map((cell) => cell.trim().replaceAll('`', ''))
+    return [first, second]
+  })
+}
+
+t.test('the table of options is what createVerifier takes, with its defaults', async (t) => {
+  const issuer = 'https://auth.example.com'
+  const { policy, jwksUri, keysMaxStale, timeout } = resolveOptions({ issuer, audience: null })
+  const listed = columns('Options')
+  t.same(listed.map(([name]) => name).sort(), OPTION_NAMES.toSorted())
+  t.match(Object.fromEntries(listed), {
+    typ: String(policy.typ),
+    maxLifetime: String(policy.maxLifetime),
+    clockSkew: String(policy.skew),
+    jwksUri: jwksUri.href.replace(issuer, '<issuer>'),
+    keysMaxStale: String(keysMaxStale),
+    timeout: String(timeout),
+  })
+})
+
+t.test('the table of errors has every code that the package can throw, with its status', async (t) => {
+  const thrown = new Set<string>()
+  for await (const path of glob('src/{tokens,verifier}/*.ts')) {
+    for (const [, text = ''] of (await readFile(path, 'utf8')).matchAll(/'([a-z_]+)'/g))
+      if (Object.hasOwn(ERRORS, text)) thrown.add(text)
+  }
+  const expected = [...thrown].map((code) => [code, String(errorRow(code as ErrorCode).status)])
+  t.same(columns('Errors').sort(), expected.sort())
+})
