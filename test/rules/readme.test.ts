@@ -7,13 +7,12 @@ import { ERRORS, errorRow } from '../../src/errors/app-error.ts'
 import { OAUTH_ERRORS, oauthErrorRow } from '../../src/errors/oauth-error.ts'
 import { startApp } from '../support/app.ts'
 
-// The README's tables are promises: each is held against the code, row by row, both ways.
+// The tables of the pages are promises: each is held against the code, row by row, both ways.
 
-const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
-
-/** The rows of the table under a heading, without its head. */
-function rows(heading: string): string[] {
-  const section = readme.split(new RegExp(`^#+ ${heading}$`, 'm'))[1]?.split(/^#+ /m)[0] ?? ''
+/** The rows of the table under a heading of a page, without its head. */
+async function rows(page: string, heading: string): Promise<string[]> {
+  const text = await readFile(new URL(`../../${page}`, import.meta.url), 'utf8')
+  const section = text.split(new RegExp(`^#+ ${heading}$`, 'm'))[1]?.split(/^#+ /m)[0] ?? ''
   return section
     .split('\n')
     .filter((line) => line.startsWith('|'))
@@ -25,23 +24,23 @@ t.test('the table of settings is the schema', async (t) => {
     const standard = schema.default === undefined ? '' : `\`${schema.default}\``
     return `| \`${name}\` | ${standard} | ${schema.description} |`
   })
-  t.same(rows('Settings'), expected)
+  t.same(await rows('scripts/README.md', 'Settings'), expected)
 })
 
-t.test('the table of error codes is the one in errors.ts', async (t) => {
+t.test('the table of error codes is the one in app-error.ts', async (t) => {
   const expected = (Object.keys(ERRORS) as (keyof typeof ERRORS)[]).map((code) => {
     const { status, title } = errorRow(code)
     return `| \`${code}\` | ${status} | ${title.replaceAll('<', '&lt;')} |`
   })
-  t.same(rows('Error codes'), expected)
+  t.same(await rows('src/http/README.md', 'Error codes'), expected)
 })
 
-t.test('the table of OAuth errors is the one in oauth-errors.ts', async (t) => {
+t.test('the table of OAuth errors is the one in oauth-error.ts', async (t) => {
   const expected = (Object.keys(OAUTH_ERRORS) as (keyof typeof OAUTH_ERRORS)[]).map((code) => {
     const { status, description } = oauthErrorRow(code)
     return `| \`${code}\` | ${status} | ${description} |`
   })
-  t.same(rows('OAuth error codes'), expected)
+  t.same(await rows('src/http/README.md', 'OAuth error codes'), expected)
 })
 
 t.test('the table of routes is what the server answers, and the open ones are these and no others', async (t) => {
@@ -55,7 +54,7 @@ t.test('the table of routes is what the server answers, and the open ones are th
       ({ method, url, config, schema }) =>
         `| \`${method} ${url}\` | ${config?.auth ?? 'token'} | ${schema?.summary ?? ''} |`,
     )
-  const listed = rows('Routes').filter((row) => !row.includes('`GET /docs`'))
+  const listed = (await rows('src/http/README.md', 'Routes')).filter((row) => !row.includes('`GET /docs`'))
   t.same(listed.toSorted(), found.toSorted())
   t.ok(
     all.filter(isPage).every(({ config }) => config?.auth === 'public'),
@@ -65,6 +64,6 @@ t.test('the table of routes is what the server answers, and the open ones are th
 
 t.test('every dependency has its reason', async (t) => {
   const names = [...Object.keys(packageJson.dependencies), ...Object.keys(packageJson.devDependencies)]
-  const listed = rows('Dependencies').join('\n')
+  const listed = (await rows('src/README.md', 'Dependencies')).join('\n')
   for (const name of names) t.match(listed, `\`${name}\``, name)
 })

@@ -90,7 +90,7 @@ async function linkVerifier(dir: string): Promise<void> {
 
 /** The very recipe that the README prints, as a script beside the peers. @returns its name */
 export async function writeRecipe({ dir }: Peers, name: string): Promise<string> {
-  const readme = await readFile(join(ROOT, 'README.md'), 'utf8')
+  const readme = await readFile(join(ROOT, 'src/verifier/README.md'), 'utf8')
   const [, code] = new RegExp(`\`\`\`js\n// ${name}\n([^]*?)\`\`\``).exec(readme) ?? []
   if (code === undefined) throw new OperatorError(`the README has no recipe for ${name}`)
   const script = `recipe-${name}.js`

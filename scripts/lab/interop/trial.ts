@@ -65,7 +65,7 @@ const subject = (token: string) => JSON.parse(Buffer.from(token.split('.')[1] ??
 export function report(trials: readonly Trial[], columns: readonly string[]): string {
   const head = ['program', 'version', ...columns]
   const rows = trials.map(({ program, version, cells }) => [
-    `[${program.name}](scripts/lab/interop/${program.recipe})`,
+    `[${program.name}](${program.recipe})`,
     version,
     ...columns.map((column) => cells.get(column) ?? ''),
   ])

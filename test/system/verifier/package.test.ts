@@ -16,7 +16,7 @@ import { post, ROOT, run, startServer } from '../../support/process.ts'
 const npm = (args: readonly string[], cwd: string) =>
   promisify(execFile)('sh', ['-c', 'unset NODE_OPTIONS; exec npm "$@"', 'npm', ...args], { cwd })
 
-const readme = await readFile(join(ROOT, 'README.md'), 'utf8')
+const readme = await readFile(join(ROOT, 'src/verifier/README.md'), 'utf8')
 const RECIPES = ['fastify', 'express', 'http'] as const
 
 /** Packs a copy of the source, so that nobody who reads package.json meanwhile sees another one. */
