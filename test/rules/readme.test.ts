@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import type { RouteOptions } from 'fastify'
 import t from 'tap'
 import packageJson from '../../package.json' with { type: 'json' }
+import { loadConfig } from '../../src/config/config.ts'
 import { Settings } from '../../src/config/settings.ts'
 import { ERRORS, errorRow } from '../../src/errors/app-error.ts'
 import { OAUTH_ERRORS, oauthErrorRow } from '../../src/errors/oauth-error.ts'
@@ -9,10 +10,13 @@ import { startApp } from '../support/app.ts'
 
 // The tables of the pages are promises: each is held against the code, row by row, both ways.
 
+const MAX_COLUMNS = 120
+
+const read = (page: string) => readFile(new URL(`../../${page}`, import.meta.url), 'utf8')
+
 /** The rows of the table under a heading of a page, without its head. */
 async function rows(page: string, heading: string): Promise<string[]> {
-  const text = await readFile(new URL(`../../${page}`, import.meta.url), 'utf8')
-  const section = text.split(new RegExp(`^#+ ${heading}$`, 'm'))[1]?.split(/^#+ /m)[0] ?? ''
+  const section = (await read(page)).split(new RegExp(`^#+ ${heading}$`, 'm'))[1]?.split(/^#+ /m)[0] ?? ''
   return section
     .split('\n')
     .filter((line) => line.startsWith('|'))
@@ -50,10 +54,12 @@ t.test('the table of routes is what the server answers, and the open ones are th
   const isPage = ({ url }: RouteOptions) => url === '/docs' || url.startsWith('/docs/')
   const found = all
     .filter((route) => !isPage(route))
-    .map(
-      ({ method, url, config, schema }) =>
-        `| \`${method} ${url}\` | ${config?.auth ?? 'token'} | ${schema?.summary ?? ''} |`,
-    )
+    .map(({ method, url, config, schema }) => {
+      const row = (summary = '') => `| \`${method} ${url}\` | ${config?.auth ?? 'token'} | ${summary} |`
+      const whole = row(schema?.summary)
+      // A row is one line: what follows a semicolon stands in /openapi.json.
+      return whole.length <= MAX_COLUMNS ? whole : row(schema?.summary?.split(';')[0])
+    })
   const listed = (await rows('src/http/README.md', 'Routes')).filter((row) => !row.includes('`GET /docs`'))
   t.same(listed.toSorted(), found.toSorted())
   t.ok(
@@ -66,4 +72,20 @@ t.test('every dependency has its reason', async (t) => {
   const names = [...Object.keys(packageJson.dependencies), ...Object.keys(packageJson.devDependencies)]
   const listed = (await rows('src/README.md', 'Dependencies')).join('\n')
   for (const name of names) t.match(listed, `\`${name}\``, name)
+})
+
+t.test('every value in the table by kind of application is one that the setting takes', async (t) => {
+  const [, section = ''] = (await read('src/sessions/README.md')).split('## Settings by kind of application')
+  const [table = ''] = section.split('\n| besides |')
+  const cells = table
+    .split('\n')
+    .filter((line) => line.startsWith('| `'))
+    .map((line) => line.split('|').map((cell) => /`([^`]+)`/.exec(cell)?.[1]))
+  t.ok(cells.length > 8, `${cells.length} settings`)
+  for (const [, name = '', ...values] of cells) {
+    t.ok(Object.hasOwn(Settings.properties, name), name)
+    for (const value of values) {
+      if (value !== undefined) t.doesNotThrow(() => loadConfig({ env: { [name]: value } }), `${name}=${value}`)
+    }
+  }
 })
