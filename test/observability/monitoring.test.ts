@@ -81,8 +81,8 @@ t.test('alerts have a name of their own, a severity and a sentence', async (t) =
   }
 })
 
-t.test("the README's table of metrics is the scrape, both ways, with the names of the labels", async (t) => {
-  const [, section = ''] = (await file('README.md')).split(/^### Watching it$/m)
+t.test('the table of metrics is the scrape, both ways, with the names of the labels', async (t) => {
+  const [, section = ''] = (await file('scripts/monitoring/README.md')).split(/^## Metrics$/m)
   const rows = section.split(/^#+ /m)[0]?.matchAll(/^\| `(signet_\w+)(?:\{([\w,]+)\})?` \|/gm) ?? []
   const listed = [...rows].map(([, name, labels = '']) => `${name}{${labels}}`)
   const real = (await metrics.registry.getMetricsAsJSON())

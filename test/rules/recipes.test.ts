@@ -1,31 +1,41 @@
-import { glob, readFile } from 'node:fs/promises'
+import { access, glob, readFile } from 'node:fs/promises'
 import t from 'tap'
 import { PROGRAMS } from '../../scripts/lab/interop/programs.ts'
 
-// `npm run interop` tries the files under scripts/lab/interop/; the README prints them. What is printed has to be what was tried.
+// `npm run interop` tries the files under scripts/lab/interop/, and two pages print them. What is printed has to be what was tried.
 
-const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
-const printed = [...readme.matchAll(/^```\w+ (scripts\/lab\/interop\/\S+)\n(.*?)^```$/gms)]
+const INTEROP = new URL('../../scripts/lab/interop/', import.meta.url)
+const PAGES = [new URL('README.md', INTEROP), new URL('../../src/revocations/README.md', import.meta.url)]
+
+const page = await readFile(new URL('README.md', INTEROP), 'utf8')
+/** Recipes by their file; their fences name it, relative to the page. */
+const printed = new Map<string, string>()
+for (const url of PAGES) {
+  for (const [, path = '', text = ''] of (await readFile(url, 'utf8')).matchAll(/^```\w+ (\S+\/\S+)\n(.*?)^```$/gms))
+    printed.set(new URL(path, url).href, text)
+}
 
 /** Files that belong to the trial and are nobody's recipe. */
-const SCAFFOLD = ['scripts/lab/interop/apache/httpd.conf', 'scripts/lab/interop/python/guard.py']
+const SCAFFOLD = ['apache/httpd.conf', 'python/guard.py']
 
-t.test('a recipe in the README is the file that is tried, word for word', async (t) => {
-  t.ok(printed.length >= 10, 'the recipes were found')
-  for (const [, file = '', text] of printed) t.equal(text, await readFile(file, 'utf8'), file)
+t.test('a recipe on a page is the file that is tried, word for word', async (t) => {
+  t.ok(printed.size >= 11, 'the recipes were found')
+  for (const [url, text] of printed) t.equal(text, await readFile(new URL(url), 'utf8'), url)
 })
 
 t.test('every recipe is printed or linked', async (t) => {
   const files: string[] = []
-  for await (const path of glob('scripts/lab/interop/*/*.*')) files.push(path.replaceAll('\\', '/'))
+  for await (const path of glob('*/*.*', { cwd: INTEROP })) files.push(path.replaceAll('\\', '/'))
+  t.ok(files.length > SCAFFOLD.length + 10, 'the files were found')
   for (const file of files.filter((file) => !SCAFFOLD.includes(file)))
-    t.ok(readme.includes(`](${file})`) || printed.some(([, name]) => name === file), file)
+    t.ok(page.includes(`](${file})`) || printed.has(new URL(file, INTEROP).href), file)
 })
 
 t.test('the table of what was tried has a row per program', async (t) => {
-  const rows = [...readme.matchAll(/^\| (\[.*?\]\(scripts\/lab\/interop\/.*?\)) \|/gm)].map(([, link]) => link)
+  const rows = [...page.matchAll(/^\| \[(.*?)\]\((\S+)\) \|/gm)].map(([, name, recipe]) => ({ name, recipe }))
   t.same(
     rows,
-    PROGRAMS.map(({ name, recipe }) => `[${name}](scripts/lab/interop/${recipe})`),
+    PROGRAMS.map(({ name, recipe }) => ({ name, recipe })),
   )
+  for (const { recipe = '' } of rows) await t.resolves(access(new URL(recipe, INTEROP)), recipe)
 })

@@ -23,7 +23,7 @@ const settings = {
 const issue = createIssuer(settings)
 const grant: Grant = { sub: 'account', client_id: 'signet' }
 
-// DESIGN.md section 1: what the header and the claims of an access token are.
+// src/http/README.md, "Access tokens": what the header and the claims of an access token are.
 const ALWAYS = ['iss', 'aud', 'sub', 'client_id', 'iat', 'exp', 'jti']
 const WHEN_THEY_APPLY = ['sid', 'auth_time', 'scope', 'roles', 'token_version']
 

@@ -7,7 +7,7 @@ import { lineVerifier, type Verifier } from './verifiers.ts'
 /** Milliseconds within which a token that was taken back must be refused. */
 const TIMEOUT_MS = 10_000
 
-/** The README's Python follower beside its PyJWT recipe: what is taken back is refused, and nothing else. @returns what to report */
+/** The two Python recipes together, PyJWT and the follower of the feed: what is revoked is refused, and nothing else. @returns what to report */
 export async function followFeed({ issuer }: Place): Promise<string> {
   const program = pythonWith('jwt')
   if (program === undefined || printed(program, ['-c', 'import requests']) === undefined)

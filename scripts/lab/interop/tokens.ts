@@ -21,9 +21,9 @@ export function badTokens(mint: Mint, good: string, feed: string): BadTokens {
   return {
     tampered: tampered(good),
     expired: { expired: claims({ iat: mint.now - 600, exp: mint.now - 120 }) },
-    'wrong audience': { 'wrong audience': claims({ aud: 'https://other.example.com' }) },
-    'wrong issuer': { 'wrong issuer': claims({ iss: 'https://other.example.com' }) },
-    'claim missing': Object.fromEntries(
+    'other aud': { 'another audience': claims({ aud: 'https://other.example.com' }) },
+    'other iss': { 'another issuer': claims({ iss: 'https://other.example.com' }) },
+    'no claim': Object.fromEntries(
       ['exp', 'aud', 'iss'].map((name) => [`without ${name}`, claims({ [name]: undefined })]),
     ),
     confusion: {

@@ -7,7 +7,7 @@ export interface Trial {
   readonly program: Program
   readonly version: string
   readonly verifier: Verifier
-  /** A word per column of the report. */
+  /** A word per column of the report: does the program accept such a token? */
   readonly cells: Map<string, string>
   /** What it said to each token, for `--reasons`. */
   readonly reasons: string[]
@@ -20,7 +20,7 @@ export async function accepts(trial: Trial, column: string, tokens: Readonly<Rec
     const { accepted, text } = await answer(trial, what, token)
     const good = accepted && text === subject(token)
     if (!good) trial.faults.push(`${trial.program.name}: ${what}: ${text}`)
-    if (!good || !trial.cells.has(column)) trial.cells.set(column, good ? 'accepted' : '**REFUSED**')
+    if (!good || !trial.cells.has(column)) trial.cells.set(column, good ? 'yes' : '**NO**')
   }
 }
 
@@ -28,10 +28,10 @@ export async function refusesAll(trial: Trial, columns: BadTokens): Promise<void
   for (const [column, tokens] of Object.entries(columns)) {
     for (const [what, token] of Object.entries(tokens)) {
       if (!(await answer(trial, what, token)).accepted) continue
-      if (what === trial.program.unchecked) trial.cells.set(column, `refused, but for one ${what}`)
+      if (what === trial.program.unchecked) trial.cells.set(column, 'no *')
       else fail(trial, column, what)
     }
-    if (!trial.cells.has(column)) trial.cells.set(column, 'refused')
+    if (!trial.cells.has(column)) trial.cells.set(column, 'no')
   }
 }
 
@@ -43,12 +43,12 @@ export async function refusesUnset(trial: Trial, place: Place, token: string): P
     .then(({ ask }) => ask(token))
     .catch((error: Error) => ({ accepted: false, text: error.message }))
   trial.reasons.push(`${trial.program.name}: no audience set: ${given.accepted ? 'accepted' : 'refused'} ${given.text}`)
-  if (given.accepted) fail(trial, 'wrong audience', 'any token when AUDIENCE is empty')
+  if (given.accepted) fail(trial, 'other aud', 'any token when AUDIENCE is empty')
 }
 
 function fail({ program, faults, cells }: Trial, column: string, what: string): void {
   faults.push(`${program.name}: accepted: ${what}`)
-  cells.set(column, '**ACCEPTED**')
+  cells.set(column, '**YES**')
 }
 
 async function answer({ program, verifier, reasons }: Trial, what: string, token: string): Promise<Answer> {
@@ -61,13 +61,16 @@ async function answer({ program, verifier, reasons }: Trial, what: string, token
 
 const subject = (token: string) => JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()).sub
 
-/** The report in Markdown. */
+/** The table of README.md, and a line for each program that a cell marks with `*`. */
 export function report(trials: readonly Trial[], columns: readonly string[]): string {
   const head = ['program', 'version', ...columns]
   const rows = trials.map(({ program, version, cells }) => [
-    `[${program.name}](scripts/lab/interop/${program.recipe})`,
+    `[${program.name}](${program.recipe})`,
     version,
     ...columns.map((column) => cells.get(column) ?? ''),
   ])
-  return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
+  const table = [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`)
+  const marked = trials.filter(({ cells }) => [...cells.values()].includes('no *'))
+  const notes = marked.map(({ program }) => `\n\\* ${program.name} accepts a token ${program.unchecked}.`)
+  return [...table, ...notes].join('\n')
 }

@@ -4,7 +4,7 @@ import { postgresUrl } from '../../support/postgres.ts'
 import { sharedSettings, twoNodes } from './cluster.ts'
 import { measureRevocations } from './measure.ts'
 
-// Issue 4: what is revoked on one node is refused on the other, about a second later at the most.
+// What is revoked on one node is refused on the other, about a second later at the most.
 
 const EACH = 2
 

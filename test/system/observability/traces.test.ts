@@ -101,9 +101,9 @@ t.test('without the packages the boot is refused, and the hint installs what the
     t.equal(stderr.trimEnd().split('\n').length, 2)
   }
   const source = await readFile(new URL('../../../src/observability/traces.ts', import.meta.url), 'utf8')
-  const readme = await readFile(new URL('../../../README.md', import.meta.url), 'utf8')
+  const page = await readFile(new URL('../../../scripts/monitoring/README.md', import.meta.url), 'utf8')
   for (const name of ['@fastify/otel', '@opentelemetry/api', '@opentelemetry/sdk-node'] as const)
-    for (const text of [source, readme]) t.ok(text.includes(`${name}@${packageJson.devDependencies[name]}`), name)
+    for (const text of [source, page]) t.ok(text.includes(`${name}@${packageJson.devDependencies[name]}`), name)
 })
 
 const ASKS: [env: Record<string, string>, traces: boolean][] = [

@@ -17,7 +17,7 @@ import {
 } from './session-model.ts'
 import { Sut } from './session-sut.ts'
 
-// Issue 4, proof (b): whatever a client does in whatever order, sessions do as the model says.
+// Whatever a client does in whatever order, sessions do as the model says.
 
 type Command = fc.AsyncCommand<Model, Sut>
 

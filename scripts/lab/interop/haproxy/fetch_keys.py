@@ -1,4 +1,5 @@
-# apt install python3-jwt python3-cryptography; run it before HAProxy starts and every 5 minutes, and reload HAProxy when it says "changed"
+# apt install python3-jwt python3-cryptography
+# Run it before HAProxy starts and then every 5 minutes. Reload HAProxy when it prints "changed".
 import json, os, sys, urllib.request, jwt
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
