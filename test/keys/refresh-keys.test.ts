@@ -18,7 +18,7 @@ import {
 import { temporaryFolder } from '../support/app.ts'
 import { refresh, refreshed, refreshVerdict, serverAt, signUp, verdict } from '../support/front-door.ts'
 
-// Issue 4: the key behind refresh tokens lives in keys/.
+// The key behind refresh tokens lives in keys/.
 
 type T = Parameters<typeof temporaryFolder>[0]
 const NOW = 1_800_000_000

@@ -31,7 +31,8 @@ interface World {
   readonly history: History
 }
 
-// Time is true time; a machine's clock shows it plus an offset of 0..skew, so that two clocks differ by skew at the most.
+// Time is true time; a machine's clock shows it plus an offset of 0..skew, so that two clocks differ by skew at the
+// most.
 const world = fc
   .record({
     skew: fc.integer({ min: 0, max: 60 }),

@@ -2,7 +2,7 @@ import t, { type Test } from 'tap'
 import { bearer, PASSWORD, startApp } from '../support/app.ts'
 import { signUp, verdict } from '../support/front-door.ts'
 
-// Issue 4: the refresh token of a browser lives in a cookie.
+// The refresh token of a browser lives in a cookie.
 
 const ISSUER = 'https://id.example.com'
 const FRIEND = 'https://app.example.com'

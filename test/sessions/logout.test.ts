@@ -12,7 +12,7 @@ import {
   verdict,
 } from '../support/front-door.ts'
 
-// Issue 4: where am I logged in, and how do I end it.
+// Where am I logged in, and how do I end it.
 
 const server = await serverAt(t, 1_800_000_000, { SESSION_IDLE_TTL: '300' })
 const { app, database, log, now, pass } = server

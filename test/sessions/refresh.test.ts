@@ -16,7 +16,7 @@ import {
   verdict,
 } from '../support/front-door.ts'
 
-// Issue 4: what a presented refresh token leads to, row by row.
+// What a presented refresh token leads to, row by row.
 
 const server = await serverAt(t, 1_800_000_000)
 const { app, config, database, keyring, log, now, pass } = server

@@ -13,7 +13,7 @@ import {
   verdict,
 } from '../support/front-door.ts'
 
-// Issue 4: how long a session lives, and what it learns at each refresh.
+// How long a session lives, and what it learns at each refresh.
 
 const START = 1_800_000_000
 

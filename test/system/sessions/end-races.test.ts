@@ -5,7 +5,7 @@ import { ENGINES } from '../../support/engines.ts'
 import { administer, claimsOf, post, refresh, refreshVerdict, type Tokens, verdict } from '../../support/front-door.ts'
 import { aMoment, rounds, stillGood, type TwoNodes, twoNodes } from './two-nodes.ts'
 
-// Issue 4, proof (a): a refresh and an end take the same row, and the end wins whichever comes first.
+// A refresh and an end take the same row, and the end wins whichever comes first.
 
 for (const engine of ENGINES) {
   t.test(`${engine.name}: a refresh against an end never leaves a live token`, async (t) => {

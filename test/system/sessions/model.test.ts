@@ -17,7 +17,7 @@ import {
 } from './session-model.ts'
 import { Sut } from './session-sut.ts'
 
-// Issue 4, proof (b): whatever a client does in whatever order, sessions do as the model says.
+// Whatever a client does in whatever order, sessions do as the model says.
 
 type Command = fc.AsyncCommand<Model, Sut>
 
@@ -56,7 +56,10 @@ class Login implements Command {
   toString = () => 'login'
 }
 
-/** Presents the token that is so many steps behind the current one, so many times; -1 is one that was never given away. */
+/**
+ * Presents the token that is so many steps behind the current one, so many times; -1 is one that was never given
+ * away.
+ */
 class Present extends OnSession {
   readonly behind: number
   readonly times: number

@@ -5,7 +5,7 @@ import { ENGINES } from '../../support/engines.ts'
 import { refresh, refreshed, refreshVerdict, type Tokens, verdict } from '../../support/front-door.ts'
 import { aMoment, stillGood, type TwoNodes, times, twoNodes } from './two-nodes.ts'
 
-// Issue 4, proof (a): what happens to a session at the same time, on two nodes that share a store.
+// What happens to a session at the same time, on two nodes that share a store.
 
 for (const engine of ENGINES) {
   t.test(engine.name, async (t) => {
