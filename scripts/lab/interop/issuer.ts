@@ -7,8 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createServer } from 'node:tls'
 import { promisify } from 'node:util'
 import { OperatorError } from '../../../src/errors/app-error.ts'
+import { freePort } from '../../../test/support/free-port.ts'
 import { Child } from '../bench/child.ts'
-import { freePort } from '../bench/server-process.ts'
 
 const ADA = { email: 'ada@example.com', password: 'correct horse battery staple' }
 const AUDIENCE = 'https://api.example.com'

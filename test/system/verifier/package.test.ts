@@ -8,7 +8,7 @@ import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import packageJson from '../../../package.json' with { type: 'json' }
 import { PASSWORD, temporaryFolder } from '../../support/app.ts'
-import { post, ROOT, run, startServer } from '../../support/process.ts'
+import { post, ROOT, run, startServer } from '../../support/service.ts'
 
 // What a stranger does: npm pack, npm install in an empty folder, the README's recipes as they are printed, real processes.
 
