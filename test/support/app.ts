@@ -1,8 +1,7 @@
 import './compile-once.ts'
 import type { KeyObject } from 'node:crypto'
 import { randomUUID } from 'node:crypto'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import Fastify, { type RouteOptions } from 'fastify'
 import type { Test } from 'tap'
@@ -26,8 +25,9 @@ import type { Instrumentation } from '../../src/observability/instrumentation.ts
 import { createLogger } from '../../src/observability/logger.ts'
 import { registerGuard } from '../../src/tokens/guard.ts'
 import { PASSWORD, UNLIMITED } from './settings.ts'
+import { temporaryFolder } from './temporary-folder.ts'
 
-export { PASSWORD, UNLIMITED }
+export { PASSWORD, temporaryFolder, UNLIMITED }
 
 export interface TestServer {
   readonly app: App
@@ -184,12 +184,6 @@ function holdErrorsToTheDocs(app: App): void {
     if (request.method === 'HEAD' || promised.includes(`\`${code}\``)) return done(null, payload)
     throw new Error(`${request.method} ${url} answered ${code}, which /openapi.json does not promise`)
   })
-}
-
-export async function temporaryFolder(t: Test): Promise<string> {
-  const dir = await mkdtemp(join(tmpdir(), 'signet-test-'))
-  t.teardown(() => rm(dir, { recursive: true, force: true, maxRetries: 3 }))
-  return dir
 }
 
 /** A fresh account that logs in through the front door. */

@@ -3,7 +3,8 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import tap from 'tap'
 import type { Order } from './script-host.ts'
-import { type Finished, inherited, ROOT } from './service.ts'
+import { type Finished, inherited, login, ROOT, type ServerProcess, type Tokens } from './service.ts'
+import { PASSWORD } from './settings.ts'
 
 // Operators run a script some forty times in these tests. One process of Node for all of them, which has loaded the
 // code that they share, runs them one after the other, each with arguments, settings and input of its own; see
@@ -28,6 +29,17 @@ export function runScript(
   const run = last.then(() => order({ program, args, env: { ...inherited(), ...env }, stdin: '', ...options }))
   last = run.catch(() => undefined)
   return run
+}
+
+/** Runs the accounts script, as an operator does. */
+export async function accounts(env: Record<string, string>, args: string, stdin = ''): Promise<void> {
+  const { code, stderr } = await runScript('scripts/accounts.ts', args.split(' '), env, { stdin })
+  if (code !== 0) throw new Error(stderr)
+}
+
+export async function adminOf(node: ServerProcess, email = 'admin@example.com'): Promise<Tokens> {
+  await accounts(node.env, `create --email ${email} --role admin`, PASSWORD)
+  return login(node, email)
 }
 
 async function order(order: Omit<Order, 'id'>): Promise<Finished> {

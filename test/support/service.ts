@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
-import { bearer, PASSWORD, temporaryFolder, UNLIMITED } from './app.ts'
-import { runScript } from './scripts.ts'
+import { PASSWORD, UNLIMITED } from './settings.ts'
+import { temporaryFolder } from './temporary-folder.ts'
 
 // Real server processes, and what clients, admins and operators do with them.
 
@@ -121,6 +121,8 @@ export async function stopped(server: Running): Promise<Finished> {
 
 type Url = Pick<ServerProcess, 'url'>
 
+const bearer = (access: string) => ({ authorization: `Bearer ${access}` })
+
 export async function post(url: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> {
   return send('POST', url, body, headers)
 }
@@ -178,17 +180,6 @@ export async function logout({ url }: Url, { access }: Pick<Tokens, 'access'>): 
 /** The header (0) or the claims (1) of a token, unverified. */
 export function partOf(token: string, index: 0 | 1) {
   return JSON.parse(Buffer.from(token.split('.')[index] ?? '', 'base64url').toString())
-}
-
-/** Runs the accounts script, as an operator does. */
-export async function accounts(env: Record<string, string>, args: string, stdin = ''): Promise<void> {
-  const { code, stderr } = await runScript('scripts/accounts.ts', args.split(' '), env, { stdin })
-  if (code !== 0) throw new Error(stderr)
-}
-
-export async function adminOf(node: ServerProcess, email = 'admin@example.com'): Promise<Tokens> {
-  await accounts(node.env, `create --email ${email} --role admin`, PASSWORD)
-  return login(node, email)
 }
 
 /** What an admin does to an account. */

@@ -1,17 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Test } from 'tap'
-import {
-  accounts,
-  adminOf,
-  change,
-  login,
-  logout,
-  register,
-  type ServerProcess,
-  type Tokens,
-  verdict,
-} from '../../support/service.ts'
+import { accounts, adminOf } from '../../support/scripts.ts'
+import { change, login, logout, register, type ServerProcess, type Tokens, verdict } from '../../support/service.ts'
 
 type Nodes = readonly [ServerProcess, ServerProcess]
 
