@@ -11,6 +11,10 @@ const change = (app: App, admin: User, id: string, body: object) =>
   call(app, admin.access_token, 'PATCH', `${LIST}/${id}`, body)
 const GOOD = [200, undefined]
 
+const server = await startApp(t)
+const { app } = server
+const admin = await signUpAdmin(server)
+
 interface Page {
   readonly accounts: { id: string; email: string; roles: string[]; status: string; created_at: string }[]
   readonly next_cursor?: string
@@ -85,9 +89,6 @@ t.test('accounts that come and go while somebody reads neither hide others nor s
 })
 
 t.test('an email finds its account in every spelling, and no other', async (t) => {
-  const server = await startApp(t)
-  const { app } = server
-  const admin = await signUpAdmin(server)
   await insertAccounts(server, 12)
   const find = async (email: string) =>
     (await call(app, admin.access_token, 'GET', `${LIST}?email=${encodeURIComponent(email)}`)).json().accounts
@@ -98,8 +99,6 @@ t.test('an email finds its account in every spelling, and no other', async (t) =
 })
 
 t.test('what is no cursor of this server is refused by field', async (t) => {
-  const server = await startApp(t)
-  const admin = await signUpAdmin(server)
   const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
   const BAD = ['x', 'AAAA', encode(null), encode({}), encode([]), encode(['1', 'acc_1']), encode([1.5, 'acc_1'])]
   for (const cursor of [...BAD, encode([1, 1]), encode([1, null]), encode([1e300, 'acc_1']), '', 'x'.repeat(200)]) {
@@ -111,9 +110,6 @@ t.test('what is no cursor of this server is refused by field', async (t) => {
 })
 
 t.test('an admin looks one account up, suspends it, activates it and sets its roles', async (t) => {
-  const server = await startApp(t)
-  const { app } = server
-  const admin = await signUpAdmin(server)
   const person = await signUp(app)
   const seen = async () => (await call(app, admin.access_token, 'GET', `${LIST}/${person.id}`)).json()
   const { created_at } = await seen()
@@ -140,9 +136,6 @@ t.test('an admin looks one account up, suspends it, activates it and sets its ro
 })
 
 t.test('a revocation ends every session, and the account may log in again', async (t) => {
-  const server = await startApp(t)
-  const { app } = server
-  const admin = await signUpAdmin(server)
   const person = await signUp(app)
   const other = await logIn(app, person.email)
   t.equal((await call(app, admin.access_token, 'POST', `${LIST}/${person.id}/revoke`)).statusCode, 204)
@@ -160,8 +153,6 @@ const CALLS: [method: 'GET' | 'PATCH' | 'POST', path: string, body?: object][] =
   ['POST', '/:id/revoke'],
 ]
 t.test('all of it is for the role admin and nobody else', async (t) => {
-  const server = await startApp(t)
-  const { app } = server
   const person = await withRoles(server, await signUp(app), ['administrator', 'support'])
   for (const [method, path, body] of CALLS) {
     const url = `${LIST}${path.replace(':id', person.id)}`
@@ -173,9 +164,6 @@ t.test('all of it is for the role admin and nobody else', async (t) => {
 })
 
 t.test('an account that is not there is 404, and a body that says nothing known is 400', async (t) => {
-  const server = await startApp(t)
-  const { app } = server
-  const admin = await signUpAdmin(server)
   for (const id of ['acc_AAAAAAAAAAAAAAAAAAAAAA', 'constructor', '%20', "'--"])
     for (const [method, path, body] of CALLS.filter(([, path]) => path !== '')) {
       const reply = await call(app, admin.access_token, method, `${LIST}${path.replace(':id', id)}`, body)

@@ -5,6 +5,9 @@ import { PASSWORD, startApp, type TestServer } from '../support/app.ts'
 import { logIn, refreshed, signUp, signUpAdmin, type User } from '../support/front-door.ts'
 import { call, standing, withRoles } from '../support/people.ts'
 
+const server = await startApp(t)
+const { app } = server
+
 const GOOD = [200, undefined]
 const REVOKED = [401, 'invalid_token']
 const NEXT = 'a new horse battery staple'
@@ -20,7 +23,6 @@ const loginStatus = async (app: App, email: string, password: string) =>
   (await app.inject({ method: 'POST', url: '/v1/login', payload: { email, password } })).statusCode
 
 t.test('a new password ends every other session at once and keeps the one it was set in', async (t) => {
-  const { app } = await startApp(t)
   const person = await signUp(app)
   const [phone, desk] = [await logIn(app, person.email), await logIn(app, person.email)]
   const bystander = await signUp(app)
@@ -40,7 +42,6 @@ t.test('a new password ends every other session at once and keeps the one it was
 })
 
 t.test('a wrong current password is 401, and nothing changes', async (t) => {
-  const { app } = await startApp(t)
   const person = await signUp(app)
   const other = await logIn(app, person.email)
   for (const current of [`${PASSWORD}!`, PASSWORD.toUpperCase(), NEXT, ' ']) {
@@ -54,7 +55,6 @@ t.test('a wrong current password is 401, and nothing changes', async (t) => {
 })
 
 t.test('a new password is held to the rules of registration, and a refusal changes nothing', async (t) => {
-  const { app } = await startApp(t)
   const person = await signUp(app)
   const other = await logIn(app, person.email)
   const WEAK: [password: string, reason: RegExp][] = [
@@ -72,7 +72,6 @@ t.test('a new password is held to the rules of registration, and a refusal chang
 })
 
 t.test('what is missing or unknown in the body is refused by field', async (t) => {
-  const { app } = await startApp(t)
   const { access_token: access } = await signUp(app)
   const both = { current_password: PASSWORD, new_password: NEXT }
   for (const body of [
@@ -89,7 +88,6 @@ t.test('what is missing or unknown in the body is refused by field', async (t) =
 })
 
 t.test('of two changes at once one wins, and the loser is told', async (t) => {
-  const { app } = await startApp(t)
   const person = await signUp(app)
   const nexts = ['first horse battery staple', 'second horse battery staple']
   const replies = await Promise.all(nexts.map((next) => changePassword(app, person, next)))
@@ -168,7 +166,6 @@ t.test('of two admins who delete themselves at once one stays', async (t) => {
 })
 
 t.test('with the store down both answer 503 with Retry-After, and nothing changes', async (t) => {
-  const server = await startApp(t)
   const { app, link } = await anotherNode(t, server)
   const person = await signUp(server.app)
   link.cut = true

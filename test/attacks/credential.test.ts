@@ -30,14 +30,10 @@ async function raw(
   return { statusCode: Number(status.split(' ')[1]), headers: Object.fromEntries(headers), body }
 }
 
-async function listening(t: Parameters<typeof startApp>[0]): Promise<{ app: App; token: string }> {
-  const { app } = await startApp(t, { routes })
-  await app.listen({ host: '127.0.0.1', port: 0 })
-  return { app, token: (await newUser(app)).token }
-}
+const { app } = await startApp(t, { routes })
+await app.listen({ host: '127.0.0.1', port: 0 })
 
 t.test('a request without a bearer credential gets a challenge that names no error', async (t) => {
-  const { app } = await startApp(t, { routes })
   const { token } = await newUser(app)
   const credentials = [
     undefined,
@@ -72,7 +68,6 @@ t.test('a request without a bearer credential gets a challenge that names no err
 })
 
 t.test('a Bearer scheme without one token is an invalid token', async (t) => {
-  const { app } = await startApp(t)
   const { token } = await newUser(app)
   for (const rest of [
     '',
@@ -92,7 +87,6 @@ t.test('a Bearer scheme without one token is an invalid token', async (t) => {
 })
 
 t.test('the scheme is read in any case', async (t) => {
-  const { app } = await startApp(t)
   const { token } = await newUser(app)
   for (const scheme of ['Bearer', 'bearer', 'BEARER', 'bEARER', 'BeArEr']) {
     const answer = await app.inject({ url: '/v1/me', headers: { authorization: `${scheme} ${token}` } })
@@ -153,7 +147,6 @@ function identityHeaders(user: string): Record<string, string>[] {
 }
 
 t.test('HEAD is guarded like GET, and a body is not read before the token is', async (t) => {
-  const { app } = await startApp(t, { routes })
   t.equal((await app.inject({ method: 'HEAD', url: '/v1/me' })).statusCode, 401)
   t.equal((await app.inject({ method: 'HEAD', url: '/echo' })).statusCode, 401)
   const headers = { 'content-type': 'application/json' }
@@ -163,7 +156,7 @@ t.test('HEAD is guarded like GET, and a body is not read before the token is', a
 })
 
 t.test('two Authorization lines are an invalid request, whatever stands in them', async (t) => {
-  const { app, token } = await listening(t)
+  const { token } = await newUser(app)
   const good = `Authorization: Bearer ${token}`
   const pairs = [
     [good, good],
@@ -191,7 +184,7 @@ t.test('two Authorization lines are an invalid request, whatever stands in them'
 })
 
 t.test('over a real socket too, hostile header lines are refused and the server lives on', async (t) => {
-  const { app, token } = await listening(t)
+  const { token } = await newUser(app)
   const get = 'GET /v1/me HTTP/1.1'
   const rows: [lines: string[], status: number][] = [
     [[get, `Authorization: Bearer ${token}, Bearer ${token}`], 401],

@@ -2,7 +2,8 @@ import fc from 'fast-check'
 import t from 'tap'
 import { TARGETS } from '../../scripts/lab/fuzz/targets.ts'
 
-// A little of `npm run fuzz` on every run of the suite, with another seed each time; a failure names the one to repeat.
+// A little of `npm run fuzz` on every run of the suite, with another seed each time; a failure names the one
+// to repeat.
 
 const CASES: Readonly<Record<string, number>> = {
   guard: 300,

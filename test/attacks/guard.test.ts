@@ -7,7 +7,7 @@ import { accepted } from '../support/attacks/accepted.ts'
 import { type Attack, corpus } from '../support/attacks/corpus.ts'
 import { faults } from '../support/attacks/judge.ts'
 import { signatureAttacks } from '../support/attacks/signatures.ts'
-import { createMint, type Mint, respellings, serverMint } from '../support/mint.ts'
+import { createMint, respellings, serverMint } from '../support/mint.ts'
 
 const me = ({ app }: TestServer, token: string) => app.inject({ url: '/v1/me', headers: bearer(token) })
 
@@ -23,17 +23,13 @@ async function canary(t: Test): Promise<{ url: string; hits: string[] }> {
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks`, hits }
 }
 
-async function attacked(
-  t: Test,
-): Promise<{ server: TestServer; mint: Mint; trap: Awaited<ReturnType<typeof canary>> }> {
-  const server = await startApp(t)
-  return { server, mint: await serverMint(server, systemClock()), trap: await canary(t) }
-}
+const server = await startApp(t)
+const mint = await serverMint(server, systemClock())
 
 t.test(
   'every forged or malformed token is refused, twice in a row, and a good one still passes afterwards',
   async (t) => {
-    const { server, mint, trap } = await attacked(t)
+    const trap = await canary(t)
     const user = await newUser(server.app)
     t.equal((await me(server, user.token)).statusCode, 200)
 
@@ -71,7 +67,6 @@ async function refusals(server: TestServer, attack: Attack, bodies: Set<string>)
 }
 
 t.test('an unusual but good token passes, twice in a row', async (t) => {
-  const { server, mint } = await attacked(t)
   for (const { name, token } of accepted(mint)) {
     for (const time of ['first', 'second']) {
       const answer = await me(server, token)
@@ -99,7 +94,6 @@ t.test('what a token says beyond the named claims never reaches a handler', asyn
 })
 
 t.test('a good token that is cached opens the door to no other spelling of itself', async (t) => {
-  const { server, mint } = await attacked(t)
   const { token } = await newUser(server.app)
   for (const good of [token, mint.token()]) {
     t.equal((await me(server, good)).statusCode, 200)
@@ -112,7 +106,7 @@ t.test('a good token that is cached opens the door to no other spelling of itsel
 })
 
 t.test('good and hostile tokens that arrive at once do not mix', async (t) => {
-  const { server, mint, trap } = await attacked(t)
+  const trap = await canary(t)
   const hostile = signatureAttacks({ mint, canary: trap.url }).slice(0, 60)
   await Promise.all(
     hostile.map(async (attack, row) => {
@@ -127,7 +121,6 @@ t.test('good and hostile tokens that arrive at once do not mix', async (t) => {
 })
 
 t.test("a token of another server's key is refused, even with our issuer, audience and kid", async (t) => {
-  const { server, mint } = await attacked(t)
   const other = await serverMint(await startApp(t, { ownKey: true }), systemClock())
   t.not(other.kid, mint.kid)
   for (const kid of [other.kid, mint.kid]) {

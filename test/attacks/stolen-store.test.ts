@@ -4,7 +4,7 @@ import { refreshed, signUp } from '../support/front-door.ts'
 import { register, tokenOf } from '../support/oauth.ts'
 
 t.test('who reads every row of the database holds nothing that opens a door', async (t) => {
-  const server = await startApp(t)
+  const server = await startApp(t, { env: { PASSWORD_HASH_MEMORY: '19456' } })
   const { app, database } = server
   const user = await signUp(app)
   const next = await refreshed(app, user)

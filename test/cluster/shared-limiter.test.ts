@@ -39,8 +39,19 @@ t.test('attempts of a worker that died do not count, and a ticket ends once', as
   const admission = await limiter.begin(attempt)
   t.ok(admission.admitted)
   if (admission.admitted) await door.calls.end(admission.ticket, 'succeeded')
-  await limiter.begin(attempt)
+  t.match(await limiter.begin(attempt), { admitted: true }, 'neither of the two counts')
   t.match(await limiter.begin(attempt), { admitted: false }, 'a ticket that the door did not give out ends nothing')
+})
+
+t.test('a ticket that ends twice gives back one attempt', async (t) => {
+  const one = worker()
+  const other = worker(one.limiter)
+  await other.remote.begin(attempt)
+  const admission = await one.remote.begin(attempt)
+  if (!admission.admitted) throw new Error('refused')
+  for (const _ of ['once', 'twice']) await one.remote.end(admission.ticket, 'void')
+  t.match(await one.remote.begin(attempt), { admitted: true })
+  t.match(await one.remote.begin(attempt), { admitted: false }, 'that of the other worker still counts')
 })
 
 t.test('an attempt that was admitted too late counts for nothing', async (t) => {

@@ -46,8 +46,9 @@ const BODIES: [
   ['a list for a text', json, '{"email":["a@b.co"],"password":"x"}', 400, 'validation_failed'],
 ]
 
+const { app, log } = await startApp(t)
+
 t.test('bodies that are not as the route says are a clean 4xx', async (t) => {
-  const { app } = await startApp(t)
   for (const [name, headers, body, status, code] of BODIES) {
     for (const url of ['/v1/accounts', '/v1/login']) {
       const reply = await app.inject({ method: 'POST', url, headers, ...(body !== undefined && { payload: body }) })
@@ -63,7 +64,6 @@ t.test('bodies that are not as the route says are a clean 4xx', async (t) => {
 })
 
 t.test('validation names every field and repeats no value', async (t) => {
-  const { app } = await startApp(t)
   const reply = await app.inject({
     method: 'POST',
     url: '/v1/login',
@@ -80,7 +80,6 @@ t.test('validation names every field and repeats no value', async (t) => {
 })
 
 t.test('an unknown address is 404 without repeating it, a known one with another method 405 with Allow', async (t) => {
-  const { app } = await startApp(t)
   const unknown = await app.inject('/v1/nothing-here?access_token=eyJhbGci')
   t.equal(unknown.statusCode, 404)
   t.equal(unknown.json().code, 'not_found')
@@ -94,7 +93,6 @@ t.test('an unknown address is 404 without repeating it, a known one with another
 })
 
 t.test('what a caller does wrong with the files of the docs page is a clean 4xx too', async (t) => {
-  const { app, log } = await startApp(t)
   const CASES: [url: string, headers: Record<string, string>, status: number][] = [
     ['/docs/static/nothere.js', {}, 404],
     ['/docs/static/%00', {}, 404],
@@ -114,7 +112,6 @@ t.test('what a caller does wrong with the files of the docs page is a clean 4xx 
 })
 
 t.test('half of a surrogate pair is no character of a password: three different ones would be one', async (t) => {
-  const { app } = await startApp(t)
   for (const url of ['/v1/accounts', '/v1/login']) {
     const body = '{"email":"ada@example.com","password":"fifteen characters \\ud800"}'
     const reply = await app.inject({ method: 'POST', url, headers: json, payload: body })
@@ -152,7 +149,6 @@ t.test(
 )
 
 t.test('what is not HTTP, or too much of it, gets a clean answer on the socket', async (t) => {
-  const { app } = await startApp(t)
   const url = new URL(await app.listen({ port: 0 }))
   const send = (text: string) =>
     new Promise<string>((resolve, reject) => {

@@ -1,10 +1,11 @@
-import { readFile, stat, writeFile } from 'node:fs/promises'
+import { chmod, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import { OperatorError } from '../../src/errors/app-error.ts'
 import { makeFirstKey } from '../../src/keys/change-keyring.ts'
-import { type KeysFolder, readPassphrase, withKeysLock } from '../../src/keys/keys-folder.ts'
+import { type KeysFolder, readPassphrase, withKeysLock, writeDurably } from '../../src/keys/keys-folder.ts'
 import { openLiveKeyring } from '../../src/keys/live-keyring.ts'
 import { manifestPath, readKeyring } from '../../src/keys/manifest.ts'
 import { generatePrivateKey, privateKeyPath, readPrivateKey, storePrivateKey } from '../../src/keys/private-keys.ts'
@@ -68,6 +69,13 @@ t.test('a keyring that can not sign is refused when it is opened, not at the fir
 })
 
 const ENTRY = (text: string) => JSON.parse(text).keys[0]
+const again = (entry: object) => {
+  const later = '2099-01-01T00:00:00Z'
+  return [
+    { ...entry, sign_until: later, verify_until: later },
+    { ...entry, publish_at: later, sign_from: later },
+  ]
+}
 const BROKEN: [name: string, change: (text: string) => string][] = [
   ['half a file', (text) => text.slice(0, 100)],
   ['an empty file', () => ''],
@@ -79,6 +87,8 @@ const BROKEN: [name: string, change: (text: string) => string][] = [
   ['a kid that is not the thumbprint', (text) => text.replaceAll(ENTRY(text).kid, 'A'.repeat(43))],
   ['an exponent of one', (text) => text.replace('"AQAB"', '"AQ"')],
   ['the same key twice', (text) => JSON.stringify({ version: 1, keys: [ENTRY(text), ENTRY(text)] })],
+  ['the same key again, in a plan that is sound', (text) => JSON.stringify({ version: 1, keys: again(ENTRY(text)) })],
+  ['a day that no month has', (text) => text.replace(/"created_at": "[^"]+"/, '"created_at": "2026-02-30T00:00:00Z"')],
 ]
 for (const [name, change] of BROKEN) {
   t.test(`a manifest with ${name} is refused with its path`, async (t) => {
@@ -100,6 +110,37 @@ t.test('one process at a time changes the folder', async (t) => {
     )
   })
   t.equal(await withKeysLock(folder, async () => 'again'), 'again')
+})
+
+t.test('who may wait for the folder gets it when the other is done', async (t) => {
+  const { folder } = await folderWithKey(t)
+  const order: string[] = []
+  let second: Promise<unknown> | undefined
+  await withKeysLock(folder, async () => {
+    second = withKeysLock(folder, async () => order.push('second'), 10)
+    await sleep(100)
+    order.push('first')
+  })
+  await second
+  t.same(order, ['first', 'second'])
+})
+
+t.test('the lock is closed to others also when its file was open to them', async (t) => {
+  const { folder } = await folderWithKey(t)
+  const path = join(folder.dir, '.lock')
+  await chmod(path, 0o644)
+  await withKeysLock(folder, async () => undefined)
+  t.equal((await stat(path)).mode & 0o777, 0o600)
+})
+
+t.test('a file that is there is not written over, and one that can not be written is not left half', async (t) => {
+  const dir = await temporaryFolder(t)
+  const path = join(dir, 'a.pem')
+  await writeDurably(path, 'first', 0o600)
+  await t.rejects(writeDurably(path, 'second', 0o600), { message: /EEXIST/, hint: /never overwritten/ })
+  t.equal(await readFile(path, 'utf8'), 'first')
+  await t.rejects(writeDurably(join(dir, 'b.pem'), 1 as never, 0o600), OperatorError)
+  t.same(await readdir(dir), ['a.pem'])
 })
 
 t.test('a passphrase file that is missing or empty is refused', async (t) => {

@@ -31,7 +31,8 @@ interface World {
   readonly history: History
 }
 
-// Time is true time; a machine's clock shows it plus an offset of 0..skew, so that two clocks differ by skew at the most.
+// Time is true time; a machine's clock shows it plus an offset of 0..skew, so that two clocks differ by skew at the
+// most.
 const world = fc
   .record({
     skew: fc.integer({ min: 0, max: 60 }),
@@ -218,6 +219,8 @@ t.test('settings that make a plan unsafe are found', async (t) => {
     /published 900 s before it signs.*ask for 906 s/,
   ])
   t.same(unsafePlans(keyring, 1900, { jwksMaxAge: 898, skew: 5 }, 600), [], 'it signs: everybody has it')
+  t.same(unsafePlans(keyring, 1000, { jwksMaxAge: 300, skew: 60 }, 900), [])
+  t.match(unsafePlans(keyring, 1000, { jwksMaxAge: 300, skew: 60 }, 901), [/verifies for 960 s .* ask for 961 s/])
 })
 
 t.test(

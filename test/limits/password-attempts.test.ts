@@ -1,4 +1,5 @@
 import t from 'tap'
+import { anotherNode } from '../support/another-node.ts'
 import { bearer, PASSWORD } from '../support/app.ts'
 import { logIn, post, publicPart, signUp } from '../support/front-door.ts'
 import { limited } from '../support/limited-server.ts'
@@ -63,6 +64,17 @@ t.test('a botnet can not lock the owner out, not even across a restart', async (
     (await post(restarted.app, '/v1/login', { email: 'nobody@example.com', password: PASSWORD }, home)).statusCode,
     401,
   )
+})
+
+t.test('a password that could not be judged counts as no failure', async (t) => {
+  const server = await limited(t, { LOGIN_FREE_FAILURES: '2' })
+  const user = await signUp(server.app)
+  const { app, link } = await anotherNode(t, server)
+  link.cut = true
+  const login = () => post(app, '/v1/login', { email: user.email, password: PASSWORD })
+  for (let i = 0; i < 4; i += 1) t.equal((await login()).json().code, 'store_unavailable')
+  link.cut = false
+  t.equal((await login()).statusCode, 200)
 })
 
 t.test('the current password can not be guessed at with a stolen token', async (t) => {

@@ -53,6 +53,27 @@ t.test('the delay doubles from the last free failure on, up to the longest', asy
   t.equal(delayAfter(5000, { free: 0, longest: 3600 }), 0, 'off')
 })
 
+t.test('failures are forgotten after a day without an attempt, and not sooner', async (t) => {
+  for (const [seconds, next] of [
+    [DAY - 1, 1],
+    [DAY, 'in'],
+  ] as const) {
+    const { throttle, pass } = throttleAt()
+    for (let i = 0; i < 4; i += 1) attempt(throttle, ['ada', 'home'])
+    pass(seconds)
+    t.equal(attempt(throttle, ['ada', 'home']), 'in')
+    t.equal(attempt(throttle, ['ada', 'home']), next, `after ${seconds} s`)
+  }
+})
+
+t.test('a network that is known stays so after an attempt that was not judged', async (t) => {
+  const { throttle } = throttleAt({ perAccount: 2 })
+  for (const outcome of ['succeeded', 'void'] as const) attempt(throttle, ['ada', 'home'], outcome)
+  for (const network of ['far', 'farther']) t.equal(attempt(throttle, ['ada', network]), 'in')
+  t.not(attempt(throttle, ['ada', 'farthest']), 'in', 'strangers have nothing left')
+  t.equal(attempt(throttle, ['ada', 'home']), 'in')
+})
+
 t.test('five wrong passwords are free, then one per delay', async (t) => {
   const { throttle, pass } = throttleAt()
   const ada: [string, string] = ['ada', 'home']

@@ -6,9 +6,10 @@ import { basic, clientToken, NOW, outcome, register, send, tokenOf } from '../su
 const ISSUER = 'http://127.0.0.1:3000'
 const now = () => NOW
 
+const server = await startApp(t, { now })
+
 t.test('a client gets a token for itself, and the token opens a route', async (t) => {
   const { app } = await startApp(t, { now })
-  const server = await startApp(t, { now })
   const client = await register(server)
   const reply = await clientToken(server.app, client)
   t.equal(reply.statusCode, 200, reply.body)
@@ -46,7 +47,6 @@ t.test('lifetime and audience are those of the client', async (t) => {
 })
 
 t.test('the scope is a subset of what is allowed', async (t) => {
-  const server = await startApp(t, { now })
   const client = await register(server, { scope: 'a b:c d/e' })
   const CASES: [asked: string, granted: string][] = [
     ['a', 'a'],
@@ -66,7 +66,6 @@ t.test('the scope is a subset of what is allowed', async (t) => {
 })
 
 t.test('resource chooses among the allowed audiences', async (t) => {
-  const server = await startApp(t, { now })
   const audience = ['https://a.example', 'https://b.example', 'https://c.example']
   const client = await register(server, { audience })
   const audOf = async (resource: string[]) =>
@@ -90,7 +89,6 @@ t.test('resource chooses among the allowed audiences', async (t) => {
 })
 
 t.test('the largest client that can be registered gets a token that is accepted', async (t) => {
-  const server = await startApp(t, { now })
   const audience = [ISSUER, ...['a', 'b', 'c', 'd'].map((name) => name.repeat(245))]
   t.equal(JSON.stringify(audience).length <= 1024, true)
   const client = await register(server, { audience, scope: 's'.repeat(512) })
@@ -99,7 +97,6 @@ t.test('the largest client that can be registered gets a token that is accepted'
 })
 
 t.test('a secret is taken by Basic and by post, form-urlencoded as RFC 6749 has it', async (t) => {
-  const server = await startApp(t, { now })
   const { id, secret } = await register(server)
   const grant = { grant_type: 'client_credentials' }
   const raw = (text: string) => ({ authorization: `Basic ${Buffer.from(text).toString('base64')}` })

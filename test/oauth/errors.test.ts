@@ -5,11 +5,12 @@ import { publicPart } from '../support/front-door.ts'
 import { basic, clientToken, NOW, outcome, register, send } from '../support/oauth.ts'
 
 const now = () => NOW
+
+const server = await startApp(t, { now })
 const CC = 'grant_type=client_credentials'
 const JWT = 'client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer'
 
 t.test('every refusal is in the words of RFC 6749 section 5.2', async (t) => {
-  const server = await startApp(t, { now })
   const { id, secret } = await register(server)
   const good = basic(id, secret)
   const raw = (text: string) => ({ authorization: `Basic ${Buffer.from(text).toString('base64')}` })
@@ -86,8 +87,8 @@ t.test('every refusal is in the words of RFC 6749 section 5.2', async (t) => {
 })
 
 t.test('what is not asked for does no harm', async (t) => {
-  const { app, ...server } = await startApp(t, { now })
-  const client = await register({ app, ...server })
+  const { app } = server
+  const client = await register(server)
   const headers = basic(client.id, client.secret)
   for (const form of [
     `${CC}&unknown=1`,
@@ -103,7 +104,6 @@ t.test('what is not asked for does no harm', async (t) => {
 })
 
 t.test('nothing may stand in the address', async (t) => {
-  const server = await startApp(t, { now })
   const { id, secret } = await register(server)
   for (const path of ['token', 'revoke', 'introspect'])
     for (const query of [`client_id=${id}&client_secret=${secret}`, CC, 'x', 'token=x']) {
@@ -117,7 +117,6 @@ t.test('nothing may stand in the address', async (t) => {
 })
 
 t.test('two Authorization lines are refused', async (t) => {
-  const server = await startApp(t, { now })
   const { id, secret } = await register(server)
   const { authorization } = basic(id, secret)
   const url = await server.app.listen({ port: 0, host: '127.0.0.1' })
@@ -159,7 +158,6 @@ t.test('an unknown client, a wrong secret and a disabled client look the same', 
 })
 
 t.test('without the store the answer is temporarily_unavailable, and says when to come again', async (t) => {
-  const server = await startApp(t, { now })
   const client = await register(server)
   server.database.query = async () => {
     throw storeUnavailable('away')

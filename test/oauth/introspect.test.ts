@@ -6,10 +6,11 @@ import { serverMint } from '../support/mint.ts'
 import { BY, basic, introspected, NOW, operator, outcome, register, send, tokenOf } from '../support/oauth.ts'
 
 const now = () => NOW
+
+const server = await startApp(t, { now })
 const INACTIVE = { active: false }
 
 t.test('a good token is described by its own claims', async (t) => {
-  const server = await startApp(t, { now })
   const { app } = server
   const api = await register(server, { name: 'api' })
   const user = await signUpAdmin(server)
@@ -26,7 +27,6 @@ t.test('a good token is described by its own claims', async (t) => {
 })
 
 t.test('only whom a token concerns learns of it', async (t) => {
-  const server = await startApp(t, { now })
   const { app } = server
   const a = await register(server, { audience: ['https://a.example'] })
   const ab = await register(server, { audience: ['https://a.example', 'https://b.example'] })
@@ -57,7 +57,6 @@ t.test('only whom a token concerns learns of it', async (t) => {
 })
 
 t.test('the caller must show who it is', async (t) => {
-  const server = await startApp(t, { now })
   const client = await register(server)
   const token = await tokenOf(server.app, client)
   t.equal(outcome(await send(server.app, 'introspect', { token })), 'invalid_client')
@@ -120,7 +119,6 @@ t.test('what is revoked, stale, expired or no token is inactive, and nothing mor
 })
 
 t.test('without the store the answer is 503: nobody knows what was revoked', async (t) => {
-  const server = await startApp(t, { now })
   const other = await anotherNode(t, server, { now })
   const { id, secret } = await register(server)
   const token = await tokenOf(server.app, { id, secret } as never)

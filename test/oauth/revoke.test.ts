@@ -7,8 +7,9 @@ import { basic, introspected, NOW, outcome, register, send, tokenOf } from '../s
 
 const now = () => NOW
 
+const server = await startApp(t, { now })
+
 t.test('a refresh token ends its session, and its access tokens with it', async (t) => {
-  const server = await startApp(t, { now })
   const { app } = server
   const user = await signUp(app)
   const bystander = await signUp(app)
@@ -28,7 +29,6 @@ t.test('a refresh token ends its session, and its access tokens with it', async 
 })
 
 t.test('an access token is withdrawn alone, at once here and soon elsewhere', async (t) => {
-  const server = await startApp(t, { now })
   const { app } = server
   const other = await anotherNode(t, server, { now })
   const user = await signUp(app)
@@ -48,7 +48,6 @@ t.test('an access token is withdrawn alone, at once here and soon elsewhere', as
 })
 
 t.test('a client revokes its own tokens, whatever they are for', async (t) => {
-  const server = await startApp(t, { now })
   const { app } = server
   for (const audience of [undefined, ['https://elsewhere.example']]) {
     const client = await register(server, audience && { audience })
@@ -61,7 +60,6 @@ t.test('a client revokes its own tokens, whatever they are for', async (t) => {
 })
 
 t.test('a token of somebody else is left alone', async (t) => {
-  const server = await startApp(t, { now })
   const { app } = server
   const [one, two] = [await register(server), await register(server)]
   const user = await signUp(app)
@@ -106,7 +104,7 @@ t.test('what is no token gets 200 and changes nothing', async (t) => {
 })
 
 t.test('revoked twice at once and refreshed meanwhile, the session is over', async (t) => {
-  const { app } = await startApp(t, { now })
+  const { app } = server
   for (let i = 0; i < 10; i += 1) {
     const user = await signUp(app)
     const form = { token: user.refresh_token }

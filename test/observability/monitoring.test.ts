@@ -5,7 +5,8 @@ import { createMetrics } from '../../src/observability/metrics.ts'
 import { newUser, startApp } from '../support/app.ts'
 import { scrape, seriesNames } from '../support/scrape.ts'
 
-// Alerts that name a metric which does not exist never fire, and nobody notices: each name is held against a real scrape.
+// Alerts that name a metric which does not exist never fire, and nobody notices: each name is held against a real
+// scrape.
 
 const file = (path: string) => readFile(new URL(`../../${path}`, import.meta.url), 'utf8')
 

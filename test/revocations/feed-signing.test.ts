@@ -1,5 +1,4 @@
 import { getEventListeners } from 'node:events'
-import { syncBuiltinESMExports } from 'node:module'
 import { mock } from 'node:test'
 import { decodeJwt } from 'jose'
 import t, { type Test } from 'tap'
@@ -7,9 +6,7 @@ import { generatePrivateKey } from '../../src/keys/private-keys.ts'
 import { createFeed } from '../../src/revocations/feed.ts'
 import type { FeedClaims } from '../../src/revocations/feed-format.ts'
 import { RevocationSet } from '../../src/revocations/revocation-set.ts'
-
-mock.timers.enable({ apis: ['setTimeout'] })
-syncBuiltinESMExports()
+import { fakeTimeouts, realTimeouts } from '../support/fake-timeouts.ts'
 
 const NOW = 1_800_000_000
 const key = await generatePrivateKey(2048)
@@ -228,8 +225,8 @@ t.test('while no key may sign there is no document, and whoever waits goes on wa
 t.test('whoever waited leaves no timer and no listener behind', async (t) => {
   const { feed, made } = bareFeed(t)
   const { etag } = await made()
-  mock.timers.reset()
-  syncBuiltinESMExports()
+  realTimeouts()
+  t.teardown(fakeTimeouts)
   const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
   const before = timers()
   const { signal } = new AbortController()

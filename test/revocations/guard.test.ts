@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { anotherNode } from '../support/another-node.ts'
 import { startApp, type TestServer } from '../support/app.ts'
 import { logIn, refreshed, signUp, signUpAdmin, type User } from '../support/front-door.ts'
@@ -11,15 +11,14 @@ const STALE = [401, 'token_stale']
 
 const claims = (token: string) => JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString())
 
-/** A server whose clock stands still: everything in these tests happens in one and the same second. */
-async function inOneSecond(t: Test): Promise<TestServer & { admin: User }> {
-  const second = Math.floor(Date.now() / 1000)
-  const server = await startApp(t, { now: () => second })
-  return { ...server, admin: await signUpAdmin(server) }
-}
+/** Its clock stands still: everything in these tests happens in one and the same second. */
+const second = Math.floor(Date.now() / 1000)
+const started = await startApp(t, { now: () => second })
+const admin = await signUpAdmin(started)
+const server = { ...started, admin }
+const { app } = server
 
 t.test('a role change makes older tokens stale: one refresh, and the client goes on with the new roles', async (t) => {
-  const { app, admin } = await inOneSecond(t)
   const person = await signUp(app)
   const elsewhere = await logIn(app, person.email)
   t.same(await standing(app, person.access_token), GOOD, 'verified, and in the cache from now on')
@@ -43,7 +42,6 @@ t.test('a role change makes older tokens stale: one refresh, and the client goes
 })
 
 t.test('each of several changes in one second is told apart', async (t) => {
-  const { app, admin } = await inOneSecond(t)
   const person = await signUp(app)
   const older = [person.access_token]
   let client = { ...person }
@@ -75,8 +73,6 @@ const TAKEN_BACK: [what: string, take: Taking][] = [
 ]
 for (const [what, take] of TAKEN_BACK) {
   t.test(`after ${what} no token of the account is good, cached or not, and none can be refreshed`, async (t) => {
-    const server = await inOneSecond(t)
-    const { app } = server
     const bystander = await signUp(app)
     const person = await signUp(app)
     const never = await logIn(app, person.email)
@@ -98,7 +94,6 @@ for (const [what, take] of TAKEN_BACK) {
 }
 
 t.test('one session ends, or all others, and the tokens of the rest stay good', async (t) => {
-  const { app } = await inOneSecond(t)
   const { email, ...one } = await signUp(app)
   const [two, three, four] = [await logIn(app, email), await logIn(app, email), await logIn(app, email)]
   const all = async () =>
@@ -118,7 +113,6 @@ t.test('one session ends, or all others, and the tokens of the rest stay good', 
 })
 
 t.test('whoever logs in again after a revocation or a suspension is welcome, and his old tokens are not', async (t) => {
-  const { app, admin } = await inOneSecond(t)
   const person = await signUp(app)
   const url = `/v1/admin/accounts/${person.id}`
   await call(app, admin.access_token, 'POST', `${url}/revoke`)
@@ -133,8 +127,6 @@ t.test('whoever logs in again after a revocation or a suspension is welcome, and
 })
 
 t.test('a node that boots later knows what was withdrawn before its first request', async (t) => {
-  const server = await inOneSecond(t)
-  const { app, admin } = server
   const [gone, changed, still] = [await signUp(app), await signUp(app), await signUp(app)]
   await call(app, admin.access_token, 'POST', `/v1/admin/accounts/${gone.id}/revoke`)
   await call(app, admin.access_token, 'PATCH', `/v1/admin/accounts/${changed.id}`, { roles: ['x'] })
@@ -145,8 +137,6 @@ t.test('a node that boots later knows what was withdrawn before its first reques
 })
 
 t.test('a node that was cut off for a while loses nothing', async (t) => {
-  const server = await inOneSecond(t)
-  const { app, admin } = server
   const people = [await signUp(app), await signUp(app), await signUp(app)]
   const node = await anotherNode(t, server)
   for (const { access_token: access } of people) t.same(await standing(node.app, access), GOOD)
@@ -161,7 +151,6 @@ t.test('a node that was cut off for a while loses nothing', async (t) => {
 })
 
 t.test('a change by script is seen by a running server without a request that tells it', async (t) => {
-  const server = await inOneSecond(t)
   const person = await signUp(server.app)
   t.same(await standing(server.app, person.access_token), GOOD)
   await withRoles(server, person, ['auditor'])

@@ -3,9 +3,9 @@ import { createAccountStore } from '../../src/accounts/account-store.ts'
 import { bearer, newUser, PASSWORD, startApp } from '../support/app.ts'
 
 const url = '/v1/login'
+const { app, config, database, log } = await startApp(t)
 
 t.test('a login answers with a token that opens /v1/me', async (t) => {
-  const { app, config } = await startApp(t)
   const { id, email } = await newUser(app)
   const reply = await app.inject({
     method: 'POST',
@@ -31,7 +31,6 @@ t.test('a login answers with a token that opens /v1/me', async (t) => {
 })
 
 t.test('each login is a session of its own', async (t) => {
-  const { app } = await startApp(t)
   const { email, token } = await newUser(app)
   const again = await app.inject({ method: 'POST', url, payload: { email, password: PASSWORD } })
   const sid = async (token: string) => (await app.inject({ url: '/v1/me', headers: bearer(token) })).json().sid
@@ -39,7 +38,6 @@ t.test('each login is a session of its own', async (t) => {
 })
 
 t.test('an unknown email, a wrong password and a suspended account get the same answer', async (t) => {
-  const { app, database, log } = await startApp(t)
   const { email } = await newUser(app)
   const suspended = await newUser(app)
   await createAccountStore(database).change(suspended.id, { status: 'suspended' }, 1, {

@@ -5,7 +5,7 @@ import { randomId } from '../../src/ids.ts'
 import type { RefreshKey } from '../../src/keys/refresh-keys.ts'
 import { decodeRefreshToken, encodeRefreshToken } from '../../src/sessions/refresh-token.ts'
 
-// The text of refresh tokens: src/http/README.md, "Refresh tokens".
+// Refresh tokens.
 
 const NOW = 1_800_000_000
 const key = (signFrom = 0): RefreshKey => ({

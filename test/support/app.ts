@@ -1,8 +1,7 @@
 import './compile-once.ts'
 import type { KeyObject } from 'node:crypto'
 import { randomUUID } from 'node:crypto'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import Fastify, { type RouteOptions } from 'fastify'
 import type { Test } from 'tap'
@@ -11,7 +10,6 @@ import { createPasswords, hashCost, hashGate } from '../../src/accounts/password
 import { buildApp } from '../../src/app.ts'
 import { type Clock, systemClock } from '../../src/clock.ts'
 import { type Config, loadConfig } from '../../src/config/config.ts'
-import { Settings } from '../../src/config/settings.ts'
 import type { Database } from '../../src/db/database.ts'
 import { migrate } from '../../src/db/migrate.ts'
 import { openDatabase } from '../../src/db/open.ts'
@@ -26,18 +24,10 @@ import type { Limiter } from '../../src/limits/limiter.ts'
 import type { Instrumentation } from '../../src/observability/instrumentation.ts'
 import { createLogger } from '../../src/observability/logger.ts'
 import { registerGuard } from '../../src/tokens/guard.ts'
+import { PASSWORD, UNLIMITED } from './settings.ts'
+import { temporaryFolder } from './temporary-folder.ts'
 
-export const PASSWORD = 'correct horse battery staple'
-
-/** Settings without limits, for tests of other things: they come from one address, and much faster than people do. */
-export const UNLIMITED: Readonly<Record<string, string>> = {
-  ...Object.fromEntries(
-    Object.keys(Settings.properties)
-      .filter((name) => /^(RATE_LIMIT_|LOGIN_FAILURES_|LOAD_)/.test(name))
-      .map((name) => [name, '0']),
-  ),
-  LOGIN_FREE_FAILURES: '0',
-}
+export { PASSWORD, temporaryFolder, UNLIMITED }
 
 export interface TestServer {
   readonly app: App
@@ -64,15 +54,28 @@ interface Options {
   readonly onRoute?: (route: RouteOptions) => void
 }
 
-/** The app that production builds, on a keys folder of its own and a database in memory. Ends with the test. */
+/**
+ * Of a hash, and far below what the settings allow: at their least every login of a test takes 30 ms of processor
+ * time.
+ */
+const CHEAP_HASH_KIB = 64
+const asksForCost = (env: Record<string, string>) => Object.keys(env).some((name) => name.startsWith('PASSWORD_HASH_'))
+
+/**
+ * The app that production builds, but for the cost of its hashes, on a keys folder of its own and a database in
+ * memory. Ends with the test.
+ */
 export async function startApp(
   t: Test,
   { env = {}, now = systemClock, instrumentation, limiter, ownKey = false, routes, onRoute }: Options = {},
 ): Promise<TestServer> {
   const dir = await temporaryFolder(t)
-  const config = loadConfig({
-    env: { NODE_ENV: 'test', KEYS_DIR: join(dir, 'keys'), DATABASE_URL: 'sqlite::memory:', ...UNLIMITED, ...env },
-  })
+  const config = {
+    ...loadConfig({
+      env: { NODE_ENV: 'test', KEYS_DIR: join(dir, 'keys'), DATABASE_URL: 'sqlite::memory:', ...UNLIMITED, ...env },
+    }),
+    ...(!asksForCost(env) && { PASSWORD_HASH_MEMORY: CHEAP_HASH_KIB }),
+  }
   const folder = { dir: config.KEYS_DIR, passphrase: undefined }
   if (!ownKey) await lendKey(folder)
   await makeFirstKey(folder, now) // adopts the key it finds
@@ -116,7 +119,10 @@ export async function startApp(
 const accountMakers = new WeakMap<App, (email: string) => Promise<string>>()
 const hashes = new Map<string, Promise<string>>()
 
-/** An account as `POST /v1/accounts` leaves it, with a hash that is made once for all of them: half of what a test costs. */
+/**
+ * An account as `POST /v1/accounts` leaves it, with a hash that is made once for all of them: half of what a test
+ * costs.
+ */
 function accountMaker({ config, database }: Pick<TestServer, 'config' | 'database'>, now: Clock) {
   return async (email: string) => {
     const cost = hashCost(config)
@@ -178,12 +184,6 @@ function holdErrorsToTheDocs(app: App): void {
     if (request.method === 'HEAD' || promised.includes(`\`${code}\``)) return done(null, payload)
     throw new Error(`${request.method} ${url} answered ${code}, which /openapi.json does not promise`)
   })
-}
-
-export async function temporaryFolder(t: Test): Promise<string> {
-  const dir = await mkdtemp(join(tmpdir(), 'signet-test-'))
-  t.teardown(() => rm(dir, { recursive: true, force: true, maxRetries: 3 }))
-  return dir
 }
 
 /** A fresh account that logs in through the front door. */

@@ -1,7 +1,8 @@
 import { generateKeyPairSync, sign } from 'node:crypto'
 
 /**
- * Makes an X.509 certificate that signs itself (RFC 5280, in DER by hand: Node can read certificates but not write them).
+ * Makes an X.509 certificate that signs itself (RFC 5280, in DER by hand: Node can read certificates but not write
+ * them).
  *
  * @param name the DNS name it is for
  * @returns the certificate, which is its own authority, and its private key, both PEM

@@ -1,7 +1,8 @@
 import { createRequire } from 'node:module'
 
-// Every app of a test file compiles the same schemas anew, which was a third of the suite's time. Here the two compilers that Fastify
-// loads for itself remember what they made, for the life of the process: same schemas and options in, same function out.
+// Every app of a test file compiles the same schemas anew, which was a third of the suite's time. Here the two
+// compilers that Fastify loads for itself remember what they made, for the life of the process: same schemas and
+// options in, same function out.
 
 type Compile = (route: { schema: unknown; httpPart?: string; httpStatus?: string }) => unknown
 type Selector = (schemas: unknown, options: unknown) => Compile

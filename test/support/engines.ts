@@ -4,7 +4,6 @@ import { loadConfig } from '../../src/config/config.ts'
 import type { Database } from '../../src/db/database.ts'
 import { openDatabase } from '../../src/db/open.ts'
 import { temporaryFolder } from './app.ts'
-import { postgresUrl } from './postgres.ts'
 
 export interface Engine {
   readonly name: 'sqlite' | 'postgres'
@@ -15,7 +14,8 @@ export interface Engine {
 /** What a store promises, it promises on each of these. */
 export const ENGINES: readonly Engine[] = [
   { name: 'sqlite', url: async (t) => `sqlite:${join(await temporaryFolder(t), 'signet.db')}` },
-  { name: 'postgres', url: postgresUrl },
+  // Loaded when it is asked for: what tests SQLite alone needs none of it.
+  { name: 'postgres', url: async (t) => (await import('./postgres.ts')).postgresUrl(t) },
 ]
 
 /** Opens a database as a node does that is started with these settings. It is closed with the test. */

@@ -28,7 +28,10 @@ export interface Mint {
   /** The claims of a good token; every read has a `jti` of its own. */
   readonly claims: Readonly<Record<string, unknown>>
   readonly rs256: Signer
-  /** A good token, but for the given members: undefined leaves one out, and anything but a plain object stands for the whole part. */
+  /**
+   * A good token, but for the given members: undefined leaves one out, and anything but a plain object stands for the
+   * whole part.
+   */
   token(change?: { header?: unknown; claims?: unknown }, signer?: Signer): string
 }
 
@@ -78,7 +81,10 @@ export function stringify(value: unknown): string {
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
 
-/** Every other text that a lenient decoder reads as the same bytes: 15, 3 or none, by the bits that its last character leaves unused. */
+/**
+ * Every other text that a lenient decoder reads as the same bytes: 15, 3 or none, by the bits that its last character
+ * leaves unused.
+ */
 export function respellings(base64url: string): string[] {
   const spare = { 2: 16, 3: 4 }[base64url.length % 4] ?? 1
   const last = ALPHABET.indexOf(base64url.slice(-1))

@@ -1,15 +1,15 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { randomBytes, randomInt } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { makeCertificate } from './certificate.ts'
+import { freePort } from './free-port.ts'
 import { postgresPrograms, unprivilegedUser } from './postgres-binaries.ts'
 
-// A process of its own that owns one PostgreSQL in a temporary folder. It ends with the test that forked it, also when that one is
-// killed: the channel between the two closes then.
+// A process of its own that owns one PostgreSQL in a temporary folder. It ends with the test that forked it, also
+// when that one is killed: the channel between the two closes then.
 
 /** `stop` as an administrator does it, `crash` as the out-of-memory killer does, `start` again. */
 export type Command = 'start' | 'stop' | 'crash'
@@ -142,14 +142,4 @@ async function end(): Promise<void> {
   await halt('SIGQUIT')
   rmSync(folder, { recursive: true, force: true, maxRetries: 10 })
   process.exit()
-}
-
-/** Below the range that systems hand out: a client that finds the server stopped must not get its port as its own. */
-function freePort(): Promise<number> {
-  const port = randomInt(15_000, 30_000)
-  return new Promise((resolve) => {
-    const probe = createServer()
-    probe.once('error', () => resolve(freePort()))
-    probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(port)))
-  })
 }

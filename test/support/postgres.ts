@@ -17,6 +17,7 @@ let running = true
 
 /** The address of a new, empty database. It ends with the test. */
 export async function postgresUrl(t: Test): Promise<string> {
+  if (!running) await startPostgres() // the test before may have ended without it
   const name = `test_${randomUUID().replaceAll('-', '')}`
   await administer(`CREATE DATABASE ${name}`)
   t.teardown(async () => {
@@ -84,8 +85,10 @@ async function launch(): Promise<Server> {
 
 async function answer(child: ChildProcess): Promise<Exclude<Answer, { failed: string }>> {
   child.channel?.ref()
-  const exited = once(child, 'exit').then(() => [{ failed: 'the PostgreSQL of the tests ended' }])
-  const [message] = (await Promise.race([once(child, 'message'), exited])) as [Answer]
+  const heard = new AbortController()
+  const exited = once(child, 'exit', heard).then(() => [{ failed: 'the PostgreSQL of the tests ended' }])
+  const answers = Promise.race([once(child, 'message', heard), exited])
+  const [message] = (await answers.finally(() => heard.abort())) as [Answer]
   child.channel?.unref() // a test process ends when its tests have
   if (typeof message === 'object' && 'failed' in message) throw new Error(message.failed)
   return message

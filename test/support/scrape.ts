@@ -1,6 +1,8 @@
 import type { Metrics } from '../../src/observability/metrics.ts'
 
-/** The value of a series by its whole text, for example `signet_keys{phase="current"}`; undefined when there is none. */
+/**
+ * The value of a series by its whole text, for example `signet_keys{phase="current"}`; undefined when there is none.
+ */
 export type Page = ReadonlyMap<string, number>
 
 export function parsePage(text: string): Page {

@@ -2,7 +2,7 @@ import { execFile, spawnSync } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { startServer } from '../support/process.ts'
+import { startServer } from '../support/service.ts'
 
 const missing = ['bash', 'curl', 'sed'].filter((program) => spawnSync(program, ['--version']).error)
 

@@ -1,57 +1,106 @@
 import { once } from 'node:events'
-import { chmod, mkdir, readdir, stat, writeFile } from 'node:fs/promises'
-import { connect, createServer } from 'node:net'
+import { chmod, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { connect, createServer, type Socket } from 'node:net'
 import { dirname, join } from 'node:path'
-import t from 'tap'
-import { bearer, PASSWORD } from '../support/app.ts'
-import { isolated, post, run, startServer } from '../support/process.ts'
+import t, { type Test } from 'tap'
+import { PASSWORD } from '../support/app.ts'
+import { runScript } from '../support/scripts.ts'
+import {
+  type Finished,
+  getMe,
+  isolated,
+  login,
+  partOf,
+  post,
+  postLogin,
+  register,
+  run,
+  type ServerProcess,
+  said,
+  startServer,
+} from '../support/service.ts'
 
-const account = { email: 'ada@example.com', password: PASSWORD }
+const EMAIL = 'ada@example.com'
+const databasePath = ({ DATABASE_URL }: Record<string, string>) => String(DATABASE_URL).slice('sqlite:'.length)
 
-t.test('the first boot makes a key and a database, and a second boot keeps both', async (t) => {
+t.test('from the first boot to the third', async (t) => {
   const first = await startServer(t)
-  t.match(first.output(), 'made the first signing key')
-  t.match(first.output(), /docs at http:\/\/127\.0\.0\.1:\d+\/docs/)
-  t.equal((await post(`${first.url}/v1/accounts`, account)).status, 201)
-  const { access_token } = (await (await post(`${first.url}/v1/login`, account)).json()) as { access_token: string }
-  t.equal((await fetch(`${first.url}/v1/me`, { headers: bearer(access_token) })).status, 200)
-  first.child.kill('SIGTERM')
-  t.match(await first.finished, { code: 0 })
+
+  await t.test('the first boot makes a key and a database for their owner only, on a port that is free', async (t) => {
+    t.match(first.output(), 'made the first signing key')
+    t.match(first.output(), /docs at http:\/\/127\.0\.0\.1:\d+\/docs/)
+    const path = databasePath(first.env)
+    t.equal((await stat(path)).mode & 0o777, 0o600)
+    t.equal((await stat(dirname(path))).mode & 0o077, 0)
+  })
+
+  await register(first, EMAIL)
+  const tokens = await login(first, EMAIL)
+  t.match(partOf(tokens.access, 1), { iss: first.url, aud: first.url }, 'issuer and audience follow PORT=0')
+  t.equal((await getMe(first, tokens)).status, 200)
+  await endsInOrder(t, first, 'SIGINT')
 
   const keys = await readdir(String(first.env.KEYS_DIR))
   const second = await startServer(t, { ...first.env, ISSUER: first.url })
-  t.notMatch(second.output(), /made the first|migrated/)
-  t.same(await readdir(String(first.env.KEYS_DIR)), keys)
-  t.equal((await post(`${second.url}/v1/login`, account)).status, 200)
-  t.equal(
-    (await fetch(`${second.url}/v1/me`, { headers: bearer(access_token) })).status,
-    200,
-    'a token outlives the restart',
-  )
+  await t.test('a second boot keeps both', async (t) => {
+    t.notMatch(second.output(), /made the first|migrated/)
+    t.same(await readdir(String(first.env.KEYS_DIR)), keys)
+    t.equal((await postLogin(second, EMAIL)).status, 200)
+    t.equal((await getMe(second, tokens)).status, 200, 'a token outlives the restart')
+  })
+  await endsInOrder(t, second, 'SIGTERM')
+
+  const third = await startServer(t, { ...first.env, ISSUER: first.url })
+  await t.test('a port in use and an unreadable key: one line, a hint, exit 1', async (t) => {
+    const other = createServer().listen(0, '127.0.0.1')
+    t.teardown(() => other.close())
+    await once(other, 'listening')
+    const { port } = other.address() as { port: number }
+    const taken = await run(t, 'src/server.ts', [], { ...third.env, PORT: String(port) }).finished
+    refuses(t, taken, new RegExp(`PORT: ${port} on 127.0.0.1 is in use$`))
+
+    const pem = keys.find((name) => name.endsWith('.pem')) ?? ''
+    await writeFile(join(String(third.env.KEYS_DIR), pem), 'garbage')
+    const broken = await runScript('src/server.ts', [], third.env)
+    refuses(t, broken, /keys: .*\.pem is not a private key that can be opened$/)
+  })
+  await t.test('with its database folder gone the server still verifies', async (t) => {
+    await rm(dirname(databasePath(third.env)), { recursive: true })
+    t.equal((await getMe(third, tokens)).status, 200)
+  })
+  await t.test('a second signal exits at once', async (t) => {
+    await halfSent(third, '{', 10)
+    t.equal((await fetch(`${third.url}/health/live`)).status, 200)
+    third.child.kill('SIGTERM')
+    await said(third, 'requests in flight')
+    third.child.kill('SIGTERM')
+    t.match(await third.finished, { code: 1 })
+  })
 })
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  t.test(`${signal} lets a request in flight finish, and exits 0`, async (t) => {
-    const server = await startServer(t)
-    const answers = Promise.all(
-      Array.from({ length: 8 }, () =>
-        post(`${server.url}/v1/accounts`, { ...account, email: `${Math.random()}@b.co` }),
-      ),
-    )
-    // The request line is on its way when the first bytes of a slow body are: a half-sent request proves that it is in flight.
-    const { port } = new URL(server.url)
-    const body = JSON.stringify(account)
-    const socket = connect(Number(port), '127.0.0.1')
-    socket.write(
-      `POST /v1/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body.slice(0, 5)}`,
-    )
+/** A login whose body is still to come. */
+async function halfSent({ url }: ServerProcess, sent: string, length: number): Promise<Socket> {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+  socket.on('error', () => undefined)
+  await once(socket, 'connect')
+  const head = `POST /v1/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n\r\n`
+  socket.write(head + sent)
+  return socket
+}
+
+async function endsInOrder(t: Test, server: ServerProcess, signal: NodeJS.Signals): Promise<void> {
+  await t.test(`${signal} lets a request in flight finish, and exits 0`, async (t) => {
+    const registration = () => post(`${server.url}/v1/accounts`, { email: `${Math.random()}@b.co`, password: PASSWORD })
+    const answers = Promise.all(Array.from({ length: 8 }, registration))
+    // The request line is on its way when the first bytes of a slow body are: a half-sent request proves that it is
+    // in flight.
+    const body = JSON.stringify({ email: 'nobody@example.com', password: PASSWORD })
+    const socket = await halfSent(server, body.slice(0, 5), body.length)
     for (const answer of await answers) t.equal(answer.status, 201)
 
     server.child.kill(signal)
-    await new Promise<void>((resolve) =>
-      server.child.stdout?.on('data', () => /requests in flight/.test(server.output()) && resolve()),
-    )
-    const late = new Promise<string>((resolve) => socket.once('data', (chunk) => resolve(String(chunk))))
+    await said(server, 'requests in flight')
+    const late = once(socket, 'data').then(([chunk]) => String(chunk))
     socket.write(body.slice(5))
     t.match(await late, /^HTTP\/1\.1 401 /, 'it was judged, not dropped')
     t.match(await server.finished, { code: 0 })
@@ -59,30 +108,16 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   })
 }
 
-t.test('a second signal exits at once', async (t) => {
-  const server = await startServer(t)
-  const { port } = new URL(server.url)
-  const socket = connect(Number(port), '127.0.0.1')
-  socket.on('error', () => undefined)
-  socket.write('POST /v1/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{')
-  t.equal((await fetch(`${server.url}/health/live`)).status, 200)
-  server.child.kill('SIGTERM')
-  await new Promise<void>((resolve) =>
-    server.child.stdout?.on('data', () => /requests in flight/.test(server.output()) && resolve()),
-  )
-  server.child.kill('SIGTERM')
-  t.match(await server.finished, { code: 1 })
-})
-
-t.test('PORT=0 takes a free port, and issuer and audience follow it', async (t) => {
-  const server = await startServer(t)
-  await post(`${server.url}/v1/accounts`, account)
-  const { access_token } = (await (await post(`${server.url}/v1/login`, account)).json()) as { access_token: string }
-  const claims = JSON.parse(Buffer.from(access_token.split('.')[1] ?? '', 'base64url').toString())
-  t.match(claims, { iss: server.url, aud: server.url })
-})
-
 /** Each refusal is one line that says what, where and what to do, exit code 1, and no stack trace. */
+function refuses(t: Test, { code, stderr }: Finished, line: RegExp): void {
+  t.equal(code, 1)
+  const [first = '', second = '', ...rest] = stderr.trimEnd().split('\n')
+  t.match(first, line)
+  t.match(first, /^signet: error: /)
+  t.match(second, /^hint: /)
+  t.same(rest, [])
+}
+
 const REFUSALS: [
   name: string,
   prepare: (env: Record<string, string>) => Promise<Record<string, string>>,
@@ -111,53 +146,9 @@ const REFUSALS: [
 for (const [name, prepare, line] of REFUSALS) {
   t.test(`${name}: one line, a hint, exit 1`, async (t) => {
     const env = await isolated(t)
-    const { code, stderr } = await run(t, 'src/server.ts', [], { ...env, ...(await prepare(env)) }).finished
-    t.equal(code, 1)
-    const [first = '', second = '', ...rest] = stderr.trimEnd().split('\n')
-    t.match(first, line)
-    t.match(first, /^signet: error: /)
-    t.match(second, /^hint: /)
-    t.same(rest, [])
+    refuses(t, await runScript('src/server.ts', [], { ...env, ...(await prepare(env)) }), line)
   })
 }
-
-t.test('a port in use and an unreadable key: one line, a hint, exit 1', async (t) => {
-  const server = await startServer(t)
-  const other = createServer().listen(0, '127.0.0.1')
-  t.teardown(() => other.close())
-  await once(other, 'listening')
-  const { port } = other.address() as { port: number }
-  const taken = await run(t, 'src/server.ts', [], { ...server.env, PORT: String(port) }).finished
-  t.match(taken, {
-    code: 1,
-    stderr: new RegExp(`^signet: error: PORT: ${port} on 127.0.0.1 is in use\nhint: [^\n]+\n$`),
-  })
-
-  const dir = String(server.env.KEYS_DIR)
-  const pem = (await readdir(dir)).find((name) => name.endsWith('.pem')) ?? ''
-  await writeFile(join(dir, pem), 'garbage')
-  const broken = await run(t, 'src/server.ts', [], server.env).finished
-  t.match(broken, {
-    code: 1,
-    stderr: /^signet: error: keys: .*\.pem is not a private key that can be opened\nhint: [^\n]+\n$/,
-  })
-})
-
-t.test('the database file is for its owner only', async (t) => {
-  const server = await startServer(t)
-  const path = String(server.env.DATABASE_URL).slice('sqlite:'.length)
-  t.equal((await stat(path)).mode & 0o777, 0o600)
-  t.equal((await stat(dirname(path))).mode & 0o077, 0)
-})
-
-t.test('with its database folder gone the server still verifies', async (t) => {
-  const server = await startServer(t)
-  await post(`${server.url}/v1/accounts`, account)
-  const { access_token } = (await (await post(`${server.url}/v1/login`, account)).json()) as { access_token: string }
-  const { rm } = await import('node:fs/promises')
-  await rm(dirname(String(server.env.DATABASE_URL).slice('sqlite:'.length)), { recursive: true })
-  t.equal((await fetch(`${server.url}/v1/me`, { headers: bearer(access_token) })).status, 200)
-})
 
 function withFile(name: string, text: string) {
   return async (env: Record<string, string>) => {

@@ -1,10 +1,10 @@
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import type { App } from '../../src/http/app-type.ts'
 import { anotherNode } from '../support/another-node.ts'
 import { bearer, bootsWith, startApp, type TestServer } from '../support/app.ts'
 import { signUp, type User } from '../support/front-door.ts'
-import { type Mint, serverMint } from '../support/mint.ts'
+import { serverMint } from '../support/mint.ts'
 import { call, standing } from '../support/people.ts'
 
 const reply = () => ({ ok: true })
@@ -22,14 +22,12 @@ function routes(app: App): void {
   app.get('/live-recent', { config: { auth: 'live', maxAuthAge: 300 } }, reply)
 }
 
-async function minting(t: Test): Promise<{ app: App; mint: Mint; now: number }> {
-  const now = systemClock()
-  const server = await startApp(t, { routes, now: () => now })
-  return { app: server.app, mint: await serverMint(server, now), now }
-}
+const now = systemClock()
+const server = await startApp(t, { routes, now: () => now })
+const { app, database } = server
+const mint = await serverMint(server, now)
 
 t.test('a route asks for any one of its roles and all of its scopes; who lacks them is told 403', async (t) => {
-  const { app, mint } = await minting(t)
   const CASES: [url: string, claims: object, status: number][] = [
     ['/staff', { roles: ['auditor'] }, 200],
     ['/staff', { roles: ['x', 'support'] }, 200],
@@ -57,7 +55,6 @@ t.test('a route asks for any one of its roles and all of its scopes; who lacks t
 })
 
 t.test('the challenge of a 403 names the scope that is needed (RFC 6750 section 3)', async (t) => {
-  const { app, mint } = await minting(t)
   const challenge = async (url: string) => {
     const answer = await app.inject({ url, headers: bearer(mint.token()) })
     t.equal(answer.headers['cache-control'], 'no-store')
@@ -69,7 +66,6 @@ t.test('the challenge of a 403 names the scope that is needed (RFC 6750 section 
 })
 
 t.test('a route may ask for a recent login: older ones get the challenge of RFC 9470 with max_age', async (t) => {
-  const { app, mint, now } = await minting(t)
   const answerTo = (url: string, claims: object) => app.inject({ url, headers: bearer(mint.token({ claims })) })
   for (const age of [0, 299, 300])
     t.equal((await answerTo('/recent', { auth_time: now - age })).statusCode, 200, `${age}`)
@@ -88,7 +84,6 @@ t.test('a route may ask for a recent login: older ones get the challenge of RFC 
 })
 
 t.test('who may not is told only after the token is known to be good', async (t) => {
-  const { app, mint } = await minting(t)
   const forged = mint.token({ claims: { roles: ['auditor'] } }, () => Buffer.alloc(256, 1))
   for (const url of ['/staff', '/orders', '/recent', '/live']) {
     t.equal((await app.inject(url)).json().code, 'missing_token', url)
@@ -112,7 +107,6 @@ const BEHIND_ITS_BACK: [what: string, sql: string, by: (person: User, sid: strin
 ]
 for (const [what, sql, by, code] of BEHIND_ITS_BACK) {
   t.test(`a live route looks at the rows: when ${what}, the token that is good elsewhere is refused`, async (t) => {
-    const { app, database } = await startApp(t, { routes })
     const person = await signUp(app)
     t.equal((await call(app, person.access_token, 'GET', '/live')).statusCode, 200)
     const { sid } = (await call(app, person.access_token, 'GET', '/v1/me')).json()
@@ -126,8 +120,6 @@ for (const [what, sql, by, code] of BEHIND_ITS_BACK) {
 }
 
 t.test('a live route takes no token without a session, nor one with the session of somebody else', async (t) => {
-  const server = await startApp(t, { routes })
-  const mint = await serverMint(server, systemClock())
   const [ada, ben] = [await signUp(server.app), await signUp(server.app)]
   const { sid } = (await call(server.app, ben.access_token, 'GET', '/v1/me')).json()
   const live = async (claims: object) => {
@@ -149,7 +141,6 @@ t.test('a live route takes no token without a session, nor one with the session 
 })
 
 t.test('with the store down live routes answer 503, others go on, and who may not is told so without it', async (t) => {
-  const server = await startApp(t, { routes })
   const { app, link } = await anotherNode(t, server, { routes })
   const { access_token: access } = await signUp(server.app)
   link.cut = true

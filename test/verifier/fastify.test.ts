@@ -7,13 +7,15 @@ import { bearer, startApp } from '../support/app.ts'
 import { issuerOf } from '../support/issuer.ts'
 import { serverMint } from '../support/mint.ts'
 
+const issuing = await startApp(t)
+
 /** Somebody else's service, protected by the plugin. */
 async function service(
   t: Test,
   routes: (app: FastifyInstance) => void,
   { down = false, ...options }: Partial<VerifierOptions> & { down?: boolean } = {},
 ) {
-  const server = await startApp(t, options.now && { now: options.now })
+  const server = options.now === undefined ? issuing : await startApp(t, { now: options.now })
   const issuer = issuerOf(() => server.app)
   issuer.down = down
   const mint = await serverMint(server, (options.now ?? systemClock)())

@@ -1,13 +1,10 @@
-import { syncBuiltinESMExports } from 'node:module'
 import { mock } from 'node:test'
 import t, { type Test } from 'tap'
 import { resolveOptions } from '../../src/verifier/options.ts'
 import { createRemoteKeys } from '../../src/verifier/remote-keys.ts'
 import { createRemoteRevocations } from '../../src/verifier/remote-revocations.ts'
+import '../support/fake-timeouts.ts'
 import { type Copy, caller, ISSUER, jwk, NOW, signed } from './feed-copies.ts'
-
-mock.timers.enable({ apis: ['setTimeout'] })
-syncBuiltinESMExports()
 
 /** Passes the pauses between requests. */
 async function soon(asked: Promise<void>): Promise<void> {

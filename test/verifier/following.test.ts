@@ -1,4 +1,3 @@
-import { syncBuiltinESMExports } from 'node:module'
 import { mock } from 'node:test'
 import t, { type Test } from 'tap'
 import { publicJwk } from '../../src/keys/jwk.ts'
@@ -6,10 +5,8 @@ import { generatePrivateKey } from '../../src/keys/private-keys.ts'
 import { resolveOptions, type VerifierEvent, type VerifierOptions } from '../../src/verifier/options.ts'
 import { createRemoteKeys } from '../../src/verifier/remote-keys.ts'
 import { createRemoteRevocations } from '../../src/verifier/remote-revocations.ts'
+import '../support/fake-timeouts.ts'
 import { type Copy, caller, ISSUER, jwk, NOW, signed } from './feed-copies.ts'
-
-mock.timers.enable({ apis: ['setTimeout'] })
-syncBuiltinESMExports()
 
 const other = publicJwk(await generatePrivateKey(2048))
 

@@ -4,8 +4,7 @@ import { publicJwk } from '../../src/keys/jwk.ts'
 import { generatePrivateKey } from '../../src/keys/private-keys.ts'
 import { resolveOptions, type VerifierEvent } from '../../src/verifier/options.ts'
 import { createRemoteKeys } from '../../src/verifier/remote-keys.ts'
-
-mock.timers.enable({ apis: ['setTimeout'] })
+import '../support/fake-timeouts.ts'
 
 /** Of which `first` is made: nobody may publish it. */
 export const firstPrivate = await generatePrivateKey(2048)

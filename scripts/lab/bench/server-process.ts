@@ -1,9 +1,9 @@
 import { mkdtemp } from 'node:fs/promises'
 import { get } from 'node:http'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { OperatorError } from '../../../src/errors/app-error.ts'
+import { freePort } from '../../../test/support/free-port.ts'
 import { Child } from './child.ts'
 import { call } from './client.ts'
 import type { Bench } from './figure.ts'
@@ -134,15 +134,5 @@ function statusOf(url: string): Promise<Status> {
     get(url, { agent: false }, (reply) => {
       reply.resume().once('end', () => resolve(reply.statusCode))
     }).once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED' ? undefined : 'no HTTP'))
-  })
-}
-
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer().once('error', reject)
-    probe.listen(0, HOST, () => {
-      const { port } = probe.address() as { port: number }
-      probe.close(() => resolve(port))
-    })
   })
 }

@@ -8,6 +8,8 @@ export interface Run {
   readonly times: number
   /** Seconds that an outage or a load lasts. */
   readonly seconds: number
+  /** Milliseconds between two requests of a client, where that may be chosen. */
+  readonly pause?: number
   /** A PostgreSQL of the run; started by whoever asks first. */
   postgres(): Promise<Postgres>
 }

@@ -1,9 +1,9 @@
 import { mkdtemp } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Settings } from '../../../src/config/settings.ts'
 import { OperatorError } from '../../../src/errors/app-error.ts'
+import { freePort } from '../../../test/support/free-port.ts'
+import { UNLIMITED } from '../../../test/support/settings.ts'
 import { Child } from '../bench/child.ts'
 
 const HOST = '127.0.0.1'
@@ -21,16 +21,6 @@ export interface Node {
   readonly bootTime: number
 }
 
-/** All load of a run comes from one address, and much faster than people are. */
-const UNLIMITED: Env = {
-  ...Object.fromEntries(
-    Object.keys(Settings.properties)
-      .filter((name) => /^(RATE_LIMIT_|LOGIN_FAILURES_|LOAD_)/.test(name))
-      .map((name) => [name, '0']),
-  ),
-  LOGIN_FREE_FAILURES: '0',
-}
-
 /** Settings of a new service: a folder for its keys and, unless another is given, its database; and a port that stays its own. */
 export async function newService(folder: string, settings: Env = {}): Promise<Env> {
   const home = await mkdtemp(join(folder, 'service-'))
@@ -43,7 +33,6 @@ export async function newService(folder: string, settings: Env = {}): Promise<En
     ISSUER: 'http://signet.test',
     KEYS_DIR: join(home, 'keys'),
     DATABASE_URL: `sqlite:${join(home, 'signet.db')}`,
-    NODE_COMPILE_CACHE: join(folder, 'compile-cache'),
     PASSWORD_QUEUE: '1000',
     ...UNLIMITED,
     ...settings,
@@ -95,13 +84,4 @@ export async function terminate({ child }: Node): Promise<{ code: number | null;
   if (!child.ended) child.process.kill('SIGTERM')
   await child.finished().catch(() => undefined)
   return { code: child.process.exitCode, ms: performance.now() - began }
-}
-
-/** Below the range that systems hand out, so that it is still free when a server is started on it again. */
-function freePort(): Promise<number> {
-  const port = 15_000 + Math.floor(Math.random() * 15_000)
-  return new Promise((resolve) => {
-    const probe = createServer().once('error', () => resolve(freePort()))
-    probe.listen(port, HOST, () => probe.close(() => resolve(port)))
-  })
 }

@@ -1,8 +1,7 @@
 import { OperatorError } from '../../../src/errors/app-error.ts'
+import { PASSWORD } from '../../../test/support/settings.ts'
 
-// What clients do, over HTTP.
-
-export const PASSWORD = 'correct horse battery staple'
+// What clients do, over HTTP, to a server that may be gone: no answer is an answer too.
 
 export interface Tokens {
   readonly access: string

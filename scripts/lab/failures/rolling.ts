@@ -21,7 +21,7 @@ export const rollingFailure: Failure = {
     const nodes = [await startNode(services[0] as Env), await startNode(services[1] as Env)]
     const balancer = await startBalancer(nodes.map(({ origin }) => origin))
     const sessions = await people(balancer.origin, EMAIL, SESSIONS)
-    const load = startLoad({ origin: () => balancer.origin, sessions, pause: 5 })
+    const load = startLoad({ origin: () => balancer.origin, sessions, pause: run.pause ?? 5 })
 
     const rounds = Math.min(run.times, Math.max(1, Math.round(run.seconds / 10)))
     for (let round = 0; round < rounds; round += 1) {

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import type { App } from '../../../src/http/app-type.ts'
+import { anyText } from '../../../test/support/any-text.ts'
 import { PASSWORD } from '../../../test/support/app.ts'
 import { MARKER } from './answers.ts'
 
@@ -82,7 +83,7 @@ const TEXTS = [
 ]
 
 const junkText = fc.oneof(
-  fc.string({ unit: 'binary', maxLength: 40 }),
+  anyText({ maxLength: 40 }),
   fc.string({ unit: 'grapheme', maxLength: 40 }),
   fc.constantFrom(...TEXTS),
 )
@@ -154,11 +155,7 @@ function fittingObject({ properties = {}, required = [] }: Schema, words: readon
 /** What stands in the place of a path parameter: texts that mean something, and others as an attacker would write them. */
 export function segment(words: readonly string[]): fc.Arbitrary<string> {
   const raw = fc.constantFrom('%', '%00', '%ff', '..%2f..', ';', '*', 'x'.repeat(300), MARKER, '%F0%9F%98%80')
-  return fc.oneof(
-    fc.constantFrom(...words),
-    fc.string({ unit: 'binary', minLength: 1, maxLength: 20 }).map(escaped),
-    raw,
-  )
+  return fc.oneof(fc.constantFrom(...words), anyText({ minLength: 1, maxLength: 20 }).map(escaped), raw)
 }
 
 /** Percent-encoded, also where half a character stands that has no UTF-8. Lone dots would make another address of it. */

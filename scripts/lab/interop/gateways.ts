@@ -3,7 +3,7 @@ import { mkdtemp } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { OperatorError } from '../../../src/errors/app-error.ts'
-import { freePort } from '../bench/server-process.ts'
+import { freePort } from '../../../test/support/free-port.ts'
 import { debianVersion, HERE, type Place, type Program, printed, pythonWith } from './program.ts'
 import { httpVerifier, startApplication } from './verifiers.ts'
 

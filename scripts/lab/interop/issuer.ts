@@ -6,11 +6,11 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createServer } from 'node:tls'
 import { promisify } from 'node:util'
-import { OperatorError } from '../../../src/errors/app-error.ts'
+import { freePort } from '../../../test/support/free-port.ts'
+import { login, logout, register } from '../../../test/support/service.ts'
 import { Child } from '../bench/child.ts'
-import { freePort } from '../bench/server-process.ts'
 
-const ADA = { email: 'ada@example.com', password: 'correct horse battery staple' }
+const EMAIL = 'ada@example.com'
 const AUDIENCE = 'https://api.example.com'
 
 /** Seconds from publishing a key to signing with it: longer than the pause of any library here between two looks at the JWKS (60 s). */
@@ -54,7 +54,7 @@ export async function startIssuer(folder: string): Promise<Issuer> {
   const server = new Child({ args: ['src/server.ts'], env: settings })
   const origin = `http://127.0.0.1:${port}`
   await ready(server, origin)
-  await post(`${origin}/v1/accounts`, ADA)
+  await register({ url: origin }, EMAIL)
 
   const script = (args: readonly string[]) => runScript(args, settings)
   return {
@@ -63,9 +63,8 @@ export async function startIssuer(folder: string): Promise<Issuer> {
     keysFolder: settings.KEYS_DIR,
     authority,
     environment: environmentOf(url, authority),
-    logIn: async () =>
-      ((await (await post(`${origin}/v1/login`, ADA)).json()) as { access_token: string }).access_token,
-    logOut: async (token) => void (await post(`${origin}/v1/logout`, {}, { authorization: `Bearer ${token}` })),
+    logIn: async () => (await login({ url: origin }, EMAIL)).access,
+    logOut: (access) => logout({ url: origin }, { access }),
     feed: async () => (await fetch(`${origin}/.well-known/revocations`)).text(),
     rotate: async () => void (await script(['scripts/keys.ts', 'rotate', '--lead', `${LEAD}s`])),
     revokeKey: async (kid) => void (await script(['scripts/keys.ts', 'revoke', kid])),
@@ -128,14 +127,4 @@ async function runScript(args: readonly string[], settings: Record<string, strin
   const preload = ['--import', './src/require-node.js']
   const env = { PATH: process.env.PATH, ...settings }
   return (await promisify(execFile)(process.execPath, [...preload, ...args], { env })).stdout
-}
-
-async function post(url: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> {
-  const reply = await fetch(url, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', ...headers },
-    body: JSON.stringify(body),
-  })
-  if (!reply.ok) throw new OperatorError(`${url} answered ${reply.status}: ${await reply.text()}`)
-  return reply
 }

@@ -1,6 +1,9 @@
 import { type Mint, Raw } from '../mint.ts'
 
-/** Good tokens that look unusual: a verifier that refuses one of them is stricter than its standards, and breaks clients. */
+/**
+ * Good tokens that look unusual: a verifier that refuses one of them is stricter than its standards, and breaks
+ * clients.
+ */
 export function accepted(mint: Mint): { name: string; token: string }[] {
   const { now, audience } = mint
   const types = ['at+jwt', 'AT+JWT', 'At+Jwt', 'application/at+jwt', 'Application/AT+JWT', 'APPLICATION/at+jwt']

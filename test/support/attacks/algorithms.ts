@@ -2,7 +2,10 @@ import { constants, createHmac, generateKeyPairSync, type KeyObject, sign } from
 import type { Mint, Signer } from '../mint.ts'
 import { type Attack, shown, type Target } from './corpus.ts'
 
-/** `alg` itself: none, HMAC with a key that everybody has, other algorithms, other keys (RFC 8725 sections 2.1, 3.1, 3.2). */
+/**
+ * `alg` itself: none, HMAC with a key that everybody has, other algorithms, other keys (RFC 8725 sections 2.1, 3.1,
+ * 3.2).
+ */
 export function algorithmAttacks({ mint }: Target): Attack[] {
   return [...unsigned(mint), ...confused(mint), ...switched(mint), ...misnamed(mint), ...foreign(mint)]
 }
@@ -23,7 +26,10 @@ function unsigned(mint: Mint): Attack[] {
   )
 }
 
-/** The public key as an HMAC secret, in every form in which somebody may hold it (CVE-2023-48223, CVE-2026-34950, GHSA-g3jj-5cmm-3hxx). */
+/**
+ * The public key as an HMAC secret, in every form in which somebody may hold it (CVE-2023-48223, CVE-2026-34950,
+ * GHSA-g3jj-5cmm-3hxx).
+ */
 function confused(mint: Mint): Attack[] {
   const hashes: [string, string][] = [
     ['HS256', 'sha256'],
@@ -80,7 +86,10 @@ function publicForms({ publicKey, kid }: Mint): Record<string, string | Buffer> 
   }
 }
 
-/** Other algorithms, each correctly signed: with our own RSA key where that is possible, else with a key the attacker made. */
+/**
+ * Other algorithms, each correctly signed: with our own RSA key where that is possible, else with a key the attacker
+ * made.
+ */
 function switched(mint: Mint): Attack[] {
   const ours = mint.privateKey
   const ec = (namedCurve: string) => generateKeyPairSync('ec', { namedCurve }).privateKey
@@ -106,7 +115,10 @@ function switched(mint: Mint): Attack[] {
   ])
 }
 
-/** The right signature of the right key, under an `alg` that is not exactly RS256 (RFC 8725bis section 3.1: exact case). */
+/**
+ * The right signature of the right key, under an `alg` that is not exactly RS256 (RFC 8725bis section 3.1: exact
+ * case).
+ */
 function misnamed(mint: Mint): Attack[] {
   const values: unknown[] = [
     ...['rs256', 'Rs256', 'rS256', ' RS256', 'RS256 ', 'RS256\0', 'RS256\n', 'RS', 'RS25', 'RS2560', 'RSA256', ''],

@@ -4,7 +4,10 @@ import { type Attack, shown, type Target } from './corpus.ts'
 /** Far more than any clock skew that a verifier may be set to, in seconds. */
 const FAR = 120
 
-/** Correctly signed tokens that say something a verifier must not accept: each differs from a good one in what its name says. */
+/**
+ * Correctly signed tokens that say something a verifier must not accept: each differs from a good one in what its
+ * name says.
+ */
 export function claimAttacks({ mint }: Target): Attack[] {
   return [
     ...absent(mint),

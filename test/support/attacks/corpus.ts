@@ -37,7 +37,10 @@ export function corpus(target: Target): [group: string, attacks: readonly Attack
   return GROUPS.map(([group, attacks]) => [group, attacks(target)])
 }
 
-/** A value as it shows in the name of a case: in ASCII, because a line separator in a name would break the test report. */
+/**
+ * A value as it shows in the name of a case: in ASCII, because a line separator in a name would break the test
+ * report.
+ */
 export function shown(value: unknown): string {
   const json = Buffer.isBuffer(value) ? `bytes ${value.toString('hex')}` : (JSON.stringify(value) ?? 'absent')
   const text = json.replace(/[^ -~]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)

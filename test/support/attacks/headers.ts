@@ -72,7 +72,10 @@ const EXTENSIONS: readonly Record<string, unknown>[] = [
   { toString: 'x' },
 ]
 
-/** Members that change what the token means: all are correctly signed, and a verifier that skips them reads another token than was meant. */
+/**
+ * Members that change what the token means: all are correctly signed, and a verifier that skips them reads another
+ * token than was meant.
+ */
 function extended(mint: Mint): Attack[] {
   const claims = Buffer.from(JSON.stringify(mint.claims))
   return [
@@ -95,7 +98,10 @@ const OTHER_TYPES: readonly unknown[] = [
   ...[undefined, null, true, 0, 1, [], ['at+jwt'], {}, { typ: 'at+jwt' }, ['application/at+jwt', 'JWT']],
 ]
 
-/** All kinds of JWT are signed by somebody's good key: `typ` keeps them apart (RFC 8725 section 3.11, RFC 9068 section 4). */
+/**
+ * All kinds of JWT are signed by somebody's good key: `typ` keeps them apart (RFC 8725 section 3.11, RFC 9068 section
+ * 4).
+ */
 function otherKinds(mint: Mint): Attack[] {
   return OTHER_TYPES.map((typ) => ({ name: `typ ${shown(typ)}`, token: mint.token({ header: { typ } }) }))
 }
@@ -120,7 +126,10 @@ function notObjects(mint: Mint): Attack[] {
   return headers.map((text, row) => ({ name: `header ${shown(text)} (${row})`, token: mint.token({ header: text }) }))
 }
 
-/** A member twice: JSON.parse keeps the last, another parser the first (RFC 7515 section 4), so the last one has to count everywhere. */
+/**
+ * A member twice: JSON.parse keeps the last, another parser the first (RFC 7515 section 4), so the last one has to
+ * count everywhere.
+ */
 function twice(mint: Mint): Attack[] {
   const good = JSON.stringify(mint.header).slice(0, -1)
   const seconds = [

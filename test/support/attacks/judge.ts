@@ -7,13 +7,14 @@ export interface Answer {
   readonly body: string
 }
 
-// What gives a program away: stack frames, library names and codes, and words for the cause that an attacker is probing for.
+// What gives a program away: stack frames, library names and codes, and words for the cause that an attacker is
+// probing for.
 const INNER =
   /\bat .+:\d+:\d+|node_modules|fast-?jwt|FAST_|FST_|\bjose\b|ERR_|TypeBox|base64|signature|audience|issuer|\bkid\b/i
 
 /**
- * The faults of an answer to a hostile token, as sentences; none when it was refused as the contract says: 401, RFC 9457 with a
- * stable code, RFC 6750 challenge, not cached, and not a word about the cause.
+ * The faults of an answer to a hostile token, as sentences; none when it was refused as the contract says: 401, RFC
+ * 9457 with a stable code, RFC 6750 challenge, not cached, and not a word about the cause.
  *
  * @param log what was logged while it was answered
  */

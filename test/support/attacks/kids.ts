@@ -3,8 +3,9 @@ import { Raw } from '../mint.ts'
 import { type Attack, shown, type Target } from './corpus.ts'
 
 /**
- * `kid` is the attacker's text (RFC 8725bis section 3.10). Each token bears the right signature of the right key, so that nothing but
- * its kid can refuse it; and each comes once more with an HMAC under an empty key, what a missing key is taken for (CVE-2026-44351).
+ * `kid` is the attacker's text (RFC 8725bis section 3.10). Each token bears the right signature of the right key, so
+ * that nothing but its kid can refuse it; and each comes once more with an HMAC under an empty key, what a missing
+ * key is taken for (CVE-2026-44351).
  */
 export function kidAttacks({ mint, canary }: Target): Attack[] {
   return [...typed(), ...inherited(), ...respelled(mint.kid), ...injected(mint.kid, canary)].flatMap((kid) => [

@@ -38,7 +38,9 @@ function fragments(mint: Mint): Attack[] {
   }))
 }
 
-/** RFC 7515 section 7.2, RFC 7516, RFC 7797, SD-JWT: none of them is an access token here (RFC 8725bis section 3.14). */
+/**
+ * RFC 7515 section 7.2, RFC 7516, RFC 7797, SD-JWT: none of them is an access token here (RFC 8725bis section 3.14).
+ */
 function otherSerialisations(mint: Mint): Attack[] {
   const [header = '', payload = '', signature = ''] = mint.token().split('.')
   const flattened = JSON.stringify({ protected: header, payload, signature })
@@ -109,7 +111,10 @@ function payloads(mint: Mint): Attack[] {
   ]
 }
 
-/** Lenient decoders turn all of these into U+FFFD, and two subjects into one. The last two are control characters, which JSON escapes. */
+/**
+ * Lenient decoders turn all of these into U+FFFD, and two subjects into one. The last two are control characters,
+ * which JSON escapes.
+ */
 function notUtf8(mint: Mint): Attack[] {
   const [before = '', after = ''] = JSON.stringify(mint.claims).split('minted-subject')
   const bytes = ['ff', '80', 'c3', 'c0af', 'e080af', 'eda080', 'f4908080', 'e920', '00', '0a']

@@ -2,7 +2,10 @@ import { privateEncrypt } from 'node:crypto'
 import { encode, type Mint, respellings } from '../mint.ts'
 import { type Attack, shown, type Target } from './corpus.ts'
 
-/** A good token whose text or signature was touched. The text is an identity (caches, logs, deny-lists), so one token has one spelling. */
+/**
+ * A good token whose text or signature was touched. The text is an identity (caches, logs, deny-lists), so one token
+ * has one spelling.
+ */
 export function signatureAttacks({ mint }: Target): Attack[] {
   return [
     ...stripped(mint),
@@ -90,7 +93,10 @@ function respelt(mint: Mint): Attack[] {
   }))
 }
 
-/** Header and payload in another spelling, and correctly signed so: nothing but the check of the spelling can refuse them. */
+/**
+ * Header and payload in another spelling, and correctly signed so: nothing but the check of the spelling can refuse
+ * them.
+ */
 function signedRespelt(mint: Mint): Attack[] {
   const good = { header: JSON.stringify(mint.header), payload: JSON.stringify(mint.claims) }
   return (['header', 'payload'] as const).flatMap((which) => {

@@ -4,7 +4,8 @@ import { createAccountStore } from '../../../src/accounts/account-store.ts'
 import { migrate } from '../../../src/db/migrate.ts'
 import { ENGINES, openNode } from '../../support/engines.ts'
 
-// Engines compare text in different orders (bytes, or a language: a < B, and `-` counts little). A walk must not depend on which.
+// Engines compare text in different orders (bytes, or a language: a < B, and `-` counts little). A walk must not
+// depend on which.
 
 const LETTERS = [...'aAbB-_09']
 const IDS = LETTERS.flatMap((a) => LETTERS.flatMap((b) => LETTERS.map((c) => a + b + c)))

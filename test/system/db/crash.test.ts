@@ -1,7 +1,7 @@
 import { DatabaseSync } from 'node:sqlite'
 import t from 'tap'
 import { PASSWORD } from '../../support/app.ts'
-import { post, startServer } from '../../support/process.ts'
+import { post, startServer } from '../../support/service.ts'
 
 t.test('kill -9 in the middle of a load loses no acknowledged registration', async (t) => {
   const server = await startServer(t, { PASSWORD_QUEUE: '1000' })

@@ -8,7 +8,7 @@ import { OperatorError } from '../../../src/errors/app-error.ts'
 import { temporaryFolder } from '../../support/app.ts'
 import { openNode } from '../../support/engines.ts'
 import { administer, postgresCertificate, postgresUrl, stopPostgres } from '../../support/postgres.ts'
-import { isolated, run } from '../../support/process.ts'
+import { isolated, run } from '../../support/service.ts'
 
 // Opening PostgreSQL: what an operator gets to read when it can't be used, and what TLS promises.
 

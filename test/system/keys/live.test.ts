@@ -1,19 +1,28 @@
 import { mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import t from 'tap'
-import { bearer, PASSWORD, temporaryFolder } from '../../support/app.ts'
-import { post, run, type ServerProcess, startServer } from '../../support/process.ts'
+import t, { type Test } from 'tap'
+import { publicJwk } from '../../../src/keys/jwk.ts'
+import { generatePrivateKey } from '../../../src/keys/private-keys.ts'
+import { temporaryFolder } from '../../support/app.ts'
+import { runScript } from '../../support/scripts.ts'
+import {
+  getMe,
+  login as loginOn,
+  partOf,
+  postLogin,
+  postRefresh,
+  register,
+  run,
+  type ServerProcess,
+  startServer,
+  stopped,
+} from '../../support/service.ts'
 
-type T = Parameters<typeof temporaryFolder>[0]
-const account = { email: 'ada@example.com', password: PASSWORD }
+const EMAIL = 'ada@example.com'
 
-async function login({ url }: ServerProcess): Promise<string> {
-  return ((await (await post(`${url}/v1/login`, account)).json()) as { access_token: string }).access_token
-}
-
-const kidOf = (token: string) => JSON.parse(Buffer.from(token.split('.')[0] ?? '', 'base64url').toString()).kid
-const me = async ({ url }: ServerProcess, token: string) =>
-  (await fetch(`${url}/v1/me`, { headers: bearer(token) })).status
+const login = async (server: ServerProcess): Promise<string> => (await loginOn(server, EMAIL)).access
+const kidOf = (token: string) => partOf(token, 0).kid
+const me = async (server: ServerProcess, access: string) => (await getMe(server, { access })).status
 const kids = async ({ url }: ServerProcess) =>
   ((await (await fetch(`${url}/.well-known/jwks.json`)).json()) as { keys: { kid: string }[] }).keys.map(
     ({ kid }) => kid,
@@ -22,7 +31,7 @@ const readiness = async ({ url }: ServerProcess) =>
   (await (await fetch(`${url}/health/ready`)).json()) as { status: string; checks: { keyring: string } }
 
 /** Waits for something that must come true within the three seconds that are promised. */
-async function soon(t: T, what: string, condition: () => Promise<boolean>, pause = 20): Promise<void> {
+async function soon(t: Test, what: string, condition: () => Promise<boolean>, pause = 20): Promise<void> {
   const started = performance.now()
   while (!(await condition())) {
     if (performance.now() - started > 3000) return void t.fail(`${what}: not within 3 s`)
@@ -37,114 +46,116 @@ async function replace(path: string, text: string): Promise<void> {
   await rename(`${path}.new`, path)
 }
 
-const script = (t: T, server: ServerProcess, ...args: string[]) =>
-  run(t, 'scripts/keys.ts', args, { KEYS_DIR: String(server.env.KEYS_DIR) }).finished
+const script = (server: ServerProcess, ...args: string[]) =>
+  runScript('scripts/keys.ts', args, { KEYS_DIR: String(server.env.KEYS_DIR) })
 
-t.test('a running server follows the scripts: rotation, then an emergency', async (t) => {
+t.test('one running server and its keys folder', async (t) => {
   const server = await startServer(t)
-  await post(`${server.url}/v1/accounts`, account)
-  const token = await login(server)
-  t.equal(await me(server, token), 200)
+  await register(server, EMAIL)
 
-  await script(t, server, 'rotate')
-  await soon(t, 'the next key is published', async () => (await kids(server)).length === 2)
-  t.equal(kidOf(await login(server)), kidOf(token), 'and does not sign yet')
+  await t.test(
+    'a folder that can not be used is reported once, and the keyring from before stays in force',
+    async (t) => {
+      const token = await login(server)
+      const path = join(String(server.env.KEYS_DIR), 'keyring.json')
+      const good = await readFile(path, 'utf8')
+      const before = await kids(server)
 
-  await script(t, server, 'revoke', kidOf(token))
-  await soon(
-    t,
-    'the revoked key is refused, though its token was in the cache',
-    async () => (await me(server, token)) === 401,
+      const DAMAGE: [name: string, text: string][] = [
+        ['half a file', good.slice(0, 200)],
+        ['an empty keyring', '{"version":1,"keys":[]}'],
+        ['a missing private key', good.replaceAll(before[0] ?? '', 'A'.repeat(43))],
+      ]
+      for (const [name, text] of DAMAGE) {
+        await replace(path, text)
+        await soon(t, `${name} is noticed`, async () => (await readiness(server)).checks.keyring === 'stale')
+        t.equal((await readiness(server)).status, 'ok', 'it can still issue tokens')
+        t.same(await kids(server), before)
+        t.equal(await me(server, token), 200)
+        t.equal((await postLogin(server, EMAIL)).status, 200)
+        await replace(path, good)
+        await soon(t, 'it is mended', async () => (await readiness(server)).checks.keyring === 'ok')
+      }
+      await rm(path)
+      await soon(t, 'a missing manifest is noticed', async () => (await readiness(server)).checks.keyring === 'stale')
+      await replace(path, good)
+      await soon(t, 'it is mended', async () => (await readiness(server)).checks.keyring === 'ok')
+      const reports = server
+        .output()
+        .split('\n')
+        .filter((line) => line.includes('the keyring from before stays'))
+      t.equal(reports.length, DAMAGE.length + 1, 'each was logged once')
+    },
   )
-  t.notOk((await kids(server)).includes(kidOf(token)))
-  const fresh = await login(server)
-  t.not(kidOf(fresh), kidOf(token))
-  t.equal(await me(server, fresh), 200)
-})
 
-t.test('a folder that can not be used is reported once, and the keyring from before stays in force', async (t) => {
-  const server = await startServer(t)
-  await post(`${server.url}/v1/accounts`, account)
-  const token = await login(server)
-  const path = join(String(server.env.KEYS_DIR), 'keyring.json')
-  const good = await readFile(path, 'utf8')
-  const before = await kids(server)
+  await t.test('a revoked refresh key is refused too while the rest of the folder can not be used', async (t) => {
+    // One for each try: whoever refreshes while the keys change may get a token of the new one, which nobody refuses.
+    const tokens: string[] = []
+    for (let i = 0; i < 12; i += 1) tokens.push((await loginOn(server, EMAIL)).refresh)
+    const refresh = async () => (await postRefresh(server, { refresh: tokens.pop() ?? '' })).status
+    const dir = String(server.env.KEYS_DIR)
+    const path = join(dir, 'keyring.json')
+    const good = await readFile(path, 'utf8')
+    await replace(path, good.slice(0, 200))
+    await soon(t, 'half a manifest is noticed', async () => (await readiness(server)).checks.keyring === 'stale')
+    t.equal(await refresh(), 200, 'that takes nothing away')
 
-  const DAMAGE: [name: string, text: string][] = [
-    ['half a file', good.slice(0, 200)],
-    ['an empty keyring', '{"version":1,"keys":[]}'],
-    ['a missing private key', good.replaceAll(before[0] ?? '', 'A'.repeat(43))],
-  ]
-  for (const [name, text] of DAMAGE) {
-    await replace(path, text)
-    await soon(t, `${name} is noticed`, async () => (await readiness(server)).checks.keyring === 'stale')
-    t.equal((await readiness(server)).status, 'ok', 'it can still issue tokens')
-    t.same(await kids(server), before)
-    t.equal(await me(server, token), 200)
-    t.equal((await post(`${server.url}/v1/login`, account)).status, 200)
+    const file = (await readdir(dir)).find((name) => name.startsWith('refresh-')) ?? ''
+    t.match(await script(server, 'revoke-refresh', file.slice('refresh-'.length, -'.json'.length)), { code: 0 })
+    await soon(t, 'the token is refused', async () => (await refresh()) === 401, 300)
+    t.equal((await postLogin(server, EMAIL)).status, 200, 'the key that took its place is in use')
+
+    const [heir = ''] = (await readdir(dir)).filter((name) => name.startsWith('refresh-'))
+    await rename(join(dir, heir), join(dir, '..', heir))
+    await writeFile(join(dir, `refresh-${'A'.repeat(11)}.json`), 'damaged')
+    await soon(t, 'with none left nobody is told to log in again', async () => (await refresh()) === 503, 300)
+    t.equal((await fetch(`${server.url}/health/ready`)).status, 503)
+
+    await rm(join(dir, `refresh-${'A'.repeat(11)}.json`))
+    await rename(join(dir, '..', heir), join(dir, heir))
+    await soon(t, 'the key is back', async () => (await postLogin(server, EMAIL)).status === 200)
     await replace(path, good)
-    await soon(t, 'it is mended', async () => (await readiness(server)).checks.keyring === 'ok')
-  }
-  await rm(path)
-  await soon(t, 'a missing manifest is noticed', async () => (await readiness(server)).checks.keyring === 'stale')
-  await replace(path, good)
-  await soon(t, 'it is mended', async () => (await readiness(server)).checks.keyring === 'ok')
-  const reports = server
-    .output()
-    .split('\n')
-    .filter((line) => line.includes('the keyring from before stays'))
-  t.equal(reports.length, DAMAGE.length + 1, 'each was logged once')
+    await soon(t, 'all is mended', async () => (await readiness(server)).checks.keyring === 'ok')
+  })
+
+  await t.test('a running server follows the scripts: rotation, then an emergency', async (t) => {
+    const token = await login(server)
+    t.equal(await me(server, token), 200)
+
+    await script(server, 'rotate')
+    await soon(t, 'the next key is published', async () => (await kids(server)).length === 2)
+    t.equal(kidOf(await login(server)), kidOf(token), 'and does not sign yet')
+
+    await script(server, 'revoke', kidOf(token))
+    await soon(
+      t,
+      'the revoked key is refused, though its token was in the cache',
+      async () => (await me(server, token)) === 401,
+    )
+    t.notOk((await kids(server)).includes(kidOf(token)))
+    const fresh = await login(server)
+    t.not(kidOf(fresh), kidOf(token))
+    t.equal(await me(server, fresh), 200)
+  })
 })
 
 t.test('a revoked key is refused at once, even when its successor can not be read', async (t) => {
   const server = await startServer(t)
-  await post(`${server.url}/v1/accounts`, account)
+  await register(server, EMAIL)
   const token = await login(server)
   const path = join(String(server.env.KEYS_DIR), 'keyring.json')
   const manifest = JSON.parse(await readFile(path, 'utf8'))
   const at = manifest.keys[0].created_at
   const [revoked] = manifest.keys
+  const jwk = publicJwk(await generatePrivateKey(2048)) // its private half is not in the folder
+  const successor = { ...manifest.keys[0], kid: jwk.kid, jwk }
   Object.assign(revoked, { sign_until: at, verify_until: at, revoked_at: at })
-  const other = await startServer(t) // only its key is borrowed: its private half is not in our folder
-  const [successor] = JSON.parse(await readFile(join(String(other.env.KEYS_DIR), 'keyring.json'), 'utf8')).keys
-  await replace(path, JSON.stringify({ version: 1, keys: [revoked, { ...successor, publish_at: at, sign_from: at }] }))
+  await replace(path, JSON.stringify({ version: 1, keys: [revoked, successor] }))
 
   await soon(t, 'the token is refused', async () => (await me(server, token)) === 401)
   t.same(await kids(server), [])
-  t.equal((await post(`${server.url}/v1/login`, account)).status, 503, 'nothing is signed with it any more')
+  t.equal((await postLogin(server, EMAIL)).status, 503, 'nothing is signed with it any more')
   t.equal((await fetch(`${server.url}/health/ready`)).status, 503)
-})
-
-t.test('a revoked refresh key is refused too while the rest of the folder can not be used', async (t) => {
-  const server = await startServer(t)
-  await post(`${server.url}/v1/accounts`, account)
-  // One for each try: whoever refreshes while the keys change may get a token of the new one, which nobody refuses.
-  const tokens: string[] = []
-  for (let i = 0; i < 12; i += 1)
-    tokens.push(
-      ((await (await post(`${server.url}/v1/login`, account)).json()) as { refresh_token: string }).refresh_token,
-    )
-  const refresh = async () => (await post(`${server.url}/v1/refresh`, { refresh_token: tokens.pop() })).status
-  const dir = String(server.env.KEYS_DIR)
-  const path = join(dir, 'keyring.json')
-  await replace(path, (await readFile(path, 'utf8')).slice(0, 200))
-  await soon(t, 'half a manifest is noticed', async () => (await readiness(server)).checks.keyring === 'stale')
-  t.equal(await refresh(), 200, 'that takes nothing away')
-
-  const file = (await readdir(dir)).find((name) => name.startsWith('refresh-')) ?? ''
-  t.match(await script(t, server, 'revoke-refresh', file.slice('refresh-'.length, -'.json'.length)), { code: 0 })
-  await soon(t, 'the token is refused', async () => (await refresh()) === 401, 300)
-  t.equal((await post(`${server.url}/v1/login`, account)).status, 200, 'the key that took its place is in use')
-
-  const [heir = ''] = (await readdir(dir)).filter((name) => name.startsWith('refresh-'))
-  await rename(join(dir, heir), join(dir, '..', heir))
-  await writeFile(join(dir, `refresh-${'A'.repeat(11)}.json`), 'damaged')
-  await soon(t, 'with none left nobody is told to log in again', async () => (await refresh()) === 503, 300)
-  t.equal((await fetch(`${server.url}/health/ready`)).status, 503)
-
-  await rm(join(dir, `refresh-${'A'.repeat(11)}.json`))
-  await rename(join(dir, '..', heir), join(dir, heir))
-  await soon(t, 'the key is back', async () => (await post(`${server.url}/v1/login`, account)).status === 200)
 })
 
 t.test('the symlinks that Kubernetes swaps are followed, and SIGHUP does no harm', async (t) => {
@@ -166,23 +177,20 @@ t.test('the symlinks that Kubernetes swaps are followed, and SIGHUP does no harm
   const server = await startServer(t, { KEYS_DIR: mount, NODE_ENV: 'production' })
   t.same(await kids(server), await kids(source))
 
-  await script(t, source, 'rotate')
+  await script(source, 'rotate')
   await soon(t, 'the source has two keys', async () => (await kids(source)).length === 2)
   await publish('..v2')
   server.child.kill('SIGHUP')
   await soon(t, 'the mount has two keys', async () => (await kids(server)).length === 2)
   t.equal((await fetch(`${server.url}/health/live`)).status, 200)
-})
 
-t.test('settings that break a waiting plan are refused at boot', async (t) => {
-  const server = await startServer(t)
-  await script(t, server, 'rotate')
-  server.child.kill('SIGTERM')
-  await server.finished
-  const { code, stderr } = await run(t, 'src/server.ts', [], { ...server.env, JWKS_MAX_AGE: '3600' }).finished
-  t.equal(code, 1)
-  t.match(
-    stderr,
-    /^signet: error: keys: .* is published 900 s before it signs, and JWKS_MAX_AGE and CLOCK_SKEW ask for 3608 s\nhint: .*\n$/,
-  )
+  await t.test('settings that break the plan that waits there are refused at boot', async (t) => {
+    await stopped(source)
+    const { code, stderr } = await run(t, 'src/server.ts', [], { ...source.env, JWKS_MAX_AGE: '3600' }).finished
+    t.equal(code, 1)
+    t.match(
+      stderr,
+      /^signet: error: keys: .* is published 900 s before it signs, and JWKS_MAX_AGE and CLOCK_SKEW ask for 3608 s\nhint: .*\n$/,
+    )
+  })
 })

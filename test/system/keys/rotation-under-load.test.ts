@@ -1,17 +1,28 @@
 import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from 'jose'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { readManifest } from '../../../src/keys/manifest.ts'
 import { RELOAD_INTERVAL_SECONDS } from '../../../src/keys/rotation.ts'
-import { bearer, PASSWORD, type temporaryFolder } from '../../support/app.ts'
-import { isolated, post, run, type ServerProcess, startServer } from '../../support/process.ts'
+import { runScript } from '../../support/scripts.ts'
+import {
+  getMe,
+  partOf,
+  postLogin,
+  postRefresh,
+  register,
+  type ServerProcess,
+  sharedSettings,
+  tokensOf,
+  twoNodes,
+} from '../../support/service.ts'
 
-// Two real servers on one keys folder and one database, under constant load, while the real script rotates ten times with the
-// shortest times the settings allow. An integrator stands beside them and caches the JWKS for exactly as long as it may.
+// Two real servers on one keys folder and one database, under constant load, while the real script rotates with the
+// shortest times the settings allow. An integrator stands beside them and caches the JWKS for exactly as long as it
+// may.
 
-const ROTATIONS = 4
+const ROTATIONS = 3
 const MAX_AGE = 1
 const LEAD = MAX_AGE + RELOAD_INTERVAL_SECONDS
-const account = { email: 'ada@example.com', password: PASSWORD }
+const EMAIL = 'ada@example.com'
 
 interface Seen {
   readonly tokens: { text: string; kid: string; iat: number }[]
@@ -21,11 +32,11 @@ interface Seen {
 }
 
 t.test(
-  'ten rotations under load: no verification fails, and no key signs before it was published for the lead',
+  'rotations under load: no verification fails, and no key signs before it was published for the lead',
   async (t) => {
     const { servers, env } = await twoServers(t)
     const seen: Seen = { tokens: [], failures: [], verified: 0, running: true }
-    await post(`${servers[0]?.url}/v1/accounts`, account)
+    await register(servers[0], EMAIL)
     const load = [
       ...servers.flatMap((server) => [getTokens(server, seen), callMe(server, seen)]),
       integrate(servers, seen, String(env.ISSUER)),
@@ -33,13 +44,13 @@ t.test(
 
     let rotations = 0
     while (rotations < ROTATIONS) {
-      const { code, stdout, stderr } = await run(t, 'scripts/keys.ts', ['rotate', '--lead', `${LEAD}s`], env).finished
+      const { code, stdout, stderr } = await runScript('scripts/keys.ts', ['rotate', '--lead', `${LEAD}s`], env)
       if (code !== 0) throw new Error(stderr)
       if (stdout.startsWith('made key')) rotations += 1
       // The plan runs by the clock: there is nothing to wait for but the instant in which the new key signs.
       await pause((await lastSignFrom(env)) * 1000 - Date.now() + 100)
     }
-    await pause(1000) // the tenth key signs
+    await pause(1000) // the last key signs
     seen.running = false
     await Promise.all(load)
 
@@ -53,7 +64,7 @@ t.test(
     t.same(early, [])
     t.equal(new Set(seen.tokens.map(({ kid }) => kid)).size, ROTATIONS + 1, 'every key signed')
     t.comment(`${seen.tokens.length} tokens issued, ${seen.verified} verifications, ${rotations} rotations`)
-    t.ok(seen.verified > 500)
+    t.ok(seen.verified > 200)
   },
 )
 
@@ -61,55 +72,45 @@ async function lastSignFrom(env: Record<string, string>): Promise<number> {
   return (await readManifest({ dir: String(env.KEYS_DIR), passphrase: undefined })).at(-1)?.sign_from ?? 0
 }
 
-async function twoServers(
-  t: Parameters<typeof temporaryFolder>[0],
-): Promise<{ servers: ServerProcess[]; env: Record<string, string> }> {
-  const env = {
-    ...(await isolated(t)),
-    ISSUER: 'http://signet.test',
+async function twoServers(t: Test): Promise<{ servers: [ServerProcess, ServerProcess]; env: Record<string, string> }> {
+  const env = await sharedSettings(t, {
     JWKS_MAX_AGE: String(MAX_AGE),
     CLOCK_SKEW: '0',
-    LOG_LEVEL: 'info',
     MAX_SESSIONS_PER_ACCOUNT: '1000', // every login of this test is a session of one account
-  }
-  return { servers: [await startServer(t, env), await startServer(t, env)], env }
+  })
+  return { servers: await twoNodes(t, env), env }
 }
 
 /** Logs in now and then, and refreshes in between: that signs as well, and hashes no password. */
-async function getTokens({ url }: ServerProcess, seen: Seen): Promise<void> {
-  let refreshToken: string | undefined
+async function getTokens(server: ServerProcess, seen: Seen): Promise<void> {
+  let refresh: string | undefined
   for (let turn = 0; seen.running; turn += 1) {
-    const reply =
-      refreshToken === undefined || turn % 10 === 0
-        ? await post(`${url}/v1/login`, account)
-        : await post(`${url}/v1/refresh`, { refresh_token: refreshToken })
+    const again = refresh === undefined || turn % 10 === 0
+    const reply = await (again ? postLogin(server, EMAIL) : postRefresh(server, { refresh: String(refresh) }))
     if (reply.status === 200) {
-      const { access_token: text, refresh_token } = (await reply.json()) as {
-        access_token: string
-        refresh_token: string
-      }
-      refreshToken = refresh_token
-      const [header = '', payload = ''] = text.split('.').map((part) => Buffer.from(part, 'base64url').toString())
-      seen.tokens.push({ text, kid: JSON.parse(header).kid, iat: JSON.parse(payload).iat })
+      const tokens = await tokensOf(reply)
+      refresh = tokens.refresh
+      const { kid } = partOf(tokens.access, 0)
+      seen.tokens.push({ text: tokens.access, kid, iat: partOf(tokens.access, 1).iat })
     } else seen.failures.push(`tokens ${reply.status}`)
     await pause(100)
   }
 }
 
 /** Every token of either server, young and old, must pass: tokens of this test never reach their end. */
-async function callMe({ url }: ServerProcess, seen: Seen): Promise<void> {
+async function callMe(server: ServerProcess, seen: Seen): Promise<void> {
   while (seen.running) {
     for (const token of [seen.tokens.at(-1), seen.tokens[Math.floor(Math.random() * seen.tokens.length)]]) {
       if (token === undefined) continue
-      const { status } = await fetch(`${url}/v1/me`, { headers: bearer(token.text) })
+      const { status } = await getMe(server, { access: token.text })
       if (status === 200) seen.verified += 1
       else if (Date.now() / 1000 < token.iat + 599) seen.failures.push(`me ${status} for ${token.kid}`)
     }
-    await pause(40)
+    await pause(80)
   }
 }
 
-async function integrate(servers: ServerProcess[], seen: Seen, issuer: string): Promise<void> {
+async function integrate(servers: readonly ServerProcess[], seen: Seen, issuer: string): Promise<void> {
   for (let turn = 0; seen.running; turn += 1) {
     const reply = await fetch(`${servers[turn % 2]?.url}/.well-known/jwks.json`)
     const keys = createLocalJWKSet((await reply.json()) as JSONWebKeySet)
@@ -125,7 +126,7 @@ async function integrate(servers: ServerProcess[], seen: Seen, issuer: string): 
           (error) => seen.failures.push(`integrator: ${error.code} for ${token.kid}`),
         )
       }
-      await pause(40)
+      await pause(80)
     }
   }
 }

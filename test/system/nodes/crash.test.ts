@@ -1,16 +1,27 @@
 import t, { type Test } from 'tap'
 import type { Row } from '../../../src/db/database.ts'
 import { ENGINES, openNode } from '../../support/engines.ts'
-import { type ServerProcess, startServer } from '../../support/process.ts'
-import { login, logout, postRefresh, register, sharedSettings, type Tokens, tokensOf, verdict } from './cluster.ts'
+import {
+  login,
+  logout,
+  partOf,
+  postRefresh,
+  register,
+  type ServerProcess,
+  sharedSettings,
+  startServer,
+  type Tokens,
+  tokensOf,
+  verdict,
+} from '../../support/service.ts'
 
-// A node is killed in the middle of a refresh storm. What it acknowledged must be there when it comes back, and a client that was
-// not answered asks again with the token it has.
+// A node is killed in the middle of a refresh storm. What it acknowledged must be there when it comes back, and a
+// client that was not answered asks again with the token it has.
 
-const CLIENTS = 12
+const CLIENTS = 8
 const KILLS = 2
 /** Acknowledged refreshes before each kill. */
-const STORM = 150
+const STORM = 80
 
 interface Storming {
   readonly sid: string
@@ -58,8 +69,7 @@ async function loggedIn(node: ServerProcess, count: number): Promise<Storming[]>
   const all: Storming[] = []
   for (let i = 0; i < count; i += 1) {
     const tokens = await login(node, email)
-    const { sid } = JSON.parse(Buffer.from(tokens.access.split('.')[1] ?? '', 'base64url').toString())
-    all.push({ sid, tokens, rotations: 0 })
+    all.push({ sid: partOf(tokens.access, 1).sid, tokens, rotations: 0 })
   }
   return all
 }

@@ -35,5 +35,5 @@ for (const [{ title, run }, times, seconds] of SHORT) {
 async function shortRun(t: Test, times: number, seconds: number): Promise<Run> {
   const create = () => postgresUrl(t)
   const postgres = async () => ({ create, stop: stopPostgres, start: startPostgres, end: () => undefined })
-  return { folder: await temporaryFolder(t), times, seconds, postgres }
+  return { folder: await temporaryFolder(t), times, seconds, pause: 50, postgres }
 }

@@ -1,7 +1,8 @@
+import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Test } from 'tap'
-import type { ServerProcess } from '../../support/process.ts'
-import { accounts, adminOf, change, login, logout, register, summary, type Tokens, verdict } from './cluster.ts'
+import { accounts, adminOf } from '../../support/scripts.ts'
+import { change, login, logout, register, type ServerProcess, type Tokens, verdict } from '../../support/service.ts'
 
 type Nodes = readonly [ServerProcess, ServerProcess]
 
@@ -14,15 +15,16 @@ interface Revocation {
 }
 
 /**
- * Revokes on one node, waits until the other one refuses, and prints how long that took: from the moment in which the revocation
- * is acknowledged to the first refusal of the node that was not told. A node that never refuses is stopped by the time limit of tap.
+ * Revokes on one node, waits until the other one refuses, and prints how long that took: from the moment in which the
+ * revocation is acknowledged to the first refusal of the node that was not told. A node that never refuses is stopped
+ * by the time limit of tap.
  *
  * @param each how many logouts, suspensions and role changes
  * @param byScript how many suspensions and role changes by the operator's script
  */
 export async function measureRevocations(t: Test, nodes: Nodes, each: number, byScript: number): Promise<void> {
   const delays = { 'by request': [] as number[], 'by script': [] as number[] }
-  const all = await revocations(t, nodes[0], each, byScript)
+  const all = await revocations(nodes[0], each, byScript)
   for (const [index, { kind, what, revoke, tokens, refusal }] of all.entries()) {
     const [on, other] = index % 2 === 0 ? nodes : ([nodes[1], nodes[0]] as const)
     for (const node of nodes) t.equal(await verdict(node, tokens), 200)
@@ -42,13 +44,14 @@ async function firstRefusal(node: ServerProcess, tokens: Tokens): Promise<string
   for (;;) {
     const seen = await verdict(node, tokens)
     if (seen !== 200) return seen
-    await pause(5) // no more often: whoever asks without a pause takes the node's time away
+    await pause(15) // no more often: whoever asks without a pause takes the node's time away
   }
 }
 
 /** People who are logged in, and a way to take it back from each. */
-async function revocations(t: Test, node: ServerProcess, each: number, byScript: number): Promise<Revocation[]> {
-  const admin = await adminOf(t, node)
+async function revocations(node: ServerProcess, each: number, byScript: number): Promise<Revocation[]> {
+  const crowd = randomUUID() // nodes may be measured more than once
+  const admin = await adminOf(node, `admin-${crowd}@example.com`)
   const { env } = node
   const all: Revocation[] = []
   const add = async (
@@ -57,7 +60,7 @@ async function revocations(t: Test, node: ServerProcess, each: number, byScript:
     how: (on: ServerProcess, person: { id: string; email: string; tokens: Tokens }) => Promise<void>,
   ) => {
     for (let i = 0; i < count; i += 1) {
-      const email = `person${all.length}@example.com`
+      const email = `${all.length}-${crowd}@example.com`
       const id = await register(node, email)
       const tokens = await login(node, email)
       all.push({ ...about, tokens, revoke: (on) => how(on, { id, email, tokens }) })
@@ -69,10 +72,17 @@ async function revocations(t: Test, node: ServerProcess, each: number, byScript:
   await add(each, { ...refused, what: 'a suspension' }, (on, { id }) => change(on, admin, id, { status: 'suspended' }))
   await add(each, { ...stale, what: 'new roles' }, (on, { id }) => change(on, admin, id, { roles: ['auditor'] }))
   await add(byScript, { ...refused, what: 'a suspension', kind: 'by script' }, (_, { email }) =>
-    accounts(t, env, `suspend ${email}`),
+    accounts(env, `suspend ${email}`),
   )
   await add(byScript, { ...stale, what: 'new roles', kind: 'by script' }, (_, { email }) =>
-    accounts(t, env, `set-roles ${email} --role auditor`),
+    accounts(env, `set-roles ${email} --role auditor`),
   )
   return all
+}
+
+/** Median, 99th percentile and largest of some milliseconds, in words. */
+export function summary(milliseconds: readonly number[]): string {
+  const sorted = milliseconds.toSorted((a, b) => a - b)
+  const at = (share: number) => `${(sorted[Math.ceil(share * sorted.length) - 1] ?? Number.NaN).toFixed(1)} ms`
+  return `median ${at(0.5)}, p99 ${at(0.99)}, max ${at(1)} of ${sorted.length}`
 }

@@ -3,8 +3,9 @@ import { connect, createServer, type Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
 import { PASSWORD } from '../../support/app.ts'
-import { isolated, run, type ServerProcess, startServer } from '../../support/process.ts'
-import { bothWorkers, connection, isAlive, workersOf } from './workers.ts'
+import { bothWorkers, connection, isAlive, workersOf } from '../../support/connections.ts'
+import { runScript } from '../../support/scripts.ts'
+import { isolated, run, type ServerProcess, said, startServer } from '../../support/service.ts'
 
 // How several processes end: asked, killed, or because they can't go on.
 
@@ -21,10 +22,6 @@ async function halfSent(server: ServerProcess): Promise<Socket> {
   return socket
 }
 
-async function said(server: ServerProcess, text: string): Promise<void> {
-  while (!server.output().includes(text)) await once(server.child.stdout as NodeJS.EventEmitter, 'data')
-}
-
 async function portIsFree(port: number): Promise<void> {
   for (;;) {
     const free = await new Promise<boolean>((resolve) => {
@@ -37,9 +34,14 @@ async function portIsFree(port: number): Promise<void> {
   }
 }
 
+/** Tells of every module that is loaded for several processes only. */
+const SPY = `data:text/javascript,${encodeURIComponent(
+  "import{registerHooks}from'node:module';registerHooks({resolve(s,c,n){if(/cluster/.test(s))process.stderr.write('LOADED '+s+'\\n');return n(s,c)}})",
+)}`
+
 for (const toAll of [false, true]) {
   t.test(`SIGTERM to ${toAll ? 'every process at once' : 'the primary'}: nobody is cut off, exit 0`, async (t) => {
-    const server = await startServer(t, { WORKERS: '2' })
+    const server = await startServer(t, { WORKERS: '2', NODE_OPTIONS: `--import=${SPY}` })
     await bothWorkers(t, server) // both take connections
     const sockets = await Promise.all(Array.from({ length: 6 }, () => halfSent(server)))
     await connection(t, server) // what was sent before is in
@@ -52,6 +54,7 @@ for (const toAll of [false, true]) {
     for (const socket of sockets) socket.write(BODY.slice(5))
     for (const answer of await Promise.all(answers)) t.match(answer, /^HTTP\/1\.1 401 /, 'judged, not dropped')
     t.match(await server.finished, { code: 0 })
+    t.match(server.output(), 'LOADED node:cluster', 'the spy of the last test here sees')
     t.notMatch(server.output(), 'another one takes its place')
     t.notOk(workers.some(isAlive))
   })
@@ -90,7 +93,7 @@ t.test('what can not start says so once, with a hint, exit 1', async (t) => {
     stderr: new RegExp(`^signet: error: PORT: ${port} on 127.0.0.1 is in use\nhint: [^\n]+\n$`),
   })
   const inMemory = { ...env, DATABASE_URL: 'sqlite::memory:' }
-  t.match(await run(t, 'src/server.ts', [], inMemory).finished, {
+  t.match(await runScript('src/server.ts', [], inMemory), {
     code: 1,
     stderr:
       /^signet: error: settings: WORKERS: 2 processes can't share DATABASE_URL=sqlite::memory: [^\n]+\nhint: [^\n]+\n$/,
@@ -115,11 +118,6 @@ t.test('workers that keep dying end the server with the reason; until then the o
 })
 
 t.test('one process loads nothing for several', async (t) => {
-  const spy = `data:text/javascript,${encodeURIComponent(
-    "import{registerHooks}from'node:module';registerHooks({resolve(s,c,n){if(/cluster/.test(s))process.stderr.write('LOADED '+s+'\\n');return n(s,c)}})",
-  )}`
-  const alone = await startServer(t, { NODE_OPTIONS: `--import=${spy}` })
+  const alone = await startServer(t, { NODE_OPTIONS: `--import=${SPY}` })
   t.notMatch(alone.output(), 'LOADED')
-  const several = await startServer(t, { NODE_OPTIONS: `--import=${spy}`, WORKERS: '2' })
-  t.match(several.output(), 'LOADED node:cluster', 'the spy sees')
 })

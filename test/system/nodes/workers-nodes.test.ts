@@ -1,8 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
+import { bothWorkers, type Connection, loginOn, person } from '../../support/connections.ts'
 import { postgresUrl } from '../../support/postgres.ts'
-import { sharedSettings, summary, twoNodes } from './cluster.ts'
-import { bothWorkers, type Connection, loginOn, person } from './workers.ts'
+import { sharedSettings, twoNodes } from '../../support/service.ts'
+import { summary } from './measure.ts'
 
 // Two servers of two workers each on PostgreSQL: what one of the four takes back, all of them refuse.
 

@@ -1,9 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
+import { bothWorkers, loginOn, person, workersOf } from '../../support/connections.ts'
 import { openNode } from '../../support/engines.ts'
-import { run, startServer } from '../../support/process.ts'
 import { parsePage } from '../../support/scrape.ts'
-import { bothWorkers, loginOn, person, workersOf } from './workers.ts'
+import { runScript } from '../../support/scripts.ts'
+import { partOf, startServer, stopped } from '../../support/service.ts'
 
 // WORKERS=2: several processes that are one server to everybody outside.
 
@@ -18,14 +19,13 @@ const server = await startServer(t, {
 const [one, other] = await bothWorkers(t, server)
 const metricsUrl = /metrics at (http:[^"\s]+)/.exec(server.output())?.[1] ?? ''
 const scrape = async () => parsePage(await (await fetch(metricsUrl)).text())
-const claims = (token: string) => JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString())
-const kid = (token: string) => JSON.parse(Buffer.from(token.split('.')[0] ?? '', 'base64url').toString()).kid
+const kid = (token: string) => partOf(token, 0).kid
 
 t.test('both listen on the free port that was found for PORT=0, and name the same issuer', async (t) => {
   t.equal(new Set(workersOf(server)).size, 2)
   t.notOk(workersOf(server).includes(Number(server.child.pid)), 'the primary serves nobody')
   await person(one, EMAIL)
-  for (const worker of [one, other]) t.match(claims((await loginOn(worker, EMAIL)).access), { iss: server.url })
+  for (const worker of [one, other]) t.match(partOf((await loginOn(worker, EMAIL)).access, 1), { iss: server.url })
 })
 
 t.test('what one worker has answered as withdrawn the other refuses at once', async (t) => {
@@ -66,7 +66,7 @@ t.test('metrics are those of all workers', async (t) => {
 
 t.test('both follow a rotation', async (t) => {
   const old = kid((await loginOn(one, EMAIL)).access)
-  const { code, stderr } = await run(t, 'scripts/keys.ts', ['rotate', '--now'], server.env).finished
+  const { code, stderr } = await runScript('scripts/keys.ts', ['rotate', '--now'], server.env)
   t.equal(code, 0, stderr)
   for (const [worker, elsewhere] of [
     [one, other],
@@ -85,8 +85,7 @@ t.test('SIGTERM to the primary ends all of them, exit 0; the trail has one row o
   const database = await openNode(t, String(server.env.DATABASE_URL))
   const rows = () => database.query("SELECT detail FROM audit_events WHERE event = 'keys_changed'")
   while ((await rows()).length === 0) await pause(50)
-  server.child.kill('SIGTERM')
-  t.match(await server.finished, { code: 0 })
+  t.match(await stopped(server), { code: 0 })
   t.match(server.output(), '"msg":"closed"')
   t.equal((await rows()).length, 1)
 })

@@ -1,9 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import packageJson from '../../../package.json' with { type: 'json' }
-import { loadConfig } from '../../../src/config/config.ts'
 import { bearer, PASSWORD } from '../../support/app.ts'
-import { isolated, post, run, startServer } from '../../support/process.ts'
+import { isolated, post, run, startServer } from '../../support/service.ts'
 import { startCollector } from './collector.ts'
 
 interface Span {
@@ -104,22 +103,4 @@ t.test('without the packages the boot is refused, and the hint installs what the
   const page = await readFile(new URL('../../../scripts/monitoring/README.md', import.meta.url), 'utf8')
   for (const name of ['@fastify/otel', '@opentelemetry/api', '@opentelemetry/sdk-node'] as const)
     for (const text of [source, page]) t.ok(text.includes(`${name}@${packageJson.devDependencies[name]}`), name)
-})
-
-const ASKS: [env: Record<string, string>, traces: boolean][] = [
-  [{}, false],
-  [{ OTEL_SERVICE_NAME: 'x' }, false],
-  [{ OTEL_EXPORTER_OTLP_ENDPOINT: '' }, false],
-  [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://c:4318' }, true],
-  [{ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://c:4318/v1/traces' }, true],
-  [{ OTEL_TRACES_EXPORTER: 'console' }, true],
-  [{ OTEL_TRACES_EXPORTER: 'none', OTEL_EXPORTER_OTLP_ENDPOINT: 'http://c:4318' }, false],
-  [{ OTEL_SDK_DISABLED: 'TRUE', OTEL_TRACES_EXPORTER: 'otlp' }, false],
-  [{ OTEL_SDK_DISABLED: 'false', OTEL_TRACES_EXPORTER: 'otlp' }, true],
-]
-t.test('what asks for traces, after the specification of OpenTelemetry', async (t) => {
-  for (const [env, traces] of ASKS) t.equal(loadConfig({ env }).TRACES, traces, JSON.stringify(env))
-  t.throws(() => loadConfig({ env: { OTEL_EXPORTER_OTLP_ENDPONT: 'http://c' } }), /OTEL_EXPORTER_OTLP_ENDPOINT\?/)
-  const STANDARD = ['OTEL_METRICS_EXPORTER', 'OTEL_LOGS_EXPORTER', 'OTEL_EXPORTER_OTLP_HEADERS', 'OTEL_TRACES_SAMPLER']
-  t.ok(loadConfig({ env: Object.fromEntries(STANDARD.map((name) => [name, 'x'])) }), 'other standard ones pass')
 })

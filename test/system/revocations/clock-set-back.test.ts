@@ -5,7 +5,8 @@ import { ENGINES } from '../../support/engines.ts'
 import { logIn, signUp, signUpAdmin } from '../../support/front-door.ts'
 import { call, standing } from '../../support/people.ts'
 
-// Tokens from before the clock was set back live until it is past their end again: what withdraws them must last as long.
+// Tokens from before the clock was set back live until it is past their end again: what withdraws them must last as
+// long.
 
 const NOW = 1_800_000_000
 const HOUR = 3600

@@ -1,14 +1,15 @@
 import t from 'tap'
 import { PASSWORD } from '../../support/app.ts'
-import { isolated, run } from '../../support/process.ts'
+import { runScript } from '../../support/scripts.ts'
+import { isolated } from '../../support/service.ts'
 
 const script =
-  (t: Parameters<typeof run>[0], env: Record<string, string>) =>
+  (env: Record<string, string>) =>
   (args: string, stdin = '') =>
-    run(t, 'scripts/accounts.ts', args === '' ? [] : args.split(' '), env, stdin).finished
+    runScript('scripts/accounts.ts', args === '' ? [] : args.split(' '), env, { stdin })
 
 t.test('an operator creates, lists, changes and suspends accounts', async (t) => {
-  const accounts = script(t, await isolated(t))
+  const accounts = script(await isolated(t))
   t.match(await accounts('list'), { code: 0, stdout: 'no accounts yet\n' })
   t.match(await accounts('create --email Ops@Example.com --role admin', `${PASSWORD}\nsecond line`), {
     code: 0,
@@ -32,7 +33,7 @@ t.test('an operator creates, lists, changes and suspends accounts', async (t) =>
 })
 
 t.test('refusals are one line with exit code 1, misuse is exit code 2', async (t) => {
-  const accounts = script(t, await isolated(t))
+  const accounts = script(await isolated(t))
   const CASES: [args: string, stdin: string, code: number, stderr: RegExp][] = [
     [
       'create --email ops@example.com',
@@ -69,7 +70,7 @@ t.test('refusals are one line with exit code 1, misuse is exit code 2', async (t
 })
 
 t.test('help shows worked examples', async (t) => {
-  const accounts = script(t, await isolated(t))
+  const accounts = script(await isolated(t))
   t.match(await accounts('--help'), { code: 0, stdout: /create .*list .*suspend .*activate .*set-roles /s })
   for (const command of ['create', 'list', 'suspend', 'activate', 'set-roles']) {
     t.match(await accounts(`${command} --help`), {

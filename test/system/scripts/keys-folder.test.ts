@@ -3,7 +3,7 @@ import { chmod, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { temporaryFolder } from '../../support/app.ts'
-import { run } from '../../support/process.ts'
+import { runScript } from '../../support/scripts.ts'
 import { keysScript, lines } from './keys-script.ts'
 
 t.test('an existing key is imported as the next one, and only a sound one', async (t) => {
@@ -32,7 +32,7 @@ t.test('with a passphrase every private key is encrypted', async (t) => {
   t.match(await readFile(join(dir, `${key?.kid}.pem`), 'utf8'), /^-----BEGIN ENCRYPTED PRIVATE KEY-----/)
   t.match(await keys('check'), { code: 0 })
   const { KEY_PASSPHRASE_FILE: _, ...without } = env
-  t.match(await run(t, 'scripts/keys.ts', ['check'], without).finished, {
+  t.match(await runScript('scripts/keys.ts', ['check'], without), {
     code: 1,
     stdout: /can be opened\n {2}mend: /,
   })

@@ -1,5 +1,6 @@
 import type { Test } from 'tap'
-import { isolated, run } from '../../support/process.ts'
+import { runScript } from '../../support/scripts.ts'
+import { isolated } from '../../support/service.ts'
 
 export const KID = '[\\w-]{43}'
 export const DATE = '\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ'
@@ -10,7 +11,7 @@ export const lines = (...patterns: string[]) => new RegExp(`^${patterns.join('\n
 export async function keysScript(t: Test, settings: Record<string, string> = {}) {
   const env = { ...(await isolated(t)), ...settings }
   const dir = String(env.KEYS_DIR)
-  const keys = (args: string) => run(t, 'scripts/keys.ts', args === '' ? [] : args.split(' '), env).finished
+  const keys = (args: string) => runScript('scripts/keys.ts', args === '' ? [] : args.split(' '), env)
   const listed = async () =>
     JSON.parse((await keys('list --json')).stdout) as { kid: string; phase: string; private: boolean }[]
   return { keys, listed, dir, env }

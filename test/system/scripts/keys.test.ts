@@ -2,6 +2,7 @@ import { readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { withKeysLock } from '../../../src/keys/keys-folder.ts'
+import { run } from '../../support/service.ts'
 import { DATE, KID, keysScript, lines } from './keys-script.ts'
 
 t.test('a rotation from the first key to the second, as an operator sees it', async (t) => {
@@ -120,8 +121,8 @@ t.test(
   },
 )
 
-t.test('two runs at once: one wins, the other says so', async (t) => {
-  const { keys, listed, dir } = await keysScript(t)
+t.test('two runs at once: one wins, the others say so', async (t) => {
+  const { keys, listed, dir, env } = await keysScript(t)
   await keys('rotate')
   await withKeysLock({ dir, passphrase: undefined }, async () => {
     t.match(await keys('rotate'), {
@@ -130,7 +131,8 @@ t.test('two runs at once: one wins, the other says so', async (t) => {
     })
     t.match(await keys('list'), { code: 0 }, 'looking is always possible')
   })
-  const outcomes = await Promise.all(Array.from({ length: 6 }, () => keys('rotate')))
+  const rotate = () => run(t, 'scripts/keys.ts', ['rotate'], env).finished // processes of their own
+  const outcomes = await Promise.all(Array.from({ length: 4 }, rotate))
   t.equal(outcomes.filter(({ stdout }) => stdout.startsWith('made key')).length, 1)
   for (const { code, stdout, stderr } of outcomes) {
     if (code === 0) t.match(stdout, /^(made key|nothing to do)/)

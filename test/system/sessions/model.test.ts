@@ -56,7 +56,10 @@ class Login implements Command {
   toString = () => 'login'
 }
 
-/** Presents the token that is so many steps behind the current one, so many times; -1 is one that was never given away. */
+/**
+ * Presents the token that is so many steps behind the current one, so many times; -1 is one that was never given
+ * away.
+ */
 class Present extends OnSession {
   readonly behind: number
   readonly times: number

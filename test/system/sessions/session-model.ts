@@ -2,7 +2,7 @@ import { MAX_REPEATS, type SessionLimits } from '../../../src/sessions/session.t
 
 export const LIMITS: SessionLimits = { idleTtl: 300, maxTtl: 450, perAccount: 3, grace: 30, reusedAfter: 35 }
 
-/** A session as "Refresh tokens" in src/http/README.md describes it. */
+/** A session as it is promised. */
 export interface ModelSession {
   readonly id: string
   readonly createdAt: number
@@ -25,7 +25,7 @@ const expiresAt = ({ createdAt, lastUsedAt }: ModelSession) =>
 
 export const isLive = (session: ModelSession, now: number) => !session.ended && now < expiresAt(session)
 
-/** The table of "Refresh tokens" in src/http/README.md. A rotation is the last use of a session, so the grace counts from there. */
+/** What is promised, as a table. A rotation is the last use of a session, so the grace counts from there. */
 export function expected(session: ModelSession, counter: number, now: number): Outcome {
   const behind = session.tokens.length - 1 - counter
   if (!isLive(session, now) || behind < 0) return 'refused'

@@ -97,12 +97,18 @@ export async function rounds(count: number, atOnce: number, round: (n: number) =
   }
 }
 
-/** Lets the event loop turn a few times, so that nobody always comes first: who has the shorter way waits for more turns. */
+/**
+ * Lets the event loop turn a few times, so that nobody always comes first: who has the shorter way waits for more
+ * turns.
+ */
 export async function aMoment(most = 12): Promise<void> {
   for (let turns = Math.floor(Math.random() * most); turns > 0; turns -= 1) await setImmediate()
 }
 
-/** Of what another node withdrew, a node learns a moment later. @returns how many of the access tokens it still takes then */
+/**
+ * Of what another node withdrew, a node learns a moment later. @returns how many of the access tokens it still takes
+ * then
+ */
 export async function stillGood({ app }: TestServer, withdrawn: readonly Tokens[]): Promise<number> {
   const deadline = performance.now() + 5000
   for (;;) {

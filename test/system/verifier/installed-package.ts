@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 import type { Test } from 'tap'
 import packageJson from '../../../package.json' with { type: 'json' }
 import { temporaryFolder } from '../../support/app.ts'
-import { ROOT } from '../../support/process.ts'
+import { ROOT } from '../../support/service.ts'
 
 const TSC = join(ROOT, 'node_modules/typescript/bin/tsc')
 /** tap gives options to every Node process of a test, and the compiler can't run with them. A shell unsets them. */

@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import packageJson from '../../../package.json' with { type: 'json' }
 import { PASSWORD } from '../../support/app.ts'
-import { post, ROOT, run, type ServerProcess, startServer } from '../../support/process.ts'
+import { post, ROOT, run, type ServerProcess, startServer } from '../../support/service.ts'
 import { buildPackage, installPackage, recipe, typeErrors, withoutFastify } from './installed-package.ts'
 import { refusedAfter, type Service, startServices } from './recipe-services.ts'
 

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { build } from 'esbuild'
 import type { Test } from 'tap'
 import { temporaryFolder } from '../../support/app.ts'
-import { run } from '../../support/process.ts'
+import { run } from '../../support/service.ts'
 import { recipe, withRequire } from './installed-package.ts'
 
 export interface Service {

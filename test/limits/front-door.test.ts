@@ -1,10 +1,9 @@
 import { connect } from 'node:net'
 import t from 'tap'
-import { ROUTE_LIMITS } from '../../../src/limits/limiter.ts'
-import { bearer, PASSWORD, startApp } from '../../support/app.ts'
-import { post, refresh, signUp, type User } from '../../support/front-door.ts'
-import { limited, ON } from '../../support/limited-server.ts'
-import { startServer } from '../../support/process.ts'
+import { ROUTE_LIMITS } from '../../src/limits/limiter.ts'
+import { bearer, PASSWORD, startApp } from '../support/app.ts'
+import { post, refresh, signUp, type User } from '../support/front-door.ts'
+import { limited } from '../support/limited-server.ts'
 
 t.test('every open route that changes something has a limit, and an unknown one is refused at boot', async (t) => {
   const routes: Record<string, string | undefined> = {}
@@ -22,17 +21,6 @@ t.test('every open route that changes something has a limit, and an unknown one 
       void app.post('/x', { config: { auth: 'public', limit: limit as never } }, () => '')
   await t.rejects(startApp(t, { routes: wrong('logins') }), { message: /there is no limit logins/ })
   await t.rejects(startApp(t, { routes: wrong('password') }), { message: /a public route has none/ })
-})
-
-t.test('the defaults are on in a real server', async (t) => {
-  const server = await startServer(t, { ...ON })
-  const statuses = []
-  for (let i = 0; i < 70; i += 1) {
-    const reply = await fetch(`${server.url}/v1/login`, { method: 'POST' })
-    statuses.push(reply.status)
-  }
-  t.equal(statuses.indexOf(429) >= 60, true, 'about sixty a minute')
-  t.equal(statuses.at(-1), 429)
 })
 
 t.test('a network gets so many requests a minute, told in the standard headers, before the body is read', async (t) => {

@@ -1,9 +1,9 @@
 import t from 'tap'
-import { createAccountStore } from '../../../src/accounts/account-store.ts'
-import type { Database, Statement } from '../../../src/db/database.ts'
-import { migrate } from '../../../src/db/migrate.ts'
-import { createSessionStore } from '../../../src/sessions/session-store.ts'
-import { ENGINES, openNode } from '../../support/engines.ts'
+import { createAccountStore } from '../../src/accounts/account-store.ts'
+import type { Database, Statement } from '../../src/db/database.ts'
+import { migrate } from '../../src/db/migrate.ts'
+import { createSessionStore } from '../../src/sessions/session-store.ts'
+import { ENGINES, openNode } from '../support/engines.ts'
 
 // A login and a refresh cost the same however many sessions there are, and however many of the account ended lately.
 

@@ -1,7 +1,7 @@
 import { Agent, request } from 'node:http'
 import type { Test } from 'tap'
-import { PASSWORD } from '../../support/app.ts'
-import type { ServerProcess } from '../../support/process.ts'
+import { PASSWORD } from './app.ts'
+import type { ServerProcess } from './service.ts'
 
 // Connections that stay open, each to one worker: what is done on one can be looked at on another.
 
@@ -37,6 +37,18 @@ export async function connection(t: Test, { url }: Pick<ServerProcess, 'url'>): 
     })
   const { body } = await ask('GET', '/v1/me')
   return { ask, process: String(body.request_id).slice(0, 8) } // request ids begin with eight characters of their process
+}
+
+/** A connection to one of several workers: the system chooses, so others are opened until it is this one's turn. */
+export async function connectionTo(
+  t: Test,
+  server: Pick<ServerProcess, 'url'>,
+  worker: Connection['process'],
+): Promise<Connection> {
+  for (;;) {
+    const one = await connection(t, server)
+    if (one.process === worker) return one
+  }
 }
 
 /** One connection to each of two workers. */

@@ -1,40 +1,27 @@
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
-import { startApp, type TestServer } from '../../support/app.ts'
-import { assertion, type ClientKey, clientKey, TOKEN_ENDPOINT } from '../../support/assertion.ts'
-import { ENGINES } from '../../support/engines.ts'
-import { basic, NOW, outcome, register, send } from '../../support/oauth.ts'
+import { startApp } from '../support/app.ts'
+import { assertion, clientKey, TOKEN_ENDPOINT } from '../support/assertion.ts'
+import { basic, NOW, outcome, register, send } from '../support/oauth.ts'
+import { registeredWith, verdict } from '../support/private-key-client.ts'
 
 const ISSUER = 'http://127.0.0.1:3000'
 const now = () => NOW
+
+const server = await startApp(t, { now })
 const rsa = clientKey('RS256')
 const ec = clientKey('ES256')
 
-async function registered(server: TestServer, ...keys: ClientKey[]): Promise<string> {
-  return (await register(server, { jwks: { keys: keys.map(({ jwk }) => jwk) } })).id
-}
-
-/** `good`, or why it was refused, as the log has it. */
-async function verdict(server: TestServer, form: Record<string, string>): Promise<string> {
-  server.log.length = 0
-  const reply = await send(server.app, 'token', form)
-  if (reply.statusCode === 200) return 'good'
-  t.equal(reply.json().error, 'invalid_client')
-  const refused = server.log.map((line) => JSON.parse(line)).find(({ msg }) => msg === 'refused')
-  return refused.reason
-}
-
 t.test('an assertion is good with every algorithm that the metadata names', async (t) => {
-  const server = await startApp(t, { now })
   const metadata = (await server.app.inject('/.well-known/oauth-authorization-server')).json()
   const algs: string[] = metadata.token_endpoint_auth_signing_alg_values_supported
   t.same(algs, ['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519'])
   for (const alg of algs) {
     const key = alg === 'RS256' || alg === 'PS256' ? { ...rsa, alg } : clientKey(alg)
-    t.equal(await verdict(server, await assertion(key, await registered(server, key))), 'good', alg)
+    t.equal(await verdict(server, await assertion(key, await registeredWith(server, key))), 'good', alg)
   }
-  const several = await registered(server, rsa, ec, clientKey('RS256'))
+  const several = await registeredWith(server, rsa, ec, clientKey('RS256'))
   t.equal(await verdict(server, await assertion(ec, several)), 'good', 'kid chooses')
   t.equal(
     await verdict(server, await assertion(ec, several, { header: { kid: undefined } })),
@@ -45,9 +32,8 @@ t.test('an assertion is good with every algorithm that the metadata names', asyn
 })
 
 t.test('what an assertion must say', async (t) => {
-  const server = await startApp(t, { now })
-  const id = await registered(server, rsa)
-  const other = await registered(server, ec)
+  const id = await registeredWith(server, rsa)
+  const other = await registeredWith(server, ec)
   const GOOD = [
     { aud: ISSUER },
     { iat: undefined },
@@ -99,8 +85,7 @@ t.test('what an assertion must say', async (t) => {
 })
 
 t.test('a client has one way to show who it is', async (t) => {
-  const server = await startApp(t, { now })
-  const id = await registered(server, rsa)
+  const id = await registeredWith(server, rsa)
   const withSecret = await register(server)
   t.match(await verdict(server, await assertion(rsa, withSecret.id)), 'the client has no keys')
   const reply = await send(server.app, 'token', { grant_type: 'client_credentials' }, basic(id, ''))
@@ -110,40 +95,6 @@ t.test('a client has one way to show who it is', async (t) => {
   t.equal(await verdict(server, { ...proof, client_id: id }), 'good')
   await server.database.query("UPDATE clients SET status = 'disabled' WHERE id = $1", [id])
   t.match(await verdict(server, await assertion(rsa, id)), /disabled/)
-})
-
-t.test('an assertion is good once, also when it is used twice at once', async (t) => {
-  for (const engine of ENGINES)
-    await t.test(engine.name, async (t) => {
-      const DATABASE_URL = await engine.url(t)
-      const nodes = [
-        await startApp(t, { now, env: { DATABASE_URL } }),
-        await startApp(t, { now, env: { DATABASE_URL } }),
-      ]
-      const [first, second] = nodes as [TestServer, TestServer]
-      const id = await registered(first, rsa)
-      const proof = await assertion(rsa, id, { claims: { jti: 'one' } })
-      const uses = [first, second, first, second, first].map(({ app }) => send(app, 'token', proof))
-      const outcomes = (await Promise.all(uses)).map(outcome).sort()
-      t.same(outcomes, ['good', ...Array(4).fill('invalid_client')])
-      t.match(
-        await verdict(second, await assertion(rsa, id, { claims: { jti: 'one' } })),
-        /used before/,
-        'its jti is used up',
-      )
-      t.equal(
-        await verdict(first, await assertion(rsa, await registered(first, rsa), { claims: { jti: 'one' } })),
-        'good',
-      )
-      const forged = await assertion(clientKey('RS256', rsa.kid), id, { claims: { jti: 'two' } })
-      t.match(await verdict(first, forged), /signature/)
-      t.equal(
-        await verdict(first, await assertion(rsa, id, { claims: { jti: 'two' } })),
-        'good',
-        'nobody else uses it up',
-      )
-      t.notMatch(JSON.stringify(await first.database.query('SELECT * FROM client_assertions')), '"one"')
-    })
 })
 
 /** A server of a client's. */
@@ -158,7 +109,6 @@ async function keysAt(t: Test, listener: RequestListener): Promise<string> {
 }
 
 t.test('keys at an address are fetched when they are needed, and kept', async (t) => {
-  const server = await startApp(t, { now })
   let fetched = 0
   const leaked = { kty: 'oct', k: 'c2VjcmV0', kid: 'leaked', alg: 'HS256' }
   const privateOne = clientKey('ES256')
@@ -181,7 +131,6 @@ t.test('keys at an address are fetched when they are needed, and kept', async (t
 })
 
 t.test('an address that does not give keys is refused, and cannot lead elsewhere', async (t) => {
-  const server = await startApp(t, { now })
   const good = await keysAt(t, (_request, reply) => void reply.end(JSON.stringify({ keys: [rsa.jwk] })))
   const CASES: [name: string, listener: RequestListener][] = [
     ['a redirect', (_request, reply) => void reply.writeHead(302, { location: good }).end()],

@@ -1,0 +1,48 @@
+import { globSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+
+// A process of its own for every test file would spend most of its time on loading the server and compiling its
+// schemas. So the files of a group are loaded one after the other into one process: `test/groups/<name>.ts`. Each of
+// them still runs alone.
+
+const TEST = fileURLToPath(new URL('..', import.meta.url))
+
+/**
+ * Patterns below test/: of several that fit a file the last one decides, and a file that none of them fits is of an
+ * `-others`.
+ */
+const GROUPS = {
+  'fast-others': ['**'],
+  'fast-tokens': ['{tokens,attacks,verifier,revocations}/**'],
+  'fast-people': ['{accounts,audit,keys,limits,sessions}/**'],
+  'fast-timeouts': ['revocations/feed-signing*', 'verifier/{feed-order,following,remote-keys,unknown-kids}*'],
+  'system-others': ['system/**'],
+  'system-nodes': ['system/nodes/**'],
+  'system-scripts': ['system/{keys,scripts}/**'],
+  'system-stores': ['system/{accounts,clients,db,oauth,revocations,sessions}/**'],
+} satisfies Readonly<Record<string, readonly string[]>>
+
+export type Group = keyof typeof GROUPS
+export const groups = Object.keys(GROUPS) as Group[]
+
+/** The test files of a group, in order: paths below test/. */
+export function filesOf(group: Group): string[] {
+  const groupOf = new Map<string, Group>()
+  for (const name of groups)
+    for (const file of globSync(GROUPS[name], { cwd: TEST }))
+      if (file.endsWith('.test.ts')) groupOf.set(file.replaceAll('\\', '/'), name)
+  return [...groupOf.keys()].filter((file) => groupOf.get(file) === group).sort()
+}
+
+/** Runs the test files of a group in this process. */
+export async function runGroup(group: Group): Promise<void> {
+  // A file is loaded within a test, which waits behind those of the file before: while none is there to run, tap
+  // would end.
+  for (const file of filesOf(group)) {
+    await t.test(`test/${file}`, async (t) => {
+      await import(`../${file}`)
+      t.pass('is loaded')
+    })
+  }
+}

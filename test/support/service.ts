@@ -1,0 +1,189 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Test } from 'tap'
+import { PASSWORD, UNLIMITED } from './settings.ts'
+import { temporaryFolder } from './temporary-folder.ts'
+
+// Real server processes, and what clients, admins and operators do with them.
+
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+
+export interface Finished {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface Running {
+  readonly child: ChildProcess
+  /** Resolves when the process has ended. */
+  readonly finished: Promise<Finished>
+  /** What it printed so far. */
+  output(): string
+}
+
+/** tap gives every process that a test starts options for Node, which load its own code first. These are the test's alone. */
+const WITHOUT_TAP = 'export NODE_OPTIONS="$OPTIONS_FOR_NODE"; unset OPTIONS_FOR_NODE; exec "$0" "$@"'
+
+/** Starts one of the project's programs as a real process. It is killed with the test at the latest. */
+export function run(
+  t: Test,
+  program: string,
+  args: readonly string[],
+  env: Record<string, string> = {},
+  stdin = '',
+): Running {
+  const { NODE_OPTIONS = '', ...settings } = env
+  const command = [process.execPath, '--import', './src/require-node.js', program, ...args]
+  const child = spawn('sh', ['-c', WITHOUT_TAP, ...command], {
+    cwd: ROOT,
+    env: { ...inherited(), ...settings, OPTIONS_FOR_NODE: NODE_OPTIONS },
+  })
+  let stdout = ''
+  let stderr = ''
+  child.stdout.on('data', (chunk) => {
+    stdout += chunk
+  })
+  child.stderr.on('data', (chunk) => {
+    stderr += chunk
+  })
+  child.stdin.on('error', () => undefined) // it may have ended before it read
+  child.stdin.end(stdin)
+  const finished = new Promise<Finished>((resolve) =>
+    child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr })),
+  )
+  t.teardown(async () => {
+    child.kill('SIGKILL')
+    await finished
+  })
+  return { child, finished, output: () => stdout + stderr }
+}
+
+/** Only what a program needs to run: a setting of this machine must not leak into a test. */
+export function inherited(): Record<string, string> {
+  const { PATH = '', HOME = '', TMPDIR = '' } = process.env
+  return { PATH, HOME, TMPDIR }
+}
+
+/** Settings that keep a process inside a folder of its own, and let it work as fast as a test asks. */
+export async function isolated(t: Test): Promise<Record<string, string>> {
+  const dir = await temporaryFolder(t)
+  return {
+    KEYS_DIR: join(dir, 'keys'),
+    DATABASE_URL: `sqlite:${join(dir, 'data', 'signet.db')}`,
+    PORT: '0',
+    ...UNLIMITED,
+  }
+}
+
+/** Settings that make any number of servers nodes of one service. */
+export async function sharedSettings(t: Test, settings: Record<string, string> = {}): Promise<Record<string, string>> {
+  return { ...(await isolated(t)), ISSUER: 'http://signet.test', PASSWORD_QUEUE: '1000', ...settings }
+}
+
+export interface ServerProcess extends Running {
+  readonly url: string
+  readonly env: Record<string, string>
+}
+
+/** Starts `src/server.ts` and waits until it listens. */
+export async function startServer(t: Test, settings: Record<string, string> = {}): Promise<ServerProcess> {
+  const env = { ...(await isolated(t)), ...settings }
+  const running = run(t, 'src/server.ts', [], env)
+  const url = await new Promise<string>((resolve, reject) => {
+    running.child.stdout?.on('data', () => {
+      const [, found] = /docs at (http:[^"\s]+)\/docs/.exec(running.output()) ?? []
+      if (found !== undefined) resolve(found)
+    })
+    running.finished.then(({ code, stderr }) => reject(new Error(`the server ended with ${code}: ${stderr}`)))
+  })
+  return { ...running, url, env }
+}
+
+/** Two nodes that boot together. */
+export async function twoNodes(t: Test, env: Record<string, string>): Promise<[ServerProcess, ServerProcess]> {
+  return Promise.all([startServer(t, env), startServer(t, env)])
+}
+
+/** Waits until a server has printed a text. */
+export async function said(server: Running, text: string): Promise<void> {
+  while (!server.output().includes(text)) await once(server.child.stdout as NodeJS.EventEmitter, 'data')
+}
+
+/** SIGTERM, and what came of it. */
+export async function stopped(server: Running): Promise<Finished> {
+  server.child.kill('SIGTERM')
+  return server.finished
+}
+
+type Url = Pick<ServerProcess, 'url'>
+
+const bearer = (access: string) => ({ authorization: `Bearer ${access}` })
+
+export async function post(url: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> {
+  return send('POST', url, body, headers)
+}
+
+async function send(method: string, url: string, body: unknown, headers: Record<string, string>): Promise<Response> {
+  return fetch(url, {
+    method,
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify(body),
+  })
+}
+
+export interface Tokens {
+  readonly access: string
+  readonly refresh: string
+}
+
+/** @returns the id of the account */
+export async function register({ url }: Url, email: string): Promise<string> {
+  const reply = await post(`${url}/v1/accounts`, { email, password: PASSWORD })
+  if (reply.status !== 201) throw new Error(`register: ${await reply.text()}`)
+  return ((await reply.json()) as { id: string }).id
+}
+
+export const postLogin = ({ url }: Url, email: string) => post(`${url}/v1/login`, { email, password: PASSWORD })
+
+export async function login(server: Url, email: string): Promise<Tokens> {
+  return tokensOf(await postLogin(server, email))
+}
+
+export const postRefresh = ({ url }: Url, { refresh }: Pick<Tokens, 'refresh'>) =>
+  post(`${url}/v1/refresh`, { refresh_token: refresh })
+
+export async function tokensOf(reply: Response): Promise<Tokens> {
+  if (reply.status !== 200) throw new Error(`${reply.status}: ${await reply.text()}`)
+  const { access_token, refresh_token } = (await reply.json()) as { access_token: string; refresh_token: string }
+  return { access: access_token, refresh: refresh_token }
+}
+
+export const getMe = ({ url }: Url, { access }: Pick<Tokens, 'access'>) =>
+  fetch(`${url}/v1/me`, { headers: bearer(access) })
+
+/** What `GET /v1/me` says: 200, or the code of the refusal. */
+export async function verdict(server: Url, tokens: Pick<Tokens, 'access'>): Promise<200 | string> {
+  const reply = await getMe(server, tokens)
+  const { code } = (await reply.json()) as { code?: string }
+  return reply.status === 200 ? 200 : String(code)
+}
+
+export async function logout({ url }: Url, { access }: Pick<Tokens, 'access'>): Promise<void> {
+  const reply = await post(`${url}/v1/logout`, {}, bearer(access))
+  if (reply.status !== 204) throw new Error(`logout: ${await reply.text()}`)
+}
+
+/** The header (0) or the claims (1) of a token, unverified. */
+export function partOf(token: string, index: 0 | 1) {
+  return JSON.parse(Buffer.from(token.split('.')[index] ?? '', 'base64url').toString())
+}
+
+/** What an admin does to an account. */
+export async function change({ url }: Url, admin: Tokens, id: string, body: object): Promise<void> {
+  const reply = await send('PATCH', `${url}/v1/admin/accounts/${id}`, body, bearer(admin.access))
+  if (reply.status !== 200) throw new Error(`change: ${await reply.text()}`)
+}
