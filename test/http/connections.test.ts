@@ -76,6 +76,7 @@ t.test('slow and silent clients are cut off, all at once, and others do not noti
 t.test('who trickles one byte at a time is cut off all the same', async (t) => {
   const { app, port } = await listening(t)
   const { socket, closed } = dial(port, LIVE)
+  await once(socket, 'connect') // a byte before that would stand before the request line
   const trickle = setInterval(() => socket.write('X'), 20)
   t.teardown(() => clearInterval(trickle))
   t.match(await closed, /408/)
