@@ -1,18 +1,24 @@
+/**
+ * The errors that callers and operators see: the table of public codes, the OAuth table beside it (`oauth-error.ts`)
+ * and the problem body (`problem.ts`). Only what a refusal says belongs here; when to refuse is decided by the folders
+ * above.
+ */
+
 /** RFC 6750 section 3: the `error` parameter of the challenge, or null for a request that carried no credential. */
 type Challenge = 'invalid_token' | 'invalid_request' | 'insufficient_scope' | 'insufficient_user_authentication' | null
 
 export interface ErrorRow {
   readonly status: number
   readonly title: string
-  /** Present where the answer carries a `WWW-Authenticate: Bearer` challenge. */
+  /** Present when the response carries a `WWW-Authenticate: Bearer` challenge. */
   readonly challenge?: Challenge
   /** Seconds for the `Retry-After` header. */
   readonly retryAfter?: number
 }
 
 /**
- * The one table of public error codes. A code is a promise to callers: it is never renamed, and its status never changes.
- * Causes that an attacker would like to tell apart share a row; the log tells them apart.
+ * The one table of public error codes. A code is a promise to callers: it is never renamed, and its status never
+ * changes. Causes that an attacker would like to tell apart share a row; only the log tells them apart.
  */
 export const ERRORS = {
   malformed_request: { status: 400, title: 'The request is malformed.' },
@@ -88,7 +94,7 @@ export interface FieldError {
 }
 
 export interface AppErrorOptions {
-  /** For the log only: what really happened. Never holds a token, a password or a key. */
+  /** For the log only: the cause that the public answer hides. Never holds a token, a password or a key. */
   readonly reason?: string
   /** For the caller: one sentence about this occurrence. */
   readonly detail?: string
@@ -99,7 +105,10 @@ export interface AppErrorOptions {
   readonly cause?: unknown
 }
 
-/** The only error that is answered with something else than a plain 500. A caller's bug is a TypeError instead. */
+/**
+ * The only error whose code and detail reach the caller; every other one becomes a plain 500 (`internal`). A mistake in
+ * our own code throws a TypeError instead.
+ */
 export class AppError extends Error {
   override readonly name = 'AppError'
   readonly code: ErrorCode
@@ -125,8 +134,8 @@ export class AppError extends Error {
 }
 
 /**
- * A fault that an operator can mend: a bad setting, an unreadable key, a port in use. Scripts and the server print it as one
- * line, with the hint below it, and exit 1 without a stack trace.
+ * A fault that an operator can fix: a bad setting, an unreadable key, a port in use. Scripts and the server print it as
+ * one line with the hint below it, and exit 1 without a stack trace.
  */
 export class OperatorError extends Error {
   override readonly name = 'OperatorError'

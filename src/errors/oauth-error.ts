@@ -1,4 +1,4 @@
-/** Seconds after which the same request may be sent again. */
+/** As long as the table of app-error.ts asks callers to wait for the store: `store_unavailable`. */
 const RETRY_AFTER_SECONDS = 2
 
 interface OAuthErrorRow {
@@ -8,7 +8,10 @@ interface OAuthErrorRow {
   readonly retryAfter?: number
 }
 
-/** The one table of what `/oauth/*` refuses with: RFC 6749 section 5.2, RFC 8707 section 2, two of section 4.1.2.1 for what is our fault, and one of our own for 429, which no standard names. */
+/**
+ * The one table of errors of `/oauth/*`: the codes of RFC 6749 section 5.2 and RFC 8707 section 2, two of RFC 6749
+ * section 4.1.2.1 for faults of the server, and one of our own for 429, which no standard names.
+ */
 export const OAUTH_ERRORS = {
   invalid_request: { status: 400, description: 'The request is malformed.' },
   invalid_grant: { status: 400, description: 'The refresh token is not valid, or is not yours.' },
@@ -29,7 +32,7 @@ export function oauthErrorRow(code: OAuthErrorCode): OAuthErrorRow {
   return OAUTH_ERRORS[code]
 }
 
-/** A refusal in the words of RFC 6749 section 5.2. */
+/** A refusal that is answered in the format of RFC 6749 section 5.2. */
 export class OAuthError extends Error {
   override readonly name = 'OAuthError'
   readonly code: OAuthErrorCode
@@ -37,7 +40,7 @@ export class OAuthError extends Error {
 
   /**
    * @param reason for the log only; never a secret, a token or an assertion
-   * @param description for the caller; the code's own when absent. Never repeats what was sent
+   * @param description for the caller; by default the one of the code. Never repeats what was sent
    */
   constructor(code: OAuthErrorCode, reason: string, description: string = OAUTH_ERRORS[code].description) {
     super(reason)

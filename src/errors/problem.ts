@@ -1,13 +1,16 @@
 import { type AppError, type ErrorRow, errorRow } from './app-error.ts'
 
-/** An answer to a refusal, whatever the framework. */
+/** The response to a refused request, for any framework. */
 export interface ProblemResponse {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
 }
 
-/** RFC 9457 problem details with a stable `code`, and where a token was the matter the challenge of RFC 6750 section 3. */
+/**
+ * RFC 9457 problem details with a stable `code`. For an error about a token, the `WWW-Authenticate` challenge of RFC
+ * 6750 section 3 too.
+ */
 export function problemResponse(error: AppError, requestId: string | undefined): ProblemResponse {
   const { code, detail, fields } = error
   const row = errorRow(code)
@@ -31,7 +34,7 @@ export function problemResponse(error: AppError, requestId: string | undefined):
   return { status, headers, body: JSON.stringify(problem) }
 }
 
-/** RFC 6750 section 3: no `error` when the request carried no credential. */
+/** RFC 6750 section 3: no `error` parameter when the request carried no credential. */
 function challenge({ challenge, title }: ErrorRow, parameters: Readonly<Record<string, string>>): string {
   const error = challenge === null ? {} : { error: challenge, error_description: title }
   const all = Object.entries({ realm: 'signet', ...error, ...parameters })
