@@ -3,36 +3,47 @@ export type Clock = () => number
 
 export const systemClock: Clock = () => Math.floor(Date.now() / 1000)
 
-/** Milliseconds on a clock that nobody sets: for intervals and ages. */
+/**
+ * Milliseconds from an arbitrary start, on a clock that no administrator and no NTP client can set: for intervals and
+ * ages.
+ */
 export const monotonicClock = () => performance.now()
 
-/** Of so many readings the earliest counts. */
+/** How many readings the deletion clock keeps. More would only make it react more finely to a step. */
 const READINGS = 32
 
 /**
- * The clock by which things are thrown away. Somebody may set the clock forward and, when the mistake is seen, back: what was
- * deleted meanwhile (a revocation, a used assertion) would be missing then. So a step forward is believed only after it has
- * lasted for `patience` seconds; a step back at once. Whoever deletes by it asks it now and then, all the time.
+ * The clock by which expired data is deleted. Somebody may set the system clock forward and, when the mistake is seen,
+ * back: a revocation or a used assertion that was deleted in between would then be missing. So a step forward is
+ * believed only after it has lasted for `trustAfterSeconds`, and a step back at once. This works only if the clock is
+ * read regularly, because each call records the reading.
  *
  * @param monotonic milliseconds that only go forward
+ * @param trustAfterSeconds how long a step forward must last before it counts
+ * @returns epoch seconds: the earliest time that any remembered reading suggests
  */
-export function createDeletionClock(now: Clock, monotonic: () => number, patience: number): Clock {
+export function createDeletionClock(now: Clock, monotonic: () => number, trustAfterSeconds: number): Clock {
   let readings = [{ wall: now(), at: monotonic() / 1000 }]
   return () => {
     const at = monotonic() / 1000
     const wall = now()
-    // Those within the patience, and the last one before it: that one still counts.
-    readings = readings.filter((_, index) => (readings[index + 1]?.at ?? at) > at - patience)
-    if (at - (readings.at(-1)?.at ?? Number.NEGATIVE_INFINITY) >= patience / READINGS) readings.push({ wall, at })
+    // Keep the readings of the last `trustAfterSeconds` and the one before them, which still covers the start of that
+    // period.
+    readings = readings.filter((_, index) => (readings[index + 1]?.at ?? at) > at - trustAfterSeconds)
+    const latestAt = readings.at(-1)?.at ?? Number.NEGATIVE_INFINITY
+    if (at - latestAt >= trustAfterSeconds / READINGS) readings.push({ wall, at })
     return readings.reduce((earliest, one) => Math.min(earliest, Math.ceil(one.wall + at - one.at)), wall)
   }
 }
 
-/** The seconds in which the tokens of now end, and more. */
+/** More than the number of different seconds in which the tokens of the moment expire (at most 900). */
 const MAX_TIMESTAMPS = 2048
 const timestamps = new Map<number, string>()
 
-/** Epoch seconds as an RFC 3339 string with whole seconds, for example `2026-11-21T15:17:00Z`. The same few are asked all the time. */
+/**
+ * Epoch seconds as an RFC 3339 string with whole seconds, for example `2026-11-21T15:17:00Z`. Results are remembered,
+ * because the same few instants are asked for again and again.
+ */
 export function toTimestamp(seconds: number): string {
   const known = timestamps.get(seconds)
   if (known !== undefined) return known

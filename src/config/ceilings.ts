@@ -1,6 +1,10 @@
-// Bounds on which several rooms rely. Plans are made with the ceilings, not with the settings, so that no setting can cut a plan short.
+// Bounds on which several folders rely. Plans (of key rotation, for example) are made with the ceilings and not with
+// the settings, so that changing a setting never makes a plan too short.
 
-/** No token lives longer, whatever a signer says: the ceiling of ACCESS_TOKEN_TTL, and what verifiers hold `exp - iat` against. */
+/**
+ * No token lives longer, whatever its signer says: the ceiling of ACCESS_TOKEN_TTL, and the bound that verifiers put on
+ * `exp - iat`.
+ */
 export const MAX_ACCESS_TOKEN_TTL_SECONDS = 900
 
 /** The most that two clocks may differ: the ceiling of CLOCK_SKEW. */

@@ -1,3 +1,9 @@
+/**
+ * Settings: each is declared once (`settings.ts`), read from the environment here and nowhere else, and checked before
+ * anything starts. Also bounds that several folders share (`ceilings.ts`). Defaults of a single module stay in that
+ * module.
+ */
+
 import { isIP } from 'node:net'
 import { availableParallelism } from 'node:os'
 import type { Static, TSchema } from '@sinclair/typebox'
@@ -12,7 +18,7 @@ export type Config = Readonly<
     ISSUER: string
     WORKERS: number
     AUDIENCE: readonly [string, ...string[]]
-    /** Whether OpenTelemetry's standard variables ask for traces; its SDK reads the rest of them itself. */
+    /** Whether OpenTelemetry's standard variables ask for traces. Its SDK reads the rest of them itself. */
     TRACES: boolean
   }
 >
@@ -21,7 +27,7 @@ export type Config = Readonly<
  * Reads and checks every setting.
  *
  * @param options.env the environment
- * @param options.port takes the place of PORT: the free port that was found for PORT=0
+ * @param options.port replaces PORT: the free port that was found for PORT=0
  * @returns the settings under their own names, frozen; `ISSUER`, `AUDIENCE` and `WORKERS=auto` filled in
  * @throws OperatorError that names every bad setting at once
  */
@@ -60,7 +66,7 @@ const TRACE_VARIABLES = [
   'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
 ]
 
-/** In OpenTelemetry's specification an empty variable is an unset one. */
+/** OpenTelemetry's specification treats an empty variable as unset. */
 function asksForTraces(env: NodeJS.ProcessEnv): boolean {
   const [disabled, exporter, ...endpoints] = TRACE_VARIABLES.map((name) => env[name]?.trim() ?? '')
   if (disabled?.toLowerCase() === 'true') return false
@@ -80,7 +86,7 @@ function complaint(name: string, text: string | undefined, schema: TSchema): str
   return `${name}: ${shown} is not accepted (${choices ?? schema.description})`
 }
 
-/** A setting with a typing slip would silently leave its default in force: `ACCES_TOKEN_TTL=60` must not boot. */
+/** A misspelled setting would silently leave the default in force: `ACCES_TOKEN_TTL=60` must stop the boot. */
 function misspelled(env: NodeJS.ProcessEnv): string[] {
   const names = [...Object.keys(Settings.properties), ...TRACE_VARIABLES]
   return Object.keys(env).flatMap((given) => {

@@ -4,7 +4,7 @@ const count = (maximum: number, standard: number, description: string) =>
   Type.Integer({ minimum: 0, maximum, default: standard, description })
 const perMinute = (standard: number, description: string) => count(1_000_000, standard, description)
 
-/** Settings of rate limits and of load; a part of the one table. */
+/** Settings of rate limits and of load; `settings.ts` includes them in the one table. */
 export const limitSettings = {
   RATE_LIMIT_LOGIN: perMinute(
     60,

@@ -22,7 +22,7 @@ FormatRegistry.Set('workers', isWorkers)
 
 export const MAX_WORKERS = 64
 
-/** Every setting, once. The README's table is held against this schema by a test. */
+/** Every setting, once. A test compares the README's table with this schema. */
 export const Settings = Type.Object({
   NODE_ENV: oneOf(['development', 'test', 'production'], {
     default: 'development',
@@ -188,7 +188,8 @@ export const Settings = Type.Object({
   TRUST_PROXY: Type.Optional(
     list(Type.String({ format: 'proxy' }), {
       description:
-        'Proxies whose `X-Forwarded-*` is believed: addresses, CIDR ranges, `loopback`, `linklocal`, `uniquelocal`. Default: none',
+        'Proxies whose `X-Forwarded-*` is believed: addresses, CIDR ranges, ' +
+        '`loopback`, `linklocal`, `uniquelocal`. Default: none',
     }),
   ),
 })
@@ -214,7 +215,7 @@ function isOrigin(text: string): boolean {
   return url !== null && /^https?:$/.test(url.protocol) && url.origin === text
 }
 
-/** Hop counts are refused: Fastify 5.12 trusts nothing then, and older ones could be spoofed. */
+/** Hop counts are refused: Fastify 5.12 trusts no proxy then, and older versions could be spoofed. */
 function isProxyAddress(text: string): boolean {
   if (['loopback', 'linklocal', 'uniquelocal'].includes(text)) return true
   const [address = '', bits, ...rest] = text.split('/')
@@ -224,7 +225,7 @@ function isProxyAddress(text: string): boolean {
 }
 
 function isDatabaseUrl(text: string): boolean {
-  // `sqlite:file:…` would be taken for a URI by SQLite, and `sqlite://host/…` for a path from the root.
+  // SQLite would read `sqlite:file:…` as a URI, and `sqlite://host/…` as a path from the root.
   if (/^sqlite:(?!file:)(?!\/\/[^/])[^?\0]+$/.test(text)) return true
   const url = URL.parse(text)
   return url !== null && /^postgres(ql)?:$/.test(url.protocol) && url.hostname !== '' && url.pathname.length > 1

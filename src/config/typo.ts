@@ -1,4 +1,7 @@
-/** True when one inserted, dropped, changed or swapped character, or only letter case, separates the two. */
+/**
+ * True when the two differ by at most one inserted, dropped or changed character, or by two swapped neighbours; also
+ * when they are equal.
+ */
 export function isTypo(a: string, b: string): boolean {
   if (Math.abs(a.length - b.length) > 1) return false
   let start = 0
