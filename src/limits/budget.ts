@@ -1,36 +1,46 @@
 import { LruMap } from 'toad-cache'
 import type { Clock } from '../clock.ts'
 
-/** How much each key may spend: `limit` at once, growing back evenly over `window` seconds. A limit of 0 is none. */
+/**
+ * How much each key may spend: `limit` at once, and it grows back evenly over `window` seconds. A `limit` of 0 means no
+ * limit.
+ */
 export interface Quota {
   readonly limit: number
   readonly window: number
 }
 
-/** What came of spending one. Whole seconds. */
+/** The result of spending one. Times are whole seconds. */
 export interface Spent {
   readonly allowed: boolean
   readonly remaining: number
-  /** Until nothing is spent any more. */
+  /** Seconds until the whole allowance is back. */
   readonly resetIn: number
-  /** Until one more would be allowed; 0 when this one was. */
+  /** Seconds until one more would be allowed; 0 when this one was. */
   readonly retryIn: number
 }
 
 export interface Budget {
-  /** A refused one costs nothing, so that who keeps knocking does not keep himself out. */
+  /** A refused request costs nothing: otherwise a client that keeps retrying would never be let in again. */
   spend(key: string): Spent
   refund(key: string): void
 }
 
-/** Keys that are remembered, per budget. Beyond it the one unused for longest is forgotten: never is everybody refused. */
+/**
+ * Keys remembered per budget. Beyond this number the least recently used key is forgotten, so that a flood of keys
+ * never leads to everybody being refused.
+ */
 export const MAX_KEYS = 50_000
 
 const UNLIMITED: Spent = { allowed: true, remaining: Number.MAX_SAFE_INTEGER, resetIn: 0, retryIn: 0 }
-/** What draining by fractions may be off by. */
+/** Tolerance for the rounding errors of floating-point arithmetic: the bucket drains by fractions. */
 const ROUNDING = 1e-9
 
-/** A leaky bucket per key: a fixed window would let twice its limit through around its edge. */
+/**
+ * A leaky bucket per key. A fixed window would allow twice its limit around its edge.
+ *
+ * @param mostKeys how many keys are remembered
+ */
 export function createBudget({ limit, window }: Quota, now: Clock, mostKeys = MAX_KEYS): Budget {
   if (limit === 0) return { spend: () => UNLIMITED, refund: () => undefined }
   const buckets = new LruMap<{ used: number; at: number }>(mostKeys)
@@ -39,7 +49,8 @@ export function createBudget({ limit, window }: Quota, now: Clock, mostKeys = MA
   const usedAt = (key: string, instant: number): number => {
     const bucket = buckets.get(key)
     if (bucket === undefined) return 0
-    // A clock that was set back drains nothing, and from then on as ever: nobody waits for it to be where it was.
+    // When the clock was set back, nothing drains for that step, and draining goes on from the new time: nobody has to
+    // wait until the clock is where it was before.
     if (instant < bucket.at) buckets.set(key, { used: bucket.used, at: instant })
     return Math.max(0, bucket.used - Math.max(0, instant - bucket.at) / secondsPerOne)
   }
@@ -63,7 +74,7 @@ export function createBudget({ limit, window }: Quota, now: Clock, mostKeys = MA
       const instant = now()
       const used = usedAt(key, instant) - 1
       if (used > 0) buckets.set(key, { used, at: instant })
-      else buckets.delete(key) // what cost nothing takes no place either: else it could push out what did
+      else buckets.delete(key) // an empty bucket must not push a used one out of the LRU map
     },
   }
 }

@@ -1,3 +1,8 @@
+/**
+ * Rate limits and the throttle of password guesses: counters in memory, keyed by plain strings. Which request spends
+ * from which quota is decided by routes and rules; nothing here knows HTTP or reads the store.
+ */
+
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config/config.ts'
 import { AppError } from '../errors/app-error.ts'
@@ -11,12 +16,12 @@ export type QuotaName = RouteLimit | 'registerEmail' | 'refreshSession' | 'token
 export type Quotas = Readonly<Record<QuotaName, Quota>>
 
 /**
- * Every counter of a server, behind three calls with plain data in and out: one process may keep them for all workers of a
- * machine, who then ask it by message.
+ * Every counter of a server, behind three calls with plain data in and out: so one process can keep the counters for
+ * all workers of a machine, which ask it by message (`cluster/shared-limiter.ts`).
  */
 export interface Limiter {
   spend(name: QuotaName, key: string): Promise<Spent>
-  /** Asked before a password is hashed. */
+  /** Called before a password is hashed. `end` takes the ticket back with the result. */
   begin(attempt: Attempt): Promise<Admission>
   end(ticket: Ticket, outcome: Outcome): Promise<void>
 }
@@ -24,7 +29,10 @@ export interface Limiter {
 const MINUTE_SECONDS = 60
 const HOUR_SECONDS = 3600
 const DAY_SECONDS = 86_400
-/** Failed client authentications that get a row in the audit trail, per minute and network. */
+/**
+ * Failed client authentications that get a row in the audit table, per minute and network. Without a bound an attacker
+ * could fill the store.
+ */
 const MAX_FAILURE_ROWS_PER_MINUTE = 60
 
 export const quotas = (config: Config): Quotas => ({
@@ -59,14 +67,19 @@ export function createLimiter(config: Config, now: Clock): Limiter {
   }
 }
 
-/** What a rule spends from. Scripts limit nobody: NO_LIMITS. */
+/** What a rule needs of the limiter. Scripts pass NO_LIMITS. */
 export type Spending = Pick<Limiter, 'spend'>
 
 export const NO_LIMITS: Spending = {
   spend: async () => ({ allowed: true, remaining: Number.MAX_SAFE_INTEGER, resetIn: 0, retryIn: 0 }),
 }
 
-/** How a rule asks. @throws AppError `too_many_requests` when the key has nothing left */
+/**
+ * Takes one from the quota.
+ *
+ * @param key whom the quota is counted for: a network, a session, an email
+ * @throws AppError `too_many_requests` with Retry-After when the key has nothing left
+ */
 export async function spend(limiter: Spending, name: QuotaName, key: string): Promise<void> {
   const { allowed, retryIn } = await limiter.spend(name, key)
   if (!allowed) throw tooMany(retryIn, name)

@@ -1,12 +1,13 @@
 import { isIP } from 'node:net'
 import { Address6 } from 'ip-address'
 
-/** What an address is not, and a client without one: all of them share one allowance. */
+/** The key for a missing or malformed address: all such clients share one allowance. */
 const UNKNOWN = 'unknown'
 
 /**
- * The network an address belongs to, as far as one client can be told from another: an IPv4 address, or the /64 of an IPv6
- * address, because every holder of one has 2^64 of them. An IPv4 address in IPv6 clothes (`::ffff:192.0.2.1`) is the IPv4 address.
+ * The key under which the limits of one client are counted: an IPv4 address, or the /64 of an IPv6 address, because
+ * whoever has one IPv6 address has the 2^64 of its /64. An IPv4-mapped IPv6 address (`::ffff:192.0.2.1`, RFC 4291
+ * section 2.5.5.2) counts as the IPv4 address.
  */
 export function networkOf(ip: string | null | undefined): string {
   const family = isIP(ip ?? '')

@@ -3,24 +3,28 @@ import { type Limiter, tooMany } from './limiter.ts'
 import { networkOf } from './network.ts'
 import type { Outcome } from './password-throttle.ts'
 
-/** True when the account has a live session from this network: it survives a restart, and the other nodes know it too. */
+/**
+ * True when the account has a live session from this network. The answer comes from the store: it survives a restart,
+ * and is the same on every node.
+ */
 export type IsKnownNetwork = (accountId: string, network: string) => Promise<boolean>
 
 /** One attempt to show a password. */
 export interface PasswordAttempt {
-  /** What failures are counted under. Whether such an account exists must not matter. */
+  /** The key under which failures are counted. It must not depend on whether such an account exists. */
   readonly account: string
   readonly ip: string | null
-  /** The id of that account, if there is one. Asked only when it decides. */
+  /** The id of that account, if there is one. Called only when the decision depends on it. */
   readonly accountId: () => Promise<string | undefined>
 }
 
 export interface PasswordAttempts {
   /**
-   * Does work that judges a password, if account and network may try one now. A refused attempt costs no hash and says nothing of
-   * the password, not even of the right one.
+   * Runs `work`, which checks a password, if this account and network may try one now. A refused attempt costs no hash
+   * and reveals nothing about the password, not even that it is the right one.
    *
-   * @throws AppError `too_many_requests`, and whatever `work` throws; `invalid_credentials` counts as a failure
+   * @throws AppError `too_many_requests` with Retry-After, and whatever `work` throws; `invalid_credentials` counts as
+   *   a failure
    */
   judge<T>(attempt: PasswordAttempt, work: () => Promise<T>): Promise<T>
 }
@@ -31,7 +35,8 @@ export function createPasswordAttempts(parts: { limiter: Limiter; isKnownNetwork
     async judge({ account, ip, accountId }, work) {
       const attempt = { account, network: networkOf(ip) }
       let admission = await limiter.begin(attempt)
-      // Only now, when it decides: the store is not asked about every login. And it is asked the same for an account that nobody has.
+      // The store is asked only here, where the answer decides, and not at every login. It is asked in the same way for
+      // an account that does not exist, so that the time of the answer does not tell the two apart.
       if (!admission.admitted && admission.stranger) {
         const fromKnownNetwork = await isKnownNetwork((await accountId()) ?? 'nobody', attempt.network)
         if (fromKnownNetwork) admission = await limiter.begin({ ...attempt, fromKnownNetwork })

@@ -2,7 +2,10 @@ import { LruMap } from 'toad-cache'
 import type { Clock } from '../clock.ts'
 import { type Budget, MAX_KEYS } from './budget.ts'
 
-/** One guess at a password: at which account, from which network. Whether the account exists is not known here, and must not be. */
+/**
+ * One guess at a password: for which account, from which network. Whether the account exists is not known here, and
+ * must not be.
+ */
 export interface Attempt {
   readonly account: string
   readonly network: string
@@ -10,7 +13,7 @@ export interface Attempt {
   readonly fromKnownNetwork?: boolean
 }
 
-/** What an admitted attempt holds until it ends. Plain data, like everything here: it may travel between processes. */
+/** What the caller of `begin` keeps until `end`. Plain data, like everything here: it may travel between processes. */
 export interface Ticket {
   readonly account: string
   readonly network: string
@@ -19,10 +22,13 @@ export interface Ticket {
 
 export type Admission =
   | { readonly admitted: true; readonly ticket: Ticket }
-  /** `stranger`: refused as one of those the account does not know; its own people may still get in. */
+  /**
+   * `stranger`: refused because the allowance for networks unknown to the account is used up. The account's own people
+   * may still log in.
+   */
   | { readonly admitted: false; readonly retryIn: number; readonly stranger: boolean }
 
-/** `void`: the password was not judged (no room, no store, the client left). */
+/** `void`: the password was not checked (the queue was full, the store was away, the client left). */
 export type Outcome = 'succeeded' | 'failed' | 'void'
 
 export interface PasswordThrottle {
@@ -33,11 +39,11 @@ export interface PasswordThrottle {
 export interface Delays {
   /** Failures in a row before delays begin; 0 = never. */
   readonly free: number
-  /** Seconds the delay grows to. */
+  /** The longest delay, in seconds. */
   readonly longest: number
 }
 
-/** What strangers may fail, counted three ways. */
+/** How many wrong passwords are allowed from networks that an account does not know, counted in three ways. */
 export interface StrangerBudgets {
   readonly account: Budget
   readonly network: Budget
@@ -46,27 +52,29 @@ export interface StrangerBudgets {
 
 interface Pair {
   readonly failures: number
-  /** The instant from which the next attempt is admitted. */
+  /** Epoch seconds from which the next attempt is admitted. */
   readonly until: number
   readonly lastAt: number
-  /** Somebody with the right password was here: what others do elsewhere does not count against this network. */
+  /** Somebody gave the right password from this network: failures from other networks do not count against it. */
   readonly known: boolean
 }
 
-/** Seconds without an attempt after which failures are forgotten. */
+/** A pair without an attempt for a day starts again without failures. */
 const FORGET_AFTER_SECONDS = 86_400
 
-/** Seconds to wait after so many failures in a row: 1, 2, 4, … once the free ones are used up. */
+/** Seconds to wait after this number of failures in a row: 0 for the free ones, then 1, 2, 4, … up to `longest`. */
 export function delayAfter(failures: number, { free, longest }: Delays): number {
   return free === 0 || failures < free ? 0 : Math.min(2 ** (failures - free), longest)
 }
 
 /**
- * Who may guess at a password now. Failures in a row delay the pair (account, network) exponentially; a network from which nobody
- * ever got in shares what is left of the account's and its own allowance for strangers. An owner at home is therefore never
- * locked out by what others do elsewhere (ASVS 6.3.1), and an account sees fewer than 100 wrong passwords a day (NIST SP 800-63B).
+ * Decides who may try a password now. Failures in a row delay the pair (account, network) exponentially. Networks from
+ * which nobody ever logged in ("strangers") also share three allowances: of the account, of the network, and of all
+ * together. So an owner on a known network is never locked out by what others do elsewhere (ASVS 6.3.1), and an account
+ * sees fewer than 100 wrong passwords a day (NIST SP 800-63B).
  *
- * An attempt counts as failed from the moment it begins: a hundred guesses sent at once are no cheaper than one after the other.
+ * An attempt counts as failed from the moment it begins: a hundred guesses sent at once are no cheaper than one after
+ * the other.
  */
 export function createPasswordThrottle(parts: {
   delays: Delays
@@ -84,7 +92,8 @@ export function createPasswordThrottle(parts: {
     if (pair === undefined) return { failures: 0, until: 0, lastAt: instant, known: false }
     const ahead = pair.lastAt - instant
     if (ahead <= 0) return -ahead < FORGET_AFTER_SECONDS ? pair : { ...pair, failures: 0, until: 0 }
-    // The clock was set back: what is left of the delay stays, and nobody waits for the clock to be where it was.
+    // The clock was set back: the rest of the delay stays, counted from the new time. Nobody waits until the clock is
+    // where it was.
     const rebased = { ...pair, until: Math.max(0, pair.until - ahead), lastAt: instant }
     pairs.set(keyOf(attempt), rebased)
     return rebased
@@ -113,7 +122,7 @@ export function createPasswordThrottle(parts: {
       const until = delayAfter(failures, delays) === 0 ? 0 : pair.until
       const known = pair.known || outcome === 'succeeded'
       if (failures > 0 || known) pairs.set(keyOf(ticket), { ...pair, failures, until, known })
-      else pairs.delete(keyOf(ticket)) // nothing to remember: it must push out nobody who has something
+      else pairs.delete(keyOf(ticket)) // an empty pair must not push another one out of the LRU map
     },
   }
 }
@@ -126,7 +135,11 @@ function strangerBudgets({ account, network, all }: StrangerBudgets, by: Attempt
   ]
 }
 
-/** Charges all of them or none. @returns seconds to wait; 0 when charged */
+/**
+ * Charges all three budgets, or none of them.
+ *
+ * @returns seconds to wait; 0 when charged
+ */
 function chargeStranger(strangers: StrangerBudgets, attempt: Attempt): number {
   const charges = strangerBudgets(strangers, attempt).map(([budget, key]) => ({
     budget,
