@@ -1,11 +1,14 @@
-/** Between two tries to reach a server that is away: a quarter of a second at first, twice as long after each, two at the most. */
+/**
+ * How long to wait between two attempts to reach a server that is down: the first wait, doubled after each failure, and
+ * its ceiling.
+ */
 const FIRST_MS = 250
 const LONGEST_MS = 2000
 
 export interface Backoff {
   /** Milliseconds to wait before the next try. */
   next(): number
-  /** It was reached: the next wait is the first again. */
+  /** The server was reached: the next wait is the first one again. */
   reset(): void
 }
 

@@ -9,20 +9,21 @@ const HISTORY = `CREATE TABLE IF NOT EXISTS schema_migrations (
   applied_at BIGINT NOT NULL
 )`
 
-/** Seconds that a step, or the wait for another node's step, may take on a large database. */
+/** Long enough for a step on a large database, or for the wait while another node runs that step. */
 const STEP_TIMEOUT_SECONDS = 600
-/** Any number that no other program on the same database takes for its own: "signet" in ASCII. */
+/** Any number that no other program uses for an advisory lock on the same database: "signet" in ASCII. */
 const MIGRATION_LOCK_ID = 0x736967_6e6574
 
 /**
  * Brings the tables up to date, each step once and in a transaction of its own.
  *
- * Several processes may do this at once. SQLite lets one write at a time, and on PostgreSQL every step takes the same lock. A
- * step begins by writing its number, so the second one fails on the primary key, looks again and finds it done.
+ * Several processes may do this at once. SQLite allows one write at a time, and on PostgreSQL every step takes the same
+ * lock. A step begins by inserting its version number, so the second process fails on the primary key, looks again and
+ * finds the step done.
  *
- * @returns the steps that were applied now
- * @throws OperatorError when the database was written by a newer version of this program, when its user may not change tables,
- *   and when it can't be used meanwhile
+ * @returns the steps that this call applied
+ * @throws OperatorError when the database was written by a newer version of this program, when its user may not change
+ *   tables, or when the database can't be used meanwhile
  */
 export async function migrate(database: Database, now: Clock, migrations = MIGRATIONS): Promise<Migration[]> {
   try {
@@ -59,7 +60,7 @@ async function bringUpToDate(database: Database, now: Clock, migrations: readonl
   return applied
 }
 
-/** PostgreSQL: insufficient_privilege. Since version 15 a user makes no tables in `public` by default. */
+/** SQLSTATE insufficient_privilege. Since PostgreSQL 15 a user may not create tables in `public` by default. */
 const NO_RIGHT = '42501'
 
 function foreseen(error: unknown): OperatorError | undefined {
@@ -78,7 +79,7 @@ function foreseen(error: unknown): OperatorError | undefined {
 }
 
 async function step(database: Database, statements: readonly Statement[]): Promise<void> {
-  // Without it two `CREATE TABLE IF NOT EXISTS` that run together can both find nothing, and one fails.
+  // Without the lock, two `CREATE TABLE IF NOT EXISTS` at the same time can both find no table, and one of them fails.
   const lock = { sql: 'SELECT pg_advisory_xact_lock($1)', params: [MIGRATION_LOCK_ID] }
   const locked = database.engine === 'postgres' ? [lock, ...statements] : statements
   await database.transaction(locked.map((statement) => ({ ...statement, timeout: STEP_TIMEOUT_SECONDS })))

@@ -1,4 +1,7 @@
-/** The history of the tables. A landed step is never edited; a change is a new step. SQL that SQLite and PostgreSQL share. */
+/**
+ * The history of the tables. A released step is never edited; a change is a new step. The SQL is the part that SQLite
+ * and PostgreSQL share.
+ */
 export interface Migration {
   readonly version: number
   readonly name: string
@@ -35,8 +38,9 @@ export const MIGRATIONS: readonly Migration[] = [
     name: 'sessions that are refreshed, revocations, audit trail',
     statements: [
       'ALTER TABLE accounts ADD COLUMN last_login_at BIGINT',
-      'ALTER TABLE accounts ADD COLUMN changed_by TEXT', // the mark of the last change, for what hangs on it in the same transaction
-      'DROP TABLE sessions', // what version 1 wrote there can't be refreshed
+      // A random mark of the last change, so that later statements of the same transaction can depend on it.
+      'ALTER TABLE accounts ADD COLUMN changed_by TEXT',
+      'DROP TABLE sessions', // sessions of version 1 can't be refreshed
       `CREATE TABLE sessions (
         id             TEXT   PRIMARY KEY,
         account_id     TEXT   NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
@@ -58,8 +62,8 @@ export const MIGRATIONS: readonly Migration[] = [
       'CREATE INDEX sessions_account ON sessions (account_id, last_used_at)',
       'CREATE INDEX sessions_expiry ON sessions (expires_at)',
       'CREATE INDEX sessions_ended_by ON sessions (ended_by) WHERE ended_by IS NOT NULL',
-      // One row, taken last by every transaction that revokes: numbers become visible in the order in which they are given,
-      // so that a reader who asks for "greater than the last I saw" never misses one.
+      // One row, taken last by every transaction that revokes: numbers become visible in the order in which they are
+      // given, so that a reader who asks for "greater than the last I saw" never misses one.
       'CREATE TABLE revocation_head (id BIGINT PRIMARY KEY CHECK (id = 1), seq BIGINT NOT NULL)',
       'INSERT INTO revocation_head (id, seq) VALUES (1, 0)',
       `CREATE TABLE revocations (
@@ -71,7 +75,8 @@ export const MIGRATIONS: readonly Migration[] = [
         PRIMARY KEY (kind, subject)
       )`,
       'CREATE INDEX revocations_seq ON revocations (seq)',
-      // Taken first by every change of status or roles, so that two admins can't each rely on the other.
+      // Written first by every change of status or roles, which serialises them: otherwise two admins could each be
+      // demoted at the same time, because each transaction still counts the other admin.
       'CREATE TABLE locks (name TEXT PRIMARY KEY, taken BIGINT NOT NULL)',
       "INSERT INTO locks (name, taken) VALUES ('admins', 0)",
       `CREATE TABLE audit_events (
@@ -109,7 +114,7 @@ export const MIGRATIONS: readonly Migration[] = [
         changed_by    TEXT
       )`,
       'CREATE INDEX clients_created ON clients (created_at, id)',
-      // Of one client one secret without an end, and during a rotation the one before it.
+      // A client has one secret without an expiry, and during a rotation also the previous one.
       `CREATE TABLE client_secrets (
         client_id  TEXT   NOT NULL REFERENCES clients (id) ON DELETE CASCADE,
         hash       TEXT   NOT NULL,
@@ -117,7 +122,7 @@ export const MIGRATIONS: readonly Migration[] = [
         expires_at BIGINT,
         PRIMARY KEY (client_id, hash)
       )`,
-      // The primary key decides over all nodes which use of an assertion was the first.
+      // The primary key decides, for all nodes together, which use of an assertion is the first.
       `CREATE TABLE client_assertions (
         client_id  TEXT   NOT NULL,
         jti_hash   TEXT   NOT NULL,
@@ -131,7 +136,8 @@ export const MIGRATIONS: readonly Migration[] = [
     version: 4,
     name: 'sessions that are live, and those that are over',
     statements: [
-      // A login counts the live ones of its account: those that ended lately, thousands after many logins, are not walked.
+      // A login counts the live sessions of its account. This index skips those that ended, thousands of them after
+      // many logins.
       'DROP INDEX sessions_account',
       'CREATE INDEX sessions_account ON sessions (account_id, ended_at)',
       'CREATE INDEX sessions_ended ON sessions (ended_at) WHERE ended_at IS NOT NULL',

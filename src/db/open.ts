@@ -12,6 +12,6 @@ export type DatabaseSettings = PostgresSettings
 export async function openDatabase(settings: DatabaseSettings): Promise<Database> {
   const url = settings.DATABASE_URL
   if (!/^postgres(ql)?:/.test(url)) return openSqlite(url.replace(/^sqlite:(\/\/(?=\/))?/, ''))
-  const { openPostgres } = await import('./postgres.ts') // nothing that a server on SQLite needs to load
+  const { openPostgres } = await import('./postgres.ts') // a server on SQLite does not load `pg`
   return openPostgres(settings)
 }

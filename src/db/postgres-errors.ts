@@ -4,14 +4,17 @@ import { storeUnavailable } from './database.ts'
 
 // SQLSTATE codes: PostgreSQL manual, appendix A. The first two characters are the class.
 
-/** A transaction that lost against another one; nothing of it happened, and it may be tried again. */
+/** The transaction conflicted with another one and was rolled back: it may be tried again. */
 const CONFLICT = /^(40001|40P01)$/
-/** The server's trouble, not a mistake in our SQL: connection, resources, shutdown or cut off, I/O, read-only after a failover. */
+/**
+ * Faults of the server and not of our SQL: connection, resources, shutdown, cancelled statement, I/O, read-only after a
+ * failover.
+ */
 const UNAVAILABLE = /^(08|28|40|53|57|58|25006|25P03|25P04|3D000|55P03)/
 /** Classes whose message names tables, columns and constraints, and never a value. */
 const WITHOUT_VALUES = /^(08|0A|23|25|26|28|3D|40|42|53|54|55|57|58)/
 
-/** True when the transaction may be tried again as it is. */
+/** True when the transaction may be tried again unchanged. */
 export function isConflict(error: unknown): boolean {
   return error instanceof DatabaseError && CONFLICT.test(error.code ?? '')
 }
@@ -22,18 +25,22 @@ export function isBroken(error: unknown): boolean {
   return error.severity === 'FATAL' || error.severity === 'PANIC' || error.code === '25006'
 }
 
-/** True when a statement got no answer at all, not even that it took too long. */
+/** True when the server gave no answer at all, not even that the statement timed out. */
 export function isSilence(error: unknown): boolean {
   return error instanceof Error && error.message === 'Query read timeout'
 }
 
-/** True when no connection was made for a reason that the next attempt would meet as well. */
+/** True when connecting failed for a reason that the next attempt would meet as well. */
 export function isOutage(error: unknown): boolean {
   if (error instanceof DatabaseError) return !/^53/.test(error.code ?? '')
-  return !(error instanceof Error && error.message === 'timeout exceeded when trying to connect') // all are in use
+  // This timeout means that every connection of the pool is in use: no outage.
+  return !(error instanceof Error && error.message === 'timeout exceeded when trying to connect')
 }
 
-/** What a caller of the store may see: `store_unavailable`, or a plain Error whose message holds no parameter, with its `sqlState`. */
+/**
+ * What a caller of the store gets: `store_unavailable`, or a plain Error with its `sqlState`, whose message holds no
+ * parameter.
+ */
 export function publicError(error: unknown): Error {
   if (error instanceof AppError) return error
   const bug = error instanceof DatabaseError ? !UNAVAILABLE.test(error.code ?? '') : isOurs(error)
@@ -43,18 +50,21 @@ export function publicError(error: unknown): Error {
   })
 }
 
-/** One line. `detail` and `where` of a PostgreSQL error are left out: they quote rows, and so addresses and hashes. */
+/**
+ * The error in one line. The members `detail` and `where` of a PostgreSQL error are left out: they quote rows, and so
+ * email addresses and password hashes.
+ */
 export function describe(error: unknown): string {
   if (error instanceof DatabaseError) {
     const { code = 'without a code', message } = error
     return WITHOUT_VALUES.test(code) ? `PostgreSQL ${code}: ${message}` : `PostgreSQL ${code}`
   }
-  // Both addresses of a name refused: Node wraps the two errors in one without a message.
+  // When both addresses of a host name refuse, Node wraps the two errors in one that has no message.
   const [first] = error instanceof AggregateError ? error.errors : [error]
   return first instanceof Error ? first.message : String(first)
 }
 
-/** The line and the hint that an operator reads when the first connection fails. */
+/** The message and the hint for the operator when the first connection fails. */
 export function cannotOpen(address: string, cause: unknown): OperatorError {
   const what = describe(cause).replaceAll(/\s+/g, ' ')
   return new OperatorError(`DATABASE_URL: can't use ${address}: ${what}`, { cause, hint: hint(cause, what) })
@@ -68,7 +78,7 @@ function hint(cause: unknown, what: string): string {
   return 'PostgreSQL must run there and accept connections from this machine'
 }
 
-/** Errors that `pg` throws before or after the wire because of a value: a parameter it can't write, a number it can't read. */
+/** Errors that `pg` itself throws because of a value: a parameter it can't send, a number it can't read. */
 function isOurs(error: unknown): boolean {
   return error instanceof TypeError || error instanceof RangeError
 }

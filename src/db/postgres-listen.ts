@@ -2,14 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Client, type ClientConfig } from 'pg'
 import { createBackoff } from './backoff.ts'
 
-/** Milliseconds between two signs of life. Without them a connection that was cut without a word is listened to for ever. */
+/** How often the connection is tested. Otherwise a connection that was cut silently would be listened to for ever. */
 const HEARTBEAT_INTERVAL_MS = 15_000
 
 /**
- * Listens on a connection of its own until it is stopped, and connects again whenever that is lost.
+ * Listens on a connection of its own until it is stopped, and connects again whenever that connection is lost.
  *
- * @param onChange called for every notification, and after every connect: what was sent before it is lost
- * @returns a function that stops it and resolves when onChange is called no more
+ * @param onChange called for every notification, and after every connect, because notifications sent before it are lost
+ * @returns a function that stops it and resolves once onChange will not be called any more
  */
 export function listen(config: ClientConfig, channel: string, onChange: () => void): () => Promise<void> {
   const stopped = new AbortController()
@@ -25,14 +25,17 @@ async function follow(config: ClientConfig, channel: string, onChange: () => voi
   while (!stopped.aborted) {
     await hear(config, channel, stopped, () => {
       backoff.reset()
-      // Not called from here: what a listener throws is a bug to be seen, not a connection to be made again.
+      // In a microtask: an exception of a listener is a bug that must surface, not a reason to connect again.
       queueMicrotask(onChange)
     }).catch(() => undefined)
     await sleep(backoff.next(), undefined, { signal: stopped, ref: false }).catch(() => undefined)
   }
 }
 
-/** One connection, from its making to its loss, which is always an error. */
+/**
+ * One connection, from connect to loss. Never resolves: it rejects when the connection is lost or the listener is
+ * stopped.
+ */
 async function hear(config: ClientConfig, channel: string, stopped: AbortSignal, onChange: () => void): Promise<void> {
   const client = new Client(config)
   const lost = new AbortController()

@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createBackoff } from './backoff.ts'
 
 /**
- * Remembers that the server is away, so that calls are refused at once and don't queue behind a connect timeout.
- * One look at a time finds out when it is back, whether there are calls or not.
+ * Remembers that the server is down, so that calls are refused at once and don't wait for a connect timeout. While it
+ * is down, one probe at a time finds out when it is back, whether there are calls or not.
  */
 export class Outage {
   readonly #look: () => Promise<unknown>
@@ -15,7 +15,7 @@ export class Outage {
     this.#look = look
   }
 
-  /** Why the server is away, or undefined when it isn't. */
+  /** Why the server is down, or undefined when it isn't. */
   get reason(): string | undefined {
     return this.#reason
   }
@@ -23,7 +23,7 @@ export class Outage {
   begin(reason: string): void {
     if (this.#reason !== undefined || this.#ended.signal.aborted) return
     this.#reason = reason
-    this.#watch().catch(() => undefined) // cut short by end()
+    this.#watch().catch(() => undefined) // rejects when end() aborts the wait
   }
 
   end(): void {

@@ -8,16 +8,20 @@ export type PostgresSettings = Pick<
   'DATABASE_URL' | 'DATABASE_POOL_SIZE' | 'DATABASE_STATEMENT_TIMEOUT' | 'DATABASE_TLS' | 'DATABASE_CA_FILE'
 >
 
-/** Milliseconds that a connection may take to be made, and a call may wait for one that is free. */
+/** Bounds the time to connect, and the time that a call waits for a free connection of the pool. */
 const CONNECT_TIMEOUT_MS = 3000
-/** Milliseconds after its own limit by which a server must have cut a statement: beyond them nobody is there. */
+/**
+ * Extra time after the statement timeout of the server. A server that has not answered by then is taken to be
+ * unreachable.
+ */
 const SILENCE_MS = 2000
 
 const { BOOL, INT2, INT4, INT8, OID, FLOAT4, FLOAT8, NUMERIC } = types.builtins
 const NUMBERS = new Set<number>([INT2, INT4, INT8, OID, FLOAT4, FLOAT8, NUMERIC])
 
 /**
- * What `pg` needs for one connection. Everything is said, so that no `PGSSLMODE` or `PGPORT` of the machine is taken in its place.
+ * The settings of one `pg` connection. Every one is given explicitly, so that `PGSSLMODE` or `PGPORT` in the
+ * environment of the machine changes nothing.
  *
  * @throws OperatorError for an address or a certificate that can't be used; the message never shows the password
  */
@@ -30,7 +34,8 @@ export function clientConfig(settings: PostgresSettings): ClientConfig {
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     statement_timeout: timeout,
     query_timeout: silentAfter(timeout),
-    // A node that stops in the middle of a transaction (paused, swapped out) must not keep its row locks from the others.
+    // A node that freezes in the middle of a transaction (paused, swapped out) must not keep its row locks from the
+    // others.
     idle_in_transaction_session_timeout: timeout,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
@@ -38,12 +43,17 @@ export function clientConfig(settings: PostgresSettings): ClientConfig {
   }
 }
 
-/** Milliseconds after which a statement with this limit is given up on without an answer. */
+/**
+ * The time after which the client gives up a statement that was not answered.
+ *
+ * @param limit statement timeout of the server, in milliseconds
+ * @returns milliseconds
+ */
 export function silentAfter(limit: number): number {
   return limit + SILENCE_MS
 }
 
-/** The database as an operator knows it: user, host, port and name, without the password. */
+/** The database address for messages: user, host, port and name, without the password. */
 export function shownAddress({ DATABASE_URL }: PostgresSettings): string {
   const { username, hostname, port, pathname } = new URL(DATABASE_URL)
   return `postgres://${username && `${username}@`}${hostname}:${port || 5432}${pathname}`
@@ -51,7 +61,7 @@ export function shownAddress({ DATABASE_URL }: PostgresSettings): string {
 
 function address(text: string): Pick<ClientConfig, 'user' | 'password' | 'host' | 'port' | 'database'> {
   const url = new URL(text)
-  // `?sslmode=verify-full` read over would be a connection that its operator believes to be safer than it is.
+  // Ignoring `?sslmode=verify-full` would leave a connection that its operator believes to be safer than it is.
   if (url.search !== '' || url.hash !== '')
     throw new OperatorError('DATABASE_URL: nothing may follow the name of the database', {
       hint: 'sslmode is DATABASE_TLS here; a ? or # in the password is written %3F or %23',
@@ -88,7 +98,10 @@ function tls({ DATABASE_TLS: mode, DATABASE_CA_FILE: file }: PostgresSettings): 
   }
 }
 
-/** Values come as node:sqlite gives them: every number a number, true and false as 1 and 0, all else as text. */
+/**
+ * Values are read as node:sqlite returns them: every number as a number, true and false as 1 and 0, everything else as
+ * text.
+ */
 const asInSqlite = {
   getTypeParser: (type: number) => {
     if (type === BOOL) return (text: string) => Number(text === 't')

@@ -7,17 +7,16 @@ import { listen } from './postgres-listen.ts'
 import { Outage } from './postgres-outage.ts'
 import { clientConfig, type PostgresSettings, shownAddress, silentAfter } from './postgres-settings.ts'
 
-/** Calls that may wait for a connection; beyond it the answer is 503 at once. */
+/** How many calls may wait for a connection. Beyond it the answer is 503 at once. */
 const MAX_QUEUED_CALLS = 1000
-/** How often a transaction that lost against another one is tried. */
+/** How often a transaction is tried that conflicts with others (SQLSTATE 40001, 40P01). */
 const MAX_ATTEMPTS = 5
-/** Milliseconds that an unused connection stays open. */
 const IDLE_TIMEOUT_MS = 60_000
 
 /**
- * Opens PostgreSQL. Transactions are READ COMMITTED: each statement sees what others committed before it began, so a transaction
- * begins with the statement that takes the row it is about. When a connection is lost, nobody knows whether the last
- * statement was done: the caller gets `store_unavailable` and may find it done.
+ * Opens PostgreSQL. Transactions are READ COMMITTED: each statement sees what others committed before it began. So a
+ * transaction begins with a statement that locks the row it is about. When a connection is lost, it is unknown whether
+ * the last statement was executed: the caller gets `store_unavailable`, and the change may still have been made.
  *
  * @throws OperatorError when it can't be used; the message never shows the password
  */
@@ -29,7 +28,7 @@ export async function openPostgres(settings: PostgresSettings): Promise<Database
 
 async function tryConnection(config: ClientConfig, address: string): Promise<void> {
   const client = new Client(config)
-  client.on('error', () => undefined) // the call that is under way gets it too
+  client.on('error', () => undefined) // the pending call rejects with the same error
   try {
     await client.connect()
     const { rows } = await client.query("SELECT current_setting('server_encoding') AS encoding")
@@ -107,7 +106,7 @@ class PostgresDatabase implements Database {
         return await this.#attempt(work)
       } catch (error) {
         if (!isConflict(error) || attempt === MAX_ATTEMPTS) throw publicError(error)
-        await sleep(Math.random() * 20 * 2 ** attempt) // those that blocked each other must not meet again
+        await sleep(Math.random() * 20 * 2 ** attempt) // random, so that transactions that conflicted do not meet again
       }
     }
   }
@@ -137,7 +136,10 @@ class PostgresDatabase implements Database {
     }
   }
 
-  /** Without it those that wait for a connection would go on waiting, up to their timeout, when the server is found to be away. */
+  /**
+   * Rejects the waiting calls as soon as the server is found to be down. Without this they would wait until their
+   * timeout.
+   */
   #unlessLost(connecting: Promise<PoolClient>): Promise<PoolClient> {
     return new Promise((resolve, reject) => {
       this.#waiting.add(reject)
@@ -150,7 +152,7 @@ class PostgresDatabase implements Database {
     })
   }
 
-  /** No connection from before an outage is used after it: of one that was cut without a word, only a timeout would tell. */
+  /** No connection from before an outage is used after it: only a timeout would reveal one that was cut silently. */
   #lost(pool: Pool, error: unknown): void {
     if (pool !== this.#pool || this.#closed !== undefined) return
     this.#pool = this.#newPool()
@@ -162,7 +164,7 @@ class PostgresDatabase implements Database {
 
   #newPool(): Pool {
     const pool = new Pool({ ...this.#config, max: this.#size, idleTimeoutMillis: IDLE_TIMEOUT_MS })
-    // Without a listener a connection that breaks would end the process. Whoever uses it gets the error from its call.
+    // Without an error listener a broken connection would end the process. The call that uses it gets the error anyway.
     pool.on('error', () => undefined)
     pool.on('connect', (client) => client.on('error', () => undefined))
     return pool
@@ -197,7 +199,7 @@ async function run(client: PoolClient, { sql, params = [], timeout }: Statement)
   const query = {
     text: sql,
     values: [...params],
-    queryMode: 'extended', // one statement, also where there are no parameters
+    queryMode: 'extended', // one statement per query, even when it has no parameters
     ...(timeout !== undefined && { query_timeout: silentAfter(timeout * 1000) }),
   }
   const { rows } = await client.query<Row>(query as QueryConfig)

@@ -2,8 +2,9 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Row, SqlValue, Statement } from './database.ts'
 
-// SQLite, off the event loop: this thread owns the one connection. It takes a batch of jobs at a time and runs the writes of a
-// batch in one transaction, each behind a savepoint of its own: one fsync acknowledges them all, and one that fails leaves alone.
+// SQLite off the event loop: this thread owns the only connection. It takes a batch of jobs at a time and runs all
+// writes of the batch in one transaction, each job behind a savepoint of its own. So one fsync acknowledges all of
+// them, and a job that fails is rolled back alone.
 
 export interface Job {
   readonly statements: readonly Statement[]
@@ -66,9 +67,12 @@ function runBatch(jobs: readonly Job[]): JobResult[] {
   return results
 }
 
-/** @throws when SQLite itself has rolled the whole batch back (disk full, I/O error): then no job of it may be acknowledged */
+/**
+ * @throws when SQLite itself has rolled back the whole batch (disk full, I/O error): then no job of it may be
+ *   acknowledged
+ */
 function savepoint(statements: readonly Statement[]): JobResult {
-  const several = statements.length > 1 // a statement that fails undoes itself
+  const several = statements.length > 1 // a single statement that fails undoes itself
   if (several) run(SAVEPOINT)
   const result = attempt(() => statements.map(run))
   if ('failure' in result) {
@@ -90,7 +94,8 @@ function attempt(work: () => Row[][]): JobResult {
 
 function failed(error: unknown): JobResult {
   const { message, errcode = SQLITE_ERROR } = error as Error & { errcode?: number }
-  // The low byte is the primary code: a mistake in the SQL is a bug of ours, everything else is the store's trouble.
+  // The low byte is the primary result code. A mistake in the SQL is a bug of ours; everything else means that the
+  // store is unavailable.
   const bug = [SQLITE_ERROR, SQLITE_CONSTRAINT, SQLITE_MISMATCH, SQLITE_RANGE].includes(errcode & 0xff)
   return { failure: { message, errcode, unavailable: !bug } }
 }
@@ -101,7 +106,7 @@ function run({ sql, params = [] }: Statement): Row[] {
     statement = database.prepare(sql)
     prepared.set(sql, statement)
   }
-  // node:sqlite binds `$1` by its name, "1", from an object; an array would bind by position of first use.
+  // Given an object, node:sqlite binds `$1` by its name, "1". Given an array, it would bind in the order of first use.
   const named: Record<number, SqlValue> = {}
   for (let index = 0; index < params.length; index += 1) named[index + 1] = params[index] as SqlValue
   return statement.all(named) as Row[]

@@ -12,13 +12,13 @@ interface Pending {
   reject(error: Error): void
 }
 
-/** Jobs that may wait for the store; beyond it the answer is 503 at once. */
+/** How many jobs may wait for the store. Beyond it the answer is 503 at once. */
 const MAX_QUEUED_CALLS = 10_000
-/** Milliseconds before a thread that died is replaced. */
+/** Pause before a dead thread is replaced, so that a fault that persists does not restart it in a busy loop. */
 const REOPEN_AFTER_MS = 500
 
 /**
- * Opens SQLite in a worker thread. While a batch is under way, later jobs gather into the next one.
+ * Opens SQLite in a worker thread. Jobs that arrive while a batch runs are collected into the next one.
  *
  * @param path a file, made with mode 0600 when absent, or `:memory:`
  * @throws OperatorError when the file can't be opened or is no database
@@ -59,7 +59,7 @@ class SqliteDatabase implements Database {
     })
   }
 
-  /** A thread that died (out of memory, say) is replaced; until then every job is refused at once. */
+  /** A thread that died (out of memory, for example) is replaced. Until then every job is refused at once. */
   async #reopen(): Promise<void> {
     while (this.#closing === undefined) {
       await setTimeout(REOPEN_AFTER_MS)
@@ -82,7 +82,7 @@ class SqliteDatabase implements Database {
     return this.#enqueue(statements)
   }
 
-  /** SQLite has no notifications between processes. */
+  /** SQLite can't notify other processes: whoever listens polls. */
   listen(): () => void {
     return () => undefined
   }
@@ -93,7 +93,7 @@ class SqliteDatabase implements Database {
 
   async close(): Promise<void> {
     if (this.#down !== undefined) {
-      this.#closing ??= () => undefined // and stays closed
+      this.#closing ??= () => undefined // stops #reopen
       return
     }
     this.#closed ??= new Promise<void>((done) => {
@@ -151,7 +151,10 @@ function asError({ message, unavailable }: { message: string; unavailable: boole
   return unavailable ? storeUnavailable(message) : new Error(`SQLite: ${message}`)
 }
 
-/** Accounts and password hashes are nobody else's to read. SQLite gives its side files the mode of the main one. */
+/**
+ * Nobody else may read accounts and password hashes. SQLite gives its side files (WAL, shared memory) the mode of the
+ * main one.
+ */
 function makePrivateFile(path: string): void {
   try {
     mkdirSync(dirname(resolve(path)), { recursive: true, mode: 0o700 })
