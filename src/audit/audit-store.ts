@@ -5,7 +5,11 @@ import type { AuditEntry } from './audit.ts'
 export interface AuditStore {
   /** Writes the row of an event that changes nothing else. */
   insert(entry: AuditEntry, now: number): Promise<void>
-  /** @param before epoch seconds: older rows go */
+  /**
+   * Deletes old rows.
+   *
+   * @param before epoch seconds: older rows are deleted
+   */
   prune(before: number): Promise<void>
 }
 
@@ -20,7 +24,7 @@ export function createAuditStore(database: Database): AuditStore {
   }
 }
 
-/** The statement that writes the row of an event, with the event beside it for the log. */
+/** The statement that writes the row of an event, with the event itself for the log line. */
 export interface AuditRow extends Statement {
   readonly entry: AuditEntry
 }
@@ -28,9 +32,11 @@ export interface AuditRow extends Statement {
 export const isAuditRow = (statement: Statement): statement is AuditRow => 'entry' in statement
 
 /**
- * The row of an event, for the transaction that makes the event true.
+ * The row of an event, for the transaction that makes the change.
  *
- * @param onlyIf a condition in SQL on what the transaction did before, for example that it ended a session under a mark
+ * @param now epoch seconds
+ * @param onlyIf a condition in SQL on what earlier statements of the transaction did, for example that one ended a
+ *   session under a certain mark; its parameters are numbered from `$1`
  */
 export function auditRow(
   entry: AuditEntry,
@@ -53,10 +59,12 @@ export function auditRow(
   ]
   const types = ['TEXT', 'BIGINT', 'TEXT', 'TEXT', 'TEXT', 'TEXT', 'TEXT', 'TEXT', 'TEXT', 'TEXT']
   const casts = types.map((type, index) => `CAST($${index + 1} AS ${type})`).join(', ')
+  const renumbered = onlyIf?.exists.replace(/\$(\d)/g, (_, n) => `$${values.length + Number(n)}`)
+  const condition = renumbered === undefined ? '' : ` WHERE EXISTS (${renumbered})`
   return {
     entry,
     sql: `INSERT INTO audit_events (id, at, event, account_id, session_id, actor_id, ip, user_agent, request_id, detail)
-          SELECT ${casts}${onlyIf === undefined ? '' : ` WHERE EXISTS (${onlyIf.exists.replace(/\$(\d)/g, (_, n) => `$${values.length + Number(n)}`)})`} RETURNING id`,
+          SELECT ${casts}${condition} RETURNING id`,
     params: onlyIf === undefined ? values : [...values, ...onlyIf.params],
   }
 }

@@ -1,3 +1,8 @@
+/**
+ * The audit trail: its events, its table and its log line. The row is written in the transaction of the change itself
+ * (`auditedDatabase` adds the log line). Which change is an event is decided by the folder that makes the change.
+ */
+
 import type { FastifyBaseLogger } from 'fastify'
 
 export type AuditEvent =
@@ -23,10 +28,10 @@ export type AuditEvent =
   | 'session_ended'
   | 'token_revoked'
 
-/** Where a request came from, as far as it is worth keeping. */
+/** Where a request came from, as far as it is kept. */
 export interface RequestSource {
   readonly ip: string | null
-  /** At most 256 characters of what the client says of itself. */
+  /** The User-Agent header, cut after 256 characters. The client chooses it: it proves nothing. */
   readonly userAgent: string | null
   readonly requestId: string | null
 }
@@ -37,12 +42,12 @@ export interface AuditEntry {
   readonly source: RequestSource
   readonly accountId?: string | undefined
   readonly sessionId?: string | undefined
-  /** Who did it, when it was not the account itself: an admin's account. */
+  /** The account that acted, when it is not the account concerned: an admin. */
   readonly actorId?: string | undefined
   readonly detail?: Readonly<Record<string, string | number | null | readonly string[]>>
 }
 
-/** Writes the log line of an event. Only events without a row are logged by hand: auditedDatabase logs every row. */
+/** Writes the log line of an event. Call it only for events without a row: auditedDatabase logs every row. */
 export type AuditLog = (entry: AuditEntry) => void
 
 export function createAuditLog(log: Pick<FastifyBaseLogger, 'info' | 'warn'>): AuditLog {

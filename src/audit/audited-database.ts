@@ -3,8 +3,8 @@ import type { AuditLog } from './audit.ts'
 import { isAuditRow } from './audit-store.ts'
 
 /**
- * The same database; every audit row that it commits is a log line too. A row and its line can't be forgotten one without the
- * other, and an event that was rolled back, or whose condition did not hold, is in neither.
+ * The same database, but every audit row that it commits is also a log line. Nobody can write a row and forget its
+ * line. An event that was rolled back, or whose condition was not met, appears in neither.
  */
 export function auditedDatabase(database: Database, log: AuditLog): Database {
   return {
