@@ -1,3 +1,8 @@
+/**
+ * HTTP without a subject: server options, headers, limits, errors, health, the OpenAPI document, and small helpers for
+ * routes. A route about accounts, sessions, keys or clients belongs to the folder of that subject.
+ */
+
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify'
@@ -16,11 +21,14 @@ export type App = FastifyInstance<
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** A rate limit, and refusal under load: for routes that issue. Absent means neither. */
+    /**
+     * The quota of this route; the route is also refused under load. For routes that issue tokens or hash passwords.
+     * Default: neither.
+     */
     limit?: RouteLimit
-    /** Codes this route answers with, beyond those every route of its kind can (documented in /openapi.json). */
+    /** Codes this route may answer with, beyond those that every route of its kind can (for /openapi.json). */
     errors?: readonly ErrorCode[]
-    /** The same for a route of `/oauth/*`, in the words of RFC 6749; what those have in common need not be said. */
+    /** The same for a route of `/oauth/*`: codes of RFC 6749, beyond those that every OAuth route can answer with. */
     oauthErrors?: readonly OAuthErrorCode[]
   }
 }

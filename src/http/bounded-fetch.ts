@@ -1,4 +1,4 @@
-/** What came back: 200 with a text, or 304. */
+/** The response: 200 with a text, or 304 with an empty one. */
 export interface Fetched {
   readonly status: 200 | 304
   readonly text: string
@@ -7,21 +7,22 @@ export interface Fetched {
 
 export interface BoundedFetch {
   readonly fetch: typeof fetch
-  /** Milliseconds until the whole answer must be there. */
+  /** Milliseconds that the whole response may take. */
   readonly timeout: number
-  /** Bytes. */
+  /** Most bytes of the body. */
   readonly maxBytes: number
   readonly etag?: string | undefined
   readonly headers?: Readonly<Record<string, string>>
-  /** Ends the request from outside. */
+  /** Aborts the request, for example at shutdown. */
   readonly signal: AbortSignal
 }
 
 /**
- * Fetches a text within bounds: a time for the whole, a size, and no redirects. Another place would be somebody else, and whoever
- * can redirect must not choose from where we fetch.
+ * Fetches a text with a time limit for the whole response, a size limit, and no redirects: a redirect target is a
+ * server that nobody configured, and whoever can redirect must not choose where we fetch from (SSRF).
  *
- * @throws Error with a reason that may be logged
+ * @returns 200 with the body as strict UTF-8, or 304 when `etag` still matches
+ * @throws Error for any other status, a redirect, too many bytes or no answer in time; its message may be logged
  */
 export async function boundedFetch(url: URL, options: BoundedFetch): Promise<Fetched> {
   const { timeout, maxBytes, etag, signal } = options
@@ -49,7 +50,7 @@ async function readBounded(reply: Response, maxBytes: number): Promise<string> {
   return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))
 }
 
-/** Why a request failed, in one line: undici hides the cause behind "fetch failed". */
+/** Why a request failed, in one line of at most 200 characters: undici hides the cause behind "fetch failed". */
 export function failure(error: unknown): string {
   const { message, cause } = error as { message?: string; cause?: { code?: string; message?: string } }
   return `${message ?? error}${cause === undefined ? '' : ` (${cause.code ?? cause.message})`}`.slice(0, 200)

@@ -3,7 +3,10 @@ import helmet from '@fastify/helmet'
 import Fastify from 'fastify'
 import type { App } from './app-type.ts'
 
-/** What only a page needs, and no answer of an API: on every answer it would cost as much as the look-up of a token. */
+/**
+ * Headers that matter for an HTML page and not for an API response. Sending them with every response would cost as much
+ * as looking up a token in the cache.
+ */
 const FOR_PAGES = [
   'cross-origin-opener-policy',
   'cross-origin-resource-policy',
@@ -17,10 +20,11 @@ const FOR_PAGES = [
 ]
 
 /**
- * Headers for browsers: a JSON API needs nothing from anywhere, and only listed origins may read its answers.
+ * Sets the security headers for browsers: a JSON API loads nothing from anywhere, and only scripts of the listed
+ * origins may read its responses.
  *
  * @param options.https false where the issuer is plain http: HSTS has no meaning there (RFC 6797 section 7.2)
- * @returns what a page for people needs besides
+ * @returns the additional headers for an HTML page
  */
 export async function registerBrowserHeaders(
   app: App,
@@ -55,19 +59,19 @@ async function registerCors(app: App, origins: readonly string[]): Promise<void>
     ],
     credentials: true, // the refresh cookie of a listed origin
     maxAge: 600,
-    strictPreflight: false, // else the plugin answers a plain OPTIONS itself, and not as our errors are
+    strictPreflight: false, // otherwise the plugin answers a plain OPTIONS itself, in another format than our errors
   })
 }
 
 /**
- * What @fastify/helmet would say, asked once: the plugin builds its middleware anew for every request and waits for two promises,
- * and its answer is always the same.
+ * The headers that @fastify/helmet sets, asked for once and kept: the plugin builds its middleware anew for every
+ * request and waits for two promises, and the result is always the same.
  */
 async function securityHeaders(): Promise<Record<string, string>> {
   const probe = Fastify()
   await probe.register(helmet, {
     contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
-    crossOriginResourcePolicy: { policy: 'cross-origin' }, // CORS decides, not the older rule
+    crossOriginResourcePolicy: { policy: 'cross-origin' }, // which origins may read a response is decided by CORS
     referrerPolicy: { policy: 'no-referrer' },
     frameguard: { action: 'deny' },
   })

@@ -3,16 +3,18 @@ import type { Socket } from 'node:net'
 import { AppError } from '../errors/app-error.ts'
 import type { App } from './app-type.ts'
 
-/** Apache's number too. Node would drop those beyond 2000 without a word. */
+/** The default of Apache httpd as well. Node silently drops headers beyond 2000. */
 const MAX_HEADERS = 100
-/** Requests that may wait on one connection for the answer to one before them. */
+/** How many pipelined requests may wait on one connection for the responses before theirs. */
 const MAX_PIPELINED = 32
-/** Milliseconds between two log lines about connections that were turned away. */
+/** How often a log line says that connections are refused. */
 const REPORT_INTERVAL_MS = 10_000
 
 /**
- * How many connections there may be, how many headers a request, and how many requests at a time on one connection. The time-outs
- * stand in server-options.ts.
+ * Limits the number of connections, of headers per request, and of pipelined requests per connection. The time-outs are
+ * in server-options.ts.
+ *
+ * @param maxConnections 0 = no limit
  */
 export function registerConnectionLimits(app: App, { maxConnections }: { maxConnections: number }): void {
   if (maxConnections > 0) app.server.maxConnections = maxConnections
@@ -22,7 +24,7 @@ export function registerConnectionLimits(app: App, { maxConnections }: { maxConn
   app.addHook('onRequest', ({ raw }, reply, done) => {
     if (raw.rawHeaders.length > 2 * MAX_HEADERS)
       return done(new AppError('headers_too_large', { reason: 'too many headers' }))
-    // Without a socket of its own yet: it waits for the answers before it.
+    // A response without a socket is pipelined: it waits for the responses before it.
     if (reply.raw.socket !== null || pipeline(raw.socket, reply.raw)) return done()
     raw.socket.destroy()
     done(new AppError('malformed_request', { reason: 'too many pipelined requests' }))
@@ -30,8 +32,11 @@ export function registerConnectionLimits(app: App, { maxConnections }: { maxConn
 }
 
 /**
- * Node stops reading from a client that does not read, but works off the 64 KB it has: some 1,500 requests, all answered at once,
- * each with its buffers and, for a file, its descriptor.
+ * Counts the pipelined requests per connection. When a client does not read its responses, Node stops reading from it,
+ * but still handles the 64 KB that it has read: some 1,500 requests, all answered at once, each with its buffers and,
+ * for a file, its descriptor.
+ *
+ * @returns a function that takes a pipelined response, and is false when its connection has too many
  */
 function createPipelines(): (socket: Socket, response: ServerResponse) => boolean {
   const waiting = new WeakMap<Socket, number>()
@@ -48,7 +53,7 @@ function reportDropped(app: App, maxConnections: number): void {
   let reported = false
   app.server.on('drop', () => {
     if (reported) return
-    reported = true // one line per connection would be a second flood
+    reported = true // a log line per connection would turn a flood of connections into one of log lines
     app.log.warn({ max_connections: maxConnections }, 'connections are turned away: there are too many')
     setTimeout(() => {
       reported = false

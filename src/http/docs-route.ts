@@ -7,7 +7,7 @@ import type { App } from './app-type.ts'
 import { named, withComponents } from './openapi-schemas.ts'
 import { OAuthProblem, Problem } from './schemas.ts'
 
-// swagger-ui sets inline styles; scripts come from here only, and the page may call this server and nobody else.
+// swagger-ui sets inline styles. Scripts come from this server only, and the page may call no other server.
 const PAGE_POLICY = {
   'default-src': "'none'",
   'script-src': "'self'",
@@ -29,7 +29,8 @@ export async function registerDocs(
   options: { version: string; pageHeaders: Record<string, string> },
 ): Promise<void> {
   await app.register(swagger, {
-    // In the document only: as reply schemas Fastify would compile a serializer for every error of every route.
+    // Only the document lists the errors: as reply schemas, Fastify would compile a serializer for every error of every
+    // route.
     transform: ({ schema, url, route }) => ({
       url,
       schema: { ...schema, ...documented(route.config ?? {}, (schema ?? {}) as Documented) },
@@ -42,7 +43,7 @@ export async function registerDocs(
         description: 'Stateless tokens you can take back.',
         license: { name: 'Apache-2.0' },
       },
-      servers: [{ url: '/' }], // wherever the page was loaded from: its policy lets it call nothing else
+      servers: [{ url: '/' }], // the server that the page came from: its policy allows no other
       components: {
         securitySchemes: {
           bearer: {
@@ -76,7 +77,8 @@ export async function registerDocs(
       staticCSP: PAGE_POLICY,
       uiConfig: { persistAuthorization: false, layout: 'BaseLayout' },
       theme: { title: 'Signet API' },
-      // The page asks for the document at an address of the plugin's own, and that can't be set: there is one document.
+      // The page fetches the document from a path of the plugin that can't be configured. It is redirected, so that
+      // there is one document only.
       uiHooks: {
         onRequest({ routeOptions }, reply, done) {
           if (routeOptions.url === '/docs/json') reply.redirect('../openapi.json')
@@ -95,7 +97,10 @@ interface Documented {
   readonly response?: Readonly<Record<string, { readonly description?: string }>>
 }
 
-/** What a route need not say itself: its security, and every error that all routes of its kind answer. */
+/**
+ * The part of the documentation that a route need not declare: its security, and the errors that every route of its
+ * kind can answer with.
+ */
 function documented(config: FastifyContextConfig, schema: Documented) {
   const { auth = 'token', oauthErrors } = config
   if (oauthErrors !== undefined) {
@@ -138,7 +143,7 @@ function problemCodes(config: FastifyContextConfig, schema: Documented): Readonl
   return codes
 }
 
-/** The good answers of a route. */
+/** The successful responses of a route. */
 function answered({ response = {} }: Documented): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(response).map(([status, reply]) => {
@@ -148,7 +153,7 @@ function answered({ response = {} }: Documented): Record<string, unknown> {
   )
 }
 
-/** One entry per status, with every code that it may stand for. */
+/** One entry per status, which lists every code with that status. */
 function refused<Code extends string>(
   codes: ReadonlySet<Code>,
   type: string,

@@ -6,7 +6,7 @@ import type { App } from './app-type.ts'
 
 const MAX_FIELD_ERRORS = 8
 
-/** Errors of Fastify's own that callers can cause, and what they are called here. */
+/** Fastify's own errors that a caller can cause, and our code for each. */
 const FRAMEWORK_CODES: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_VALIDATION: 'validation_failed',
   FST_ERR_CTP_BODY_TOO_LARGE: 'payload_too_large',
@@ -19,7 +19,7 @@ const FRAMEWORK_CODES: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_HANDLER_TIMEOUT: 'overloaded',
 }
 
-/** What a plugin answers with a bare status: the files of the docs page, for example. */
+/** Our codes for errors of plugins that have only a status: those of the files of the docs page, for example. */
 const PLUGIN_STATUS: Readonly<Record<number, ErrorCode>> = {
   403: 'not_found',
   404: 'not_found',
@@ -27,16 +27,21 @@ const PLUGIN_STATUS: Readonly<Record<number, ErrorCode>> = {
   415: 'unsupported_media_type',
 }
 
-/** Errors of Node's HTTP parser, before there is a request. */
+/** Errors of Node's HTTP parser, raised before there is a request. */
 const PARSER_CODES: Readonly<Record<string, ErrorCode>> = {
   HPE_HEADER_OVERFLOW: 'headers_too_large',
   ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
 }
 
-/** Told of every error answer. */
+/** Called for every error response: counts them in the metrics. */
 export type Refused = (code: ErrorCode) => void
 
-/** The only writer of error bodies. */
+/**
+ * The only writer of error bodies, apart from the OAuth format of `oauth/oauth-scope.ts`. 4xx is logged at info, 5xx at
+ * warn, `internal` at error.
+ *
+ * @param refused called with the code of every error response
+ */
 export function registerErrorHandler(app: App, refused?: Refused): void {
   app.setErrorHandler((error, request, reply) => {
     const answered = asAppError(error, request)
@@ -45,7 +50,10 @@ export function registerErrorHandler(app: App, refused?: Refused): void {
   })
 }
 
-/** The two places where Fastify meets an error before a route is known. */
+/**
+ * The server options for the two kinds of error that Fastify raises before a route is known: a URL that can't be
+ * decoded, and a request that is not HTTP.
+ */
 export function earlyErrorOptions(
   refused?: Refused,
 ): Pick<FastifyServerOptions, 'frameworkErrors' | 'clientErrorHandler'> {
@@ -92,7 +100,7 @@ export function asAppError(error: unknown, request: FastifyRequest): AppError {
 
 type Validation = NonNullable<FastifyError['validation']>[number]
 
-/** Names the field and the rule, never the value: it may be a password. */
+/** Names the field and the broken rule, never the value: it may be a password. */
 function fieldError({ instancePath, keyword, params, message }: Validation): FieldError {
   const member = params.missingProperty ?? params.additionalProperty
   const shown =
@@ -105,7 +113,7 @@ function fieldError({ instancePath, keyword, params, message }: Validation): Fie
 }
 
 function writeRawProblem(socket: Socket, code: ErrorCode): void {
-  // In the middle of an answer an error body would become part of it.
+  // When the head of a response is sent already, an error body would become part of that response.
   const answering = (socket as Socket & { _httpMessage?: { _headerSent?: boolean } })._httpMessage?._headerSent === true
   if (!socket.writable || answering) return void socket.destroy()
   const { status, headers, body } = problemResponse(new AppError(code), 'none')

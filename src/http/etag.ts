@@ -5,8 +5,7 @@ export function strongEtag(body: string | Buffer): string {
   return `"${createHash('sha256').update(body).digest('base64url')}"`
 }
 
-/** True when the client holds this version already (RFC 9110 section 13.1.2). */
-/** Whether `If-None-Match` names the entity tag: a list of tags or `*`, compared weakly (RFC 9110 section 13.1.2). */
+/** True when `If-None-Match` names the entity tag: a list of tags or `*`, compared weakly (RFC 9110 section 13.1.2). */
 export function matchesEtag(ifNoneMatch: string | undefined, etag: string): boolean {
   if (ifNoneMatch === undefined) return false
   return ifNoneMatch.split(',').some((tag) => ['*', etag].includes(tag.trim().replace(/^W\//, '')))

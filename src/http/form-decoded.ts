@@ -1,4 +1,4 @@
-/** A name or a value of application/x-www-form-urlencoded; undefined for what is not. */
+/** Decodes a name or a value of application/x-www-form-urlencoded; undefined when it is malformed. */
 export function formDecoded(text: string): string | undefined {
   try {
     return decodeURIComponent(text.replaceAll('+', ' '))

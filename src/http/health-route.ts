@@ -18,7 +18,7 @@ const Ready = Type.Object(
   { $id: 'Ready', description: 'What the server depends on, part by part' },
 )
 
-/** How long the store may take to answer, in milliseconds, before it counts as gone. */
+/** The store counts as down when it has not answered within this time. */
 const STORE_TIMEOUT_MS = 2000
 
 interface Checks {
@@ -26,11 +26,14 @@ interface Checks {
   store(): Promise<unknown>
   keyring(): Static<typeof KeyringState>
   isStopping: IsStopping
-  /** Seconds. */
+  /** Seconds since the revocation set was last complete. */
   revocationsAge(): number
 }
 
-/** `GET /health/live`: the process runs. `GET /health/ready`: it can issue tokens; 503 when the store or the keyring can't, or the server is about to stop. */
+/**
+ * `GET /health/live`: the process runs. `GET /health/ready`: it can issue tokens; 503 when the store or the keyring
+ * can't be used, or the server is stopping.
+ */
 export function healthRoutes(app: App, checks: Checks): void {
   const tags = ['Operations']
   app.get(
@@ -64,11 +67,11 @@ export function healthRoutes(app: App, checks: Checks): void {
 
 async function storeState(checks: Checks, report: (error: unknown) => void): Promise<Static<typeof State>> {
   let timer: NodeJS.Timeout | undefined
-  const patience = new Promise((_, reject) => {
+  const timeout = new Promise((_, reject) => {
     timer = setTimeout(() => reject(new Error(`no answer within ${STORE_TIMEOUT_MS} ms`)), STORE_TIMEOUT_MS)
   })
   try {
-    await Promise.race([checks.store(), patience])
+    await Promise.race([checks.store(), timeout])
     return 'ok'
   } catch (error) {
     report(error)

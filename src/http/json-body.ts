@@ -4,8 +4,8 @@ import type { App } from './app-type.ts'
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /**
- * JSON bodies only, in strict UTF-8: with Node's lenient decoding two different passwords would both become U+FFFD.
- * Members named `__proto__` or `constructor` are refused by Fastify's own parser (prototype pollution).
+ * Accepts JSON bodies only, in strict UTF-8: with Node's lenient decoding two different passwords could both become
+ * U+FFFD. Fastify's own parser refuses members named `__proto__` or `constructor` (prototype pollution).
  */
 export function registerJsonBody(app: App): void {
   const parse = app.getDefaultJsonParser('error', 'error')

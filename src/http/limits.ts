@@ -8,16 +8,19 @@ import type { App } from './app-type.ts'
 interface Options {
   readonly limiter: Limiter
   readonly quotas: Quotas
-  /** Why work of this kind has to be refused now, or undefined when there is room. */
+  /** The reason why such a request must be refused now, or undefined when there is room. */
   readonly overload: (limit: RouteLimit) => string | undefined
 }
 
 /**
- * Limits of the routes that say `config.limit`, before a body is parsed or a password hashed: first whether there is room at all,
- * then whether this client may. Other routes do not notice, so verification goes on while issuing is refused.
+ * Applies the limits of the routes with `config.limit`, before a body is parsed or a password hashed: first whether the
+ * server has room (503), then whether this client has quota left (429). Other routes pay nothing for it, so
+ * verification goes on while issuing is refused.
+ *
+ * @throws TypeError at registration, for a route whose limit does not exist or can't be counted
  */
 export async function registerLimits(app: App, { limiter, quotas, overload }: Options): Promise<void> {
-  // Before the plugin's own onRoute hook, which reads what this one writes.
+  // This hook must run before the plugin's own onRoute hook, which reads the config that this one writes.
   app.addHook('onRoute', (route) => {
     const limit = route.config?.limit
     if (limit === undefined) return
@@ -50,7 +53,7 @@ function keyOf(request: FastifyRequest): string {
   return request.routeOptions.config.limit === 'password' ? request.user.sub : networkOf(request.ip)
 }
 
-/** The plugin's counters, kept by the limiter: on our clock, and in one place for all workers. */
+/** A store for the plugin that counts in the limiter: with our clock, and in one place for all workers. */
 function storeOver(limiter: Limiter): FastifyRateLimitStoreCtor {
   const child = ({ routeInfo }: { routeInfo: { config: { limit: RouteLimit } } }): FastifyRateLimitStore => ({
     incr(key, done, _window, max) {

@@ -2,21 +2,23 @@ import underPressure from '@fastify/under-pressure'
 import type { RouteLimit } from '../limits/limiter.ts'
 import type { App } from './app-type.ts'
 
-/** Milliseconds over which the delay of the event loop is averaged: long enough for one long pause to vanish in it. */
+/** The delay of the event loop is averaged over this time, so that a single long pause hardly counts. */
 const SAMPLE_INTERVAL_MS = 1000
 
 interface Options {
-  /** Milliseconds an average turn of the event loop may be late; 0 = whatever. */
+  /** Milliseconds that an average turn of the event loop may be late; 0 = no limit. */
   readonly maxEventLoopDelay: number
-  /** Calls that may wait for the store; 0 = any number. */
+  /** How many calls may wait for the store; 0 = no limit. */
   readonly maxStoreQueue: number
   readonly store: { waiting(): number }
   readonly passwords: { isFull(): boolean }
 }
 
 /**
- * Whether there is room for issuing. Registered without thresholds, the plugin only measures and adds no hook: routes that verify
- * pay nothing.
+ * Measures whether the server has room to issue tokens. The plugin is registered without thresholds: so it only
+ * measures and adds no hook, and routes that only verify pay nothing.
+ *
+ * @returns a function that gives the reason to refuse, or undefined when there is room
  */
 export async function registerLoad(app: App, options: Options): Promise<(limit: RouteLimit) => string | undefined> {
   const { maxEventLoopDelay, maxStoreQueue, store, passwords } = options
@@ -33,7 +35,7 @@ async function watchEventLoop(app: App, maxDelay: number): Promise<() => boolean
   await app.register(underPressure, { sampleInterval: SAMPLE_INTERVAL_MS })
   let booted = false
   app.addHook('onReady', (done) => {
-    // Booting blocks the loop, and is over: no sample that saw any of it may refuse the first logins.
+    // Booting blocks the event loop. A sample that includes a part of the boot must not refuse the first logins.
     setTimeout(() => {
       booted = true
     }, 2 * SAMPLE_INTERVAL_MS).unref()

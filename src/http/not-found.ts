@@ -1,7 +1,10 @@
 import { AppError } from '../errors/app-error.ts'
 import type { App } from './app-type.ts'
 
-/** 404 for an unknown address, 405 with `Allow` for a known one (RFC 9110 section 15.5.6). The address is never repeated. */
+/**
+ * 404 for an unknown path, 405 with `Allow` for a known one (RFC 9110 section 15.5.6). The response never repeats the
+ * path.
+ */
 export function registerNotFound(app: App): void {
   const routes: { pattern: RegExp; methods: string[] }[] = []
 

@@ -1,13 +1,19 @@
-/** Where a schema's `$id` travels through @fastify/swagger, which drops the `$id` of a reply and writes its schema out in full. */
+/**
+ * The member that carries the `$id` of a schema through @fastify/swagger, which drops the `$id` of a reply and writes
+ * its schema out in full.
+ */
 const NAME = 'x-name'
 
-/** @returns the schema as `withComponents` will find it; one without an `$id` as it is */
+/** @returns the schema in the form that `withComponents` finds; unchanged when it has no `$id` */
 export function named<S extends object>(schema: S): S {
   const { $id, ...rest } = schema as S & { $id?: string }
   return $id === undefined ? schema : ({ ...rest, [NAME]: $id } as unknown as S)
 }
 
-/** Puts every named schema once under `components`, and a reference wherever it stood: generated clients get one type for each. */
+/**
+ * Moves every named schema to `components`, once, and puts a reference in its place: generated clients get one type for
+ * each.
+ */
 export function withComponents(document: object): object {
   const schemas: Record<string, unknown> = {}
   const hoisted = (value: unknown): unknown => {

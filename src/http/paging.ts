@@ -1,35 +1,42 @@
 import { Type } from '@sinclair/typebox'
 import { AppError } from '../errors/app-error.ts'
 
-// Lists of the admin API: by creation, the oldest first, a page at a time.
+// Lists of the admin API come in pages, sorted by time of creation, the oldest first.
 
 const PAGE_SIZE = 50
 
-/** Where the next page of a list begins: after this entry. */
+/** The entry after which the next page of a list begins. */
 export interface Cursor {
   /** Epoch seconds. */
   readonly createdAt: number
   readonly id: string
 }
 
-/** What a store is asked for. */
+/** The part of a list that a store is asked for. */
 export interface PageOf {
   readonly after?: Cursor | undefined
   readonly limit: number
 }
 
-/** The query member by which a page is asked for. */
+/** The query parameter that asks for a page. */
 export const CursorQuery = Type.Optional(Type.String({ maxLength: 128 }))
 
-/** The reply member that leads on. */
+/** The reply member that holds the cursor of the next page. */
 export const NextCursor = Type.Optional(Type.String({ description: 'ask again with it; absent on the last page' }))
 
-/** The page behind a cursor, and one entry more, which tells whether there is another page. @throws AppError `validation_failed` */
+/**
+ * The query for the page after a cursor, plus one entry more, which tells whether there is another page.
+ *
+ * @throws AppError `validation_failed` for a cursor that this server did not make
+ */
 export function pageAfter(cursor: string | undefined): PageOf {
   return { after: cursor === undefined ? undefined : decodeCursor(cursor), limit: PAGE_SIZE + 1 }
 }
 
-/** @param found what the store had for `pageAfter` */
+/**
+ * @param found the rows that the store returned for `pageAfter`
+ * @returns the page without the extra entry, and the cursor of the next page if there is one
+ */
 export function pageOf<T extends Cursor>(found: readonly T[]): { page: T[]; next: { next_cursor?: string } } {
   const page = found.slice(0, PAGE_SIZE)
   const last = page.at(-1)

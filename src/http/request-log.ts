@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { App } from './app-type.ts'
 
-/** One log line per answer, and the request id in the answer, so that a caller can name the line. */
+/** One log line per response, and the request id in a header of the response, so that a caller can name the line. */
 export function registerRequestLog(app: App): void {
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)

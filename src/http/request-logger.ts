@@ -8,8 +8,9 @@ interface ParentLogger extends FastifyBaseLogger {
 }
 
 /**
- * The logger of one request: a child of the server's, made at the first line that is really written. Fastify makes one for every
- * request, and a verified request mostly has nothing to say; a pino child costs more than the look-up of its token.
+ * The logger of one request: a child of the server's logger, made when the first line is really written. Fastify makes
+ * one for every request, but most requests that only verify a token log nothing, and making a pino child costs more
+ * than looking up the token in the cache.
  */
 export function requestLogger(parent: FastifyBaseLogger, bindings: object): FastifyBaseLogger {
   return new RequestLogger(parent as ParentLogger, bindings) as unknown as FastifyBaseLogger

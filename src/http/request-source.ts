@@ -2,7 +2,12 @@ import { isIP } from 'node:net'
 import type { FastifyRequest } from 'fastify'
 import type { RequestSource } from '../audit/audit.ts'
 
-/** For work that waits: nobody is there to be answered. A request stream says nothing of it; it ends with the body. */
+/**
+ * Tells work that waits in a queue whether the client has closed its connection. The request stream can't tell: it ends
+ * with the body, long before that.
+ *
+ * @returns a function that is true once the connection is closed
+ */
 export function isGone(request: FastifyRequest): () => boolean {
   const { socket } = request.raw
   return () => socket.destroyed
