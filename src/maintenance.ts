@@ -3,11 +3,11 @@ import type { AuditStore } from './audit/audit-store.ts'
 import type { Clock } from './clock.ts'
 import type { App } from './http/app-type.ts'
 
-/** Between two looks for what is over in the store. */
+/** How often expired rows are deleted from the store. */
 const CLEANUP_INTERVAL_MS = 15 * 60 * 1000
-/** Between two sweeps of what lies in memory. */
+/** How often expired entries are removed from the cache of verified tokens. */
 const CACHE_SWEEP_INTERVAL_MS = 60_000
-/** For so long a session that is over stays in the store, for whoever looks into an incident. */
+/** An ended session stays in the store for a day, for whoever investigates an incident. */
 const KEEP_ENDED_SECONDS = 86_400
 
 interface Stores {
@@ -15,15 +15,16 @@ interface Stores {
   readonly revocationStore: { deleteExpired(now: number): Promise<void> }
   readonly clients: { deleteExpired(now: number): Promise<void> }
   readonly auditStore: AuditStore
-  /** Seconds. */
+  /** How long audit rows are kept, in seconds. */
   readonly retention: number
   readonly now: Clock
   readonly log: Pick<FastifyBaseLogger, 'warn'>
 }
 
 /**
- * Deletes by age what nobody needs any more in the store: sessions that are over, revocations with nothing left to hit, assertions
- * and secrets of clients, old audit rows.
+ * Deletes expired rows from the store at an interval: sessions that ended, revocations whose tokens have all expired,
+ * used assertions and expired secrets of clients, old audit rows. When the store can't be reached it logs a warning and
+ * tries again at the next interval.
  *
  * @returns a function that stops it
  */
@@ -51,15 +52,18 @@ export function startMaintenance({
 }
 
 interface Parts extends Omit<Stores, 'log'> {
-  /** Verified tokens: swept of those that are over. */
+  /** The cache of verified tokens, from which expired ones are removed. */
   readonly cache: { sweep(deadline: number): void }
-  /** Seconds two clocks may differ. */
+  /** Seconds by which two clocks may differ. */
   readonly skew: number
-  /** False where another process keeps the store clean. */
+  /** False when another process deletes expired rows from the store. */
   readonly runsMaintenance: boolean
 }
 
-/** While the app lives: the store, unless somebody else sees to it, and this process' verified tokens that are over. */
+/**
+ * Runs until the app closes: deletes expired rows from the store, unless another process does, and expired tokens from
+ * this process's cache.
+ */
 export function registerMaintenance(app: App, { cache, skew, runsMaintenance, ...stores }: Parts): void {
   const stop = runsMaintenance ? startMaintenance({ ...stores, log: app.log }) : () => undefined
   const timer = setInterval(() => cache.sweep(stores.now() - skew), CACHE_SWEEP_INTERVAL_MS).unref()

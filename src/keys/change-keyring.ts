@@ -17,22 +17,26 @@ import {
 import { ensureRefreshKey, readRefreshKeys } from './refresh-keys.ts'
 import { planRevocation, planRotation, signingKey, stoppedSigning, waitingKey, withoutDeadKeys } from './rotation.ts'
 
-// The doors through which a keyring changes: the scripts and the first boot use the same ones. Each takes the lock, looks again,
-// and works in this order, so that a crash at any point leaves a folder that loads: new private key, manifest, old private keys.
+// The only functions that change a keyring: the scripts and the first boot use them. Each takes the lock, reads the
+// folder again, and writes in this order, so that a crash at any point leaves a folder that loads: new private key,
+// manifest, deletion of old private keys.
 
-/** Seconds to wait for another process that holds the lock, where giving up at once would be worse. */
+/** How long to wait for another process that holds the lock, where giving up at once would be worse. */
 const LOCK_TIMEOUT_SECONDS = 10
 
 export interface Changed {
   readonly keyring: Keyring
-  /** What was tidied up on the way. */
+  /** What was deleted on the way. */
   readonly tidied: Tidied
 }
 
 export interface Tidied {
-  /** Entries that no token can name any more. */
+  /** Kids of entries whose tokens have all expired. */
   readonly entries: readonly string[]
-  /** Private halves of keys that stopped signing, and of keys that no manifest knows: left by a run that was killed. */
+  /**
+   * Kids of private keys that were deleted: keys that stopped signing, and keys that are in no manifest, left by a run
+   * that was killed.
+   */
   readonly privateKeys: readonly string[]
 }
 
@@ -48,7 +52,7 @@ export type RotationOutcome = Changed &
  * @param options.lead seconds from publication to the first signature
  * @param options.ifOlderThan seconds: nothing is done while the current key has signed for less
  * @param options.key an existing private key instead of a new one
- * @throws OperatorError when another process is at it, or the folder can't be read or written
+ * @throws OperatorError when another process holds the lock, or the folder can't be read or written
  */
 export async function rotateKeys(
   folder: KeysFolder,
@@ -70,17 +74,17 @@ export async function rotateKeys(
     if (before.some((entry) => entry.kid === kid))
       throw new OperatorError(`key ${kid} is in this keyring already`, { hint: 'a key is never used twice' })
     const jwk = key === adopted ? publicJwk(key) : await storePrivateKey(folder, key)
-    const planned = planRotation(keyring, jwk, now(), lead) // the clock is read after the slow part
+    const planned = planRotation(keyring, jwk, now(), lead) // read the clock after key generation, which is slow
     await writeKeyring(folder, planned)
     return { keyring: planned, tidied, made: planned.at(-1) as KeyEntry }
   })
 }
 
 /**
- * Takes a key away at once; its private half is deleted.
+ * Revokes a key at once; its private half is deleted.
  *
- * @param options.successor false makes no new key when it was the one that signs and none waits
- * @param options.force leaves the service without a signing key if it comes to that
+ * @param options.successor false: no new key is made when the revoked one was signing and none waits
+ * @param options.force allows that no key signs any more
  * @throws OperatorError when there is no such key, or nothing would sign any more
  */
 export async function revokeKey(
@@ -104,18 +108,23 @@ export async function revokeKey(
     await writeKeyring(folder, planned)
     return { ...(await tidy(folder, planned, now)), signs: signingKey(planned, now()) }
   }
-  return withKeysLock(folder, work, LOCK_TIMEOUT_SECONDS) // in an emergency nobody wants to be told to try again
+  return withKeysLock(folder, work, LOCK_TIMEOUT_SECONDS) // in an emergency, waiting is better than failing
 }
 
-/** Deletes what is over: dead entries, private halves that no longer sign, and what a killed run left. */
+/**
+ * Deletes expired entries, private halves that no longer sign, and what a killed run left.
+ *
+ * @throws OperatorError when another process holds the lock, or the folder can't be read or written
+ */
 export function pruneKeys(folder: KeysFolder, now: Clock): Promise<Changed> {
   return withKeysLock(folder, async () => tidy(folder, await readKeyring(folder), now))
 }
 
 /**
- * Makes the first keys of an empty folder.
+ * Makes the first signing key and the first refresh key of an empty folder.
  *
- * @returns the kid of the signing key, or undefined when there is one already
+ * @returns the kid of the new signing key, or undefined when there was one already
+ * @throws OperatorError when the folder can't be read or written, or holds several private keys and no manifest
  */
 export async function makeFirstKey(folder: KeysFolder, now: Clock): Promise<string | undefined> {
   const complete = async () => (await readKeyring(folder)).length > 0 && (await readRefreshKeys(folder)).length > 0
@@ -135,9 +144,9 @@ export async function makeFirstKey(folder: KeysFolder, now: Clock): Promise<stri
 }
 
 /**
- * The private key that lies in a folder without a manifest: of a first run that was killed, or all that is left of a lost one.
+ * The private key in a folder without a manifest: left by a first run that was killed, or by the loss of the manifest.
  *
- * @throws OperatorError when there are several: which one signs, only the manifest knew
+ * @throws OperatorError when there are several: only the manifest knew which one signs
  */
 async function adoptable(folder: KeysFolder): Promise<KeyObject | undefined> {
   const [kid, ...others] = await storedKids(folder)
@@ -157,7 +166,7 @@ async function tidy(folder: KeysFolder, before: Keyring, now: Clock): Promise<Ch
   const keyring = withoutDeadKeys(before, instant)
   const stopped = stoppedSigning(before, instant).map(({ kid }) => kid)
   const known = before.map(({ kid }) => kid)
-  // With no manifest nothing is known to be over: it may have been lost, and the keys are all that is left.
+  // Without a manifest nothing counts as expired: it may have been lost, and the private keys are all that is left.
   const privateKeys =
     before.length === 0 ? [] : (await storedKids(folder)).filter((kid) => stopped.includes(kid) || !known.includes(kid))
 

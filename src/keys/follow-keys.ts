@@ -1,12 +1,13 @@
 import { watch } from 'node:fs'
 import type { KeysFolder } from './keys-folder.ts'
 
-/** Milliseconds. With the time to read the folder, well below the RELOAD_INTERVAL_SECONDS that plans rely on. */
+/** Together with the time to read the folder, well below the RELOAD_INTERVAL_SECONDS that plans rely on. */
 const POLL_INTERVAL_MS = 1000
 
 /**
- * Calls `reload` whenever the keys folder may have changed: at once when the system says so, and every second because it does
- * not always (network file systems, and the symlinks that Kubernetes swaps). `reload` itself looks whether anything is new.
+ * Calls `reload` whenever the keys folder may have changed: at once when the operating system reports it, and every
+ * second, because it does not always (network file systems, the symlinks that Kubernetes swaps). `reload` itself finds
+ * out whether anything is new.
  *
  * @returns a function that stops it
  */
@@ -23,7 +24,7 @@ export function followKeys(folder: KeysFolder, reload: () => Promise<void>): () 
 function tryWatch(dir: string, reload: () => Promise<void>) {
   try {
     const watcher = watch(dir, { persistent: false }, reload)
-    watcher.on('error', () => watcher.close()) // the folder was replaced: polling goes on
+    watcher.on('error', () => watcher.close()) // the folder was replaced; polling goes on
     return watcher
   } catch {
     return undefined

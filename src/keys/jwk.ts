@@ -4,7 +4,10 @@ import { OperatorError } from '../errors/app-error.ts'
 
 const Base64url = Type.String({ pattern: '^[A-Za-z0-9_-]+$', maxLength: 2048 })
 
-/** What leaves of a key (RFC 7517, RFC 7518 section 6.3.1): an allow-list, so that a private member can never slip through. */
+/**
+ * The public form of a key (RFC 7517, RFC 7518 section 6.3.1): an allow-list, so that a private member can never be
+ * published.
+ */
 export const PublicJwk = Type.Object(
   {
     kty: Type.Literal('RSA'),
@@ -22,7 +25,8 @@ export type PublicJwk = Static<typeof PublicJwk>
  * The public half of an RSA key, allow-listed.
  *
  * @param key a private or public key object
- * @throws OperatorError for anything but RSA with at least 2048 bits and exponent 65537 (NIST SP 800-131A; e = 1 verifies everything)
+ * @throws OperatorError for anything but RSA with at least 2048 bits (NIST SP 800-131A) and exponent 65537 (with e = 1
+ *   every signature verifies)
  */
 export function publicJwk(key: KeyObject): PublicJwk {
   const publicHalf = key.type === 'private' ? createPublicKey(key) : key
@@ -36,12 +40,14 @@ export function publicJwk(key: KeyObject): PublicJwk {
   return { kty: 'RSA', n, e, kid: thumbprint({ n, e }), use: 'sig', alg: 'RS256' }
 }
 
-/** RFC 7638 section 3: SHA-256 over the required members in lexical order, base64url. */
+/** The `kid` of a key: RFC 7638 section 3, SHA-256 over the required members in lexical order, base64url. */
 export function thumbprint({ n, e }: { n: string; e: string }): string {
   return createHash('sha256').update(`{"e":"${e}","kty":"RSA","n":"${n}"}`).digest('base64url')
 }
 
-/** The SPKI PEM of a public JWK: fast-jwt keeps one verifier per PEM text, and rebuilds it for every other form of key. */
+/**
+ * The SPKI PEM of a public JWK: fast-jwt keeps one verifier per PEM text, and rebuilds it for every other form of key.
+ */
 export function toPem(jwk: PublicJwk): string {
   const key = createPublicKey({ key: { kty: jwk.kty, n: jwk.n, e: jwk.e }, format: 'jwk' })
   return key.export({ type: 'spki', format: 'pem' }).toString()

@@ -3,7 +3,7 @@ import { matchesEtag } from '../http/etag.ts'
 import { JwkSet } from './jwks.ts'
 import type { LiveKeyring } from './live-keyring.ts'
 
-/** `GET /.well-known/jwks.json`: the public keys (RFC 7517), from a kept buffer, for any origin. */
+/** `GET /.well-known/jwks.json`: the public keys (RFC 7517), sent from a prepared buffer, for any origin. */
 export function jwksRoute(app: App, { keyring }: { keyring: LiveKeyring }): void {
   app.get(
     '/.well-known/jwks.json',

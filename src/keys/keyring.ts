@@ -1,3 +1,9 @@
+/**
+ * Signing keys and refresh keys: their life as pure plans (`keyring.ts`, `rotation.ts`), the folder on disk, the one
+ * door through which it changes (`change-keyring.ts`) and the live copy that a server uses. What is signed with a key
+ * belongs to `tokens/` and `revocations/`.
+ */
+
 import { type Static, Type } from '@sinclair/typebox'
 import { MAX_CLOCK_SKEW_SECONDS } from '../config/ceilings.ts'
 import { type PublicJwk, PublicJwk as PublicJwkSchema } from './jwk.ts'
@@ -40,9 +46,15 @@ export function phase(entry: KeyEntry, now: number): Phase {
 
 /** What a server does with a keyring from one instant to the next. */
 export interface KeyringView {
-  /** Signs now: the current key, or when none has begun yet (a clock behind the one that wrote the plan) the first that will. */
+  /**
+   * The key that signs now: the current one. If none is current yet (this clock is behind the clock of the node that
+   * wrote the plan), the first that will be.
+   */
   readonly current: KeyEntry | undefined
-  /** In the JWKS, and accepted when verifying: next, current and previous. A next key verifies because another node's clock may be ahead. */
+  /**
+   * The keys that are in the JWKS and verify tokens: next, current and previous. A next key verifies because another
+   * node's clock may be ahead.
+   */
   readonly published: readonly KeyEntry[]
   /** The view holds for `validFrom <= now < validUntil`. */
   readonly validFrom: number
@@ -56,7 +68,7 @@ export function viewAt(keyring: Keyring, now: number): KeyringView {
   const current = keyring.find((entry) => phase(entry, now) === 'current') ?? firstToBegin(keyring, now)
   return {
     current,
-    // What signs is published whatever the plan says: a clock may have been set back to before the key was made.
+    // The signing key is published whatever the plan says: the clock may have been set back to before the key was made.
     published: keyring.filter(
       (entry) =>
         (entry === current || isPublished(entry, now)) && ['next', 'current', 'previous'].includes(phase(entry, now)),
@@ -66,7 +78,10 @@ export function viewAt(keyring: Keyring, now: number): KeyringView {
   }
 }
 
-/** Early rather than late: on a node whose clock is behind, a key may already sign elsewhere. */
+/**
+ * A key is published early rather than late: when the clock of this node is behind, another node may already sign with
+ * the key.
+ */
 export function isPublished({ publish_at }: KeyEntry, now: number): boolean {
   return publish_at - MAX_CLOCK_SKEW_SECONDS <= now
 }

@@ -7,7 +7,7 @@ import { OperatorError } from '../errors/app-error.ts'
 
 const SQLITE_BUSY = 5
 
-/** Where a keys folder is, and the passphrase of its private keys if they are encrypted. */
+/** The path of a keys folder, and the passphrase of its private keys if they are encrypted. */
 export interface KeysFolder {
   readonly dir: string
   readonly passphrase: string | undefined
@@ -16,6 +16,7 @@ export interface KeysFolder {
 /**
  * Reads the passphrase: the first line of the file.
  *
+ * @returns undefined when no file is configured
  * @throws OperatorError when the file can't be read or its first line is empty
  */
 export async function readPassphrase(file: string | undefined): Promise<string | undefined> {
@@ -32,11 +33,11 @@ export async function readPassphrase(file: string | undefined): Promise<string |
 }
 
 /**
- * Runs `work` while no other process changes this folder. The lock is SQLite's own on an empty file: the kernel drops it with
- * the process, so a killed script leaves nothing to clean up.
+ * Runs `work` while no other process changes this folder. The lock is SQLite's own lock on an empty file: the kernel
+ * releases it when the process ends, so a killed script leaves nothing to clean up.
  *
- * @param waitSeconds how long to wait for another process that holds it
- * @throws OperatorError when another process still holds it then
+ * @param waitSeconds how long to wait for another process that holds the lock
+ * @throws OperatorError when another process still holds it after that, or the folder can't be written
  */
 export async function withKeysLock<T>(folder: KeysFolder, work: () => Promise<T>, waitSeconds = 0): Promise<T> {
   await mkdir(folder.dir, { recursive: true, mode: 0o700 }).catch((cause) => {
@@ -62,7 +63,7 @@ export async function withKeysLock<T>(folder: KeysFolder, work: () => Promise<T>
   }
 }
 
-/** Reading is enough to hold a lock on a file: one that others can read, others can block. */
+/** The lock file must be private: whoever may read a file may lock it, and so block every change of the keyring. */
 async function makePrivateLockFile(folder: KeysFolder): Promise<void> {
   const path = join(folder.dir, '.lock')
   const file = await open(path, 'a', 0o600)
@@ -88,14 +89,15 @@ const WRITABLE = 'the folder must be writable for this user, and its disk have r
 
 function notWritable(folder: KeysFolder, cause: unknown): OperatorError {
   const { message, code } = cause as NodeJS.ErrnoException
-  const why = code?.startsWith('E') && !code.startsWith('ERR') ? code : message // of the system, or of SQLite
+  const isSystemError = code?.startsWith('E') && !code.startsWith('ERR')
+  const why = isSystemError ? code : message // SQLite's errors have a message only
   return new OperatorError(`KEYS_DIR: can't write in ${folder.dir}: ${why}`, { cause, hint: WRITABLE })
 }
 
 /**
- * Creates a file that must not exist yet; resolves when its content is on disk.
+ * Creates a file that must not exist yet. Resolves once its content is on disk.
  *
- * @throws OperatorError when it is there, or there is no room for it: nothing half is left then
+ * @throws OperatorError when the file exists or can't be written whole; nothing is left behind then
  */
 export async function writeDurably(path: string, text: string, mode: number): Promise<void> {
   const flags = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY
@@ -121,8 +123,10 @@ function cannotWrite(path: string, cause: unknown): OperatorError {
 }
 
 /**
- * Puts a file in its place as a whole: a reader sees what was there before or all of the new one, and a crash leaves one of them.
+ * Replaces a file as a whole: a reader sees the old content or all of the new one, and so does a reader after a crash.
  * The caller holds the lock of the folder.
+ *
+ * @throws OperatorError when there is no room for it
  */
 export async function replaceDurably(path: string, text: string, mode: number): Promise<void> {
   const temporary = unfinishedPath({ dir: dirname(path) })
@@ -132,16 +136,22 @@ export async function replaceDurably(path: string, text: string, mode: number): 
   await syncFolder(dirname(path))
 }
 
-/** Where a file is written before it is put in its place: one name for all, so that what a crash leaves is found again. */
+/**
+ * The temporary path of a file that is being replaced. It is the same for every file, so that the next run finds and
+ * deletes what a crash left.
+ */
 export const unfinishedPath = ({ dir }: Pick<KeysFolder, 'dir'>) => join(dir, 'unfinished.tmp')
 
-/** A script run by root writes for the user who runs the server: whoever owns the folder must be able to read what is in it. */
+/**
+ * When root runs a script, the file is given to the owner of the folder: the user who runs the server must be able to
+ * read it.
+ */
 async function giveToOwner(file: FileHandle, dir: string): Promise<void> {
   const { uid, gid } = await stat(dir)
   await file.chown(uid, gid)
 }
 
-/** Makes created, renamed and deleted names in a folder durable. */
+/** Makes created, renamed and deleted names in a folder durable (fsync of the folder). */
 export async function syncFolder(dir: string): Promise<void> {
   if (process.platform === 'win32') return // Windows has no fsync on folders
   const handle = await open(dir, 'r')

@@ -15,10 +15,10 @@ export interface SigningKey {
   readonly key: webcrypto.CryptoKey
 }
 
-/** `stale`: the folder holds something that can't be used, and the keyring from before it is still in force. */
+/** `stale`: the folder holds something that can't be used, and the previous keyring stays in force. */
 export type KeyringState = 'ok' | 'stale' | 'failed'
 
-/** The keyring as a running server uses it: always of this instant, from memory. */
+/** The keyring as a running server uses it: in memory, and always evaluated at the current instant. */
 export interface LiveKeyring {
   /** The SPKI PEM that verifies tokens of this kid now; undefined for a kid that is unknown, retired or revoked. */
   verificationPem(kid: string): string | undefined
@@ -27,28 +27,31 @@ export interface LiveKeyring {
   /**
    * The HMAC keys of refresh tokens: the one in use and those that are still accepted.
    *
-   * @throws AppError `signing_unavailable` when every one was revoked and no other can be read: nobody is to be told to log in again
+   * @throws AppError `signing_unavailable` when every one was revoked and no other can be read. It is not
+   *   `invalid_refresh_token`, which would tell every client to log in again
    */
   refreshKeys(): readonly RefreshKey[]
   jwks(): JwksDocument
-  /** Every kid that was ever revoked, for those who still hold an older JWKS. */
+  /** Every kid that was ever revoked: the feed tells verifiers, which may still hold an older JWKS. */
   revokedKids(): readonly string[]
   /** Seconds for which a cache may keep the JWKS. */
   jwksMaxAge(): number
   state(): KeyringState
-  /** Where every key of the keyring stands now. */
+  /** The phase of every key of the keyring at this instant. */
   phases(): readonly { readonly phase: Phase; readonly signFrom: number }[]
-  /** Looks at the folder again. Never throws: what can't be used is reported once, and the old keyring stays. */
+  /**
+   * Reads the folder again. Never throws: what can't be used is reported once, and the previous keyring stays in force.
+   */
   reload(): Promise<void>
 }
 
 export interface LiveKeyringOptions {
   readonly folder: KeysFolder
   readonly timing: Timing
-  /** Lifetime of an access token, seconds. */
+  /** Lifetime of an access token, in seconds. */
   readonly ttl: number
   readonly now: Clock
-  /** Told of every change that came into force, and once of every state of the folder that can't be used. */
+  /** Called for every change that came into force, and once for every state of the folder that can't be used. */
   readonly report: (event: { readonly changed: Keyring } | { readonly unusable: Error }) => void
 }
 
@@ -67,8 +70,8 @@ interface View extends KeyringView {
 /**
  * Loads the keyring and every private half that may still sign.
  *
- * @throws OperatorError when the folder holds no key that can sign, or one that can't be used, or a plan that the settings make
- *   unsafe: a server must not find out at the first login
+ * @throws OperatorError when no key in the folder can sign, when one can't be used, or when the settings make a plan
+ *   unsafe: a server must not find that out at the first login
  */
 export async function openLiveKeyring({ folder, timing, ttl, now, report }: LiveKeyringOptions): Promise<LiveKeyring> {
   let { keyring, signers, refreshKeys } = await load(folder, now())
@@ -91,7 +94,10 @@ export async function openLiveKeyring({ folder, timing, ttl, now, report }: Live
     const key = signers.get(kid)
     return key && { kid, key }
   }
-  /** Whatever else is wrong in the folder, a key that was taken away is not used: this must not wait for somebody to mend the rest. */
+  /**
+   * A revoked key is not used, whatever else is wrong in the folder: a revocation must not wait until somebody has
+   * repaired the rest.
+   */
   const applyRevocations = async () => {
     refreshKeys = await unrevokedRefreshKeys(folder, refreshKeys)
     const manifest = await readManifest(folder).catch(() => [])
@@ -149,7 +155,7 @@ export async function openLiveKeyring({ folder, timing, ttl, now, report }: Live
   }
 }
 
-/** @param known keys that were read already */
+/** @param known keys that were read before and need not be read again */
 async function load(
   folder: KeysFolder,
   now: number,

@@ -10,7 +10,7 @@ import { KeyEntry, type Keyring } from './keyring.ts'
 import { type KeysFolder, replaceDurably } from './keys-folder.ts'
 import { brokenInvariants } from './rotation.ts'
 
-// The manifest as it lies on disk: the entries with instants that a person can read.
+// The manifest as a file: the entries, with instants that a person can read.
 const Instant = Type.String({ pattern: '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ$' })
 const InstantOrNull = Type.Union([Instant, Type.Null()])
 const Manifest = Type.Object(
@@ -51,7 +51,11 @@ export async function readKeyring(folder: KeysFolder): Promise<Keyring> {
   return keyring
 }
 
-/** The same without judging the plan: for those who look at it, not for those who use it. */
+/**
+ * Reads the manifest without checking its invariants: for display and repair, not for signing.
+ *
+ * @throws OperatorError when the file can't be read or does not parse
+ */
 export async function readManifest(folder: KeysFolder): Promise<Keyring> {
   const path = manifestPath(folder)
   let text: string
@@ -65,7 +69,12 @@ export async function readManifest(folder: KeysFolder): Promise<Keyring> {
   return parseManifest(text, path)
 }
 
-/** The text of a manifest as a keyring. `path` is for the error only. */
+/**
+ * Parses the text of a manifest.
+ *
+ * @param path for the error message only
+ * @throws OperatorError when it is not a keyring, a kid is not the thumbprint of its key, or a kid occurs twice
+ */
 export function parseManifest(text: string, path: string): Keyring {
   let manifest: unknown
   try {

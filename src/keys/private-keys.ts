@@ -10,18 +10,18 @@ export const privateKeyPath = (folder: KeysFolder, kid: string) => join(folder.d
 
 export type Bits = 2048 | 3072 | 4096
 
-/** Makes a key pair on the thread pool; nothing is stored yet. */
+/** Makes an RSA key pair on the thread pool. Nothing is stored. */
 export async function generatePrivateKey(bits: Bits): Promise<KeyObject> {
   const { privateKey } = await promisify(generateKeyPair)('rsa', { modulusLength: bits, publicExponent: 65537 })
   return privateKey
 }
 
 /**
- * Stores a private key as PKCS#8, create-exclusive with mode 0600: an existing file is never overwritten. Encrypted when the
- * folder has a passphrase.
+ * Stores a private key as PKCS#8, create-exclusive with mode 0600: an existing file is never overwritten. It is
+ * encrypted when the folder has a passphrase.
  *
  * @returns the public half
- * @throws OperatorError for a key that can't sign RS256 safely, or whose file is there already
+ * @throws OperatorError for a key that can't sign RS256 safely, or whose file exists already
  */
 export async function storePrivateKey(folder: KeysFolder, key: KeyObject): Promise<PublicJwk> {
   const jwk = publicJwk(key)
@@ -32,13 +32,13 @@ export async function storePrivateKey(folder: KeysFolder, key: KeyObject): Promi
   return jwk
 }
 
-/** The kids of the private keys that lie in the folder. */
+/** The kids of the private keys in the folder. */
 export async function storedKids(folder: KeysFolder): Promise<string[]> {
   const names = await readdir(folder.dir).catch(() => [])
   return names.flatMap((name) => /^([A-Za-z0-9_-]{43})\.pem$/.exec(name)?.[1] ?? [])
 }
 
-/** Deletes private halves; those that are gone already are no error. */
+/** Deletes private halves. A file that is missing already is no error. */
 export async function deletePrivateKeys(folder: KeysFolder, kids: readonly string[]): Promise<void> {
   for (const kid of kids) await rm(privateKeyPath(folder, kid), { force: true })
   if (kids.length > 0) await syncFolder(folder.dir)
@@ -47,7 +47,7 @@ export async function deletePrivateKeys(folder: KeysFolder, kids: readonly strin
 /**
  * Reads the private half of a key and proves that it belongs to its kid (RFC 7638).
  *
- * @throws OperatorError when the file is missing, unreadable, encrypted with another passphrase or of another key
+ * @throws OperatorError when the file is missing, unreadable, encrypted with another passphrase, or holds another key
  */
 export async function readPrivateKey(folder: KeysFolder, kid: string): Promise<KeyObject> {
   const path = privateKeyPath(folder, kid)
@@ -63,9 +63,10 @@ export async function readPrivateKey(folder: KeysFolder, kid: string): Promise<K
 }
 
 /**
- * A private key from its PEM text. `path` is for the error only.
+ * Reads a private key from its PEM text.
  *
- * @throws OperatorError when it is none, or encrypted with another passphrase
+ * @param path for the error message only
+ * @throws OperatorError when the text is not a private key, or is encrypted with another passphrase
  */
 export function openPrivateKey(pem: Buffer, path: string, passphrase: string | undefined): KeyObject {
   try {

@@ -10,10 +10,11 @@ import { OperatorError } from '../errors/app-error.ts'
 import { type KeysFolder, replaceDurably, syncFolder, withKeysLock } from './keys-folder.ts'
 import { RELOAD_INTERVAL_SECONDS } from './rotation.ts'
 
-// The HMAC keys behind refresh tokens: one file per key, `refresh-<id>.json`, mode 0600. A file is written once and never
-// changed, so there is no manifest to keep in step: the youngest key that has begun is the one in use, older ones still verify.
+// The HMAC keys of refresh tokens: one file per key, `refresh-<id>.json`, mode 0600. A file is written once and never
+// changed, so no manifest has to match it. The key in use is the youngest whose `sign_from` has passed; older ones
+// still verify.
 
-/** Seconds between writing a key and using it: every node has read it by then, whatever its clock says. */
+/** Time between writing a key and using it: by then every node has read it, whatever its clock says. */
 export const REFRESH_KEY_LEAD_SECONDS = MAX_CLOCK_SKEW_SECONDS + RELOAD_INTERVAL_SECONDS
 
 const KeyFile = Type.Object(
@@ -33,14 +34,15 @@ export interface RefreshKey {
   readonly secret: Buffer
 }
 
-/** The key that makes refresh tokens at an instant. */
+/** The key that makes refresh tokens at an instant: the youngest that has begun, or else the first that will. */
 export function refreshKeyAt(keys: readonly RefreshKey[], instant: number): RefreshKey | undefined {
   const byStart = keys.toSorted((a, b) => a.signFrom - b.signFrom || a.id.localeCompare(b.id))
   return byStart.findLast(({ signFrom }) => signFrom <= instant) ?? byStart[0]
 }
 
 /**
- * @param known keys that were read before: their files never change, and opening one with a passphrase costs a tenth of a second
+ * @param known keys that were read before: their files never change, and opening one with a passphrase takes a tenth of
+ *   a second
  * @returns all refresh keys of the folder
  * @throws OperatorError when one can't be read or opened
  */
@@ -50,8 +52,9 @@ export async function readRefreshKeys(folder: KeysFolder, known: readonly Refres
 }
 
 /**
- * What of the keys in memory may still be used, whatever else is wrong in the folder: a key that was revoked may not. A
- * revocation always leaves another key there, so a folder without any was emptied or unmounted, and nothing was revoked.
+ * The keys in memory that may still be used, whatever else is wrong in the folder: all but the revoked ones. A
+ * revocation always leaves another key, so in a folder without any key nothing was revoked: it was emptied or
+ * unmounted.
  */
 export async function unrevokedRefreshKeys(folder: KeysFolder, known: readonly RefreshKey[]): Promise<RefreshKey[]> {
   const names = await storedNames(folder)
@@ -65,9 +68,9 @@ async function storedNames(folder: KeysFolder): Promise<string[]> {
 }
 
 /**
- * Makes the next refresh key; the first one is in use at once.
+ * Makes the next refresh key. The first one of a folder is in use at once.
  *
- * @returns undefined when one waits already
+ * @returns undefined when a key waits already
  */
 export function rotateRefreshKey(folder: KeysFolder, now: Clock): Promise<RefreshKey | undefined> {
   return withKeysLock(folder, async () => {
@@ -83,7 +86,7 @@ export async function ensureRefreshKey(folder: KeysFolder, now: Clock): Promise<
 }
 
 /**
- * Takes a refresh key away: nobody who holds a token made with it stays logged in beyond his access token.
+ * Revokes a refresh key: whoever holds a token made with it has to log in again once the access token expires.
  *
  * @returns false when there is no such key
  */
@@ -99,9 +102,11 @@ export function revokeRefreshKey(folder: KeysFolder, id: string, now: Clock): Pr
 }
 
 /**
- * Deletes the keys whose tokens are all dead.
+ * Deletes the refresh keys whose tokens have all expired.
  *
- * @param maxAge seconds a session can live: a key goes when its successor has been in use for that long
+ * @param maxAge longest life of a session, in seconds: a key is deleted when its successor has been in use for that
+ *   long
+ * @returns the ids of the deleted keys
  */
 export function pruneRefreshKeys(folder: KeysFolder, now: Clock, maxAge: number): Promise<string[]> {
   return withKeysLock(folder, async () => {
@@ -126,7 +131,7 @@ async function writeRefreshKey(folder: KeysFolder, signFrom: number): Promise<Re
           .setKeyManagementParameters({ p2c: 600_000 })
           .encrypt(new TextEncoder().encode(folder.passphrase))
   const text = `${JSON.stringify({ id: key.id, sign_from: signFrom, secret })}\n`
-  await replaceDurably(refreshKeyPath(folder, key.id), text, 0o600) // a server may read the folder at this moment
+  await replaceDurably(refreshKeyPath(folder, key.id), text, 0o600) // a server may be reading the folder right now
   return key
 }
 

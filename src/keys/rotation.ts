@@ -6,15 +6,18 @@ import { firstEntry, isPublished, type KeyEntry, type Keyring, phase } from './k
 
 // The rules of change: old keyring in, new keyring out. No files, no clock.
 
-/** A change of the manifest is in force on every node within so many seconds. */
+/** Within this time, a change of the manifest is in force on every node. */
 export const RELOAD_INTERVAL_SECONDS = 3
 
-/** How long after it stopped signing a key still verifies: every token it signed is dead by then, whatever the settings. */
+/**
+ * How long a key still verifies after it stopped signing: by then every token that it signed has expired, whatever the
+ * settings.
+ */
 export const VERIFY_TAIL_SECONDS = MAX_ACCESS_TOKEN_TTL_SECONDS + MAX_CLOCK_SKEW_SECONDS
 /** Extra time for verifiers that cache longer than `max-age` says. */
 export const DEFAULT_LEAD_SECONDS = 15 * 60
 
-/** The settings a plan depends on, in seconds. */
+/** The settings that a plan depends on, in seconds. */
 export interface Timing {
   readonly jwksMaxAge: number
   readonly skew: number
@@ -23,8 +26,8 @@ export interface Timing {
 export const keyTiming = (config: Config): Timing => ({ jwksMaxAge: config.JWKS_MAX_AGE, skew: config.CLOCK_SKEW })
 
 /**
- * The shortest safe time between a key's publication and its first signature: whoever fetched the JWKS just before the
- * publication must have to fetch it again before a token of the new key can reach him.
+ * The shortest safe time in seconds between the publication of a key and its first signature. A verifier that fetched
+ * the JWKS just before the publication must have to fetch it again before it can receive a token of the new key.
  */
 export function minimumLead({ jwksMaxAge, skew }: Timing): number {
   return jwksMaxAge + RELOAD_INTERVAL_SECONDS + skew
@@ -34,7 +37,7 @@ export function defaultLead(timing: Timing): number {
   return Math.max(DEFAULT_LEAD_SECONDS, minimumLead(timing))
 }
 
-/** The key that is published and waits for its instant, if there is one. */
+/** The key that is published and will sign later, if there is one. */
 export function waitingKey(keyring: Keyring, now: number): KeyEntry | undefined {
   return keyring.find((entry) => phase(entry, now) === 'next')
 }
@@ -44,11 +47,12 @@ export function signingKey(keyring: Keyring, now: number): KeyEntry | undefined 
 }
 
 /**
- * Plans a new key: published now, signing from `now + lead`; the present key stops at that second and verifies on until the last
- * of its tokens is dead. One plan, no second step.
+ * Plans a new key: published now, signing from `now + lead`. The current key stops signing at that second, and verifies
+ * until the last of its tokens has expired. It is one plan: no second step is needed.
  *
+ * @param now epoch seconds
  * @param lead seconds; 0 for a key that signs at once
- * @throws TypeError when a key waits already: the caller looks first
+ * @throws TypeError when a key waits already: the caller must check first
  */
 export function planRotation(keyring: Keyring, jwk: PublicJwk, now: number, lead: number): Keyring {
   if (waitingKey(keyring, now)) throw new TypeError('planRotation: a next key waits already')
@@ -64,11 +68,12 @@ export function planRotation(keyring: Keyring, jwk: PublicJwk, now: number, lead
 }
 
 /**
- * Takes a key away at once. What it signed is refused from now on. When it was the present key, the waiting one takes its place
- * in the same second, or else `successor`.
+ * Revokes a key at once: what it signed is refused from now on. When it was the current key, the waiting one takes its
+ * place in the same second, or else `successor`.
  *
- * @param successor a new key for when none waits; undefined leaves the service without a signing key
- * @throws OperatorError when there is no such key, or it is gone already
+ * @param now epoch seconds
+ * @param successor a new key, for when none waits; undefined leaves the service without a signing key
+ * @throws OperatorError when there is no such key, or it is revoked already
  */
 export function planRevocation(keyring: Keyring, kid: string, now: number, successor: PublicJwk | undefined): Keyring {
   const revoked = keyring.find((entry) => entry.kid === kid)
@@ -78,7 +83,7 @@ export function planRevocation(keyring: Keyring, kid: string, now: number, succe
   const others = keyring.filter((entry) => entry !== revoked)
 
   if (was === 'next') {
-    // It never signed: its interval becomes empty, and the present key goes on as if nothing had been planned.
+    // It never signed: its interval becomes empty, and the current key goes on as if nothing had been planned.
     const gone = { ...revoked, sign_until: revoked.sign_from, verify_until: revoked.sign_from, revoked_at: now }
     return [
       ...others.map((entry) =>
@@ -96,7 +101,7 @@ export function planRevocation(keyring: Keyring, kid: string, now: number, succe
   return [...heirs, gone, ...made].sort(byStart)
 }
 
-/** Keys whose private half nobody needs any more, with time for a node whose clock is behind. */
+/** Keys whose private half is needed no more, with extra time for a node whose clock is behind. */
 export function stoppedSigning(keyring: Keyring, now: number): KeyEntry[] {
   return keyring.filter(
     ({ sign_until, revoked_at }) =>
@@ -104,7 +109,10 @@ export function stoppedSigning(keyring: Keyring, now: number): KeyEntry[] {
   )
 }
 
-/** The keyring without the entries that no token can name any more. A revoked one stays: it must never come back (by import, say). */
+/**
+ * The keyring without the entries whose tokens have all expired. A revoked entry stays, so that the key can never come
+ * back, for example by an import.
+ */
 export function withoutDeadKeys(keyring: Keyring, now: number): Keyring {
   return keyring.filter(({ verify_until, revoked_at }) => {
     return revoked_at !== null || verify_until === null || verify_until + MAX_CLOCK_SKEW_SECONDS > now
@@ -112,8 +120,8 @@ export function withoutDeadKeys(keyring: Keyring, now: number): Keyring {
 }
 
 /**
- * What is wrong with a keyring in itself: the instants of a key out of order, or a second at which not exactly one key signs.
- * A manifest with any of these is not loaded.
+ * What is wrong with a keyring whatever the settings: the instants of a key out of order, or a second in which not
+ * exactly one key signs. A manifest with any of these is not loaded.
  */
 export function brokenInvariants(keyring: Keyring): string[] {
   const problems: string[] = []
@@ -137,7 +145,11 @@ export function brokenInvariants(keyring: Keyring): string[] {
   return problems
 }
 
-/** Plans that today's settings make unsafe: refused at boot and by `check`. */
+/**
+ * The plans that the present settings make unsafe: refused at boot and by `check`.
+ *
+ * @param ttl lifetime of an access token, in seconds
+ */
 export function unsafePlans(keyring: Keyring, now: number, timing: Timing, ttl: number): string[] {
   const problems: string[] = []
   const minimum = minimumLead(timing)
@@ -152,7 +164,8 @@ export function unsafePlans(keyring: Keyring, now: number, timing: Timing, ttl: 
     const tail = (verify_until ?? 0) - (sign_until ?? 0)
     if (sign_until !== null && sign_until > now && revoked_at === null && tail < ttl + timing.skew) {
       problems.push(
-        `${entry.kid} verifies for ${tail} s after it signed, and ACCESS_TOKEN_TTL and CLOCK_SKEW ask for ${ttl + timing.skew} s`,
+        `${entry.kid} verifies for ${tail} s after it signed, and ` +
+          `ACCESS_TOKEN_TTL and CLOCK_SKEW ask for ${ttl + timing.skew} s`,
       )
     }
   }
@@ -160,7 +173,8 @@ export function unsafePlans(keyring: Keyring, now: number, timing: Timing, ttl: 
 }
 
 /**
- * For how many seconds a cache may keep today's JWKS: the setting, or less when a key that is not in it yet signs sooner.
+ * The seconds for which a cache may keep the present JWKS: the setting, or less when a key that is not in it yet will
+ * sign sooner.
  */
 export function jwksMaxAge(keyring: Keyring, now: number, { jwksMaxAge: setting, skew }: Timing): number {
   const deadlines = keyring
