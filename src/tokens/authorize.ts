@@ -3,20 +3,20 @@ import { isTypo } from '../config/typo.ts'
 import { AppError } from '../errors/app-error.ts'
 import type { AccessTokenClaims } from './claims.ts'
 
-/** What a route asks of the caller beyond a good token. */
+/** What a route demands of the caller besides a good token. */
 export interface Demands {
-  /** Any one of these. */
+  /** At least one of these. */
   readonly roles?: readonly string[]
   /** All of these. */
   readonly scope?: readonly string[]
-  /** Seconds since the login at the most. */
+  /** The login was at most this many seconds ago. */
   readonly maxAuthAge?: number
 }
 
 const DEMANDS = ['auth', 'roles', 'scope', 'maxAuthAge', 'limit']
 
 /**
- * A demand with a typing slip would leave its route open to everybody who is logged in.
+ * A misspelled demand would leave its route open to everybody who is logged in.
  *
  * @throws TypeError at boot
  */
@@ -29,7 +29,7 @@ export function assertSpelling(url: string, config: object): void {
 }
 
 /**
- * Refuses demands that would not be asked: a slip must not leave a route more open than it looks.
+ * Refuses demands that would have no effect: a mistake must not leave a route more open than it looks.
  *
  * @throws TypeError at boot
  */
@@ -46,9 +46,10 @@ export function assertDemands(url: string, auth: string | undefined, { roles, sc
 }
 
 /**
- * Judges a verified token against the demands of a route.
+ * Checks a verified token against the demands of a route.
  *
- * @throws AppError `insufficient_user_authentication` (RFC 9470 section 3) or `insufficient_scope` (RFC 6750 section 3.1)
+ * @throws AppError `insufficient_user_authentication` (RFC 9470 section 3) or `insufficient_scope` (RFC 6750 section
+ *   3.1)
  */
 export function authorize(
   { auth_time, roles = [], scope = '' }: AccessTokenClaims,

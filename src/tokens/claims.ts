@@ -5,11 +5,11 @@ import { AppError } from '../errors/app-error.ts'
 /** `typ` of an access token, RFC 9068 section 2.1. */
 export const ACCESS_TOKEN_TYPE = 'at+jwt'
 
-/** The longest token the guard looks at, in characters; the issuer stays far below. */
+/** The longest token that the guard accepts, in characters. Our own tokens are far shorter. */
 export const MAX_TOKEN_LENGTH = 4096
 
 const Identifier = Type.String({ minLength: 1, maxLength: 255 })
-// The last second that RFC 3339 can write: a later one would pass here and break whoever shows it.
+// The last second that RFC 3339 can write. A later one would pass here, and fail where it is formatted.
 const NumericDate = Type.Integer({ minimum: 0, maximum: Date.UTC(9999, 11, 31, 23, 59, 59) / 1000 })
 
 /** Claims that every access token carries (RFC 9068 section 2.2). */
@@ -34,7 +34,7 @@ export const AccessTokenClaims = Type.Object({
 export type AccessTokenClaims = Static<typeof AccessTokenClaims>
 
 const compiled = TypeCompiler.Compile(AccessTokenClaims)
-/** True for claims that are all there and of their types; says nothing of their truth. */
+/** True when every claim is present and has the right type. It does not check their values. */
 export const isAccessTokenClaims = (value: unknown): value is AccessTokenClaims => compiled.Check(value)
 
 const CLAIM_NAMES = Object.keys(AccessTokenClaims.properties) as (keyof AccessTokenClaims)[]
@@ -42,24 +42,24 @@ const CLAIM_NAMES = Object.keys(AccessTokenClaims.properties) as (keyof AccessTo
 export interface ClaimsPolicy {
   /** Exact `iss`. */
   readonly issuer: string
-  /** `aud` must hold at least one of these; null for any. */
+  /** `aud` must contain at least one of these; null for any. */
   readonly audience: readonly string[] | null
   /** `typ` of the header, lower case and without `application/`; null for any. */
   readonly typ: string | null
-  /** Seconds two clocks may differ. */
+  /** Seconds by which two clocks may differ. */
   readonly skew: number
   /** Largest `exp - iat` in seconds; null for any. */
   readonly maxLifetime: number | null
 }
 
 /**
- * Judges the claims of a token whose signature is verified. fast-jwt checks a claim only when it is there, takes any type of
- * `sub` and `jti`, any `exp` however far, and `exp == now`; here nothing is left to it.
+ * Checks the claims of a token whose signature is verified. fast-jwt checks a claim only when it is present, and
+ * accepts any type of `sub` and `jti`, an `exp` however far away, and `exp == now`. So every check is done here.
  *
  * @param payload the parsed payload
  * @param now epoch seconds
- * @returns the named claims in a fresh frozen object; nothing else of the payload goes on
- * @throws AppError `token_expired` for a token that is good but for its age, `invalid_token` otherwise
+ * @returns the named claims in a new frozen object; nothing else of the payload is passed on
+ * @throws AppError `token_expired` when the age is the only fault, `invalid_token` otherwise
  */
 export function acceptClaims(payload: unknown, policy: ClaimsPolicy, now: number): AccessTokenClaims {
   if (!compiled.Check(payload)) {
@@ -69,7 +69,7 @@ export function acceptClaims(payload: unknown, policy: ClaimsPolicy, now: number
   const { iss, aud, iat, exp, nbf } = payload
   if (iss !== policy.issuer) throw refused('iss is another issuer')
   if (policy.audience !== null && !holdsOneOf(aud, policy.audience)) throw refused('aud holds none of ours')
-  // RFC 7800: a token bound to a key is no bearer token, and we have no proof of possession to check yet.
+  // RFC 7800: a token bound to a key is no bearer token, and proof of possession is not implemented.
   if (Object.hasOwn(payload, 'cnf')) throw refused('cnf asks for a proof of possession')
   if (iat > now + policy.skew) throw refused('iat is in the future')
   if (nbf !== undefined && nbf > now + policy.skew) throw refused('nbf is in the future')

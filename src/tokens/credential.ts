@@ -7,7 +7,8 @@ const HEADER_MEMBERS = ['alg', 'kid', 'typ']
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /**
- * The value of the one Authorization header line. Node keeps the first of several lines silently, so the raw list is read.
+ * The value of the one Authorization header line. Node keeps the first of several lines silently, so the raw list is
+ * read.
  *
  * @param rawHeaders names and values in turn, as received
  * @returns the value, or undefined when there is no such line
@@ -52,9 +53,9 @@ export function requestToken(rawHeaders: readonly string[]): string {
 }
 
 /**
- * Everything about the text and the header of a token that needs no key: three canonical base64url parts, and a header that
- * holds `alg`, `kid` and `typ` and nothing else. That alone settles `crit`, `b64`, `jwk`, `jku`, `x5u`, `x5c` and `zip`
- * (RFC 8725 sections 3.1, 3.10, 3.11; RFC 9068 section 4).
+ * Everything about the text and the header of a token that needs no key: three canonical base64url parts, and a header
+ * that holds `alg`, `kid` and `typ` and nothing else. That alone settles `crit`, `b64`, `jwk`, `jku`, `x5u`, `x5c` and
+ * `zip` (RFC 8725 sections 3.1, 3.10, 3.11; RFC 9068 section 4).
  *
  * @param expectedTyp lower case, without `application/`; null for any, also none
  * @returns the unverified `kid`
@@ -68,13 +69,14 @@ export function checkHeader(
   if (token.length > maxLength) throw refused('longer than the cap')
   const [header = '', payload = '', signature = '', ...rest] = token.split('.')
   if (rest.length > 0) throw refused('more than three parts')
-  // Fifteen other spellings of every 2048-bit signature verify too, so a token's text is an identity only when canonical.
+  // Fifteen other spellings of every 2048-bit signature verify too, so a token's text is an identity only when
+  // canonical.
   const headerBytes = canonical(header)
   const payloadBytes = canonical(payload)
   canonical(signature)
 
   const unverifiedHeader = parseObject(headerBytes)
-  // RFC 8725 section 3.7: Node would put U+FFFD in the place of what is no UTF-8, and two subjects could become one.
+  // RFC 8725 section 3.7: Node would replace bytes that are not UTF-8 by U+FFFD, and two subjects could become one.
   if (!isUtf8(payloadBytes)) throw refused('a payload that is not UTF-8')
   for (const member of Object.keys(unverifiedHeader)) {
     if (!HEADER_MEMBERS.includes(member)) throw refused('a header member that is not alg, kid or typ')
@@ -113,7 +115,10 @@ function refused(reason: string): AppError {
   return new AppError('invalid_token', { reason })
 }
 
-/** `typ` as it is compared: without regard to case, and without the `application/` that may be left out (RFC 7515 section 4.1.9). */
+/**
+ * `typ` in the form in which it is compared: lower case, without `application/`, which may be left out (RFC 7515
+ * section 4.1.9).
+ */
 export function normalisedTyp(typ: string): string {
   return typ.toLowerCase().replace(/^application\//, '')
 }

@@ -13,9 +13,10 @@ declare module '@fastify/jwt' {
 }
 
 /**
- * @fastify/jwt in verify-only mode: it never sees a private key.
+ * Verifies signatures with @fastify/jwt in verify-only mode: it never sees a private key.
  *
- * @returns a function that gives the payload and throws AppError `invalid_token`; what is wrong with a key it throws as it is
+ * @returns a function that returns the payload and throws AppError `invalid_token`; an error about the key itself is
+ *   thrown unchanged
  */
 export function createFastifyJwtSignature(policy: ClaimsPolicy): VerifySignature {
   const verify = fastJwtOptions(policy)
@@ -31,9 +32,9 @@ export function createFastifyJwtSignature(policy: ClaimsPolicy): VerifySignature
 }
 
 /**
- * The plugin on an instance of its own, that never listens: a key comes and goes while the server runs, and a running server takes
- * no plugins. With a function that gives the key, on the server itself, the plugin reads every token twice and merges its options
- * four times.
+ * Registers the plugin on a Fastify instance of its own that never listens: keys come and go while the server runs, and
+ * a running server accepts no plugins. The alternative, a function that returns the key, on the server itself, makes
+ * the plugin read every token twice and merge its options four times.
  */
 function jwtWith(options: Parameters<typeof fastifyJwt>[1]): JWT {
   const holder = Fastify()
@@ -44,8 +45,8 @@ function jwtWith(options: Parameters<typeof fastifyJwt>[1]): JWT {
 }
 
 /**
- * How fast-jwt below @fastify/jwt is told to check a token. An `algorithms` that is text, or an empty audience, would
- * silently switch the check off: the policy was asserted before.
+ * The options for fast-jwt, which @fastify/jwt uses. An `algorithms` that is a string, or an empty audience, would
+ * silently switch the check off; assertPolicy has refused those before.
  */
 function fastJwtOptions({ issuer, audience, typ }: ClaimsPolicy) {
   return {
@@ -54,16 +55,18 @@ function fastJwtOptions({ issuer, audience, typ }: ClaimsPolicy) {
     ...(audience !== null && { allowedAud: [...audience] }),
     ...(typ !== null && { checkTyp: typ }),
     requiredClaims: [...REQUIRED_CLAIMS],
-    // Time is judged by acceptClaims alone, last of all and by one clock: only a token that is good otherwise is called expired.
+    // Only acceptClaims checks times, after everything else and with one clock: so a token is called expired only when
+    // it has no other fault.
     ignoreExpiration: true,
     ignoreNotBefore: true,
-    cache: false, // it knows nothing of withdrawn keys
+    cache: false, // fast-jwt's cache does not know about revoked keys
   }
 }
 
 /**
- * Below, Node finds out what kind of key it was given by two errors that it throws and catches: writing their stacks down takes half
- * as long as the check of the signature. Nobody reads those, nor the stacks of fast-jwt's refusals, of which code and message go on.
+ * Runs `work` without recording stack traces. Inside fast-jwt, Node finds out the type of a key by two errors that it
+ * throws and catches, and recording their stacks takes half as long as verifying the signature. Nobody reads those
+ * stacks, nor those of fast-jwt's refusals: only their code and message are used.
  */
 function withoutStacks<Result>(work: () => Result): Result {
   const { stackTraceLimit } = Error
@@ -75,7 +78,7 @@ function withoutStacks<Result>(work: () => Result): Result {
   }
 }
 
-/** Every failure of a token is one 401. */
+/** Every fault of a token gets the same 401; the log has the reason. */
 function asTokenFailure(error: Error & { code?: string }): AppError {
   return new AppError('invalid_token', { reason: `${error.code ?? error.name}: ${error.message}`.slice(0, 200) })
 }

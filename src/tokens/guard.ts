@@ -5,8 +5,9 @@ import type { AccessTokenClaims } from './claims.ts'
 import { requestToken } from './credential.ts'
 
 /**
- * What a route asks for. Nothing said means `token`: a route is open only when it says so. `live` adds one look at the session
- * and account rows, for what must not happen in the second that a revocation takes.
+ * How a route authenticates its caller. The default is `token`: a route is public only when it says so. `live` also
+ * reads the rows of the session and the account, for actions that must not happen in the second that a revocation takes
+ * to arrive.
  */
 export type RouteAuth = 'token' | 'live' | 'public'
 const ROUTE_AUTH: readonly unknown[] = [undefined, 'token', 'live', 'public']
@@ -17,31 +18,39 @@ declare module 'fastify' {
     user: AccessTokenClaims
   }
   interface FastifyContextConfig {
-    /** Absent means `token`: a route is open only when it says `public`. */
+    /** Default: `token`. A route is open only when it says `public`. */
     auth?: RouteAuth
-    /** Any one of these roles; else 403. */
+    /** At least one of these roles; else 403. */
     roles?: readonly string[]
     /** All of these scopes; else 403. */
     scope?: readonly string[]
-    /** Seconds since the login at the most; else 401 with RFC 9470's `insufficient_user_authentication`. */
+    /** The login was at most this many seconds ago; else 401 with RFC 9470's `insufficient_user_authentication`. */
     maxAuthAge?: number
   }
 }
 
 export interface GuardOptions {
-  /** The claims of a good token; throws or rejects with the AppError to answer. A promise only where a key has to be fetched. */
+  /**
+   * Returns the claims of a good token; throws or rejects with the AppError to answer. It returns a promise only when a
+   * key has to be fetched.
+   */
   readonly verify: (token: string) => AccessTokenClaims | Promise<AccessTokenClaims>
   readonly now: Clock
-  /** The look of `auth: 'live'`: rejects with the AppError to answer. Without it no route may ask for it. */
+  /** The check of `auth: 'live'`: rejects with the AppError to answer. Without it no route may ask for `live`. */
   readonly live?: (claims: AccessTokenClaims) => Promise<void>
-  /** Answers a refusal itself. Without it the error goes to the error handler of the app. */
+  /** Sends the response to a refusal. Without it the error goes to the error handler of the app. */
   readonly refuse?: (error: unknown, request: FastifyRequest, reply: FastifyReply) => void
 }
 
 /** The part of a Fastify instance that the guard needs, whatever its type provider is. */
 type Guardable = Pick<FastifyInstance, 'addHook' | 'decorateRequest' | 'hasRequestDecorator'>
 
-/** The guard: one hook at the root, default deny. It runs before every route of the server, whoever adds it and when. */
+/**
+ * The guard: one hook at the root, default deny. It runs before every route of the server, whoever adds the route and
+ * when.
+ *
+ * @throws TypeError at boot, for a route whose demands are misspelled or would have no effect
+ */
 export function registerGuard(app: Guardable, { verify, now, live, refuse }: GuardOptions): void {
   if (!app.hasRequestDecorator('user')) app.decorateRequest('user', null as never)
   app.addHook('onRoute', ({ url, config }) => assertConfig(url, config, live !== undefined))
@@ -74,7 +83,7 @@ export function registerGuard(app: Guardable, { verify, now, live, refuse }: Gua
   })
 }
 
-/** @throws TypeError at boot for a route whose demands would not be asked */
+/** @throws TypeError at boot for a route whose demands would have no effect */
 function assertConfig(url: string, config: FastifyContextConfig | undefined, hasLive: boolean): void {
   if (!ROUTE_AUTH.includes(config?.auth)) {
     throw new TypeError(

@@ -5,35 +5,39 @@ import { randomId } from '../ids.ts'
 import type { LiveKeyring } from '../keys/live-keyring.ts'
 import { ACCESS_TOKEN_TYPE, type AccessTokenClaims, isAccessTokenClaims, MAX_TOKEN_LENGTH } from './claims.ts'
 
-/** The `client_id` of tokens that a person got by logging in here, with no OAuth client in between (RFC 9068 asks for one). */
+/** The `client_id` of tokens of a direct login here, without an OAuth client (RFC 9068 requires the claim). */
 export const FIRST_PARTY_CLIENT = 'signet'
 
-/** Most bytes of JSON that the optional claims of one token may take: a header of many KB is refused by proxies, far from its cause. */
+/**
+ * Most bytes of JSON that the optional claims of one token may take. Proxies refuse headers of many KB, and the error
+ * would appear far from its cause.
+ */
 export const OPTIONAL_CLAIMS_BUDGET_BYTES = 1024
 
-/** Who a token is for: all that differs between two tokens of this server. */
+/** The subject of a token: everything that differs between two tokens of this server. */
 export type Grant = Pick<
   AccessTokenClaims,
   'sub' | 'client_id' | 'sid' | 'auth_time' | 'scope' | 'roles' | 'token_version'
 > & {
-  /** Who the token is for; the audience of the server when absent. */
+  /** The audience of the token. Default: the audience of the server. */
   readonly audience?: readonly string[]
-  /** Lifetime in seconds; that of the server when absent. */
+  /** Lifetime in seconds. Default: that of the server. */
   readonly ttl?: number
 }
 
 export interface IssuedToken {
   readonly token: string
-  /** Seconds from now. */
+  /** Seconds until it expires. */
   readonly expiresIn: number
 }
 
 export type IssueAccessToken = (grant: Grant) => Promise<IssuedToken>
 
 /**
- * The one place where access tokens are built (RFC 9068, signed with RS256 on the thread pool through jose).
+ * The only place where access tokens are built (RFC 9068, signed with RS256 on the thread pool through jose).
  *
- * @returns a function that issues a token for a grant and throws a RangeError when the optional claims go over their budget
+ * @returns a function that issues a token for a grant; it throws a RangeError when the token would be refused by every
+ *   verifier or its optional claims exceed their budget, and AppError `signing_unavailable` when no key may sign
  */
 export function createIssuer(options: {
   issuer: string
@@ -48,8 +52,8 @@ export function createIssuer(options: {
 
   return async ({ sub, client_id, audience = options.audience, ttl = options.ttl, ...optional }) => {
     const iat = now()
-    const when = presentMembers(optional)
-    const size = Buffer.byteLength(JSON.stringify(when))
+    const optionalClaims = presentMembers(optional)
+    const size = Buffer.byteLength(JSON.stringify(optionalClaims))
     if (size > OPTIONAL_CLAIMS_BUDGET_BYTES) {
       throw new RangeError(
         `the optional claims of a token take ${size} bytes, and ${OPTIONAL_CLAIMS_BUDGET_BYTES} are allowed`,
@@ -63,7 +67,7 @@ export function createIssuer(options: {
       iat,
       exp: iat + ttl,
       jti: randomId(),
-      ...when,
+      ...optionalClaims,
     }
     if (!isAccessTokenClaims(claims) || ttl > MAX_ACCESS_TOKEN_TTL_SECONDS)
       throw new RangeError('a token with these claims would be refused by every verifier')
@@ -75,7 +79,10 @@ export function createIssuer(options: {
   }
 }
 
-/** Absent, empty and none are the same to a verifier, and only one of them is free on the wire. */
+/**
+ * Drops members that are undefined, empty text or an empty list: verifiers treat them like absent ones, and absent ones
+ * take no bytes.
+ */
 function presentMembers(optional: Omit<Grant, 'sub' | 'client_id' | 'audience' | 'ttl'>): Partial<AccessTokenClaims> {
   return Object.fromEntries(
     Object.entries(optional).filter(

@@ -1,10 +1,10 @@
-/** Keys that were seen lately; an issuer has three at a time. */
+/** More than an issuer uses at a time (three). When it is full, everything is forgotten. */
 const MAX_KEYS = 16
 
 /**
- * What was made of a key, kept for the next token that it signed.
+ * Remembers what `make` returned for a key, for the next token that the key signed.
  *
- * @param make gets the SPKI PEM of a key; what it throws is thrown again, and nothing is kept
+ * @param make gets the SPKI PEM of a key; an exception passes through, and nothing is remembered
  */
 export function memoizePerKey<Made>(make: (pem: string) => Made): (pem: string) => Made {
   const made = new Map<string, Made>()

@@ -4,16 +4,16 @@ import { memoizePerKey } from './memoize-per-key.ts'
 import type { VerifySignature } from './verify.ts'
 
 /**
- * Checks an RS256 signature with nothing but node:crypto. The walk of a token has settled everything else before (canonical parts,
- * `alg` RS256, a known key) and judges every claim afterwards.
+ * Verifies an RS256 signature with node:crypto alone. The verifier has checked everything else before (canonical parts,
+ * `alg` RS256, a known key) and checks every claim afterwards.
  *
- * @returns a function that gives the payload and throws AppError `invalid_token`
+ * @returns a function that returns the payload and throws AppError `invalid_token`
  */
 export function createNodeSignature(): VerifySignature {
   const keyOf = memoizePerKey(createPublicKey)
   return (token, pem) => {
     const [start, end] = [token.indexOf('.') + 1, token.lastIndexOf('.')]
-    // Canonical base64url is ASCII, whose bytes are its characters.
+    // Canonical base64url is ASCII, so its Latin-1 bytes are its characters.
     const signature = Buffer.from(token.slice(end + 1), 'base64url')
     if (!verify('sha256', Buffer.from(token.slice(0, end), 'latin1'), keyOf(pem), signature))
       throw new AppError('invalid_token', { reason: 'another signature' })

@@ -5,41 +5,44 @@ export interface VerifiedToken {
   readonly claims: AccessTokenClaims
 }
 
-/** What one generation may hold. */
+/** The most that one generation of the cache may hold. */
 export interface CacheLimit {
   readonly entries: number
-  /** Characters of all its tokens together: their claims take about as much again. */
+  /** Characters of all its tokens together. Their claims take about as much memory again. */
   readonly characters: number
 }
 
-/** Enough for ten thousand users at work, in some 40 MB. */
+/** Enough for ten thousand active users, in some 40 MB. */
 export const CACHE_BOUNDS: CacheLimit = { entries: 10_000, characters: 16_000_000 }
 
 interface Entry extends VerifiedToken {
   readonly token: string
 }
 
-/** Characters of the signature by which a token is looked for: 258 bits, and short enough to be hashed in no time. */
+/**
+ * Characters at the end of the signature that are the key of the Map: 258 bits, and short enough to be hashed quickly.
+ */
 const TAIL = 43
 
 /**
- * Tokens whose signature and claims were verified. An entry is found by the end of the signature and counts only for the very text
- * that was verified, character by character, so no two tokens share one. What can change while a token lives (its key, its age,
- * its revocation) is not cached: the guard asks again on every hit.
+ * The cache of tokens whose signature and claims were verified. An entry is found by the end of its signature, and
+ * counts only when the whole text is equal to the text that was verified, so no two tokens share an entry. What can
+ * change while a token lives (its key, its age, its revocation) is not cached: the verifier checks it on every hit.
  *
- * Two generations bound it: when the young one is full it becomes the old one, and the old one goes. A token that is used moves
- * back into the young one. Put and get are a Map operation each, and nothing is ever walked.
+ * The size is bounded by two generations: when the young one is full, it becomes the old one, and the previous old one
+ * is dropped. A token that is used moves to the young one. So get and put are a few Map operations, and nothing is ever
+ * scanned.
  */
 export class VerifiedTokens {
   readonly #limit: CacheLimit
   #young = new Map<string, Entry>()
   #old = new Map<string, Entry>()
   #characters = 0
-  /** How often a token was there, and was not: plain numbers, read when somebody wants to know. */
+  /** How often a token was found and not found: plain counters that the metrics read. */
   hits = 0
   misses = 0
 
-  /** @param limit of a generation; twice as much is held at the most */
+  /** @param limit of one generation; at most twice as much is held */
   constructor(limit: CacheLimit) {
     this.#limit = limit
   }
@@ -72,7 +75,8 @@ export class VerifiedTokens {
       this.#young = new Map()
       this.#characters = 0
     }
-    // In one generation only: what is older under this end would come back when the younger one is gone.
+    // A tail must be in one generation only: otherwise an older entry would reappear when the young generation is
+    // dropped.
     this.#old.delete(tail)
     this.#young.set(tail, entry)
     this.#characters += entry.token.length
@@ -84,7 +88,11 @@ export class VerifiedTokens {
       if (generation.get(tail)?.token === token) generation.delete(tail)
   }
 
-  /** Drops what is over, so that no token is held longer than it lives. @param deadline epoch seconds: whose `exp` is not later goes */
+  /**
+   * Drops expired tokens, so that none is held longer than it lives.
+   *
+   * @param deadline epoch seconds: a token whose `exp` is not later is dropped
+   */
   sweep(deadline: number): void {
     for (const generation of [this.#young, this.#old]) {
       for (const [tail, { claims }] of generation) if (claims.exp <= deadline) generation.delete(tail)

@@ -1,26 +1,32 @@
+/**
+ * Access tokens: building them (`issue.ts`), verifying them in one written order (`credential.ts`, the signature,
+ * `claims.ts`, revocations), and the guard that every route stands behind. Which tokens are revoked is decided in
+ * `revocations/`; refresh tokens belong to `sessions/`.
+ */
+
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors/app-error.ts'
 import { type AccessTokenClaims, acceptClaims, type ClaimsPolicy } from './claims.ts'
 import { checkHeader } from './credential.ts'
 import type { VerifiedToken, VerifiedTokens } from './verified-tokens.ts'
 
-/** Where public keys come from: the keyring of this server, or the JWKS of another one. */
+/** Where the public keys come from: the keyring of this server, or the JWKS of another one. */
 export interface VerificationKeys {
-  /** The SPKI PEM of a kid that verifies tokens now. */
+  /** The SPKI PEM of the key with this kid, if it may verify tokens now. */
   verificationPem(kid: string): string | undefined
 }
 
-/** What the revocations say of a token: `stale` where a refresh gets a good one. */
+/** The state of a token in the revocation set. `stale`: refused, but a refresh gives a good one. */
 export type Verdict = 'good' | 'revoked' | 'stale'
 
-/** What is withdrawn, from memory. */
+/** The revocation set, in memory. */
 export interface RevocationCheck {
   judge(claims: AccessTokenClaims): Verdict
-  /** True when the set is older than the setting allows, and the policy is to refuse then. */
+  /** True when the set is older than the setting allows, and the policy is to refuse tokens then. */
   isTooOld(): boolean
 }
 
-/** `invalid_token`, told apart for whoever can look for the key elsewhere. */
+/** `invalid_token` for an unknown kid: a verifier that can fetch the JWKS catches it, fetches, and tries again. */
 export class UnknownKid extends AppError {
   readonly kid: string
   constructor(kid: string) {
@@ -30,16 +36,18 @@ export class UnknownKid extends AppError {
 }
 
 /**
- * @param pem SPKI PEM of the key that its header names
- * @returns the payload once signature and pinned claims hold
+ * Verifies the signature of a compact JWS.
+ *
+ * @param pem SPKI PEM of the key that the header of the token names
+ * @returns the payload, once the signature and the pinned claims are verified
  * @throws AppError `invalid_token`
  */
 export type VerifySignature = (token: string, pem: string) => unknown
 
 export interface TokenVerifier {
   /**
-   * The claims of a good token, from the cache or after the whole walk: canonical parts, header, known kid, signature and pinned
-   * claims, our own judgement of the claims, revocations. No await, no I/O.
+   * The claims of a good token, from the cache or after every check in this order: canonical parts, header, known kid,
+   * signature and pinned claims, our own check of the claims, revocations. No await, no I/O.
    *
    * @throws AppError `invalid_token`, `token_expired`, `token_stale`, `revocations_stale`; UnknownKid
    */
@@ -47,7 +55,11 @@ export interface TokenVerifier {
   readonly cache: VerifiedTokens
 }
 
-/** The one implementation behind the guard of this server and the verifier package. */
+/**
+ * The one implementation for the guard of this server and for the verifier package.
+ *
+ * @throws TypeError for a policy that would switch a check off
+ */
 export function createTokenVerifier(options: {
   readonly keys: VerificationKeys
   readonly policy: ClaimsPolicy
@@ -59,7 +71,7 @@ export function createTokenVerifier(options: {
   const { keys, policy, now, cache, revocations, verifySignature } = options
   assertPolicy(policy)
 
-  /** After the signature: what is withdrawn is told only to who holds a good token. */
+  /** Checked after the signature: only the holder of a good token learns that it is revoked. */
   const notWithdrawn = (claims: AccessTokenClaims): AccessTokenClaims => {
     if (revocations.isTooOld()) throw new AppError('revocations_stale')
     const verdict = revocations.judge(claims)
@@ -67,12 +79,12 @@ export function createTokenVerifier(options: {
     throw new AppError(verdict === 'stale' ? 'token_stale' : 'invalid_token', { reason: `withdrawn: ${verdict}` })
   }
 
-  /** What can change while a token lives is asked on every hit: its key and its age. */
+  /** Checked on every cache hit, because it can change while a token lives: its key and its age. */
   const stillGood = (token: string, { kid, claims }: VerifiedToken): AccessTokenClaims => {
     const known = keys.verificationPem(kid) !== undefined
     if (known && claims.exp > now() - policy.skew) return claims
     cache.drop(token)
-    throw known ? new AppError('token_expired') : new UnknownKid(kid) // withdrawn, or not at hand any more
+    throw known ? new AppError('token_expired') : new UnknownKid(kid) // the key was revoked, or is in the JWKS no more
   }
 
   return {
@@ -90,7 +102,10 @@ export function createTokenVerifier(options: {
   }
 }
 
-/** An empty value would silently switch a check off: in fast-jwt, and because nothing is above NaN. */
+/**
+ * An empty value would silently switch a check off: in fast-jwt an empty list, and NaN because no number is greater
+ * than NaN.
+ */
 function assertPolicy({ issuer, audience, typ, skew, maxLifetime }: ClaimsPolicy): void {
   const isText = (value: unknown) => typeof value === 'string' && value !== ''
   const isSeconds = (value: unknown) => typeof value === 'number' && Number.isFinite(value) && value >= 0
