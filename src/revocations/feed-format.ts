@@ -1,6 +1,8 @@
 import { type Static, Type } from '@sinclair/typebox'
 
-/** `typ` of the revocation feed, so that it can never be taken for a token nor a token for it (RFC 8725 section 3.11). */
+/**
+ * `typ` of the revocation feed, so that it can never be taken for a token, nor a token for it (RFC 8725 section 3.11).
+ */
 export const FEED_TYPE = 'revocations+jwt'
 
 const Id = Type.String({ minLength: 1, maxLength: 255 })
@@ -8,8 +10,8 @@ const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
 const versions = (description: string) => Type.Record(Id, Type.Union([Count, Type.Null()]), { description })
 
 /**
- * The payload of the feed: all that is withdrawn, whole. Times are NumericDate seconds (RFC 7519 section 2). Verifiers ignore
- * members they don't know.
+ * The payload of the feed: everything that is revoked, not only the changes. Times are NumericDate seconds (RFC 7519
+ * section 2). Verifiers ignore members that they don't know.
  */
 export const FeedClaims = Type.Object({
   iss: Id,
@@ -26,5 +28,5 @@ export const FeedClaims = Type.Object({
 })
 export type FeedClaims = Static<typeof FeedClaims>
 
-/** What is withdrawn, but for keys. */
+/** Everything that is revoked, except keys. */
 export type WithdrawnIds = Pick<FeedClaims, 'sessions' | 'accounts' | 'clients' | 'tokens'>

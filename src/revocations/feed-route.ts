@@ -4,7 +4,7 @@ import { matchesEtag } from '../http/etag.ts'
 import type { Feed } from './feed.ts'
 import { FeedClaims } from './feed-format.ts'
 
-/** Most seconds that a long poll may wait: below the idle time-outs of proxies. */
+/** The longest wait of a long poll: below the idle time-outs of proxies. */
 const MAX_WAIT_SECONDS = 30
 
 const Query = Type.Object(
@@ -19,7 +19,7 @@ const Query = Type.Object(
   { additionalProperties: false },
 )
 
-/** `GET /.well-known/revocations`: the signed revocation feed, from a kept buffer, for any origin. */
+/** `GET /.well-known/revocations`: the signed revocation feed, sent from a prepared buffer, for any origin. */
 export function feedRoute(app: App, { feed }: { feed: Feed }): void {
   app.addHook('preClose', (done) => {
     feed.close()
@@ -33,7 +33,8 @@ export function feedRoute(app: App, { feed }: { feed: Feed }): void {
         tags: ['Integrators'],
         summary: 'What is withdrawn, signed',
         description:
-          'A compact JWS, `typ: revocations+jwt`, signed by a key of the JWKS. Its payload is described by `FeedClaims`. Revalidate with `If-None-Match`; with `wait` the answer comes when there is something newer.',
+          'A compact JWS, `typ: revocations+jwt`, signed by a key of the JWKS. Its payload is described by `FeedClaims`. ' +
+          'Revalidate with `If-None-Match`; with `wait` the answer comes when there is something newer.',
         querystring: Query,
         response: {
           200: {
@@ -55,7 +56,7 @@ export function feedRoute(app: App, { feed }: { feed: Feed }): void {
         document = await feed.current()
       }
       reply
-        .header('cache-control', 'public, no-cache') // kept by caches, and asked for again each time
+        .header('cache-control', 'public, no-cache') // caches keep it, and revalidate it each time
         .header('etag', document.etag)
         .header('access-control-allow-origin', '*')
         .header('access-control-expose-headers', 'etag')

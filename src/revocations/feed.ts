@@ -6,45 +6,49 @@ import type { LiveKeyring } from '../keys/live-keyring.ts'
 import { FEED_TYPE, type FeedClaims } from './feed-format.ts'
 import type { Revocations } from './follow-revocations.ts'
 
-/** Milliseconds between two signatures at the least, however many revocations come. */
+/** The shortest time between two signatures, however many revocations arrive: they are collected into the next one. */
 const GATHER_MS = 100
-/** And no more than this share of the time goes into making the feed, when it is long. */
+/** The largest share of the time that may go into making the feed: a long feed is signed less often. */
 const MAX_SIGNING_SHARE = 0.1
 
 export interface FeedDocument {
   /** A compact JWS. */
   readonly body: Buffer
-  /** Strong entity tag. Nodes that know the same say the same, so a client may change between them. */
+  /** Strong entity tag. Nodes with the same revocations produce the same tag, so a client may switch between them. */
   readonly etag: string
 }
 
 export interface Feed {
   /** @throws AppError `signing_unavailable` */
   current(): Promise<FeedDocument>
-  /** Resolves when there is something newer than `etag`, at `timeout` milliseconds, or at once when too many wait already. */
+  /**
+   * Resolves when there is something newer than `etag`, after `timeout` milliseconds, or at once when too many wait
+   * already.
+   */
   newerThan(etag: string, timeout: number, signal: AbortSignal): Promise<void>
-  /** Lets everybody who waits go. From then on nobody waits. */
+  /** Ends every wait. From then on `newerThan` returns at once. */
   close(): void
   readonly waiting: number
 }
 
 interface FeedOptions {
   readonly issuer: string
-  /** Seconds a copy counts as fresh. */
+  /** Seconds for which a copy counts as fresh. */
   readonly ttl: number
   readonly maxWaiters: number
   readonly keyring: Pick<LiveKeyring, 'signingKey' | 'revokedKids'>
   readonly revocations: Pick<Revocations, 'seq' | 'age' | 'snapshot' | 'onLook'>
   readonly now: Clock
-  /** Milliseconds on a clock that nobody sets. */
+  /** Milliseconds on a clock that can't be set. */
   readonly monotonic: () => number
 }
 
 /**
- * The signed list of what is withdrawn, for verifiers elsewhere. It is signed at most once per change and every half of its life,
- * and kept; RS256 is deterministic and `iat` is the beginning of a half-life, so equal lists are equal texts on every node.
+ * The signed list of everything that is revoked, for verifiers in other services. It is signed at most once per change
+ * and once per half of `ttl`, and kept. RS256 is deterministic and `iat` is rounded down to a half of `ttl`, so equal
+ * lists are equal texts on every node.
  *
- * A node that can't reach its store goes on with the list it has, and `exp` tells when that stops being fresh.
+ * A node that can't reach its store goes on with the list that it has, and `exp` tells when that stops being fresh.
  */
 export function createFeed({ issuer, ttl, maxWaiters, keyring, revocations, now, monotonic }: FeedOptions): Feed {
   const half = Math.max(1, Math.floor(ttl / 2))
@@ -54,7 +58,7 @@ export function createFeed({ issuer, ttl, maxWaiters, keyring, revocations, now,
   let notBefore = 0
   let closed = false
 
-  /** The set was complete then, on our clock. */
+  /** When the set was last complete, in epoch seconds of our clock. */
   const completeAt = () => now() - Math.ceil(revocations.age())
   const issuedAt = () => Math.floor(completeAt() / half) * half
   const version = () => [keyring.signingKey().kid, issuedAt(), revocations.seq, ...keyring.revokedKids()].join(' ')
@@ -87,7 +91,7 @@ export function createFeed({ issuer, ttl, maxWaiters, keyring, revocations, now,
     return signing
   }
   const current = async () => {
-    // Twice at the most: the signature under way may have begun before the last change.
+    // At most twice: the signature in progress may have begun before the last change.
     for (let i = 0; i < 2 && kept?.version !== version(); i += 1) await signOnce()
     return kept as FeedDocument
   }
@@ -97,7 +101,7 @@ export function createFeed({ issuer, ttl, maxWaiters, keyring, revocations, now,
   const stop = revocations.onLook(async () => {
     if (waiters.size === 0) return
     const before = kept
-    const after = await current().catch(() => before) // no key may sign now: whoever waits goes on waiting
+    const after = await current().catch(() => before) // no key may sign now: the long polls go on waiting
     if (after !== before) releaseAll()
   })
 

@@ -5,33 +5,39 @@ import type { WithdrawnIds } from './feed-format.ts'
 import { RevocationSet } from './revocation-set.ts'
 import type { RevocationStore } from './revocation-store.ts'
 
-/** Milliseconds between two looks at the store: how several processes on one SQLite file learn of each other. */
+/** How often the store is polled: so several processes on one SQLite file learn about each other's revocations. */
 const POLL_INTERVAL_MS = 250
 const PAGE_SIZE = 10_000
-/** Milliseconds between two sweeps of what is over. */
+/** How often expired entries are removed from the set. */
 const SWEEP_INTERVAL_MS = 30_000
 
 export interface Revocations {
   judge(claims: AccessTokenClaims): Verdict
-  /** Resolves when everything that was committed before the call is in the set. Rejects when the store can't be read. */
+  /**
+   * Resolves when everything that was committed before the call is in the set. Rejects when the store can't be read.
+   */
   catchUp(): Promise<void>
   /** Seconds since the set was last known to be complete. */
   age(): number
   readonly size: number
-  /** The number of the newest revocation in the set. */
+  /** The number (`seq`) of the newest revocation in the set. */
   readonly seq: number
   snapshot(now: number): WithdrawnIds
-  /** Calls back after every look at the store, whatever came of it. @returns a function that stops it */
+  /**
+   * Calls `listener` after every read of the store, successful or not.
+   *
+   * @returns a function that stops it
+   */
   onLook(listener: () => void): () => void
 }
 
 export interface FollowOptions {
   readonly store: RevocationStore
-  /** By which entries are over: one that a clock set forward by mistake does not move. */
+  /** The clock by which entries expire: the deletion clock, which a step forward by mistake does not move. */
   readonly now: Clock
-  /** Milliseconds that only go forward: the age of the set must not depend on anybody setting the clock. */
+  /** Milliseconds that only go forward: the age of the set must not depend on a clock that somebody can set. */
   readonly monotonic: () => number
-  /** Told once when the store can't be read, and once when it can again. */
+  /** Called once when the store can't be read, and once when it can be read again. */
   readonly report: (event: { readonly lost: unknown } | { readonly found: true }) => void
 }
 
@@ -77,7 +83,7 @@ export class FollowedRevocations implements Revocations {
     return (this.#options.monotonic() - this.#completeAt) / 1000
   }
 
-  /** Starts the loop. Await `catchUp` before: a node must not take traffic with half a set. */
+  /** Starts polling. Await `catchUp` first: a node must not take traffic with an incomplete set. */
   start(): void {
     const look = setInterval(() => this.catchUp().catch(() => undefined), POLL_INTERVAL_MS)
     const sweep = setInterval(() => this.#set.sweep(this.#options.now()), SWEEP_INTERVAL_MS)
@@ -90,7 +96,8 @@ export class FollowedRevocations implements Revocations {
 
   catchUp(): Promise<void> {
     if (this.#reading === undefined) return this.#read()
-    // The read under way may have begun before what this caller waits for: only the next one is sure to see it.
+    // The read in progress may have begun before the change that this caller waits for: only the next read is sure to
+    // see it.
     this.#next ??= this.#reading.catch(() => undefined).then(() => this.#read())
     return this.#next
   }

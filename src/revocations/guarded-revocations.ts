@@ -5,17 +5,18 @@ import { FollowedRevocations, type FollowOptions, type Revocations } from './fol
 import { REVOCATIONS, type RevocationStore } from './revocation-store.ts'
 
 export interface GuardedRevocations extends Revocations {
-  /** True when the set is older than the setting allows, and the policy is to refuse then. */
+  /** True when the set is older than the setting allows, and the policy is to refuse tokens then. */
   isTooOld(): boolean
   /** Stops following the store. */
   close(): void
 }
 
 /**
- * Loads the revocation set and keeps it complete until it is closed: at once when the store tells of something new, by polling
- * otherwise. Resolves when the set is loaded: no traffic before.
+ * Loads the revocation set and keeps it complete until it is closed: at once when the store notifies, otherwise by
+ * polling. Resolves when the set is loaded; the server must not take traffic before.
  *
- * @param options.maxStaleness seconds; 0 for never too old
+ * @param options.maxStaleness seconds; 0 = the set is never too old
+ * @throws AppError `store_unavailable` when the store can't be read
  */
 export async function openGuardedRevocations(
   database: Database,

@@ -3,20 +3,24 @@ import type { Verdict } from '../tokens/verify.ts'
 import type { WithdrawnIds } from './feed-format.ts'
 import type { Revocation } from './revocation.ts'
 
-/** A withdrawal that newer versions outlive. Nothing of it is text: an entry costs little more than its subject. */
+/**
+ * A revocation of all tokens below a `token_version`. It holds numbers only: an entry takes little more memory than its
+ * key.
+ */
 type Versions = Pick<Revocation, 'minVersion' | 'seq' | 'expiresAt'>
 
 /**
- * What is withdrawn, in memory: the answer to "may this token still be used?" is a few Map look-ups.
+ * The revocations in memory: the answer to "may this token still be used?" takes a few Map look-ups.
  *
- * An entry goes when no token it could hit is alive, so the set is as small as the revocations of the last quarter of an hour.
+ * An entry is dropped once every token that it could affect has expired, so the set is as small as the revocations of
+ * the last quarter of an hour.
  */
 export class RevocationSet {
-  // What is withdrawn for good needs its expiry only: a plain number, because there may be millions of them.
+  // A revoked session or token needs only its expiry: a plain number, because there may be millions of entries.
   readonly #gone = { session: new Map<string, number>(), token: new Map<string, number>() }
   readonly #below = { account: new Map<string, Versions>(), client: new Map<string, Versions>() }
 
-  /** Versions, not clocks, decide: a token issued in the second of a role change, but after it, is good. */
+  /** Compares versions, not times: a token issued in the same second as a role change, but after it, is good. */
   judge({ sid, sub, client_id, jti, token_version = 0 }: AccessTokenClaims): Verdict {
     const { session, token } = this.#gone
     const { account, client } = this.#below
@@ -28,7 +32,7 @@ export class RevocationSet {
     return ofAccount?.minVersion === null ? 'revoked' : 'stale'
   }
 
-  /** Entries come in the order of their numbers; one that comes late undoes nothing. */
+  /** Adds an entry. Entries arrive in the order of `seq`; a late one never replaces a newer one. */
   add({ kind, subject, minVersion, seq, expiresAt }: Revocation): void {
     if (kind === 'session' || kind === 'token') {
       const entries = this.#gone[kind]
@@ -40,7 +44,11 @@ export class RevocationSet {
     }
   }
 
-  /** Everything that is withdrawn and not over, in the order in which it was. @param now epoch seconds */
+  /**
+   * Every revocation that has not expired, in the order of `seq`.
+   *
+   * @param now epoch seconds
+   */
   snapshot(now: number): WithdrawnIds {
     const ids = (entries: Map<string, number>) =>
       [...entries].filter(([, expiresAt]) => expiresAt > now).map(([subject]) => subject)
@@ -58,7 +66,11 @@ export class RevocationSet {
     }
   }
 
-  /** Drops what is over. @param now epoch seconds */
+  /**
+   * Drops expired entries.
+   *
+   * @param now epoch seconds
+   */
   sweep(now: number): void {
     for (const entries of Object.values(this.#gone)) {
       for (const [subject, expiresAt] of entries) if (expiresAt <= now) entries.delete(subject)
@@ -79,7 +91,9 @@ function isBelow(entry: Versions | undefined, version: number): boolean {
   return entry !== undefined && (entry.minVersion === null || version < entry.minVersion)
 }
 
-/** The order is that of the numbers on every node, whenever it began to follow. */
+/**
+ * Keeps the order of `seq`, so that the feed lists entries in the same order on every node, whenever the node started.
+ */
 function putLast<V>(entries: Map<string, V>, subject: string, value: V): void {
   entries.delete(subject)
   entries.set(subject, value)

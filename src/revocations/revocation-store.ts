@@ -1,11 +1,14 @@
 import type { Database, Row, Statement } from '../db/database.ts'
 import { type EndReason, type Revocation, type RevocationKind, revocationExpiry } from './revocation.ts'
 
-/** The channel on which nodes tell each other that there is something new. */
+/** The channel on which nodes notify each other of new revocations. */
 export const REVOCATIONS = 'signet_revocations'
 
 export interface RevocationStore {
-  /** What was withdrawn after `seq`, in order; at least `limit` entries while there are so many, and never part of a number. */
+  /**
+   * The revocations after `seq`, in order: at least `limit` entries if there are so many, and always every entry of a
+   * `seq`.
+   */
   after(seq: number, limit: number): Promise<Revocation[]>
   deleteExpired(now: number): Promise<void>
 }
@@ -13,10 +16,11 @@ export interface RevocationStore {
 export function createRevocationStore(database: Database): RevocationStore {
   return {
     async after(seq, limit) {
-      // One number may stand for several entries: a page goes on to the end of its last one.
+      // One `seq` may stand for several entries, so a page goes on to the end of its last `seq`.
       const rows = await database.query(
         `SELECT kind, subject, min_version, seq, expires_at FROM revocations
-         WHERE seq > $1 AND seq <= (SELECT MAX(seq) FROM (SELECT seq FROM revocations WHERE seq > $1 ORDER BY seq LIMIT $2) AS page)
+         WHERE seq > $1 AND seq <= (
+           SELECT MAX(seq) FROM (SELECT seq FROM revocations WHERE seq > $1 ORDER BY seq LIMIT $2) AS page)
          ORDER BY seq`,
         [seq, limit],
       )
@@ -28,23 +32,28 @@ export function createRevocationStore(database: Database): RevocationStore {
   }
 }
 
-// Statements for transactions that end something. The head comes last of all rows they take (see migrations.ts).
+// Statements for transactions that end or revoke something. The row of `revocation_head` is the last one that they lock
+// (see migrations.ts).
 
-/** Seconds for which a revocation is needed after the last token it could hit was issued. */
+/** How long a revocation is needed after the last token that it could affect was issued. */
 const LONGEST = revocationExpiry(0)
 
-const UPSERT =
-  'ON CONFLICT (kind, subject) DO UPDATE SET seq = excluded.seq, min_version = excluded.min_version, expires_at = excluded.expires_at'
-
-/** `$2`, unless the clock was set back: tokens from before it live longer than one that is issued now. */
-const lastingBeyond = (lastIssuedAt: string) =>
-  `CASE WHEN ${lastIssuedAt} + ${LONGEST} > CAST($2 AS BIGINT) THEN ${lastIssuedAt} + ${LONGEST} ELSE CAST($2 AS BIGINT) END`
+const UPSERT = `ON CONFLICT (kind, subject) DO UPDATE
+   SET seq = excluded.seq, min_version = excluded.min_version, expires_at = excluded.expires_at`
 
 /**
- * Ends sessions of an account: one, all but one, or all. Expired ones as well, because an
- * access token may outlive its session. The first statement returns the ids; the others withdraw them.
+ * The expiry `$2`, or a later one when the clock was set back: tokens issued before the step live longer than one
+ * issued now.
+ */
+const lastingBeyond = (lastIssuedAt: string) =>
+  `CASE WHEN ${lastIssuedAt} + ${LONGEST} > CAST($2 AS BIGINT)
+   THEN ${lastIssuedAt} + ${LONGEST} ELSE CAST($2 AS BIGINT) END`
+
+/**
+ * Ends sessions of an account: one, all but one, or all. Expired ones as well, because an access token may outlive its
+ * session. The first statement returns the ids of the sessions; the others revoke them.
  *
- * @param which.liveOnly only if it has not expired
+ * @param which.liveOnly only sessions that have not expired
  * @param which.ifChanged only if the same transaction changed the account under this mark
  */
 export function endSessions(
@@ -63,13 +72,14 @@ export function endSessions(
   const which = liveOnly ? `${named} AND expires_at > $2` : named
   const some = ifChanged ? `${which} AND EXISTS (SELECT 1 FROM accounts WHERE id = $1 AND changed_by = $4)` : which
   const end = {
-    sql: `UPDATE sessions SET ended_at = $2, end_reason = $3, ended_by = $4 WHERE account_id = $1 AND ended_at IS NULL${some} RETURNING id`,
+    sql: `UPDATE sessions SET ended_at = $2, end_reason = $3, ended_by = $4
+          WHERE account_id = $1 AND ended_at IS NULL${some} RETURNING id`,
     params: [accountId, now, reason, mark, ...[id ?? except].filter((value) => value !== undefined)],
   }
   return [end, ...revokeSessionsEndedBy(mark, revocationExpiry(now))]
 }
 
-/** Withdraws the sessions that the same transaction ended under this mark. */
+/** Revokes the sessions that the same transaction ended under this mark. */
 export function revokeSessionsEndedBy(mark: string, expiresAt: number): Statement[] {
   return [
     {
@@ -85,7 +95,7 @@ export function revokeSessionsEndedBy(mark: string, expiresAt: number): Statemen
   ]
 }
 
-/** Makes every token of the account stale that is older than its present version. */
+/** Makes every token of the account stale that is older than its present `token_version`. */
 export function revokeOlderVersions(accountId: string, expiresAt: number): Statement[] {
   return [
     { sql: 'UPDATE revocation_head SET seq = seq + 1 WHERE id = 1' },
@@ -99,7 +109,7 @@ export function revokeOlderVersions(accountId: string, expiresAt: number): State
   ]
 }
 
-/** Withdraws every token of an account that the same transaction deleted. */
+/** Revokes every token of an account that the same transaction deleted. */
 export function revokeWholeAccount(accountId: string, expiresAt: number): Statement[] {
   return [
     {
@@ -115,12 +125,15 @@ export function revokeWholeAccount(accountId: string, expiresAt: number): Statem
   ]
 }
 
-/** Withdraws every token of a client that is older than its present version, if the same transaction changed it under this mark. */
+/**
+ * Revokes every token of a client that is older than its present `token_version`, if the same transaction changed the
+ * client under this mark.
+ */
 export function revokeOlderClientTokens(clientId: string, mark: string, expiresAt: number): Statement[] {
   return revokeClientChangedBy('c.token_version', clientId, mark, expiresAt)
 }
 
-/** Withdraws every token of a client that the same transaction is about to delete, and marked. */
+/** Revokes every token of a client that the same transaction marked and is about to delete. */
 export function revokeWholeClient(clientId: string, mark: string, expiresAt: number): Statement[] {
   return revokeClientChangedBy('NULL', clientId, mark, expiresAt)
 }
@@ -128,7 +141,8 @@ export function revokeWholeClient(clientId: string, mark: string, expiresAt: num
 function revokeClientChangedBy(minVersion: string, clientId: string, mark: string, expiresAt: number): Statement[] {
   return [
     {
-      sql: 'UPDATE revocation_head SET seq = seq + 1 WHERE EXISTS (SELECT 1 FROM clients WHERE id = $1 AND changed_by = $2)',
+      sql: `UPDATE revocation_head SET seq = seq + 1
+            WHERE EXISTS (SELECT 1 FROM clients WHERE id = $1 AND changed_by = $2)`,
       params: [clientId, mark],
     },
     {
@@ -140,13 +154,14 @@ function revokeClientChangedBy(minVersion: string, clientId: string, mark: strin
   ]
 }
 
-/** Withdraws one access token. */
+/** Revokes one access token. */
 export function revokeToken(jti: string, expiresAt: number): Statement[] {
   return [
     { sql: 'UPDATE revocation_head SET seq = seq + 1 WHERE id = 1' },
     {
       sql: `INSERT INTO revocations (kind, subject, min_version, seq, expires_at)
-            SELECT 'token', CAST($1 AS TEXT), NULL, h.seq, CAST($2 AS BIGINT) FROM revocation_head h WHERE h.id = 1 ${UPSERT}`,
+            SELECT 'token', CAST($1 AS TEXT), NULL, h.seq, CAST($2 AS BIGINT)
+            FROM revocation_head h WHERE h.id = 1 ${UPSERT}`,
       params: [jti, expiresAt],
     },
   ]

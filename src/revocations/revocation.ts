@@ -1,23 +1,38 @@
+/**
+ * Revocations: the rows in the store, the set in memory that every request is checked against, and the signed feed that
+ * publishes it to other services. Ending a session belongs here too, because it is one transaction with the revocation.
+ * Keys are revoked in `keys/`.
+ */
+
 import { MAX_ACCESS_TOKEN_TTL_SECONDS, MAX_CLOCK_SKEW_SECONDS } from '../config/ceilings.ts'
 
-/** What is withdrawn: by `sid`, by `sub`, by `client_id`, by `jti`. Keys are withdrawn in the keyring. */
+/** What a revocation is about, by claim: `sid`, `sub`, `client_id`, `jti`. Keys are revoked in the keyring. */
 export type RevocationKind = 'session' | 'account' | 'client' | 'token'
 
 export interface Revocation {
   readonly kind: RevocationKind
   readonly subject: string
-  /** For accounts and clients: the lowest `token_version` still good. Null withdraws whatever names the subject. */
+  /**
+   * For accounts and clients: the lowest `token_version` that is still good. Null revokes every token that names the
+   * subject.
+   */
   readonly minVersion: number | null
   /** Grows with every revocation, over all nodes. */
   readonly seq: number
-  /** Epoch seconds: from then on no token it could hit is alive. */
+  /** Epoch seconds from which every token that it could affect has expired. */
   readonly expiresAt: number
 }
 
-/** When a revocation made now has nothing left to hit. Planned with the ceilings, so that no setting can cut it short. */
+/**
+ * The instant from which a revocation made now affects no token any more. It is computed from the ceilings, so that
+ * changing a setting never makes it too early.
+ *
+ * @param now epoch seconds
+ * @returns epoch seconds
+ */
 export function revocationExpiry(now: number): number {
   return now + MAX_ACCESS_TOKEN_TTL_SECONDS + 2 * MAX_CLOCK_SKEW_SECONDS
 }
 
-/** Why a session ended, as its row says. */
+/** Why a session ended, as stored in its row. */
 export type EndReason = 'logout' | 'reused' | 'limit' | 'password_changed' | 'suspended' | 'revoked'
