@@ -8,22 +8,35 @@ import type { Account, AccountChange, AccountPage, AccountStatus } from './accou
 
 const COLUMNS = 'id, email, password_hash, status, roles, token_version, created_at'
 const IS_ADMIN = `status = 'active' AND roles LIKE '%"admin"%'`
-const ANOTHER_ADMIN = `EXISTS (SELECT 1 FROM accounts other WHERE other.id <> $1 AND other.status = 'active' AND other.roles LIKE '%"admin"%')`
-/** Taken first by whatever may take an admin away: two admins must not each rely on the other. */
+const ANOTHER_ADMIN = `EXISTS (SELECT 1 FROM accounts other
+  WHERE other.id <> $1 AND other.status = 'active' AND other.roles LIKE '%"admin"%')`
+/**
+ * The first statement of every transaction that may remove an admin: it serialises them, so that two admins can't both
+ * be removed because each transaction still counts the other one.
+ */
 const ADMINS_LOCK: Statement = { sql: "UPDATE locks SET taken = taken + 1 WHERE name = 'admins'" }
 
 export type ChangeOutcome = 'done' | 'missing' | 'last_admin'
 
 export interface AccountStore {
-  /** @returns false when the email is taken; the unique index decides, so two at once can't both win */
+  /** @returns false when the email is taken. The unique index decides, so two at the same time can't both succeed */
   insert(account: Account, audit: AuditEntry): Promise<boolean>
   byEmail(email: string): Promise<Account | undefined>
   byId(id: string): Promise<Account | undefined>
-  /** Accounts by creation, oldest first. */
+  /** Accounts by time of creation, the oldest first. */
   list(page: AccountPage): Promise<Account[]>
-  /** Puts a hash of higher cost in the place of the one that was verified; another change in between wins. */
+  /**
+   * Replaces the hash that was just verified by one of the present cost.
+   *
+   * @returns false when the hash was changed in between; that change stays
+   */
   replacePasswordHash(id: string, from: string, to: string): Promise<boolean>
-  /** A new password ends every other session. @returns false when another change was faster */
+  /**
+   * Sets a new password and ends every other session.
+   *
+   * @param keep the id of the session that stays
+   * @returns false when another change was faster
+   */
   changePassword(
     id: string,
     hashes: { from: string; to: string },
@@ -31,9 +44,13 @@ export interface AccountStore {
     now: number,
     audit: AuditEntry,
   ): Promise<boolean>
-  /** New status or roles make every older token stale; a suspension ends every session. */
+  /** Sets the status, the roles or both: every older token becomes stale, and a suspension ends every session. */
   change(id: string, change: AccountChange, now: number, audit: AuditEntry): Promise<ChangeOutcome>
-  /** Ends every session and withdraws every token. @returns false when there is no such account */
+  /**
+   * Ends every session and makes every older token stale.
+   *
+   * @returns false when there is no such account
+   */
   revoke(id: string, now: number, audit: AuditEntry): Promise<boolean>
   remove(id: string, now: number, audit: AuditEntry): Promise<ChangeOutcome>
 }
@@ -43,7 +60,11 @@ export function createAccountStore(database: Database): AccountStore {
     const [row] = await database.query(`SELECT ${COLUMNS} FROM accounts WHERE id = $1`, [id])
     return row && toAccount(row)
   }
-  /** Runs a change of one account: its first statement returns the row if it took effect. */
+  /**
+   * Runs a change of one account.
+   *
+   * @param decisive index of the statement that returns a row if the change took effect
+   */
   const changed = async (statements: readonly Statement[], decisive: number): Promise<boolean> => {
     const results = await database.transaction(statements, REVOCATIONS)
     return results[decisive]?.length === 1
@@ -58,7 +79,8 @@ export function createAccountStore(database: Database): AccountStore {
       const params: SqlValue[] = [id, email, passwordHash, status, JSON.stringify(roles), tokenVersion, createdAt]
       const [rows = []] = await database.transaction([
         {
-          sql: `INSERT INTO accounts (${COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (email) DO NOTHING RETURNING id`,
+          sql: `INSERT INTO accounts (${COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7)
+                ON CONFLICT (email) DO NOTHING RETURNING id`,
           params,
         },
         auditRow(audit, createdAt, { exists: 'SELECT 1 FROM accounts WHERE id = $1', params: [id] }),
@@ -73,7 +95,8 @@ export function createAccountStore(database: Database): AccountStore {
 
     async list({ email = null, after = { createdAt: -1, id: '' }, limit }) {
       const rows = await database.query(
-        `SELECT ${COLUMNS} FROM accounts WHERE (CAST($1 AS TEXT) IS NULL OR email = $1) AND (created_at > $2 OR (created_at = $2 AND id > $3))
+        `SELECT ${COLUMNS} FROM accounts
+         WHERE (CAST($1 AS TEXT) IS NULL OR email = $1) AND (created_at > $2 OR (created_at = $2 AND id > $3))
          ORDER BY created_at, id LIMIT $4`,
         [email, after.createdAt, after.id, limit],
       )
@@ -93,7 +116,8 @@ export function createAccountStore(database: Database): AccountStore {
       return changed(
         [
           {
-            sql: `UPDATE accounts SET password_hash = $3, changed_by = $4 WHERE id = $1 AND password_hash = $2 AND status = 'active' RETURNING id`,
+            sql: `UPDATE accounts SET password_hash = $3, changed_by = $4
+                  WHERE id = $1 AND password_hash = $2 AND status = 'active' RETURNING id`,
             params: [id, from, to, mark],
           },
           ...consequences({ accountId: id, except: keep, ifChanged: true }, 'password_changed', mark, now, audit),
@@ -107,10 +131,12 @@ export function createAccountStore(database: Database): AccountStore {
       const statements = [
         ADMINS_LOCK,
         {
-          sql: `UPDATE accounts SET status = COALESCE(CAST($2 AS TEXT), status), roles = COALESCE(CAST($3 AS TEXT), roles),
+          sql: `UPDATE accounts
+                SET status = COALESCE(CAST($2 AS TEXT), status), roles = COALESCE(CAST($3 AS TEXT), roles),
                   token_version = token_version + 1, changed_by = $4
                 WHERE id = $1 AND (CAST($5 AS BIGINT) = 1 OR NOT (${IS_ADMIN}) OR ${ANOTHER_ADMIN}
-                  OR (COALESCE(CAST($2 AS TEXT), status) = 'active' AND COALESCE(CAST($3 AS TEXT), roles) LIKE '%"admin"%')) RETURNING id`,
+                  OR (COALESCE(CAST($2 AS TEXT), status) = 'active'
+                    AND COALESCE(CAST($3 AS TEXT), roles) LIKE '%"admin"%')) RETURNING id`,
           params: [id, status, roles === undefined ? null : JSON.stringify(roles), mark, evenLastAdmin ? 1 : 0],
         },
         ...(status === 'suspended' ? endSessions({ accountId: id, ifChanged: true }, 'suspended', now, mark) : []),
@@ -156,7 +182,10 @@ export function createAccountStore(database: Database): AccountStore {
   }
 }
 
-/** What follows from a change of an account, in the same transaction: sessions end, are withdrawn, and the trail says so. */
+/**
+ * The consequences of a change of an account, in the same transaction: sessions end and are revoked, and the audit row
+ * is written.
+ */
 function consequences(
   which: Parameters<typeof endSessions>[0],
   reason: Parameters<typeof endSessions>[1],

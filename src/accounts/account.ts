@@ -1,20 +1,25 @@
+/**
+ * Accounts of people: their rows, registration, passwords, roles, and what an admin or the owner may change. Logging in
+ * and everything about a session belongs to `sessions/`; machines are `clients/`.
+ */
+
 import { createHash } from 'node:crypto'
 import { domainToASCII, domainToUnicode } from 'node:url'
 import { type Static, Type } from '@sinclair/typebox'
 import type { PageOf } from '../http/paging.ts'
 import { Timestamp } from '../http/schemas.ts'
 
-/** Name of a role: lower case, so that `Admin` and `admin` can't be two. */
+/** The name of a role. Lower case only, so that `Admin` and `admin` can't be two roles. */
 export const Role = Type.String({ pattern: '^[a-z][a-z0-9_-]{0,31}$', description: 'lower-case name' })
 
-/** The roles of one account: bounded, because they travel in every token. */
+/** The roles of one account. Their number is bounded, because they are in every token. */
 export const Roles = Type.Array(Role, { maxItems: 16, uniqueItems: true })
 
 export const ADMIN_ROLE = 'admin'
 
 export type AccountStatus = 'active' | 'suspended'
 
-/** An account as it lies in the store. */
+/** An account as it is stored. */
 export interface Account {
   readonly id: string
   readonly email: string
@@ -31,7 +36,10 @@ export interface Account {
 export interface AccountChange {
   readonly status?: AccountStatus | undefined
   readonly roles?: readonly string[] | undefined
-  /** For the operator, who can always make another one: the last admin may go too. */
+  /**
+   * Allows that the last admin loses the role or is suspended. Only for the operator's script, which can always make
+   * another admin.
+   */
   readonly evenLastAdmin?: boolean
 }
 
@@ -40,7 +48,7 @@ export interface AccountPage extends PageOf {
   readonly email?: string | undefined
 }
 
-/** What of an account leaves in a reply. */
+/** The members of an account that a reply may contain. */
 export const AccountReply = Type.Object(
   { id: Type.String(), email: Type.String(), roles: Type.Array(Role), created_at: Timestamp },
   { $id: 'Account', description: 'An account' },
@@ -56,20 +64,26 @@ export function normaliseEmail(email: string): string {
 }
 
 /**
- * True for something that can be an address: one `@`, a local part of at most 64 and a whole of at most 254 UTF-8 bytes
- * (RFC 5321 section 4.5.3.1), a domain without empty labels, no spaces and no control characters. Only a message sent there proves more.
+ * True for a text that can be an email address: one `@`, a local part of at most 64 and a whole of at most 254 UTF-8
+ * bytes (RFC 5321 section 4.5.3.1), a domain without empty labels, no spaces and no control characters. Only a message
+ * sent to it would prove more.
  */
 export function isEmail(normalised: string): boolean {
   const [local = '', domain = '', ...rest] = normalised.split('@')
   if (rest.length > 0 || local === '' || Buffer.byteLength(local) > 64 || Buffer.byteLength(normalised) > 254)
     return false
   if (/[\s\p{C}<>()[\]\\,;:"]/u.test(normalised)) return false
-  if (/\p{Default_Ignorable_Code_Point}/u.test(normalised) || normalised.normalize('NFKC') !== normalised) return false // looks like another
-  if (domainToUnicode(domainToASCII(domain)) !== domain) return false // other dots, other letters: two addresses for one
+  // Invisible characters and compatibility forms: it would look like another address.
+  if (/\p{Default_Ignorable_Code_Point}/u.test(normalised) || normalised.normalize('NFKC') !== normalised) return false
+  // Other kinds of dots and letters in the domain: two texts would be the same address.
+  if (domainToUnicode(domainToASCII(domain)) !== domain) return false
   return domain.split('.').every((label) => label !== '' && !label.startsWith('-') && !label.endsWith('-'))
 }
 
-/** An email of any length as a short key, whether anybody has it or not: what is limited must not tell who has an account. */
+/**
+ * A short key for an email of any length, the same whether an account has it or not: a limit must not tell who has an
+ * account.
+ */
 export function emailKey(email: string): string {
   return createHash('sha256').update(normaliseEmail(email)).digest('base64url').slice(0, 22)
 }

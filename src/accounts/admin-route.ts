@@ -28,7 +28,7 @@ const Change = Type.Object(
   { additionalProperties: false, minProperties: 1 },
 )
 
-/** `/v1/admin/accounts`: for the role `admin`. What writes looks at the rows first. */
+/** `/v1/admin/accounts`: for the role `admin`. Routes that write are `live`: they check the admin's own rows first. */
 export function adminRoutes(app: App, { administer }: { administer: Administer }): void {
   const tags = ['Admin']
   const roles = [ADMIN_ROLE]

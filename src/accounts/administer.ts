@@ -14,11 +14,18 @@ export interface Administer {
     change: AccountChange,
     by: { actorId: string | undefined; source: RequestSource },
   ): Promise<Account>
-  /** Ends every session of an account. @throws AppError `not_found` */
+  /**
+   * Ends every session of an account.
+   *
+   * @throws AppError `not_found`
+   */
   revoke(id: string, by: { actorId: string | undefined; source: RequestSource }): Promise<void>
 }
 
-/** What admins do to accounts, through the API and by script. */
+/**
+ * What admins do to accounts, through the API and by script. Each change resolves when this node refuses the affected
+ * tokens.
+ */
 export function createAdminister(parts: {
   accounts: AccountStore
   revocationsApplied: () => Promise<void>

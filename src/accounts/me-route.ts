@@ -26,13 +26,13 @@ const NewPassword = Type.Object(
   { additionalProperties: false },
 )
 
-/** Seconds since the login within which an account may be deleted (RFC 9470). */
+/** An account can be deleted only this soon after a login (RFC 9470). */
 const RECENT_LOGIN_SECONDS = 300
 
 /** `GET /v1/me`, `PUT /v1/me/password`, `DELETE /v1/me`: the caller's own account. */
 export function meRoutes(app: App, { ownAccount }: { ownAccount: OwnAccount }): void {
   const tags = ['Accounts']
-  // From the token's claims alone: no store, no await.
+  // Answered from the claims of the token alone: no store, no await.
   app.get('/v1/me', { schema: { tags, summary: 'Who am I', response: { 200: Me } } }, ({ user }, reply) => {
     reply.send(toReply(user))
   })

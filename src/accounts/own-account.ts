@@ -13,10 +13,10 @@ export interface Caller {
 
 export interface OwnAccount {
   /**
-   * Puts a new password in force and ends every other session.
+   * Sets a new password and ends every other session.
    *
-   * @throws AppError `invalid_credentials` for a wrong current one, `password_unacceptable`, `overloaded`,
-   *   `too_many_requests`
+   * @throws AppError `invalid_credentials` for a wrong current password, `password_unacceptable`,
+   *   `password_changed_meanwhile`, `overloaded`, `too_many_requests`
    */
   changePassword(
     caller: Caller,
@@ -24,7 +24,11 @@ export interface OwnAccount {
     source: RequestSource,
     isGone?: IsGone,
   ): Promise<void>
-  /** @throws AppError `last_admin` */
+  /**
+   * Deletes the account.
+   *
+   * @throws AppError `last_admin`
+   */
   remove(caller: Caller, source: RequestSource): Promise<void>
 }
 
@@ -34,7 +38,7 @@ export function createOwnAccount(parts: {
   attempts: PasswordAttempts
   minLength: number
   isCommon: (text: string) => Promise<boolean>
-  /** Resolves when what was just withdrawn is refused by this node. */
+  /** Resolves when this node refuses the tokens that were just revoked. */
   revocationsApplied: () => Promise<void>
   now: Clock
 }): OwnAccount {
@@ -55,7 +59,7 @@ export function createOwnAccount(parts: {
 
   return {
     changePassword(caller, given, source, isGone) {
-      // Guessed at like that of a login: whoever stole a token must not try ten thousand of them.
+      // Limited like the password of a login: whoever stole a token must not be able to try ten thousand passwords.
       const { accountId } = caller
       const attempt = { account: accountId, ip: source.ip, accountId: async () => accountId }
       return attempts.judge(attempt, () => change(caller, given, source, isGone))

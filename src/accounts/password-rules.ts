@@ -1,19 +1,19 @@
 import { AppError } from '../errors/app-error.ts'
 
-/** NIST asks for at least 64; longer ones are refused, never cut. Counted in code points. */
+/** In code points. NIST asks verifiers to allow at least 64; a longer password is refused, never cut. */
 export const MAX_PASSWORD_LENGTH = 512
 
-/** A local part shorter than this is found in too many good passwords to be held against them. */
+/** A shorter local part of an email occurs by chance in too many good passwords. */
 const MIN_CONTEXT_LENGTH = 3
 
 /**
- * The form that is hashed and compared: NFKC (NIST SP 800-63B-4 section 3.1.1.2), so that the same keys pressed on two systems
- * give the same password. Nothing is trimmed, cut or case-folded.
+ * The form of a password that is hashed and compared: NFKC (NIST SP 800-63B-4 section 3.1.1.2), so that the same keys
+ * pressed on two systems give the same password. Nothing is trimmed, cut or case-folded.
  *
- * @throws AppError `validation_failed` for text that is not well-formed
+ * @throws AppError `validation_failed` for text that is not well-formed Unicode
  */
 export function normalisePassword(password: string): string {
-  // Half of a surrogate pair has no UTF-8 form: all of them would be hashed as the same U+FFFD.
+  // A lone surrogate has no UTF-8 form: all of them would be hashed as the same U+FFFD.
   if (!password.isWellFormed()) {
     throw new AppError('validation_failed', { fields: [{ field: '/password', message: 'is not well-formed Unicode' }] })
   }
@@ -21,11 +21,12 @@ export function normalisePassword(password: string): string {
 }
 
 /**
- * Judges a new password: length in code points, not a common one, not made of the email. No composition rules (NIST).
+ * Checks a new password: its length in code points, that it is not a common one, and not made of the email. No
+ * composition rules (NIST).
  *
  * @param password as received
  * @param email normalised
- * @param isCommon tells whether a lower-case text is on the list of common passwords
+ * @param rules.isCommon tells whether a lower-case text is on the list of common passwords
  * @throws AppError `password_unacceptable` with the reason
  */
 export async function checkNewPassword(
@@ -35,7 +36,8 @@ export async function checkNewPassword(
 ): Promise<void> {
   const normalised = normalisePassword(password)
   const length = [...normalised].length
-  // Length first: what follows is not for texts of any size (one character can become eighteen by NFKC).
+  // The length is checked first: the checks below must not run on texts of any size (NFKC can turn one character into
+  // eighteen).
   if (length < rules.minLength)
     throw unacceptable(`has ${length} characters, and at least ${rules.minLength} are needed`)
   if (length > MAX_PASSWORD_LENGTH) throw unacceptable(`has more than ${MAX_PASSWORD_LENGTH} characters`)
@@ -59,13 +61,18 @@ export async function checkNewPassword(
     throw unacceptable('is made of words that anybody would try here')
 }
 
-/** `abcabcabc` is `abc` three times; a text that repeats nothing is its own unit. */
+/**
+ * The shortest text that repeated gives this one: `abc` for `abcabcabc`. A text without a repetition is returned whole.
+ */
 function repeatedUnit(text: string): string {
-  // A text is a repetition when it occurs in its own doubling before the end; the position is the length of the unit.
+  // A text that is repeated occurs in its own doubling before the end, at the position that is the length of the unit.
   return text.slice(0, (text + text).indexOf(text, 1))
 }
 
-/** `abcdefgh`, `87654321`, `1234567890123`: every step the same, up or down by one (nine is followed by zero). */
+/**
+ * True for `abcdefgh`, `87654321`, `1234567890123`: every step is the same, up or down by one (nine is followed by
+ * zero).
+ */
 function isRun(text: string): boolean {
   const codes = [...text].map((character) => character.codePointAt(0) ?? 0)
   const steps = codes.slice(1).map((code, index) => code - (codes[index] ?? 0))

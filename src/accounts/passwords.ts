@@ -7,12 +7,12 @@ import { AppError } from '../errors/app-error.ts'
 import { normalisePassword } from './password-rules.ts'
 
 export interface HashCost {
-  /** KiB. */
+  /** In KiB. */
   readonly memory: number
   readonly passes: number
 }
 
-/** How many hashes run at a time, and how many may wait for their turn. */
+/** How many hashes may run at a time, and how many may wait for their turn. */
 export interface HashGate {
   readonly running: number
   readonly waiting: number
@@ -23,35 +23,42 @@ export const hashCost = (config: Config): HashCost => ({
   passes: config.PASSWORD_HASH_PASSES,
 })
 
-/** One hash per core, over all workers, and never all four threads of libuv's pool: signing tokens needs one too. */
+/**
+ * One hash per core, counted over all workers, and at most three of the four threads of libuv's pool: signing tokens
+ * needs one too.
+ */
 export const hashGate = (config: Config): HashGate => ({
   running: Math.min(Math.max(1, Math.floor(availableParallelism() / config.WORKERS)), 3),
   waiting: config.PASSWORD_QUEUE,
 })
 
-/** True once there is nobody left to answer: what still waits then is not done. */
+/** True once the client has closed its connection: work that still waits is then dropped. */
 export type IsGone = () => boolean
 
 export interface Passwords {
   hash(password: string, isGone?: IsGone): Promise<string>
   /**
-   * Compares a password with a stored hash. With no hash (an unknown account) it does the same work on a decoy and says no, so
-   * that time does not tell who has an account.
+   * Compares a password with a stored hash. Without a hash (an unknown account) it does the same work on a decoy and
+   * returns false, so that the time does not tell who has an account.
+   *
+   * @throws AppError `overloaded` when the queue is full or the client left, `validation_failed` for text that is not
+   *   well-formed
    */
   verify(password: string, storedHash: string | undefined, isGone?: IsGone): Promise<boolean>
-  /** True when the hash was made at another cost than today's. */
+  /** True when the hash was made at another cost than the present one. */
   needsRehash(storedHash: string): boolean
-  /** How many hashes run and wait now. */
+  /** How many hashes are running and waiting now. */
   gate(): HashGate
   /** True when the next hash would be refused. */
   isFull(): boolean
 }
 
 /**
- * argon2id behind a gate. Every hash takes a core and 19 MiB: without a bound, a storm of logins would take the machine.
+ * argon2id behind a gate. Every hash takes a core and 19 MiB (by default): without a bound, a storm of logins would
+ * take the whole machine.
  *
  * @param gate beyond `waiting` a hash is refused at once with AppError `overloaded` (503, Retry-After)
- * @param waited told of every hash when its turn comes: the seconds it waited
+ * @param waited called for every hash when its turn comes, with the seconds that it waited
  */
 export function createPasswords(cost: HashCost, gate: HashGate, waited?: (seconds: number) => void): Passwords {
   const options = { type: argon2.argon2id, memoryCost: cost.memory, timeCost: cost.passes, parallelism: 1 } as const
@@ -64,7 +71,7 @@ export function createPasswords(cost: HashCost, gate: HashGate, waited?: (second
     const arrived = performance.now()
     return limit(() => {
       waited?.((performance.now() - arrived) / 1000)
-      // Clients that give up and ask again would otherwise fill the queue with hashes nobody waits for.
+      // Clients that give up and retry would otherwise fill the queue with hashes that nobody waits for.
       if (isGone?.()) throw new AppError('overloaded', { reason: 'the client left before its turn' })
       return work()
     })
@@ -78,7 +85,7 @@ export function createPasswords(cost: HashCost, gate: HashGate, waited?: (second
       behindGate(async () => {
         const normalised = normalisePassword(password)
         const matches = await argon2.verify(storedHash ?? (await decoy), normalised)
-        // A hash from before the cost rose is quicker to refuse than an unknown account: do today's work too.
+        // A hash of a lower cost than today's is refused faster than an unknown account: do today's work too.
         if (!matches && storedHash !== undefined && argon2.needsRehash(storedHash, options))
           await argon2.verify(await decoy, normalised)
         return matches && storedHash !== undefined

@@ -8,7 +8,10 @@ import type { AccountStore } from './account-store.ts'
 import { checkNewPassword } from './password-rules.ts'
 import type { IsGone, Passwords } from './passwords.ts'
 
-/** Account ids begin so, client ids otherwise: a `sub` can never be read as a `client_id` (RFC 9700 section 4.15). */
+/**
+ * Account ids begin with this, and client ids do not: a `sub` can never be read as a `client_id` (RFC 9700 section
+ * 4.15).
+ */
 export const ACCOUNT_ID_PREFIX = 'acc_'
 
 export interface NewAccount {
@@ -19,7 +22,7 @@ export interface NewAccount {
   readonly isGone?: IsGone
 }
 
-/** Creates an account: what the route and the script both do. */
+/** Creates an account, for the route and for the script. */
 export type Register = (input: NewAccount) => Promise<Account>
 
 /**
