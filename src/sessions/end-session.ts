@@ -5,17 +5,24 @@ import type { SessionStore } from './session-store.ts'
 export type LogoutScope = 'session' | 'others' | 'all'
 
 export interface EndSession {
-  /** Ends the caller's session, his others, or all of them. */
+  /** Ends the caller's session, the other ones, or all. */
   logout(
     caller: { accountId: string; sessionId: string | undefined },
     scope: LogoutScope,
     source: RequestSource,
   ): Promise<void>
-  /** Ends one session of the caller. @returns false when it is not his, or over: ended or expired */
+  /**
+   * Ends one session of the caller.
+   *
+   * @returns false when it belongs to somebody else, or has ended or expired
+   */
   one(caller: { accountId: string }, id: string, source: RequestSource): Promise<boolean>
 }
 
-/** Every end is one transaction with its revocation, and is answered when this node refuses the tokens of the session. */
+/**
+ * Ending a session is one transaction with its revocation. It resolves when this node refuses the tokens of the
+ * session.
+ */
 export function createEndSession(parts: {
   sessions: SessionStore
   revocationsApplied: () => Promise<void>

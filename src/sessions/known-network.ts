@@ -3,7 +3,7 @@ import { networkOf } from '../limits/network.ts'
 import type { IsKnownNetwork } from '../limits/password-attempts.ts'
 import type { SessionStore } from './session-store.ts'
 
-/** Whether an account is logged in from a network, by its live sessions. */
+/** Tells whether an account has a live session from a network. */
 export function createIsKnownNetwork(parts: { sessions: Pick<SessionStore, 'list'>; now: Clock }): IsKnownNetwork {
   return async (accountId, network) => {
     const live = await parts.sessions.list(accountId, parts.now())

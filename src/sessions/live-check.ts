@@ -4,8 +4,8 @@ import type { AccessTokenClaims } from '../tokens/claims.ts'
 import type { SessionStore } from './session-store.ts'
 
 /**
- * The look of `auth: 'live'`: the session and the account (or the client that acts for itself) as they are this instant, for what
- * must not happen in the second that a revocation takes to arrive.
+ * The check of `auth: 'live'`: reads the rows of the session and the account (or of the client that acts for itself) at
+ * this instant, for actions that must not happen in the second that a revocation takes to arrive.
  *
  * @returns a function that rejects with AppError `invalid_token` or `token_stale`
  */

@@ -19,7 +19,7 @@ const Body = Type.Object(
   { additionalProperties: false },
 )
 
-/** `POST /v1/login`: a password for a pair of tokens. */
+/** `POST /v1/login`: exchanges email and password for a pair of tokens. */
 export function loginRoute(
   app: App,
   { login, jar, idleTtl }: { login: Login; jar: RefreshCookie; idleTtl: number },

@@ -21,8 +21,8 @@ export type Login = (
 /**
  * Password login: opens a session and issues its first pair of tokens.
  *
- * @returns a function that throws AppError `invalid_credentials` for an unknown email, a wrong password and a suspended account
- *   alike (same answer, same work: ASVS 6.3.8), `overloaded` when too many wait,
+ * @returns a function that throws AppError `invalid_credentials` for an unknown email, a wrong password and a suspended
+ *   account (same answer and same work for all three: ASVS 6.3.8), `overloaded` when the queue for hashing is full,
  *   `too_many_requests` when account or network have failed too often
  */
 export function createLogin(parts: {
@@ -32,7 +32,7 @@ export function createLogin(parts: {
   sessions: SessionStore
   limits: SessionLimits
   issuePair: IssuePair
-  /** Resolves when what was just withdrawn is refused by this node. */
+  /** Resolves when this node refuses the tokens that were just revoked. */
   revocationsApplied: () => Promise<void>
   auditStore: AuditStore
   now: Clock
@@ -72,7 +72,11 @@ export function createLogin(parts: {
     return issuePair({ ...session, counter: 0, rotatedAt: instant }, opened.standing)
   }
 
-  /** The hash that is in force for the account after this login: parameters that rose since it was made are caught up with. */
+  /**
+   * Hashes the password again when the hash was made at another cost than the present one.
+   *
+   * @returns the hash that is stored for the account after that
+   */
   async function renewed(
     { id, passwordHash }: { id: string; passwordHash: string },
     password: string,
@@ -82,7 +86,8 @@ export function createLogin(parts: {
       const fresh = await passwords.hash(password)
       return (await accounts.replacePasswordHash(id, passwordHash, fresh)) ? fresh : passwordHash
     } catch (error) {
-      // Whoever gave the right password is not turned away because there was no room to renew its hash: next time.
+      // A login with the right password must not fail because there was no room to renew the hash: the next login tries
+      // again.
       if (error instanceof AppError) return passwordHash
       throw error
     }

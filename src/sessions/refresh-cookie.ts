@@ -3,7 +3,10 @@ import type { FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify
 import { AppError } from '../errors/app-error.ts'
 import type { App } from '../http/app-type.ts'
 
-/** The refresh token of a browser, where scripts can't read it. The access token always travels as Bearer. */
+/**
+ * The cookie that holds the refresh token of a browser, where scripts can't read it. The access token is always sent as
+ * Bearer.
+ */
 export interface RefreshCookie {
   read(request: FastifyRequest): string | undefined
   /** @param maxAge seconds */
@@ -14,9 +17,10 @@ export interface RefreshCookie {
 }
 
 /**
- * Registers the routes that use the cookie in a scope of their own: parsing and writing cookies costs the others nothing.
+ * Registers the routes that use the cookie in a Fastify scope of their own, so that other routes don't parse cookies.
+ * When the issuer is https, the cookie gets the prefix `__Secure-` (RFC 6265bis section 4.1.3) and the attribute
+ * `Secure`.
  *
- * @param options.secure true when the issuer is https: the cookie gets the `__Secure-` prefix (RFC 6265bis section 4.1.3) and `Secure`
  * @param options.origins browser origins that may call the API; the issuer's own is always one of them
  */
 export async function registerRefreshCookie(
@@ -50,7 +54,12 @@ function createJar(options: { issuer: string; origins: readonly string[] }): Ref
   }
 }
 
-/** SameSite=Strict keeps the cookie at home already; this is the second lock (OWASP CSRF: Fetch Metadata and origin checks). */
+/**
+ * Browsers don't send a SameSite=Strict cookie with cross-site requests. This is a second defence (OWASP CSRF: Fetch
+ * Metadata and origin checks).
+ *
+ * @returns the reason to refuse, or undefined when the request comes from an allowed origin
+ */
 function whyCrossSite(headers: FastifyRequest['headers'], allowed: ReadonlySet<string>): string | undefined {
   const { origin, 'sec-fetch-site': site, 'content-type': type = '' } = headers
   if (!/^application\/json\s*(;|$)/i.test(type)) return 'the body is not JSON, as a form can send it'

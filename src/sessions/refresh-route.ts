@@ -16,7 +16,7 @@ const Body = Type.Object(
   { additionalProperties: false },
 )
 
-/** `POST /v1/refresh`: a refresh token, from the body or the cookie, for the next pair. */
+/** `POST /v1/refresh`: exchanges a refresh token, from the body or the cookie, for the next pair of tokens. */
 export function refreshRoute(
   app: App,
   { refresh, jar, idleTtl }: { refresh: Refresh; jar: RefreshCookie; idleTtl: number },

@@ -1,9 +1,10 @@
 import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto'
 import { type RefreshKey, refreshKeyAt } from '../keys/refresh-keys.ts'
 
-// srt_ + base64url( key id 8 | session id 16 | counter 4 | HMAC-SHA-256 32 )
-// Whoever has no key can't make one: garbage is refused before the store is asked. The same session, counter and key always give
-// the same text, so two tabs that refresh at once get the same successor.
+//     srt_ + base64url( key id 8 | session id 16 | counter 4 | HMAC-SHA-256 32 )
+//
+// Nobody can forge one without a key, so garbage is refused before the store is asked. The same session, counter and
+// key always give the same text, so two tabs that refresh at the same time get the same successor.
 
 const PREFIX = 'srt_'
 const KEY_ID_BYTES = 8
@@ -19,8 +20,9 @@ export interface RefreshClaim {
 }
 
 /**
- * @param keys of this instant; more than one during a change
- * @param madeAt epoch seconds of the rotation that the token stands for: it decides the key, so that a repeat gives the same text
+ * @param keys the refresh keys of this instant; more than one during a rotation of the key
+ * @param madeAt epoch seconds of the rotation that made the token. It decides which key is used, so that a repeat gives
+ *   the same text
  */
 export function encodeRefreshToken(
   { sessionId, counter }: RefreshClaim,
@@ -36,7 +38,7 @@ export function encodeRefreshToken(
   return PREFIX + Buffer.concat([body, mac(key, body)]).toString('base64url')
 }
 
-/** @returns undefined for anything that no key of ours made */
+/** @returns undefined for a text that was not made with any of these keys */
 export function decodeRefreshToken(token: string, keys: readonly RefreshKey[]): RefreshClaim | undefined {
   if (!TEXT.test(token)) return undefined
   const bytes = Buffer.from(token.slice(PREFIX.length), 'base64url')
@@ -52,7 +54,10 @@ export function decodeRefreshToken(token: string, keys: readonly RefreshKey[]): 
   }
 }
 
-/** Node makes a key of raw bytes anew for every HMAC, which takes five times as long as the HMAC. */
+/**
+ * Kept, because Node would make a key object from the raw bytes again for every HMAC, which takes five times as long as
+ * the HMAC.
+ */
 const macKeys = new WeakMap<Buffer, KeyObject>()
 
 function mac({ secret }: RefreshKey, body: Buffer): Buffer {

@@ -7,24 +7,24 @@ import type { SessionLimits } from './session.ts'
 import type { SessionStore } from './session-store.ts'
 import type { IssuePair, Narrowed, RefreshKeys, TokenPair } from './token-pair.ts'
 
-/** What a presented refresh token led to, for whoever counts; `forged` is one that no key of ours made. */
+/** The results of presenting a refresh token, for the metrics. `forged`: not made with a key of ours. */
 export const REFRESH_OUTCOMES = ['rotated', 'repeated', 'reused', 'refused', 'forged'] as const
 export type RefreshOutcomeName = (typeof REFRESH_OUTCOMES)[number]
 
 export type Refresh = (refreshToken: string, source: RequestSource, narrowed?: Narrowed) => Promise<TokenPair>
 
 /**
- * A refresh token for the next pair (RFC 9700 section 4.14.2). A lost answer, two tabs at once and a phone that retries get the
- * same successor again; a token older than that ends the session.
+ * Exchanges a refresh token for the next pair of tokens (RFC 9700 section 4.14.2). A lost response, two tabs at the
+ * same time and a client that retries get the same successor again; a token older than that ends the session.
  *
- * @returns a function that throws AppError `invalid_refresh_token`, one and the same for every refusal, or `too_many_requests`
+ * @returns a function that throws AppError `invalid_refresh_token`, the same for every refusal, or `too_many_requests`
  */
 export function createRefresh(parts: {
   sessions: SessionStore
   refreshKeys: RefreshKeys
   limits: SessionLimits
   issuePair: IssuePair
-  /** Resolves when what was just withdrawn is refused by this node. */
+  /** Resolves when this node refuses the tokens that were just revoked. */
   revocationsApplied: () => Promise<void>
   limiter: Limiter
   observe?: (outcome: RefreshOutcomeName) => void
@@ -38,7 +38,7 @@ export function createRefresh(parts: {
       observe?.('forged')
       throw new AppError('invalid_refresh_token', { reason: 'no key of ours made it' })
     }
-    await spend(limiter, 'refreshSession', claim.sessionId) // only who has a token of it spends from it
+    await spend(limiter, 'refreshSession', claim.sessionId) // only the holder of a genuine token can use up this quota
     const entry = { event: 'refresh_token_reused' as const, source }
     const outcome = await sessions.refresh(claim, { now: now(), limits, audit: entry })
     observe?.(outcome.kind)

@@ -9,10 +9,11 @@ import { ACTIVE_ACCOUNT, endAboveLimit, insertSession } from './session-statemen
 
 export interface SessionStore {
   /**
-   * Opens a session, if the account is still active and its password still the one that was verified; the least recently used
-   * session above the limit ends with it.
+   * Opens a session, if the account is still active and its password is still the one that was verified. The least
+   * recently used sessions above the limit end in the same transaction.
    *
-   * @returns the account's standing and how many sessions ended, or undefined when the account changed in the meantime
+   * @returns what the account's tokens carry and how many sessions ended, or undefined when the account changed
+   *   meanwhile
    */
   open(
     session: Session,
@@ -20,23 +21,30 @@ export interface SessionStore {
     limits: SessionLimits,
     audit: AuditEntry,
   ): Promise<{ standing: TokenSubject; ended: number } | undefined>
-  /** One compare-and-swap on the counter, and what it means when it fails. */
+  /**
+   * One compare-and-swap on the counter. When it fails, tells whether this is a repeat, a reuse or a session that is
+   * over.
+   */
   refresh(
     claim: { sessionId: string; counter: number },
     by: { now: number; limits: SessionLimits; audit: AuditEntry },
   ): Promise<RefreshOutcome>
-  /** Live sessions of an account, the last used first. */
+  /** Live sessions of an account, the most recently used first. */
   list(accountId: string, now: number): Promise<Session[]>
-  /** Ends sessions together with their revocation. @returns how many ended */
+  /**
+   * Ends sessions and revokes them in one transaction.
+   *
+   * @returns how many ended
+   */
   end(
     which: { accountId: string; id?: string; except?: string; liveOnly?: boolean },
     reason: EndReason,
     now: number,
     audit: AuditEntry,
   ): Promise<number>
-  /** Whether a session is live and of this account, and the account's standing. */
+  /** What the account's tokens carry, if the session is live and belongs to this account. */
   standing(sessionId: string, accountId: string, now: number): Promise<TokenSubject | undefined>
-  /** The owner of a session that is live. */
+  /** The owner of a session, if it is live. */
   live(sessionId: string, now: number): Promise<Pick<Session, 'accountId' | 'clientId' | 'scope'> | undefined>
   /** Deletes sessions that ended or expired before an instant. */
   deleteOver(before: number): Promise<void>
@@ -55,7 +63,8 @@ export function createSessionStore(database: Database): SessionStore {
       const { createdAt: now } = session
       const [accounts = [], opened = [], ended = []] = await database.transaction(
         [
-          // The row is taken first: a suspension or a password change either came before, and is seen, or waits and sees the session.
+          // The account row is locked first: a suspension or a password change either committed before, and is seen
+          // here, or waits for this transaction, and then sees the session.
           {
             sql: `UPDATE accounts SET last_login_at = $3 WHERE ${ACTIVE_ACCOUNT} RETURNING id, roles, token_version`,
             params: [session.accountId, verifiedHash, now],
@@ -74,7 +83,8 @@ export function createSessionStore(database: Database): SessionStore {
     async refresh({ sessionId, counter }, { now, limits, audit }) {
       const { ip, userAgent } = audit.source
       const [rotated] = await database.query(
-        `UPDATE sessions SET counter = counter + 1, repeats = 0, rotated_at = $3, last_used_at = $3, ip = $5, user_agent = $6,
+        `UPDATE sessions
+         SET counter = counter + 1, repeats = 0, rotated_at = $3, last_used_at = $3, ip = $5, user_agent = $6,
            expires_at = CASE WHEN max_expires_at < $4 THEN max_expires_at ELSE $4 END
          WHERE id = $1 AND counter = $2 AND ended_at IS NULL AND expires_at > $3 ${REFRESHED}`,
         [sessionId, counter, now, now + limits.idleTtl, ip, userAgent],
@@ -82,7 +92,8 @@ export function createSessionStore(database: Database): SessionStore {
       if (rotated) return refreshed('rotated', rotated)
       const [repeated] = await database.query(
         `UPDATE sessions SET repeats = repeats + 1
-         WHERE id = $1 AND counter = $2 AND rotated_at >= $3 AND repeats < $4 AND ended_at IS NULL AND expires_at > $5 ${REFRESHED}`,
+         WHERE id = $1 AND counter = $2 AND rotated_at >= $3 AND repeats < $4
+           AND ended_at IS NULL AND expires_at > $5 ${REFRESHED}`,
         [sessionId, counter + 1, now - limits.grace, MAX_REPEATS, now],
       )
       if (repeated) return refreshed('repeated', repeated)
@@ -91,7 +102,8 @@ export function createSessionStore(database: Database): SessionStore {
 
     async list(accountId, now) {
       const rows = await database.query(
-        `SELECT ${COLUMNS} FROM sessions WHERE account_id = $1 AND ended_at IS NULL AND expires_at > $2 ORDER BY last_used_at DESC, id`,
+        `SELECT ${COLUMNS} FROM sessions WHERE account_id = $1 AND ended_at IS NULL AND expires_at > $2
+         ORDER BY last_used_at DESC, id`,
         [accountId, now],
       )
       return rows.map(toSession)
@@ -132,7 +144,10 @@ export function createSessionStore(database: Database): SessionStore {
   }
 }
 
-/** Older than the grace forgives: somebody holds a copy. The session ends, is withdrawn, and the trail shows both sides. */
+/**
+ * Handles a refresh token that is older than the grace allows: somebody holds a copy. The session ends and is revoked,
+ * and the audit row names the network and client of both sides.
+ */
 async function endReused(
   database: Database,
   {
@@ -143,7 +158,7 @@ async function endReused(
     audit,
   }: { sessionId: string; counter: number; now: number; reusedAfter: number; audit: AuditEntry },
 ): Promise<RefreshOutcome> {
-  // A session that is over has nothing left to end: no transaction, no notification.
+  // A session that is over has nothing to end: no transaction, no notification.
   const [last] = await database.query(
     'SELECT account_id, ip, user_agent FROM sessions WHERE id = $1 AND ended_at IS NULL AND expires_at > $2',
     [sessionId, now],

@@ -1,12 +1,17 @@
+/**
+ * Logins of people: opening a session, refreshing it, ending it, the refresh token and its cookie. Checking an access
+ * token belongs to `tokens/`; grants of OAuth clients belong to `oauth/`.
+ */
+
 import type { Config } from '../config/config.ts'
 
-/** One login, from its beginning to its end. Instants are epoch seconds. */
+/** One login, from opening to end. Instants are epoch seconds. */
 export interface Session {
   readonly id: string
   readonly accountId: string
   readonly clientId: string
   readonly scope: string
-  /** The login: `auth_time` of every token of this session. */
+  /** The time of the login: `auth_time` of every token of this session. */
   readonly createdAt: number
   readonly lastUsedAt: number
   readonly expiresAt: number
@@ -15,21 +20,25 @@ export interface Session {
 }
 
 export interface SessionLimits {
-  /** Seconds a session may stay unused. */
+  /** Seconds after which an unused session ends. */
   readonly idleTtl: number
-  /** Seconds a session may live at all. */
+  /** Longest life of a session in seconds, from its login. */
   readonly maxTtl: number
   /** Sessions of one account at a time. */
   readonly perAccount: number
-  /** Seconds for which the refresh token before the present one gets the same successor again. */
+  /** Seconds during which the previous refresh token gets the same successor again. */
   readonly grace: number
-  /** Seconds after which it ends the session: `grace` or more. In between it is refused, and that is all. */
+  /**
+   * Seconds after which using the previous refresh token ends the session: `grace` or more. Between the two the request
+   * is only refused.
+   */
   readonly reusedAfter: number
 }
 
 /**
- * The node that sees a refresh token again is often not the one that wrote down when it was replaced. On PostgreSQL, where nodes
- * have clocks of their own, both limits are longer by what those may differ: an honest retry must not be taken for a thief.
+ * The limits of sessions, in seconds. The node that sees a refresh token again is often not the node that recorded when
+ * it was replaced. On PostgreSQL, where each node has its own clock, both limits are longer by the clock skew: an
+ * honest retry must not be taken for a theft.
  */
 export function sessionLimits(config: Config, { engine }: { engine: 'sqlite' | 'postgres' }): SessionLimits {
   const grace = config.REFRESH_GRACE
@@ -38,22 +47,25 @@ export function sessionLimits(config: Config, { engine }: { engine: 'sqlite' | '
     idleTtl: config.SESSION_IDLE_TTL,
     maxTtl: config.SESSION_MAX_TTL,
     perAccount: config.MAX_SESSIONS_PER_ACCOUNT,
-    grace: grace === 0 ? 0 : grace + skew, // 0 says that there is no second chance
+    grace: grace === 0 ? 0 : grace + skew, // 0 means that no repeat is allowed
     reusedAfter: grace + skew,
   }
 }
 
-/** How often the same successor is given again: enough for all tabs of a browser, not for somebody who walks in step. */
+/**
+ * How often the same successor is given again: enough for all tabs of a browser, too few for a thief who uses each
+ * token right after its owner.
+ */
 export const MAX_REPEATS = 10
 
-/** Everything of an account that goes into its tokens, read afresh at each refresh. */
+/** The members of an account that its tokens carry, read again at each refresh. */
 export interface TokenSubject {
   readonly accountId: string
   readonly roles: readonly string[]
   readonly tokenVersion: number
 }
 
-/** What a presented refresh token led to. It is committed before it is answered. */
+/** The result of presenting a refresh token. It is committed before it is answered. */
 export type RefreshOutcome =
   | { readonly kind: 'rotated' | 'repeated'; readonly session: RefreshedSession; readonly standing: TokenSubject }
   | { readonly kind: 'reused' | 'refused' }

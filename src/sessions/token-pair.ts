@@ -6,12 +6,12 @@ import type { RefreshedSession, TokenSubject } from './session.ts'
 export interface TokenPair {
   readonly accessToken: string
   readonly refreshToken: string
-  /** Seconds the access token lives. */
+  /** Lifetime of the access token in seconds. */
   readonly expiresIn: number
   readonly scope: string
 }
 
-/** What an access token is for when it is less than all that its session may have. */
+/** The scope and audience of an access token that may do less than its session. */
 export interface Narrowed {
   readonly scope?: string
   readonly audience?: readonly string[]
@@ -24,7 +24,7 @@ export interface RefreshKeys {
   current(): readonly RefreshKey[]
 }
 
-/** Issues what a session gives at each step: a fresh access token, and the refresh token of its counter. */
+/** Issues the tokens of a session at its present counter: a new access token, and the refresh token of that counter. */
 export function createIssuePair({
   issue,
   refreshKeys,

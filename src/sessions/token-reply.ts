@@ -2,7 +2,10 @@ import type { FastifyReply } from 'fastify'
 import type { RefreshCookie } from './refresh-cookie.ts'
 import type { TokenPair } from './token-pair.ts'
 
-/** The body of a token response (RFC 6749 section 5.1); with the cookie transport the refresh token is not in it. */
+/**
+ * The body of a token response (RFC 6749 section 5.1). With the cookie transport the refresh token is in a cookie
+ * instead.
+ */
 export function tokenReply(
   reply: FastifyReply,
   pair: TokenPair,
