@@ -17,7 +17,7 @@ import { readPublicKey } from './client-public-key.ts'
 import { hashClientSecret, makeClientSecret } from './client-secret.ts'
 import type { ClientStore } from './client-store.ts'
 
-/** Who does it: an admin, or the operator by script. */
+/** Who acts: an admin, or the operator by script. */
 export interface By {
   readonly actorId: string | undefined
   readonly source: RequestSource
@@ -27,10 +27,13 @@ export interface AdministerClients {
   page(page: PageOf): Promise<Client[]>
   /** @throws AppError `not_found` */
   client(id: string): Promise<Client>
-  /** @returns the client, and its secret for the only time. @throws AppError `validation_failed` */
+  /**
+   * @returns the client, and its secret, which is shown only this once
+   * @throws AppError `validation_failed`
+   */
   create(input: NewClient, by: By): Promise<{ client: Client; secret: string | undefined }>
   /**
-   * @param overlap seconds for which the secret before it stays good
+   * @param overlap seconds for which the previous secret stays good
    * @throws AppError `not_found`, `client_without_secret`
    */
   rotateSecret(id: string, overlap: number, by: By): Promise<{ secret: string; previousExpiresAt: number }>
@@ -40,7 +43,10 @@ export interface AdministerClients {
   remove(id: string, by: By): Promise<void>
 }
 
-/** What admins do to clients, through the API and by script. */
+/**
+ * What admins do to clients, through the API and by script. A change of status and a deletion resolve when this node
+ * refuses the client's tokens.
+ */
 export function createAdministerClients(parts: {
   clients: ClientStore
   revocationsApplied: () => Promise<void>
@@ -96,7 +102,7 @@ export function createAdministerClients(parts: {
   }
 }
 
-/** @throws AppError `validation_failed` for what the schema alone can't see */
+/** @throws AppError `validation_failed` for what the schema can't check */
 function newClient(input: NewClient, createdAt: number): Client {
   const { name, scope = '', audience = [], ttl = null, jwks, jwks_uri: jwksUri } = input
   if (JSON.stringify(audience).length > MAX_AUDIENCE_LENGTH)

@@ -12,17 +12,22 @@ import type { PresentedCredential } from './presented-credential.ts'
 import type { Found, RememberedClients } from './remembered-clients.ts'
 
 export interface AuthenticateClient {
-  /** The client behind a credential. @throws OAuthError `invalid_client`, one and the same for every cause */
+  /**
+   * The client that a credential proves.
+   *
+   * @throws OAuthError `invalid_client`, the same for every cause
+   */
   confidential(credential: PresentedCredential, source: RequestSource): Promise<Client>
-  /** The same; or undefined for our own public client, which has no secret to show. */
+  /** The same, or undefined for our own public client, which has no secret. */
   any(credential: PresentedCredential, source: RequestSource): Promise<Client | undefined>
 }
 
 const CLIENT_ID = new RegExp(`^${CLIENT_ID_PREFIX}[\\w-]{22}$`)
 
 /**
- * Client authentication (RFC 6749 section 2.3, RFC 7523 section 3). An unknown client and a wrong secret get the same answer for the same
- * work, but for one comparison where the client was here a moment ago: its id is no secret, and nobody can guess one.
+ * Client authentication (RFC 6749 section 2.3, RFC 7523 section 3). An unknown client and a wrong secret get the same
+ * answer for the same work. A client that authenticated a moment ago takes one comparison more or less; that reveals
+ * nothing useful, because a client id is no secret and can't be guessed.
  */
 export function createAuthenticateClient(parts: {
   clients: Pick<RememberedClients, 'remembered' | 'forAuthentication' | 'useAssertion'>
@@ -47,14 +52,15 @@ export function createAuthenticateClient(parts: {
 
     const detail = { reason: fault ?? '', client_id: found?.client.id ?? null }
     const entry: AuditEntry = { event: 'client_authentication_failed', source, detail }
-    // Anybody can fail: so many rows a minute and network, and the rest stands in the log only.
+    // Anybody can cause failures: the number of rows per minute and network is limited, and the rest is only in the
+    // log.
     const { allowed } = await limiter.spend('clientFailure', networkOf(source.ip))
     if (allowed) await auditStore.insert(entry, now())
     else auditLog(entry)
     throw new OAuthError('invalid_client', detail.reason)
   }
 
-  /** Why a credential is not good, for the log; undefined when it is. */
+  /** Why a credential is refused, for the log; undefined when it is good. */
   async function whyNot(credential: PresentedCredential, found: Found): Promise<string | undefined> {
     if (credential.kind === 'secret') return secretFault(credential.secret, found)
     if (credential.kind === 'none' || found === undefined) return 'unknown client'
@@ -74,7 +80,7 @@ export function createAuthenticateClient(parts: {
       return `assertion: ${(error as Error).message}`.slice(0, 200)
     }
     if (client.status !== 'active') return 'the client is disabled'
-    // Last of all, so that nobody but the client itself can use up an id.
+    // Checked last, so that nobody but the client itself can use up the id of an assertion.
     return (await clients.useAssertion(client.id, used.jtiHash, used.expiresAt)) ? undefined : 'assertion: used before'
   }
 
@@ -88,7 +94,7 @@ export function createAuthenticateClient(parts: {
   }
 }
 
-/** With nobody found, the same work on a decoy. */
+/** When no client was found, does the same work on a decoy. */
 function secretFault(secret: string, found: Found): string | undefined {
   const hashes = found !== undefined && usesSecret(found.client) ? found.secretHashes : []
   const matches = matchesSecret(secret, hashes)

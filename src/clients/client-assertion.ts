@@ -7,30 +7,36 @@ import type { Client } from './client.ts'
 import type { ClientKeys } from './client-key-source.ts'
 import { ASSERTION_ALGS } from './client-public-key.ts'
 
-/** Seconds that an assertion may live: it is made for one request. */
+/** An assertion is made for a single request, so it need not live long. */
 const MAX_LIFETIME_SECONDS = 300
 const MAX_JTI_LENGTH = 255
-/** RFC 7515 section 4.1.9, and draft-ietf-oauth-rfc7523bis. A token of another kind is no assertion, whoever signed it. */
+/**
+ * The `typ` of an assertion (RFC 7515 section 4.1.9, draft-ietf-oauth-rfc7523bis). A token of another kind is no
+ * assertion, whoever signed it.
+ */
 const TYPES: readonly unknown[] = [undefined, 'jwt', 'client-authentication+jwt']
 
 export interface AssertionPolicy {
-  /** What `aud` may be: the issuer, or the address of the token endpoint. */
+  /** The accepted values of `aud`: the issuer, or the URL of the token endpoint. */
   readonly audience: readonly string[]
-  /** Seconds two clocks may differ. */
+  /** Seconds by which two clocks may differ. */
   readonly skew: number
 }
 
-/** What the store needs to know of an assertion to refuse it the next time. */
+/** What the store keeps of an assertion, to refuse it the next time. */
 export interface UsedAssertion {
   readonly jtiHash: string
-  /** Epoch seconds: from then on no node takes it anyway. */
+  /** Epoch seconds from which no node would accept the assertion anyway. */
   readonly expiresAt: number
 }
 
 export type VerifyAssertion = (client: Client, assertion: string) => Promise<UsedAssertion>
 
 /**
- * @returns a function that rejects with an error whose message says why, for the log; it never holds the assertion
+ * Verifies client assertions (private_key_jwt, RFC 7523 section 3).
+ *
+ * @returns a function that rejects with an error whose message is the reason, for the log; it never contains the
+ *   assertion
  */
 export function createVerifyAssertion({
   keys,
@@ -56,7 +62,7 @@ export function createVerifyAssertion({
     const { exp = 0, jti, aud, iat = instant } = payload
     const { typ } = protectedHeader
     if (!TYPES.includes(typ === undefined ? undefined : normalisedTyp(typ))) throw new Error('another typ')
-    // With several audiences another server that takes them could use the assertion here.
+    // With several audiences, another server that the assertion was sent to could use it here.
     if (typeof aud !== 'string') throw new Error('aud is a list')
     if (exp > instant + MAX_LIFETIME_SECONDS + skew) throw new Error(`exp is more than ${MAX_LIFETIME_SECONDS} s ahead`)
     if (typeof iat !== 'number' || iat > instant + skew) throw new Error('iat is in the future')
@@ -64,13 +70,13 @@ export function createVerifyAssertion({
       throw new Error('jti is not text of a fair length')
     return {
       jtiHash: createHash('sha256').update(jti).digest('base64url'),
-      // With the ceiling of CLOCK_SKEW: until then a node somewhere may still take it.
+      // Computed with the ceiling of CLOCK_SKEW: until then some node may still accept the assertion.
       expiresAt: Math.ceil(exp) + 2 * MAX_CLOCK_SKEW_SECONDS,
     }
   }
 }
 
-/** Who an assertion says it is from, to know whose keys to verify it with. */
+/** The `sub` that an assertion claims, unverified: it only selects the client whose keys verify the assertion. */
 export function unverifiedSubject(assertion: string): string | undefined {
   try {
     const unverified: JWTPayload = JSON.parse(Buffer.from(assertion.split('.')[1] ?? '', 'base64url').toString('utf8'))

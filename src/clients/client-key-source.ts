@@ -11,19 +11,22 @@ import { isLoopback } from '../http/loopback.ts'
 import type { Client } from './client.ts'
 import { readPublicKey } from './client-public-key.ts'
 
-/** Milliseconds that a client's server has to show its keys. */
+/** How long a client's server may take to send its keys. */
 const FETCH_TIMEOUT_MS = 3000
-/** Milliseconds in which an address that failed is not asked again. */
+/** After a failure, the URL is not fetched again for this long. */
 const RETRY_AFTER_FAILURE_MS = 10_000
 const MAX_JWKS_BYTES = 64 * 1024
 const MAX_REMOTE_KEYS = 32
-/** Addresses whose keys are remembered at a time. */
+/** How many URLs are remembered. */
 const MAX_ADDRESSES = 500
 
-/** The keys with which a client signs its assertions. */
+/** Selects the key with which a client signed an assertion. */
 export type ClientKeys = (client: Pick<Client, 'jwks' | 'jwksUri'>) => JWTVerifyGetKey
 
-/** True for an address that keys may be fetched from: https, or http on this very machine; without credentials and fragment. */
+/**
+ * True for a URL that keys may be fetched from: https, or http on this machine; without credentials and without a
+ * fragment.
+ */
 export function isJwksUri(text: string): boolean {
   const url = URL.parse(text)
   if (url === null || url.username !== '' || url.password !== '' || /[#\s]/.test(text)) return false
@@ -31,8 +34,8 @@ export function isJwksUri(text: string): boolean {
 }
 
 /**
- * @returns a function that gives the key set of a client. A remote one is fetched when a key of it is needed, kept for ten minutes,
- *   and asked again for an unknown `kid` at most every 30 s (jose's own figures)
+ * @returns a function that returns the key set of a client. A remote set is fetched when a key of it is needed, kept
+ *   for ten minutes, and fetched again for an unknown `kid` at most every 30 s (defaults of jose)
  */
 export function createClientKeys(): ClientKeys {
   const remote = new Map<string, JWTVerifyGetKey>()
@@ -51,7 +54,7 @@ export function createClientKeys(): ClientKeys {
   }
 }
 
-/** Remembers which addresses failed: whoever sends assertions must not make us knock there again and again. */
+/** Remembers which URLs failed: somebody who sends assertions must not make us fetch a failing URL again and again. */
 function createFetchKeys(): FetchImplementation {
   const failedAt = new Map<string, number>()
   return async (url, options) => {
@@ -69,7 +72,7 @@ function createFetchKeys(): FetchImplementation {
   }
 }
 
-/** What is at this address, reduced to the keys that would have been accepted at registration. */
+/** Fetches a JWK Set, and keeps only the keys that would have been accepted at registration. */
 const fetchJwks: FetchImplementation = async (url, { headers, signal }) => {
   const bounds = { timeout: FETCH_TIMEOUT_MS, maxBytes: MAX_JWKS_BYTES, signal }
   const { text } = await boundedFetch(new URL(url), { fetch, headers: Object.fromEntries(headers), ...bounds }).catch(

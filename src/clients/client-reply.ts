@@ -3,7 +3,7 @@ import { toTimestamp } from '../clock.ts'
 import { Timestamp } from '../http/schemas.ts'
 import { AuthMethod, audienceOf, type Client, Status } from './client.ts'
 
-/** What of a client leaves in a reply: names as RFC 7591 has them. */
+/** The members of a client that a reply may contain, with the names of RFC 7591. */
 export const ClientReply = Type.Object(
   {
     client_id: Type.String(),
@@ -20,10 +20,10 @@ export const ClientReply = Type.Object(
   { $id: 'Client', description: 'A client' },
 )
 
-/** Of the server, for clients without their own. */
+/** The values of the server, for clients without their own. */
 export interface ClientDefaults {
   readonly audience: readonly string[]
-  /** Seconds. */
+  /** In seconds. */
   readonly ttl: number
 }
 

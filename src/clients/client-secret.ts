@@ -1,7 +1,9 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 
 const PREFIX = 'scs_'
-/** Two secrets are alive during a rotation; as many comparisons are made for every client, known or not. */
+/**
+ * During a rotation a client has two secrets. The same number of comparisons is made for every client, known or not.
+ */
 const COMPARISONS = 2
 const DECOY = sha256('no secret hashes to this')
 
@@ -10,12 +12,12 @@ export function makeClientSecret(): string {
   return `${PREFIX}${randomBytes(32).toString('base64url')}`
 }
 
-/** What is stored. A plain hash will do: nobody can try out 256 random bits. */
+/** The form of a secret that is stored. A plain SHA-256 is enough: nobody can try out 256 random bits. */
 export function hashClientSecret(secret: string): string {
   return sha256(secret).toString('base64url')
 }
 
-/** True when one of the hashes is that of the secret. The same work for none, one and two of them. */
+/** True when one of the hashes is that of the secret. It does the same work for no hash, one and two. */
 export function matchesSecret(secret: string, hashes: readonly string[]): boolean {
   const given = sha256(secret)
   let found = false

@@ -8,27 +8,34 @@ import { REVOCATIONS, revokeOlderClientTokens, revokeWholeClient } from '../revo
 import type { Client, ClientAuthMethod, ClientStatus } from './client.ts'
 
 export interface ClientStore {
-  /** @param secretHash absent for a client that shows keys */
+  /** @param secretHash undefined for a client that authenticates with keys */
   insert(client: Client, secretHash: string | undefined, audit: AuditEntry): Promise<void>
   byId(id: string): Promise<Client | undefined>
-  /** A client of any status with the hashes of its secrets that are alive. */
+  /** A client of any status, with the hashes of its secrets that have not expired. */
   forAuthentication(id: string, now: number): Promise<{ client: Client; secretHashes: string[] } | undefined>
-  /** Clients by creation, oldest first. */
+  /** Clients by time of creation, the oldest first. */
   list(page: PageOf): Promise<Client[]>
-  /** Puts a new secret in force. The one before it lives for `overlap` seconds more, and any older one ends now. */
+  /** Sets a new secret. The previous one stays good for `overlap` seconds, and any older one ends now. */
   rotateSecret(
     id: string,
     next: { hash: string; overlap: number },
     now: number,
     audit: AuditEntry,
   ): Promise<'done' | 'missing' | 'no_secret'>
-  /** A new status withdraws every token from before. */
+  /** Sets the status, and revokes every token issued before. */
   setStatus(id: string, status: ClientStatus, now: number, audit: AuditEntry): Promise<'done' | 'unchanged' | 'missing'>
-  /** Withdraws every token. @returns false when there is no such client */
+  /**
+   * Deletes the client and revokes every token of it.
+   *
+   * @returns false when there is no such client
+   */
   remove(id: string, now: number, audit: AuditEntry): Promise<boolean>
-  /** @returns false when this client used an assertion of this id before; the primary key decides, over all nodes */
+  /**
+   * @returns false when this client has used an assertion of this id before. The primary key decides, for all nodes
+   *   together
+   */
   useAssertion(id: string, jtiHash: string, expiresAt: number): Promise<boolean>
-  /** Deletes assertions and secrets that are over. */
+  /** Deletes expired assertions and secrets. */
   deleteExpired(now: number): Promise<void>
 }
 
@@ -40,7 +47,7 @@ export function createClientStore(database: Database): ClientStore {
     const [row] = await database.query(`SELECT ${COLUMNS} FROM clients WHERE id = $1`, [id])
     return row && toClient(row)
   }
-  /** Runs a change of one client: its first statement returns the row if it took effect. */
+  /** Runs a change of one client. Its first statement returns a row if the change took effect. */
   const changed = async (statements: readonly Statement[], notify?: string): Promise<boolean> => {
     const [rows = []] = await database.transaction(statements, notify)
     return rows.length === 1
@@ -71,7 +78,8 @@ export function createClientStore(database: Database): ClientStore {
 
     async list({ after = { createdAt: -1, id: '' }, limit }) {
       const rows = await database.query(
-        `SELECT ${COLUMNS} FROM clients WHERE created_at > $1 OR (created_at = $1 AND id > $2) ORDER BY created_at, id LIMIT $3`,
+        `SELECT ${COLUMNS} FROM clients WHERE created_at > $1 OR (created_at = $1 AND id > $2)
+         ORDER BY created_at, id LIMIT $3`,
         [after.createdAt, after.id, limit],
       )
       return rows.map(toClient)
@@ -80,7 +88,7 @@ export function createClientStore(database: Database): ClientStore {
     async rotateSecret(id, { hash, overlap }, now, audit) {
       const mark = randomId()
       const done = await changed([
-        // The row is taken first, so that two rotations at once come one after the other.
+        // The client row is locked first, so that two rotations at the same time run one after the other.
         {
           sql: "UPDATE clients SET changed_by = $2 WHERE id = $1 AND auth_method <> 'private_key_jwt' RETURNING id",
           params: [id, mark],
@@ -115,7 +123,7 @@ export function createClientStore(database: Database): ClientStore {
       return changed(
         [
           { sql: 'UPDATE clients SET changed_by = $2 WHERE id = $1 RETURNING id', params: [id, mark] },
-          { sql: 'DELETE FROM client_secrets WHERE client_id = $1', params: [id] }, // before the head is taken
+          { sql: 'DELETE FROM client_secrets WHERE client_id = $1', params: [id] }, // before the lock on revocation_head
           auditRow(audit, now, { exists: CHANGED, params: [id, mark] }),
           ...revokeWholeClient(id, mark, revocationExpiry(now)),
           { sql: 'DELETE FROM clients WHERE id = $1 AND changed_by = $2', params: [id, mark] },
@@ -126,7 +134,8 @@ export function createClientStore(database: Database): ClientStore {
 
     async useAssertion(id, jtiHash, expiresAt) {
       const rows = await database.query(
-        'INSERT INTO client_assertions (client_id, jti_hash, expires_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING client_id',
+        `INSERT INTO client_assertions (client_id, jti_hash, expires_at) VALUES ($1, $2, $3)
+         ON CONFLICT DO NOTHING RETURNING client_id`,
         [id, jtiHash, expiresAt],
       )
       return rows.length === 1

@@ -60,7 +60,7 @@ const by = (request: Parameters<typeof requestSource>[0]) => ({
   source: requestSource(request),
 })
 
-/** `/v1/admin/clients`: for the role `admin`. What writes looks at the rows first. */
+/** `/v1/admin/clients`: for the role `admin`. Routes that write are `live`: they check the admin's own rows first. */
 export function clientsAdminRoutes(app: App, { administer, defaults }: Parts): void {
   const reply: Reply = (client) => clientReply(client, defaults)
   readRoutes(app, administer, reply)

@@ -4,13 +4,13 @@ import { formDecoded } from '../http/form-decoded.ts'
 /** `client_assertion_type` of private_key_jwt, RFC 7523 section 2.2. */
 export const JWT_BEARER = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 
-/** How a request says which client it comes from. Nothing of it is verified. */
+/** The credential with which a request claims to come from a client. Nothing in it is verified. */
 export type PresentedCredential =
   | { readonly kind: 'none'; readonly clientId: string | undefined }
   | { readonly kind: 'secret'; readonly clientId: string; readonly secret: string }
   | { readonly kind: 'assertion'; readonly clientId: string | undefined; readonly assertion: string }
 
-/** What a client may say in a form of who it is. */
+/** The form parameters in which a client may send its credential. */
 export interface CredentialMembers {
   readonly client_id?: string | undefined
   readonly client_secret?: string | undefined
@@ -19,10 +19,10 @@ export interface CredentialMembers {
 }
 
 /**
- * Finds the one way in which a request authenticates its client (RFC 6749 section 2.3: more than one is refused).
+ * Finds the one method with which a request authenticates its client (RFC 6749 section 2.3: more than one is refused).
  *
  * @param authorization the value of the one Authorization header
- * @throws OAuthError `invalid_request` for several ways or half of one, `invalid_client` for a way that is not known
+ * @throws OAuthError `invalid_request` for several methods or an incomplete one, `invalid_client` for an unknown method
  */
 export function presentedCredential(authorization: string | undefined, form: CredentialMembers): PresentedCredential {
   const { client_id: clientId, client_secret: secret, client_assertion: assertion, client_assertion_type: type } = form
@@ -47,7 +47,7 @@ export function presentedCredential(authorization: string | undefined, form: Cre
   return { kind: 'assertion', clientId, assertion }
 }
 
-/** RFC 6749 section 2.3.1: id and secret are form-urlencoded first, then joined as RFC 7617 has it. */
+/** RFC 6749 section 2.3.1: id and secret are form-urlencoded first, then joined as RFC 7617 says. */
 function basicCredential(authorization: string, clientIdOfForm: string | undefined): PresentedCredential {
   const [, base64] = /^basic +([A-Za-z0-9+/]+={0,2})$/i.exec(authorization) ?? []
   if (base64 === undefined) throw new OAuthError('invalid_client', 'an Authorization header that is not Basic')

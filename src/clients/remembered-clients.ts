@@ -1,26 +1,30 @@
 import type { ClientStore } from './client-store.ts'
 
-/** Milliseconds. A change made here is seen at once, one made elsewhere this much later; no script starts and changes something in less. */
+/**
+ * A change made in this process is seen at once, one made elsewhere after this time: less than a script takes to start.
+ */
 const MEMORY_MS = 50
-/** Clients at a time. */
 const MAX_CLIENTS = 1000
 
 export type Found = Awaited<ReturnType<ClientStore['forAuthentication']>>
 
 export interface RememberedClients extends ClientStore {
-  /** What `forAuthentication` found a moment ago, within the same second `now`. Good for a yes; a no must be asked of the store. */
+  /**
+   * The result of `forAuthentication` from a moment ago, within the same second `now`. It is good enough to accept a
+   * credential; before refusing one, ask the store.
+   */
   remembered(id: string, now: number): Found
 }
 
 /**
- * Remembers for a moment what a client has to show: machines ask for many tokens in a row, and for each one the way to
- * the store and back would take a tenth of the time. A token that a client got in the moment after it was disabled elsewhere is
- * refused like its others: it has their version.
+ * Remembers for a moment what a client's credentials are checked against. Machines ask for many tokens in a row, and
+ * reading the store for each would take a tenth of the time. A token issued in the moment after the client was disabled
+ * elsewhere is refused like its other tokens: it has the `token_version` from before.
  *
  * @param monotonic milliseconds that only go forward
  */
 export function rememberClients(store: ClientStore, monotonic: () => number): RememberedClients {
-  /** Only within the second of the clock in which it was found: secrets end by that clock. */
+  /** An entry is used only within the clock second in which it was read: secrets expire by that clock. */
   const memory = new Map<string, { found: Found; second: number; until: number }>()
   let changes = 0
   const forget = <T>(outcome: T): T => {
@@ -38,7 +42,7 @@ export function rememberClients(store: ClientStore, monotonic: () => number): Re
     async forAuthentication(id, second) {
       const [seen, until] = [changes, monotonic() + MEMORY_MS]
       const found = await store.forAuthentication(id, second)
-      if (found === undefined || seen !== changes) return found // it may have been read before the change
+      if (found === undefined || seen !== changes) return found // read, possibly, before the change
       if (memory.size >= MAX_CLIENTS) memory.clear()
       memory.set(id, { found, second, until })
       return found
