@@ -4,16 +4,16 @@ import { type Spending, spend } from '../limits/limiter.ts'
 import type { IssueAccessToken } from '../tokens/issue.ts'
 import { grantedAudience, grantedScope } from './narrowing.ts'
 
-/** What a token request asks for beyond its grant. */
+/** What a token request asks for besides its grant. */
 export interface Asked {
   readonly scope: string | undefined
-  /** RFC 8707; empty when none is named. */
+  /** RFC 8707; empty when no resource is named. */
   readonly resources: readonly string[]
 }
 
 export interface ClientToken {
   readonly accessToken: string
-  /** Seconds. */
+  /** Seconds until it expires. */
   readonly expiresIn: number
   readonly scope: string
 }
@@ -21,9 +21,11 @@ export interface ClientToken {
 export type ClientCredentialsGrant = (client: Client, asked: Asked, source: RequestSource) => Promise<ClientToken>
 
 /**
- * A token for a client that acts for itself (RFC 6749 section 4.4): it is its own subject, has no session and gets no refresh token.
+ * Issues a token to a client that acts for itself (RFC 6749 section 4.4): it is its own subject, has no session and
+ * gets no refresh token.
  *
  * @param parts.audience of the server, for clients without one of their own
+ * @returns a function that throws OAuthError `invalid_scope`, `invalid_target`, and AppError `too_many_requests`
  */
 export function createClientCredentialsGrant(parts: {
   issue: IssueAccessToken
@@ -33,7 +35,7 @@ export function createClientCredentialsGrant(parts: {
 }): ClientCredentialsGrant {
   const { issue, limiter, auditLog } = parts
   return async (client, asked, source) => {
-    await spend(limiter, 'tokenClient', client.id) // the client is proved by now, so nobody spends for another
+    await spend(limiter, 'tokenClient', client.id) // after authentication, so nobody can use up the quota of another client
     const scope = grantedScope(asked.scope, client.scope)
     const audience = grantedAudience(asked.resources, audienceOf(client, parts.audience))
     const { token, expiresIn } = await issue({
@@ -44,7 +46,8 @@ export function createClientCredentialsGrant(parts: {
       audience,
       ...(client.ttl !== null && { ttl: client.ttl }),
     })
-    auditLog({ event: 'client_token_issued', source, detail: { client_id: client.id, scope, audience } }) // in the log only
+    // A log line without an audit row.
+    auditLog({ event: 'client_token_issued', source, detail: { client_id: client.id, scope, audience } })
     return { accessToken: token, expiresIn, scope }
   }
 }

@@ -8,7 +8,7 @@ import {
 } from '../clients/presented-credential.ts'
 import { authorizationLine } from '../tokens/credential.ts'
 
-/** What every form of `/oauth/*` may say of its client. */
+/** The parameters with which every form of `/oauth/*` may authenticate its client. */
 const CREDENTIAL = {
   client_id: Type.Optional(Type.String({ maxLength: 255 })),
   client_secret: Type.Optional(Type.String({ maxLength: 512, description: 'client_secret_post' })),
@@ -16,7 +16,7 @@ const CREDENTIAL = {
   client_assertion_type: Type.Optional(Type.String({ maxLength: 255, description: JWT_BEARER })),
 }
 
-/** The schema of a form. Parameters that nobody knows are ignored (RFC 6749 section 3.2). */
+/** The schema of a form. Unknown parameters are ignored (RFC 6749 section 3.2). */
 export function formOf<T extends TProperties>(properties: T) {
   return Type.Object({ ...properties, ...CREDENTIAL }, { additionalProperties: true })
 }

@@ -2,14 +2,14 @@ import { OAuthError } from '../errors/oauth-error.ts'
 import { formDecoded } from '../http/form-decoded.ts'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
-/** The one parameter that may be there more than once (RFC 8707 section 2). */
+/** The only parameter that may occur more than once (RFC 8707 section 2). */
 const LIST = 'resource'
 
 /**
- * Reads `application/x-www-form-urlencoded` as RFC 6749 section 3.1 and appendix B want it: UTF-8 without exception, nothing twice,
- * and a parameter without a value counts as absent.
+ * Reads `application/x-www-form-urlencoded` as RFC 6749 section 3.1 and appendix B require: strict UTF-8, no parameter
+ * twice, and a parameter without a value counts as absent.
  *
- * @returns an object without a prototype, whose names are the sender's
+ * @returns an object without a prototype, because its names come from the sender
  * @throws OAuthError `invalid_request`
  */
 export function parseForm(bytes: Uint8Array): Record<string, string | string[]> {

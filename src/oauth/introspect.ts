@@ -7,15 +7,18 @@ export type Introspect = (client: Client, token: string) => Promise<AccessTokenC
 /**
  * Token introspection (RFC 7662), for callers that can't verify a token themselves.
  *
- * @returns a function that gives the claims of a token that is good now and concerns the caller: it was issued to him, or is for
- *   one of his audiences. Undefined for every other (section 2.2: he learns nothing of it). Refresh tokens concern nobody but our
- *   own public client, which can't ask.
+ * @returns a function that returns the claims of a token that is good now and concerns the caller: it was issued to the
+ *   caller, or is for one of its audiences. It returns undefined for every other token, so that the caller learns
+ *   nothing about it (section 2.2). Refresh tokens concern only our own public client, which can't introspect.
  */
 export function createIntrospect(parts: {
   verifyIssuedToken: VerifyIssuedToken
-  /** Resolves when everything that was withdrawn before, on any node, is refused by this one. Rejects when the store can't be read. */
+  /**
+   * Resolves when this node refuses everything that was revoked before, on any node. Rejects when the store can't be
+   * read.
+   */
   revocationsApplied: () => Promise<void>
-  /** Of the server, for clients without one of their own. */
+  /** The audience of the server, for clients without one of their own. */
   audience: readonly string[]
 }): Introspect {
   return async (client, token) => {

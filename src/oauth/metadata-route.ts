@@ -4,7 +4,7 @@ import { ASSERTION_ALGS } from '../clients/client-public-key.ts'
 import type { App } from '../http/app-type.ts'
 
 const WELL_KNOWN = '/.well-known/oauth-authorization-server'
-/** Seconds that it may be cached: it changes with a release or a setting. */
+/** Clients may cache the metadata this long: it changes with a release or a setting only. */
 const MAX_AGE_SECONDS = 3600
 
 const Strings = Type.Array(Type.String())
@@ -34,7 +34,9 @@ export function tokenEndpointOf(issuer: string): string {
   return `${issuer}/oauth/token`
 }
 
-/** `GET /.well-known/oauth-authorization-server`: what this server can do and where (RFC 8414), for any origin. */
+/**
+ * `GET /.well-known/oauth-authorization-server`: the endpoints and abilities of this server (RFC 8414), for any origin.
+ */
 export function metadataRoute(app: App, { issuer }: { issuer: string }): void {
   const confidential: string[] = [...CLIENT_AUTH_METHODS]
   const metadata = {
@@ -57,7 +59,8 @@ export function metadataRoute(app: App, { issuer }: { issuer: string }): void {
   }
   const schema = { tags: ['Integrators'], summary: 'What this server can do, and where', response: { 200: Metadata } }
   const { pathname } = new URL(issuer)
-  // RFC 8414 section 3.1: the path of an issuer comes behind the well-known part. A proxy that strips the path finds it at the root.
+  // RFC 8414 section 3.1: the path of an issuer follows the well-known part. A proxy that strips the path finds the
+  // metadata at the root.
   const paths = pathname === '/' ? [WELL_KNOWN] : [WELL_KNOWN, `${WELL_KNOWN}${pathname}`]
   for (const path of paths) {
     app.get(path, { config: { auth: 'public', cors: false }, schema }, (_request, reply) => {

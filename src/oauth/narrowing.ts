@@ -4,8 +4,8 @@ import { OAuthError } from '../errors/oauth-error.ts'
 const SCOPE_NAME = new RegExp(`^${SCOPE_TOKEN}$`)
 
 /**
- * The scope that a request gets: what it asks for if all of it is allowed, everything that is allowed if it asks for nothing
- * (RFC 6749 section 3.3).
+ * The scope that a request gets: the scope that it asks for if all of it is allowed, or everything that is allowed if
+ * it asks for none (RFC 6749 section 3.3).
  *
  * @throws OAuthError `invalid_scope`
  */
@@ -19,8 +19,8 @@ export function grantedScope(asked: string | undefined, allowed: string): string
 }
 
 /**
- * The audience that a request gets: the resources it names if all of them are allowed, else everything that is allowed
- * (RFC 8707 section 2).
+ * The audience that a request gets: the resources that it names if all are allowed, or everything that is allowed if it
+ * names none (RFC 8707 section 2).
  *
  * @throws OAuthError `invalid_target`
  */

@@ -1,3 +1,9 @@
+/**
+ * The endpoints of `/oauth/*` and their rules: token, revocation, introspection, metadata (RFC 6749, 7009, 7662, 8414),
+ * with forms as input and errors in OAuth's own format. Client records and client authentication belong to `clients/`;
+ * the sessions behind the refresh grant to `sessions/`.
+ */
+
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { AppError, errorRow } from '../errors/app-error.ts'
 import { OAuthError, type OAuthErrorCode, oauthErrorRow } from '../errors/oauth-error.ts'
@@ -7,7 +13,12 @@ import { parseForm } from './form-body.ts'
 
 const FORM = 'application/x-www-form-urlencoded'
 
-/** Registers the routes of `/oauth/*` in a scope of its own: forms in, errors as RFC 6749 section 5.2 has them out. */
+/**
+ * Registers the routes of `/oauth/*` in a Fastify scope of their own: bodies are forms, and errors have the format of
+ * RFC 6749 section 5.2.
+ *
+ * @param refused called with the code of every error response
+ */
 export async function registerOAuth(
   app: App,
   refused: (code: OAuthErrorCode) => void,
@@ -27,7 +38,8 @@ export async function registerOAuth(
     scope.setErrorHandler((error, request, reply) => sendOAuthError(error, refused, request, reply))
     scope.addHook('onRequest', (request, reply, done) => {
       reply.headers({ 'cache-control': 'no-store', pragma: 'no-cache' }) // RFC 6749 section 5.1
-      // Section 2.3.1: credentials never stand in an address, where logs and histories keep them. Nothing else has business there.
+      // Section 2.3.1: credentials must never be in a URL, where logs and histories keep them. No parameter is accepted
+      // there.
       const query = request.url.split('?', 2)[1] ?? ''
       done(query === '' ? undefined : new OAuthError('invalid_request', 'a query', 'Parameters belong in the body.'))
     })
@@ -49,7 +61,7 @@ function sendOAuthError(
   if (error.code === 'server_error') request.log.error({ ...entry, err: error.cause }, 'refused')
   else request.log[row.status >= 500 ? 'warn' : 'info'](entry, 'refused')
 
-  // RFC 9110 section 15.5.2 wants a challenge with every 401, RFC 6749 with one after Basic.
+  // RFC 9110 section 15.5.2 requires a challenge with every 401, RFC 6749 one after a failed Basic authentication.
   if (row.status === 401) reply.header('www-authenticate', 'Basic realm="signet", charset="UTF-8"')
   if (row.retryAfter !== undefined) reply.header('retry-after', retryAfter ?? row.retryAfter)
   const body = { error: error.code, error_description: error.description }

@@ -16,10 +16,10 @@ export type RefreshGrant = (
 ) => Promise<TokenPair>
 
 /**
- * The OAuth face of `/v1/refresh` (RFC 6749 section 6).
+ * The refresh token grant (RFC 6749 section 6): `/v1/refresh` for OAuth clients.
  *
- * What it asks beyond that is judged first, so that a refused request uses nothing up. The client and the scope of a session never
- * change, so what is true at the look is true at the rotation.
+ * Client, scope and resources are checked before the refresh, so that a refused request uses nothing up. The client and
+ * the scope of a session never change, so what this check found is still true at the refresh.
  *
  * @returns a function that throws OAuthError, or what Refresh throws
  */
@@ -27,7 +27,7 @@ export function createRefreshGrant(parts: {
   sessions: Pick<SessionStore, 'live'>
   refreshKeys: RefreshKeys
   refresh: Refresh
-  /** Of the server: tokens of sessions are for all of it. */
+  /** The audience of the server: tokens of a session may be for all of it. */
   audience: readonly string[]
   now: () => number
 }): RefreshGrant {

@@ -11,7 +11,7 @@ const Form = formOf({
   token_type_hint: Type.Optional(Type.String({ description: 'not needed: a token shows what it is' })),
 })
 
-/** `POST /oauth/revoke` (RFC 7009). 200 also for what is no token: the caller can't use it either way. */
+/** `POST /oauth/revoke` (RFC 7009). The answer is 200 also for a text that is no token: it can't be used either way. */
 export function revokeRoute(app: App, parts: { authenticate: AuthenticateClient; revoke: Revoke }): void {
   app.post(
     '/oauth/revoke',
@@ -33,7 +33,7 @@ export function revokeRoute(app: App, parts: { authenticate: AuthenticateClient;
       const source = requestSource(request)
       const client = await parts.authenticate.any(credentialOf(request, request.body), source)
       await parts.revoke(client?.id ?? FIRST_PARTY_CLIENT, request.body.token, source)
-      return reply.send('' as never) // RFC 7009 section 2.2: the status says it all
+      return reply.send('' as never) // RFC 7009 section 2.2: the status is the whole answer
     },
   )
 }

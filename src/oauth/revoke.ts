@@ -10,8 +10,9 @@ import type { VerifyIssuedToken } from './verify-issued-token.ts'
 export type Revoke = (clientId: string, token: string, source: RequestSource) => Promise<void>
 
 /**
- * Token revocation (RFC 7009): a refresh token ends its session, an access token is withdrawn alone. When it resolves, this node
- * refuses what was withdrawn. What is no token (any more) is left alone, silently: it can't be used either.
+ * Token revocation (RFC 7009): for a refresh token its session ends, an access token is revoked alone. When it
+ * resolves, this node refuses what was revoked. A text that is no token, or no longer one, is ignored: it can't be used
+ * either.
  *
  * @returns a function that throws OAuthError `unauthorized_client` for a good token of another client (section 2.1)
  */
@@ -20,7 +21,7 @@ export function createRevoke(parts: {
   refreshKeys: RefreshKeys
   tokens: TokenStore
   verifyIssuedToken: VerifyIssuedToken
-  /** Resolves when what was just withdrawn is refused by this node. */
+  /** Resolves when this node refuses the tokens that were just revoked. */
   revocationsApplied: () => Promise<void>
   now: Clock
 }): Revoke {

@@ -5,7 +5,7 @@ import { revocationExpiry } from '../revocations/revocation.ts'
 import { REVOCATIONS, revokeToken } from '../revocations/revocation-store.ts'
 
 export interface TokenStore {
-  /** Withdraws one access token, with its row in the trail. */
+  /** Revokes one access token, and writes the audit row. */
   revoke(jti: string, now: number, audit: AuditEntry): Promise<void>
 }
 

@@ -5,22 +5,25 @@ import { createNodeSignature } from '../tokens/node-signature.ts'
 import { VerifiedTokens } from '../tokens/verified-tokens.ts'
 import { createTokenVerifier, type RevocationCheck, type VerificationKeys } from '../tokens/verify.ts'
 
-/** The claims of a token that this server signed and that is neither expired nor withdrawn; undefined for everything else. */
+/**
+ * The claims of a token that this server signed and that is neither expired nor revoked; undefined for everything else.
+ */
 export type VerifyIssuedToken = (token: string) => AccessTokenClaims | undefined
 
 /**
- * The walk of the guard, for a token of any audience: whom it concerns is for the caller to judge.
+ * The checks of the guard, but for a token of any audience: whom the token concerns is for the caller to decide.
  *
  * @returns a function that throws AppError `revocations_stale`
  */
 export function createVerifyIssuedToken(parts: {
   keys: VerificationKeys
   policy: ClaimsPolicy
-  /** The revocation set, as complete as it is at the moment. */
+  /** The revocation set as it is now; it is not read again here. */
   revocations: RevocationCheck
   now: Clock
 }): VerifyIssuedToken {
-  // A cache of its own, and as good as none: in the guard's, a token for somebody else would be good for us.
+  // A cache of its own, and practically without room. In the guard's cache, a token for another audience would be
+  // accepted by the guard.
   const cache = new VerifiedTokens({ entries: 1, characters: 0 })
   const policy = { ...parts.policy, audience: null }
   const { verify } = createTokenVerifier({ ...parts, policy, cache, verifySignature: createNodeSignature() })
