@@ -1,21 +1,25 @@
 import { AggregatorRegistry, Registry } from 'prom-client'
 import { WORKER_DEATHS } from './worker-deaths.ts'
 
-/** All metrics of one process at one moment, as prom-client writes them. */
+/** All metrics of one process at one moment, in the format of prom-client. */
 export type Collected = Awaited<ReturnType<Registry['getMetricsAsJSON']>>
 
 interface Totals {
   readonly contentType: string
-  /** The page of all processes together. */
+  /** The metrics of all processes on one page. */
   metrics(): Promise<string>
-  /** The process has died: what it counted goes on counting, or every sum would fall and look like a restart. */
+  /**
+   * Call it when a process has died. Its counters are kept in the sums: a sum that falls would look like a restart of
+   * the server.
+   */
   retire(id: number): void
 }
 
 /**
- * One page for several processes. Counters and histograms are summed; each gauge says by its `aggregator` what makes sense of it.
+ * One page of metrics for several processes. Counters and histograms are summed; each gauge names its own way by its
+ * `aggregator`.
  *
- * @param collect asks every process; one that does not answer is left out, and shown as it was when it last did
+ * @param collect asks every process; for one that does not answer, its last values are shown
  */
 export function createAggregateMetrics(collect: () => Promise<ReadonlyMap<number, Collected>>): Totals {
   const latest = new Map<number, Collected>()
@@ -38,12 +42,12 @@ export function createAggregateMetrics(collect: () => Promise<ReadonlyMap<number
   }
 }
 
-/** prom-client would average the delays of the event loops, and three idle workers would hide one that is stuck. */
+/** prom-client would average the event-loop delays, and three idle workers would hide one that is stuck. */
 function worst(metric: Collected[number]): Collected[number] {
   return metric.aggregator === 'average' ? { ...metric, aggregator: 'max' } : metric
 }
 
-/** Each process says 0 for itself; only the one above them knows. */
+/** Each process reports 0 for itself; only the primary knows the number. */
 function deaths(value: number): object[] {
   return [{ ...WORKER_DEATHS, type: 'counter', aggregator: 'sum', values: [{ value, labels: {} }] }]
 }

@@ -1,3 +1,8 @@
+/**
+ * What an operator sees: metrics, traces and the logger. The parts of the server report to the interface
+ * Instrumentation and know nothing of Prometheus; the audit trail is not here but in `audit/`.
+ */
+
 import type { Clock } from '../clock.ts'
 import type { Database } from '../db/database.ts'
 import type { ErrorCode } from '../errors/app-error.ts'
@@ -8,11 +13,11 @@ import type { Revocations } from '../revocations/follow-revocations.ts'
 import type { RefreshOutcomeName } from '../sessions/refresh.ts'
 import type { VerifiedTokens } from '../tokens/verified-tokens.ts'
 
-/** What a token was issued for, in the words of OAuth. */
+/** The reason why a token was issued, as an OAuth grant name. */
 export const GRANTS = ['password', 'refresh_token', 'client_credentials'] as const
 export type GrantName = (typeof GRANTS)[number]
 
-/** What is not counted when it happens but read when somebody asks. */
+/** State that is read when the metrics are scraped, not counted when it happens. */
 export interface Sources {
   readonly keyring: Pick<LiveKeyring, 'phases' | 'state'>
   readonly revocations: Pick<Revocations, 'age' | 'size'>
@@ -21,25 +26,28 @@ export interface Sources {
   readonly now: Clock
 }
 
-/** Who watches the server. The parts tell it what happens through this narrow door, and know nothing of Prometheus. */
+/**
+ * The interface between the parts of the server and the metrics. The parts report what happens through it and know
+ * nothing of Prometheus.
+ */
 export interface Instrumentation {
-  /** Counts and times every answer, by route. Before the first route. */
+  /** Counts and times every response, by route. Call it before the first route is registered. */
   requests(app: App): void
   refused(code: ErrorCode | OAuthErrorCode): void
-  /** The same database, timed. */
+  /** Wraps a database, so that its calls are timed. */
   store(database: Database): Database
-  /** The same function, counted when it has issued. */
+  /** Wraps a function that issues tokens, so that each success is counted. */
   issuing<Args extends unknown[], Result>(
     grant: GrantName,
     issue: (...args: Args) => Promise<Result>,
   ): (...args: Args) => Promise<Result>
   refreshed(outcome: RefreshOutcomeName): void
-  /** @param seconds that a password had to wait for its turn to be hashed */
+  /** @param seconds how long a password had to wait for its turn to be hashed */
   gateWaited(seconds: number): void
   state(sources: Sources): void
 }
 
-/** Nobody watches: nothing is hooked, wrapped or counted. */
+/** No metrics: nothing is hooked, wrapped or counted. */
 export const NO_INSTRUMENTATION: Instrumentation = {
   requests: () => undefined,
   refused: () => undefined,

@@ -1,7 +1,8 @@
 import { type DestinationStream, type Logger, pino, stdSerializers, stdTimeFunctions } from 'pino'
 
-// Members that hold a secret, wherever a log line carries them. Nothing of ours logs a body or a header; this is the last line.
-// By name and by hand: pino's `redact` with wildcards costs more per line than everything else that a verified request does.
+// Members that hold a secret, at any depth of a log line. Our code logs neither bodies nor headers; this is the last
+// defence. The search is our own: pino's `redact` with wildcards costs more per line than everything else that a
+// verified request does.
 const SECRET: ReadonlySet<string> = new Set([
   'authorization',
   'cookie',
@@ -20,7 +21,7 @@ const MAX_DEPTH = 8
 
 interface LoggerOptions {
   readonly level: string
-  /** Lines for a person in front of a terminal instead of JSON. */
+  /** Lines for a person at a terminal, instead of JSON. */
   readonly readable: boolean
   /** Default: standard output, without buffering. */
   readonly destination?: DestinationStream
@@ -42,7 +43,7 @@ export async function createLogger({ level, readable, destination }: LoggerOptio
   return stream === undefined ? pino(options) : pino(options, stream)
 }
 
-/** The same value without secrets; copied only where there was one. */
+/** The same value without secrets; copied only where it held one. */
 function censored(value: unknown, depth: number): unknown {
   if (typeof value !== 'object' || value === null || value instanceof Error || depth > MAX_DEPTH) return value
   let copy: Record<string, unknown> | undefined
@@ -60,7 +61,7 @@ function censored(value: unknown, depth: number): unknown {
 }
 
 async function prettyStream(): Promise<DestinationStream> {
-  const { default: pretty } = await import('pino-pretty') // nothing that production needs to load
+  const { default: pretty } = await import('pino-pretty') // production does not load it
   return pretty({
     colorize: true,
     translateTime: 'SYS:HH:MM:ss.l',
@@ -70,7 +71,7 @@ async function prettyStream(): Promise<DestinationStream> {
   })
 }
 
-/** The address without its query: whatever a client puts there by mistake stays out of the log. */
+/** The path without its query: whatever a client puts there by mistake stays out of the log. */
 function request(req: { method?: string; url?: string; ip?: string }) {
   return { method: req.method, path: req.url?.split('?', 1)[0]?.slice(0, 256), ip: req.ip }
 }

@@ -14,9 +14,10 @@ export interface Page {
 }
 
 /**
- * `GET /metrics` on a port of its own: what it tells is for operators, so it never stands on the port that the world can reach.
+ * `GET /metrics` on a port of its own: the metrics are for operators, so they are never on the port that the public can
+ * reach.
  *
- * @param options.report told when the page could not be made
+ * @param options.report called when the page could not be made
  * @throws OperatorError when the port can't be taken
  */
 export async function listenMetrics(options: {
@@ -32,7 +33,7 @@ export async function listenMetrics(options: {
     (request, response) => {
       const refusal = refusalOf(request.method, request.url)
       if (refusal !== undefined) return answer(response, refusal, `${refusal}\n`)
-      // However many scrape at once, the page is made once.
+      // When several scrape at the same time, the page is made once.
       making ??= page.metrics().finally(() => {
         making = undefined
       })

@@ -14,7 +14,7 @@ const PHASES: readonly Phase[] = ['next', 'current', 'previous', 'retired', 'rev
 const KEYRING_STATES: readonly KeyringState[] = ['ok', 'stale', 'failed']
 type Code = ErrorCode | OAuthErrorCode
 const CODES = [...new Set([...Object.keys(ERRORS), ...Object.keys(OAUTH_ERRORS)])] as Code[]
-/** Codes that say something about a credential, or that it could not be judged. */
+/** Codes of refused credentials, and the code for credentials that could not be checked (`revocations_stale`). */
 const ABOUT_CREDENTIALS = [
   ...(Object.keys(ERRORS) as ErrorCode[]).filter(
     (code) => errorRow(code).challenge !== undefined || code === 'revocations_stale',
@@ -27,9 +27,9 @@ export interface Metrics extends Instrumentation {
 }
 
 /**
- * The Prometheus metrics of one server, in a registry of its own. Every label takes its values from a list or from the table of
- * routes, never from a client: the number of series is bounded. What a verified request or a flood of bad tokens touches is a plain
- * number that is read when somebody scrapes.
+ * The Prometheus metrics of one server, in a registry of its own. The values of every label come from a list or from
+ * the table of routes, never from a client, so the number of series is bounded. What every request or a flood of bad
+ * tokens would touch is a plain number, which is read when the metrics are scraped.
  */
 export function createMetrics(): Metrics {
   const registry = new Registry()
@@ -93,7 +93,7 @@ function sessionMetrics(registry: Registry): Pick<Instrumentation, 'issuing' | '
     buckets: [0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers,
   })
-  // A series that begins at its first event hides that event from rate(): each is there from the start.
+  // A series that starts with its first event hides that event from rate(), so each series exists from the start.
   for (const grant of GRANTS) issued.inc({ grant }, 0)
   for (const outcome of REFRESH_OUTCOMES) refreshes.inc({ outcome }, 0)
   return {
@@ -207,7 +207,7 @@ function registerKeys(registry: Registry, { keyring, now }: Sources): void {
   })
 }
 
-/** A counter over plain numbers, one for each value of its label. */
+/** A counter that reads plain numbers, one for each value of its label. */
 function readCounter<Value extends string>(
   registry: Registry,
   name: string,
@@ -228,7 +228,7 @@ function readCounter<Value extends string>(
   })
 }
 
-/** prom-client's histogram takes observations only; this one is read from sums that are there. It asks of a metric what is below. */
+/** Read from sums: prom-client's Histogram accepts observations only. A registry needs just these members. */
 function requestHistogram(name: string, help: string, read: () => Sample[]): Metric {
   const get = async () => ({
     name,

@@ -4,12 +4,15 @@ import type { App } from '../http/app-type.ts'
 /** Upper bounds in seconds: a verified request takes a fraction of a millisecond, a login a tenth of a second. */
 export const BOUNDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const
 
-/** The route and the method of all requests that no route took: what a client invents must never become a label. */
+/** The labels of all requests that matched no route: what a client invents must never become a label. */
 const NO_ROUTE = { method: 'any', route: 'unknown' }
 
-/** Answers of one route with one status. */
+/** The responses of one route with one status. */
 interface Cell {
-  /** Answers that took no longer than the bound of the same index, and longer than the one before; the last one has no bound. */
+  /**
+   * Responses per bound: those that took longer than the bound before and no longer than the bound of the same index.
+   * The last count has no bound.
+   */
   readonly counts: Float64Array
   sum: number
 }
@@ -22,15 +25,15 @@ interface Times {
 
 export interface Sample {
   readonly labels: Readonly<Record<string, string | number>>
-  /** For each bound, and then for infinity, the answers that took no longer. */
+  /** For each bound, and then for infinity: the responses that took no longer. */
   readonly cumulative: readonly number[]
-  /** Seconds. */
+  /** In seconds. */
   readonly sum: number
 }
 
 /**
- * The duration of every answer by method, route and status. On the path of a request stand two Map look-ups and two additions:
- * a labelled histogram would hash its labels there, at thirty times the price.
+ * The duration of every response by method, route and status. Each request costs two Map look-ups and two additions: a
+ * labelled histogram would hash its labels, which costs thirty times as much.
  */
 export function createRequestTimes(): { observe(app: App): void; read(): Sample[] } {
   const all = new Map<string, Times>()

@@ -5,7 +5,7 @@ import type { Instrumentation } from './instrumentation.ts'
 import type { Page } from './metrics-server.ts'
 import type { Traces } from './traces.ts'
 
-/** What the settings ask for: metrics, traces, both or nothing. Nothing is loaded that nobody asked for. */
+/** What the settings ask for: metrics, traces, both or none. Only what they ask for is loaded. */
 export interface Observability {
   /** For buildApp. */
   readonly parts: { readonly instrumentation?: Instrumentation; readonly traces?: Traces['plugin'] }
@@ -25,7 +25,7 @@ export async function startObservability(config: Config, logger: Logger): Promis
   }
 }
 
-/** The same in a worker, whose metrics are read by the primary: only that one has the port. */
+/** The same for a worker. The primary alone has the port of the metrics, and collects those of its workers. */
 export async function startWorkerObservability(
   config: Config,
 ): Promise<Observability & { collect(): Promise<Collected> }> {

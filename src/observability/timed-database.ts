@@ -11,7 +11,7 @@ export interface StoreCall {
   readonly reached: boolean
 }
 
-/** The same database, and every call of it told to `observe` when it has ended. */
+/** The same database; `observe` is called at the end of every call. */
 export function timedDatabase(database: Database, observe: (call: StoreCall) => void): Database {
   const timed = async <T>(operation: Operation, work: () => Promise<T>): Promise<T> => {
     const began = performance.now()

@@ -3,21 +3,22 @@ import { OperatorError } from '../errors/app-error.ts'
 import { VERSION } from '../version.ts'
 
 export interface Traces {
-  /** For the app, before everything else that it registers. */
+  /** The Fastify plugin, to be registered before everything else. */
   readonly plugin: FastifyPluginCallback
-  /** Sends what is still held back. Never rejects, and never takes long. */
+  /** Sends the spans that were not sent yet. Never rejects, and takes at most two seconds. */
   close(): Promise<void>
 }
 
-/** What `npm install` needs to hear; the same versions as in package.json. */
+/** The packages to install, in the same versions as in package.json. */
 const PACKAGES = '@fastify/otel@^0.21.2 @opentelemetry/api@~1.9.1 @opentelemetry/sdk-node@^0.222.0'
 
-/** Milliseconds for the last spans: a collector that is gone must not hold the end of the process up. */
+/** How long sending the last spans may take: a collector that is down must not delay the end of the process. */
 const FLUSH_TIMEOUT_MS = 2000
 
 /**
- * OpenTelemetry traces, set up by its standard variables, which the SDK reads itself (exporter, sampler, propagators, resource).
- * Loaded only when they ask for it: the SDK is as large as all the rest of a server, and so it is no dependency of ours.
+ * Starts OpenTelemetry traces, configured by OpenTelemetry's standard variables, which the SDK reads itself (exporter,
+ * sampler, propagators, resource). The packages are loaded only when the variables ask for traces: the SDK is as large
+ * as the rest of the server, so it is not one of our dependencies.
  *
  * @throws OperatorError when the packages are not installed
  */
@@ -30,14 +31,14 @@ export async function startTraces(): Promise<Traces> {
     requestHook: (span, request) => {
       const { method, route } = described(request)
       span.updateName(`${method} ${route}`)
-      // The address as it was sent may hold anything, a token by mistake too: it leaves the process no more than it gets into the log.
+      // The URL may contain anything, also a token by mistake. Like the log, a span carries the route and not the URL.
       span.setAttributes({ 'url.path': route, 'signet.request_id': request.id })
     },
   })
   const sdk = new NodeSDK({
     resource: resources.resourceFromAttributes({ 'service.name': 'signet', 'service.version': VERSION }),
     instrumentations: [fastify],
-    // Traces and nothing else: without a word the SDK would send logs and metrics of its own as well.
+    // Traces only: by default the SDK would send logs and metrics of its own as well.
     metricReaders: [],
     logRecordProcessors: [],
   })
@@ -45,8 +46,8 @@ export async function startTraces(): Promise<Traces> {
   return {
     plugin: fastify.plugin() as FastifyPluginCallback,
     async close() {
-      const patience = new Promise<void>((resolve) => setTimeout(resolve, FLUSH_TIMEOUT_MS).unref())
-      await Promise.race([sdk.shutdown().catch(() => undefined), patience])
+      const timeout = new Promise<void>((resolve) => setTimeout(resolve, FLUSH_TIMEOUT_MS).unref())
+      await Promise.race([sdk.shutdown().catch(() => undefined), timeout])
     },
   }
 }
