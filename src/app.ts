@@ -36,15 +36,15 @@ import { registerGuard } from './tokens/guard.ts'
 import { VERSION } from './version.ts'
 
 export interface AppOptions extends Given {
-  /** True once the process was told to stop. Default: never. */
+  /** True once the process has been told to stop. Default: never. */
   readonly isStopping?: IsStopping
   /** The plugin that traces requests. Default: none. */
   readonly traces?: FastifyPluginCallback
-  /** False when another process deletes from the store what is over. Default: true. */
+  /** False when another process deletes expired rows from the store. Default: true. */
   readonly runsMaintenance?: boolean
   /** Routes of the application developer, registered behind the guard like our own. */
   readonly routes?: (app: App) => void
-  /** Told of every route there is: how a test walks the route table. */
+  /** Called for every route that is registered: how a test walks the route table. */
   readonly onRoute?: (route: RouteOptions) => void
 }
 

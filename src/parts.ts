@@ -47,22 +47,24 @@ import { createIssuer } from './tokens/issue.ts'
 import { CACHE_BOUNDS, VerifiedTokens } from './tokens/verified-tokens.ts'
 import { createTokenVerifier } from './tokens/verify.ts'
 
-/** What the parts are made of. */
+/** What the process hands in. */
 export interface Given {
   readonly config: Config
   readonly database: Database
   readonly keyring: LiveKeyring
   readonly logger: Logger
   readonly now?: Clock
-  /** By which things are deleted. Default: made from `now`. */
+  /** The clock by which expired data is deleted. Default: made from `now`. */
   readonly deletionClock?: Clock
-  /** Who counts what happens. Default: nobody. */
+  /** Metrics and traces. Default: none. */
   readonly instrumentation?: Instrumentation
   /** Where requests and wrong passwords are counted. Default: in this process. */
   readonly limiter?: Limiter
 }
 
-/** Makes every part of the server, from the ground up: each group uses what stands above it. app.ts registers them. */
+/**
+ * Makes every part of the server, bottom-up: each group uses the groups above it on this page. app.ts registers them.
+ */
 export async function makeParts(given: Given) {
   const base = makeBase(given)
   const stores = makeStores(base)
@@ -86,7 +88,7 @@ type People = ReturnType<typeof makePeople>
 function makeBase({ config, keyring, logger, now = systemClock, ...given }: Given) {
   const { instrumentation = NO_INSTRUMENTATION, limiter = createLimiter(config, now) } = given
   const { deletionClock = createDeletionClock(now, monotonicClock, revocationExpiry(0)) } = given
-  // Audit lines are written whatever the level of the rest.
+  // Audit lines are written at every LOG_LEVEL except `silent`.
   const auditLog = createAuditLog(logger.child({}, { level: config.LOG_LEVEL === 'silent' ? 'silent' : 'info' }))
   const database = auditedDatabase(instrumentation.store(given.database), auditLog)
   return { config, keyring, logger, now, deletionClock, instrumentation, limiter, auditLog, database }
@@ -103,7 +105,7 @@ function makeStores({ database }: Base) {
   }
 }
 
-/** Taking back: the set that every request asks, and the feed of it. */
+/** The set of revocations that every request is checked against, and the feed that publishes it. */
 async function makeRevocations({ config, keyring, logger, database, now, ...base }: Base, stores: Stores) {
   const revocations = await openGuardedRevocations(database, stores.revocationStore, {
     log: logger,
@@ -131,7 +133,7 @@ function makeTokens({ config, keyring, now }: Base, { revocations }: Taking) {
   }
 }
 
-/** Accounts and sessions: everything a person does. */
+/** Accounts and sessions: what a person uses. */
 function makePeople(base: Base, stores: Stores, { revocationsApplied }: Taking, { issue }: Tokens) {
   const { config, keyring, now, instrumentation, limiter, database } = base
   const { accounts, sessions, clients, auditStore } = stores
@@ -158,7 +160,7 @@ function makePeople(base: Base, stores: Stores, { revocationsApplied }: Taking, 
   }
 }
 
-/** OAuth: everything a client does. */
+/** Clients and the OAuth endpoints: what a machine uses. */
 function makeClients(base: Base, stores: Stores, taking: Taking, tokens: Tokens, people: People) {
   const { config, now, instrumentation, limiter, auditLog } = base
   const { clients, sessions, tokenStore, auditStore } = stores

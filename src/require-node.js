@@ -1,5 +1,5 @@
-// Plain JavaScript on purpose: an old Node can't read TypeScript, and must still be told so in one clear line.
-// argon2's prebuilt binary crashes when Node 20 loads it, so going on is never an option.
+// Plain JavaScript on purpose: an old Node can't read TypeScript, and must still say so in one clear line. It must
+// exit: argon2's prebuilt binary crashes when Node 20 loads it.
 import module from 'node:module'
 import { fileURLToPath } from 'node:url'
 
@@ -14,6 +14,7 @@ if (major < 24) {
   process.exit(1)
 }
 
-// Keeps compiled code between starts (and the types stripped from it): a second boot takes about half the time. Beside the code,
-// never in the shared temporary folder, where anybody could leave code for us to run (CWE-379).
+// Keeps compiled code (and the result of type stripping) between starts: a second boot takes about half the time. The
+// cache is beside the code, never in the shared temporary folder, where anybody could leave code for us to run
+// (CWE-379).
 module.enableCompileCache?.(fileURLToPath(new URL('../node_modules/.cache/signet', import.meta.url)))

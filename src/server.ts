@@ -9,14 +9,14 @@ try {
   tuneProcess()
   const config = await readSettings()
   if (config.WORKERS === 1) await startAlone(config)
-  else await (await import('./cluster/primary.ts')).startPrimary(config) // nothing that one process needs to load
+  else await (await import('./cluster/primary.ts')).startPrimary(config) // a single process does not load it
 } catch (error) {
   process.stderr.write(explain(error))
   process.exit(1)
 }
 
 async function startAlone(config: Config): Promise<void> {
-  // The thread of the store starts while the code of the app is loaded: together they are a good part of the boot.
+  // The thread of the store starts while the code of the app is loaded: both take a good part of the boot.
   const [booted, { serve }] = await Promise.all([
     boot(config, { openStore: prepareStore, reportsKeys: true }),
     import('./process/serve.ts'),

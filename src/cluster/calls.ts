@@ -1,26 +1,26 @@
 import type { Limiter } from '../limits/limiter.ts'
 import type { Collected } from '../observability/aggregate-metrics.ts'
 
-/** What a worker asks of the primary. */
+/** The functions of the primary that a worker may call. */
 export type PrimaryCalls = {
   readonly spend: Limiter['spend']
   readonly begin: Limiter['begin']
   readonly end: Limiter['end']
-  /** Tells all other workers that a channel of the database has news. Resolves when they know it. */
+  /** Notifies all other workers on a channel of the database. Resolves when they have read the change. */
   readonly publish: (channel: string) => Promise<void>
-  /** From now on this worker is told of news. Asked before it takes its first connection. */
+  /** From now on this worker gets notifications. Called before it accepts its first connection. */
   readonly join: () => void
-  /** It can't start: why, in words for the operator. */
+  /** This worker can't start: the reason, in words for the operator. */
   readonly failed: (message: string, hint: string | undefined) => void
 }
 
-/** What the primary asks of a worker. */
+/** The functions of a worker that the primary may call. */
 export type WorkerCalls = {
-  /** Resolves when this worker knows the news of a channel. */
+  /** Resolves when this worker has read the change that the channel notifies. */
   readonly changed: (channel: string) => Promise<void>
   readonly metrics: () => Promise<Collected>
-  /** To look at the keys folder. */
+  /** Reads the keys folder again. */
   readonly reload: () => Promise<void>
-  /** To let requests in flight finish, and to end. */
+  /** Lets requests in flight finish, and then ends the process. */
   readonly drain: () => void
 }

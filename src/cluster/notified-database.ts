@@ -1,16 +1,16 @@
 import type { Database } from '../db/database.ts'
 
-/** How the processes of one server tell each other that something was committed. */
+/** How the processes of one server notify each other of a commit. */
 export interface Notifications {
-  /** Resolves when the others know it, or after a moment if one does not answer. Never rejects. */
+  /** Resolves when the others have read the change, or after a moment if one does not answer. Never rejects. */
   publish(channel: string): Promise<void>
   /** @returns a function that stops it */
   subscribe(channel: string, onChange: () => unknown): () => void
 }
 
 /**
- * The same database, whose notifications also reach the other processes of this server: before the call resolves, so that what was
- * answered as withdrawn is refused by every worker.
+ * The same database, whose notifications also reach the other processes of this server. They do so before the call
+ * resolves, so that a token which the answer says is revoked is refused by every worker.
  */
 export function notifiedDatabase(database: Database, { publish, subscribe }: Notifications): Database {
   return {
@@ -33,15 +33,18 @@ export function notifiedDatabase(database: Database, { publish, subscribe }: Not
 }
 
 export interface LocalNotifications extends Notifications {
-  /** Resolves when everybody who subscribed here knows the news. Without a channel: of all of them. */
+  /**
+   * Resolves when every subscriber of the channel in this process has read the change. Without a channel: every
+   * subscriber.
+   */
   arrived(channel?: string): Promise<void>
 }
 
-/** @param tellOthers hands the news to the other processes */
+/** @param tellOthers notifies the other processes */
 export function createNotifications(tellOthers: (channel: string) => Promise<void>): LocalNotifications {
   const subscriptions = new Set<{ readonly channel: string; readonly onChange: () => unknown }>()
   return {
-    publish: (channel) => tellOthers(channel).catch(() => undefined), // they look by themselves, too
+    publish: (channel) => tellOthers(channel).catch(() => undefined), // the others poll as well
     subscribe(channel, onChange) {
       const subscription = { channel, onChange }
       subscriptions.add(subscription)

@@ -1,3 +1,8 @@
+/**
+ * Several processes as one server: a primary that supervises workers, the calls between them, and what they share
+ * (limits, notifications, metrics). Each worker runs the same `process/serve.ts` as a single process.
+ */
+
 import type { Logger } from 'pino'
 import { createAuditStore } from '../audit/audit-store.ts'
 import { createClientStore } from '../clients/client-store.ts'
@@ -18,8 +23,9 @@ import { createSessionStore } from '../sessions/session-store.ts'
 import { createSupervisor, type Supervisor } from './supervisor.ts'
 
 /**
- * The process above the workers. It serves nothing itself and does what must happen once: the first key, the tables, the counting of
- * limits, maintenance, the page of metrics, the audit rows of key changes. When it dies, however it dies, so do the workers.
+ * The process that supervises the workers. It serves no requests, and does what must happen once: the first key, the
+ * tables, counting for the limits, maintenance, the page of metrics, the audit rows of key changes. When it dies, for
+ * whatever reason, the workers end too.
  */
 export async function startPrimary(config: Config): Promise<void> {
   const { logger, folder, database, keyring } = await boot(

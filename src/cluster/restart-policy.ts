@@ -1,11 +1,19 @@
-/** Milliseconds. A worker that lived longer than this was a good one. */
+/** A worker that lived at least this long counts as healthy, and the crashes before it are forgotten. */
 export const HEALTHY_UPTIME_MS = 10_000
-/** So many that were not, one after the other, and there is no point in starting another. */
+/** After this many crashes in a row, none of them healthy, the primary gives up: another worker would crash as well. */
 export const MAX_FAST_CRASHES = 6
-/** Milliseconds before the first replacement; doubled with every fast death. Enough for a signal to all processes to get here too. */
+/**
+ * The wait before the first replacement; doubled with every fast crash. Long enough for a signal sent to all processes
+ * to reach the primary too, which then replaces nothing.
+ */
 const FIRST_DELAY_MS = 100
 
-/** Whether and when a worker that died is replaced. Any that lives well for a while makes the ones before it forgotten. */
+/**
+ * Decides whether and when a worker that died is replaced.
+ *
+ * @returns a function that takes how long the worker lived, in milliseconds, and returns how long to wait, in
+ *   milliseconds
+ */
 export function createRestartPolicy(): (lived: number) => { readonly after: number } | 'give up' {
   let fastDeaths = 0
   return (lived) => {

@@ -1,4 +1,4 @@
-/** What one end offers to the other: functions with plain data in and out. */
+/** The functions that one end offers to the other, with plain data in and out. */
 export type Calls = { readonly [name: string]: (...args: never[]) => unknown }
 
 type Arguments<All extends Calls, Name extends keyof All> = Parameters<All[Name]>
@@ -8,18 +8,17 @@ export interface Rpc<Theirs extends Calls> {
   /**
    * Calls a function of the other end.
    *
-   * @param options.timeoutMs milliseconds
-   * @param options.late gets an answer that came when nobody waited for it any more
-   * @throws NoAnswer when none comes in time, the other end failed or is gone, or too many calls are open
+   * @param options.late gets an answer that came after the timeout
+   * @throws NoAnswer when no answer comes in time, the other end failed or is gone, or too many calls are open
    */
   call<Name extends keyof Theirs & string>(
     name: Name,
     args: Arguments<Theirs, Name>,
     options: { readonly timeoutMs: number; readonly late?: (answer: Answer<Theirs, Name>) => void },
   ): Promise<Answer<Theirs, Name>>
-  /** Takes a message of the channel; those of anybody else are left alone. */
+  /** Takes a message of the channel; messages that are not ours are ignored. */
   receive(message: unknown): void
-  /** The other end is gone: whoever waits for it learns so at once. */
+  /** Call it when the other end is gone: every open call rejects at once. */
   close(): void
 }
 
@@ -33,11 +32,13 @@ type Message =
   | { readonly answer: number; readonly failed: true }
 
 interface Options {
-  /** Hands a message to the channel. May throw when it is closed. */
+  /** Sends a message through the channel. May throw when the channel is closed. */
   readonly send: (message: Message) => void
-  /** What the other end may call here. */
+  /** The functions that the other end may call. */
   readonly calls: Calls
-  /** Calls that may be open, those that nobody waits for any more included: a silent other end costs no memory. */
+  /**
+   * How many calls may be open, including those that timed out: so an end that never answers does not fill the memory.
+   */
   readonly mostOpen?: number
 }
 
@@ -52,10 +53,10 @@ export function createRpc<Theirs extends Calls>({ send, calls, mostOpen = 10_000
     try {
       const call = Object.hasOwn(calls, name) ? calls[name] : undefined
       if (call !== undefined) reply = { answer: id, value: await call(...args) }
-    } catch {} // whoever asked learns that it failed; why is the business of this end
+    } catch {} // the caller learns that the call failed, but not why
     try {
       send(reply)
-    } catch {} // it is gone
+    } catch {} // the other end is gone
   }
 
   return {

@@ -4,19 +4,20 @@ import type { Ticket } from '../limits/password-throttle.ts'
 import type { PrimaryCalls } from './calls.ts'
 import type { Rpc } from './rpc.ts'
 
-/** Milliseconds. Who is not counted by then is not let in. */
+/** A request that could not be counted in this time is refused. */
 const LIMITER_TIMEOUT_MS = 1000
 
 /**
- * The limiter of a worker: everything is counted in the primary. When that does not answer, whatever is limited is refused with 503:
- * a flood that drowns the counters must not switch them off.
+ * The limiter of a worker: the primary counts everything. When the primary does not answer, every limited request is
+ * refused with 503: a flood that overloads the counters must not switch them off.
  */
 export function createRemoteLimiter(rpc: Pick<Rpc<PrimaryCalls>, 'call'>): Limiter {
   const unanswered = (cause: Error) => {
     throw new AppError('overloaded', { reason: `limits: ${cause.message}`, cause })
   }
   const end: Limiter['end'] = (ticket, outcome) =>
-    // The password was judged and the store has acted: what is not counted now stays counted as a wrong one.
+    // The password was checked and the store has been written. If this call fails, the attempt stays counted as a wrong
+    // password.
     rpc.call('end', [ticket, outcome], { timeoutMs: LIMITER_TIMEOUT_MS }).catch(() => undefined)
   return {
     spend: (name, key) => rpc.call('spend', [name, key], { timeoutMs: LIMITER_TIMEOUT_MS }).catch(unanswered),
@@ -25,7 +26,7 @@ export function createRemoteLimiter(rpc: Pick<Rpc<PrimaryCalls>, 'call'>): Limit
         .call('begin', [attempt], {
           timeoutMs: LIMITER_TIMEOUT_MS,
           late: (admission) => {
-            if (admission.admitted) void end(admission.ticket, 'void') // nobody came in on it
+            if (admission.admitted) void end(admission.ticket, 'void') // the request was refused already
           },
         })
         .catch(unanswered),
@@ -33,10 +34,10 @@ export function createRemoteLimiter(rpc: Pick<Rpc<PrimaryCalls>, 'call'>): Limit
   }
 }
 
-/** The limiter as one worker may use it. */
+/** The limiter as the primary offers it to one worker. */
 export interface LimiterDoor {
   readonly calls: Limiter
-  /** The worker is gone: its attempts that were never answered do not count. */
+  /** Call it when the worker is gone: its open attempts count as not made. */
   leave(): void
 }
 
@@ -44,7 +45,7 @@ export function createLimiterDoor(limiter: Limiter): LimiterDoor {
   const open = new Map<string, { readonly ticket: Ticket; count: number }>()
   const keyOf = ({ account, network, stranger }: Ticket) => JSON.stringify([account, network, stranger])
 
-  /** @returns false when there is none: a ticket ends once */
+  /** @returns false when the ticket is not open: each ticket ends only once */
   const take = (ticket: Ticket): boolean => {
     const entry = open.get(keyOf(ticket))
     if (entry === undefined) return false

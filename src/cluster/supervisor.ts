@@ -11,7 +11,7 @@ import { createRestartPolicy, HEALTHY_UPTIME_MS } from './restart-policy.ts'
 import { createRpc, type Rpc } from './rpc.ts'
 import { createLimiterDoor, type LimiterDoor } from './shared-limiter.ts'
 
-/** Milliseconds. A worker looks into the store as often by itself: there is nothing to gain from waiting longer for one that is stuck. */
+/** A worker polls the store as often by itself: waiting longer for a stuck worker would gain nothing. */
 const CHANGED_TIMEOUT_MS = 250
 const METRICS_TIMEOUT_MS = 1000
 
@@ -20,33 +20,43 @@ interface WorkerHandle {
   readonly rpc: Rpc<WorkerCalls>
   readonly door: LimiterDoor
   readonly startedAt: number
-  /** It takes connections, or is about to, and has to know what is withdrawn. */
+  /** It accepts connections, or is about to, and must be notified of revocations. */
   joined: boolean
   listening: boolean
-  /** Why it could not start. */
+  /** The reason why it could not start. */
   failure?: OperatorError
 }
 
 interface Options {
   readonly config: Config
   readonly logger: Logger
-  /** Counts for all of them. */
+  /** The counters for all workers. */
   readonly limiter: Limiter
   readonly onDeath: (id: number) => void
-  /** There is no point in going on. */
+  /** Called when starting more workers makes no sense. */
   readonly giveUp: (error: OperatorError) => void
 }
 
-/** The workers of this process: as many as the settings say, each replaced when it ends unasked. */
+/**
+ * The workers of this process: as many as the settings say. Each is replaced when it ends without having been asked to.
+ */
 export interface Supervisor {
-  /** Resolves when all of them listen. @throws OperatorError when one can't */
+  /**
+   * Resolves when all workers listen.
+   *
+   * @throws OperatorError when one can't
+   */
   start(): Promise<void>
   reload(): void
-  /** Asks every process for its metrics; those that do not answer are left out. */
+  /** Asks every worker for its metrics; those that do not answer are left out. */
   collect(): Promise<ReadonlyMap<number, Collected>>
-  /** Lets requests in flight finish, and resolves when the last worker has ended. @throws when one did not end well */
+  /**
+   * Lets requests in flight finish, and resolves when the last worker has ended.
+   *
+   * @throws Error when a worker did not end cleanly
+   */
   drain(): Promise<void>
-  /** Ends all of them at once. */
+  /** Kills all workers at once. */
   kill(): void
 }
 
@@ -56,13 +66,13 @@ export function createSupervisor({ config, logger, limiter, onDeath, giveUp }: O
   let starting: { resolve(): void; reject(error: Error): void } | undefined
   let draining: { resolve(): void; failed: boolean } | undefined
 
-  // Workers take connections themselves. Dealt out by this process, one that is on its way to a worker that is killed would hang for
-  // ever: Node 24 neither gives it to another one nor closes it.
+  // Workers accept connections themselves. If this process handed connections out, one that is on its way to a worker
+  // that is killed would hang for ever: Node 24 neither gives it to another worker nor closes it.
   cluster.schedulingPolicy = cluster.SCHED_NONE
   cluster.setupPrimary({ exec: fileURLToPath(new URL('./worker.ts', import.meta.url)), serialization: 'advanced' })
 
   const spawn = () => {
-    const worker = cluster.fork({ PORT: String(config.PORT) }) // the one that was found for PORT=0
+    const worker = cluster.fork({ PORT: String(config.PORT) }) // the free port, if PORT is 0
     const door = createLimiterDoor(limiter)
     const handle: WorkerHandle = {
       worker,
@@ -74,7 +84,7 @@ export function createSupervisor({ config, logger, limiter, onDeath, giveUp }: O
     }
     handles.set(worker.id, handle)
     worker.on('message', handle.rpc.receive)
-    worker.on('error', () => undefined) // a message to one that is dying; its end is told below
+    worker.on('error', () => undefined) // a message to a dying worker; 'exit' reports its end
     worker.once('listening', () => {
       handle.listening = true
       if ([...handles.values()].every(({ listening }) => listening)) starting?.resolve()
@@ -106,7 +116,7 @@ export function createSupervisor({ config, logger, limiter, onDeath, giveUp }: O
     rpc.close()
     door.leave()
     if (draining !== undefined) {
-      draining.failed ||= code !== 0 && signal !== 'SIGTERM' // one that was still starting, in a signal to all processes
+      draining.failed ||= code !== 0 && signal !== 'SIGTERM' // SIGTERM: it was still starting when the signal went to all processes
       if (handles.size === 0) draining.resolve()
       return
     }
@@ -172,6 +182,6 @@ export function createSupervisor({ config, logger, limiter, onDeath, giveUp }: O
 function sendTo(worker: Worker): (message: object) => void {
   return (message) => {
     if (!worker.isConnected()) throw new Error('the worker is gone')
-    worker.send(message, () => undefined) // a failure in between is told by its exit
+    worker.send(message, () => undefined) // if sending fails, 'exit' reports the end of the worker
   }
 }

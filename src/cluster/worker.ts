@@ -14,14 +14,18 @@ import { createRpc } from './rpc.ts'
 import { createRemoteLimiter } from './shared-limiter.ts'
 import { workerConfig } from './worker-config.ts'
 
-// One of several processes that serve, started by the primary. Node ends it when the primary is gone, so that none is left alone.
+// One of several processes that serve, started by the primary. Node ends it when the primary is gone, so no worker is
+// left behind.
 
-/** Milliseconds for the primary and all other workers to hear of news; more than the primary gives each of them. */
+/**
+ * How long the primary and all other workers may take to confirm a notification; more than the primary gives each of
+ * them.
+ */
 const PUBLISH_TIMEOUT_MS = 1000
 
 let reload: () => Promise<void> = async () => undefined
 let collect: WorkerCalls['metrics'] = async () => []
-let drain: () => void = () => process.exit(0) // there is nothing in flight before it listens
+let drain: () => void = () => process.exit(0) // before it listens, nothing is in flight
 
 const calls: WorkerCalls = {
   changed: (channel) => notifications.arrived(channel),
@@ -37,7 +41,7 @@ const notifications = createNotifications((channel) =>
 try {
   if (!cluster.isWorker) throw new OperatorError('this is a part of the server', { hint: 'WORKERS=2 npm start' })
   process.on('message', rpc.receive)
-  process.on('SIGINT', () => undefined) // Ctrl-C reaches every process; the primary says what to do
+  process.on('SIGINT', () => undefined) // Ctrl-C reaches every process; the primary asks its workers to drain
   await start()
 } catch (error) {
   await tellFailure(error)
@@ -48,7 +52,7 @@ async function start(): Promise<void> {
   tuneProcess()
   const config = workerConfig(loadConfig())
   const openStore = async () => notifiedDatabase(await openDatabase(config), notifications)
-  // The primary follows the same folder, and is the one who logs it and writes the audit row.
+  // The primary follows the same folder, and is the one that logs its changes and writes the audit rows.
   const booted = await boot(config, { openStore, reportsKeys: false })
   const observability = await startWorkerObservability(config)
   const close = await serve({
@@ -58,7 +62,7 @@ async function start(): Promise<void> {
     runsMaintenance: false,
     async beforeListening() {
       await rpc.call('join', [], { timeoutMs: 10_000 })
-      await notifications.arrived() // what was withdrawn between the first look and the joining
+      await notifications.arrived() // revocations between the first read and `join`
     },
   })
   collect = observability.collect
@@ -67,7 +71,7 @@ async function start(): Promise<void> {
   const shutdown = onShutdown({ ...booted, skip: ['SIGINT', 'SIGTERM'], quiet: true }, close)
   let asked = false
   drain = () => {
-    // The primary's word and a signal to all processes come to the same, and may both come.
+    // The primary's call and a signal to all processes mean the same, and both may arrive.
     if (asked) return
     asked = true
     shutdown.close()
@@ -80,7 +84,7 @@ function sendToPrimary(message: object): void {
   process.send(message, undefined, undefined, () => undefined)
 }
 
-/** The primary says it once, for all workers that fail alike. */
+/** The primary prints the reason, once for all workers that fail alike. */
 async function tellFailure(error: unknown): Promise<void> {
   const foreseen = error instanceof OperatorError
   if (!foreseen || !process.connected) process.stderr.write(explain(error))

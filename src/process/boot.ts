@@ -1,3 +1,8 @@
+/**
+ * One process from start to end: boot, listening, shutdown, and the tuning of Node. What several processes need in
+ * addition belongs to `cluster/`; what the server is made of is in `parts.ts` and `app.ts`.
+ */
+
 import { createServer } from 'node:net'
 import type { Logger } from 'pino'
 import { createAuditStore } from '../audit/audit-store.ts'
@@ -14,7 +19,7 @@ import { keyTiming } from '../keys/rotation.ts'
 import { createLogger } from '../observability/logger.ts'
 import { reportKeys } from './report-keys.ts'
 
-/** What every process of a server stands on, whether it is the only one, the primary or a worker. */
+/** What every process of a server needs, whether it is the only one, the primary or a worker. */
 export interface Booted {
   readonly config: Config
   readonly logger: Logger
@@ -29,7 +34,11 @@ export interface BootOptions {
   readonly reportsKeys: boolean
 }
 
-/** @throws OperatorError for whatever an operator can mend: keys, passphrase, database */
+/**
+ * Makes the logger, opens the store and loads the keyring.
+ *
+ * @throws OperatorError for faults that an operator can fix: keys, passphrase, database
+ */
 export async function boot(config: Config, { openStore, reportsKeys }: BootOptions): Promise<Booted> {
   const readable = config.NODE_ENV !== 'production' && process.stdout.isTTY === true
   const logger = await createLogger({ level: config.LOG_LEVEL, readable })
@@ -45,13 +54,20 @@ export async function boot(config: Config, { openStore, reportsKeys }: BootOptio
   return { config, logger, folder, database, keyring }
 }
 
-/** The settings, with a free port in the place of PORT=0: the issuer holds the port, so it has to be known before anything else. */
+/**
+ * Reads the settings, and replaces PORT=0 by a free port: the issuer contains the port, so it must be known first.
+ *
+ * @throws OperatorError for bad settings, or a HOST that can't be listened on
+ */
 export async function readSettings(): Promise<Config> {
   const asked = loadConfig()
   return asked.PORT === 0 ? loadConfig({ port: await freePort(asked.HOST) }) : asked
 }
 
-/** Opens the store, after what must happen once before any process serves: the first key, where one may be made, and the tables. */
+/**
+ * Does what must happen once before any process serves, and opens the store: makes the first key (never in production),
+ * and migrates the tables.
+ */
 export async function prepareStore(config: Config, folder: KeysFolder, logger: Logger): Promise<Database> {
   if (config.NODE_ENV !== 'production') {
     const kid = await makeFirstKey(folder, systemClock)
@@ -63,7 +79,7 @@ export async function prepareStore(config: Config, folder: KeysFolder, logger: L
   return database
 }
 
-/** The line that a person waits for: everything is up. */
+/** Logs the line which says that everything is up. */
 export function announce(logger: Pick<Logger, 'info'>, { HOST, PORT, ISSUER }: Config): void {
   const host = HOST.includes(':') ? `[${HOST}]` : HOST
   logger.info({ issuer: ISSUER }, `docs at http://${host}:${PORT}/docs`)

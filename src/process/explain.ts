@@ -1,6 +1,8 @@
 import { OperatorError } from '../errors/app-error.ts'
 
-/** Exactly one line about what, where and what to do; a stack trace only for what we did not foresee. */
+/**
+ * What the operator reads: one line with the fault and one with a hint. Only an unforeseen error gets a stack trace.
+ */
 export function explain(error: unknown): string {
   const foreseen = error instanceof OperatorError
   const hint = foreseen && error.hint ? `hint: ${error.hint}\n` : ''

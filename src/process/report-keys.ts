@@ -4,7 +4,7 @@ import { systemClock } from '../clock.ts'
 import { phase } from '../keys/keyring.ts'
 import type { LiveKeyringOptions } from '../keys/live-keyring.ts'
 
-/** The log of an operator at night: which keys are in force now, or why the folder was left alone. */
+/** Logs which keys are in force after a change, and writes its audit row; or logs why the folder was ignored. */
 export function reportKeys(logger: Logger, auditStore: AuditStore): LiveKeyringOptions['report'] {
   return (event) => {
     if ('unusable' in event) {

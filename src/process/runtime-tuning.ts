@@ -4,8 +4,8 @@ import { setPriority } from 'node:os'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
-// Tricks on V8, Node and the operating system. None is needed for a right answer, and where one can't be had the server goes on
-// without it. Each says what it gains and when it can go.
+// Tricks on V8, Node and the operating system. None is needed for a right answer, and where one can't be had the server
+// goes on without it. Each says what it gains and when it can go.
 
 /** Before anything else is loaded. */
 export function tuneProcess(): void {
@@ -22,10 +22,10 @@ export function tuneServing(): void {
 const kept: object[] = []
 
 /**
- * Keeps `process.nextTick` fast for the life of the process; to be called before the first big garbage collection. Node makes each
- * tick's record from a literal with computed keys. When a collection finds no tick waiting it frees the hidden class of those records, and
- * V8 never finds a fast way through that literal again: 265 ns a tick instead of 25, and a request takes seven. One record that stays
- * alive keeps its hidden class alive.
+ * Keeps `process.nextTick` fast for the life of the process; to be called before the first big garbage collection. Node
+ * makes each tick's record from a literal with computed keys. When a collection finds no tick waiting it frees the
+ * hidden class of those records, and V8 never finds a fast way through that literal again: 265 ns a tick instead of 25,
+ * and a request takes seven. One record that stays alive keeps its hidden class alive.
  *
  * @returns that record, once the tick has come
  */
@@ -58,8 +58,9 @@ export function keepCompiledCode(): void {
 const COLLECT_AFTER_BOOT_MS = 500
 
 /**
- * Boot compiles and throws away: after it, more than half of the heap is garbage that an idle server would keep for hours. One
- * collection gives some 25 MB back to the system. It stops the server for less than a tenth of a second, once.
+ * Boot compiles and throws away: after it, more than half of the heap is garbage that an idle server would keep for
+ * hours. One collection gives some 25 MB back to the system. It stops the server for less than a tenth of a second,
+ * once.
  */
 export function giveBackMemory(): void {
   setTimeout(() => {
@@ -76,9 +77,9 @@ const POOL_NICE = 10
 const TASKS = '/proc/self/task'
 
 /**
- * Gives the threads of libuv's pool a lower priority than the event loop. Passwords are hashed there, each taking a core for tens of
- * milliseconds: when cores are short, a verified request goes first. Idle cores are used as before. On Linux, where a thread can
- * have a priority of its own; elsewhere nothing happens.
+ * Gives the threads of libuv's pool a lower priority than the event loop. Passwords are hashed there, each taking a
+ * core for tens of milliseconds: when cores are short, a verified request goes first. Idle cores are used as before. On
+ * Linux, where a thread can have a priority of its own; elsewhere nothing happens.
  */
 export function lowerPoolPriority(): void {
   try {

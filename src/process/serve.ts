@@ -11,15 +11,15 @@ import { tuneServing } from './runtime-tuning.ts'
 
 interface Server extends Booted, Pick<AppOptions, 'limiter' | 'runsMaintenance'> {
   readonly observability: Observability
-  /** Awaited before the first connection is taken. */
+  /** Awaited before the first connection is accepted. */
   readonly beforeListening?: () => Promise<void>
 }
 
 /**
- * Builds the app and listens, and follows the keys folder.
+ * Builds the app, listens, and follows the keys folder.
  *
- * @returns a function that lets load balancers look away and requests in flight finish, and then closes everything; `atOnce` after
- *   an error, when nobody should be kept
+ * @returns a function that stops the server. It waits SHUTDOWN_DELAY for load balancers, lets requests in flight
+ *   finish, and then closes everything. With `atOnce`, after an error, it does not wait
  * @throws OperatorError when it can't listen
  */
 export async function serve(server: Server): Promise<(how: { atOnce: boolean }) => Promise<void>> {
@@ -36,7 +36,7 @@ export async function serve(server: Server): Promise<(how: { atOnce: boolean }) 
     endConnectionsWithAnswers(app)
     if (!atOnce) {
       await sleep(server.config.SHUTDOWN_DELAY * 1000)
-      await arrivalsRead(app) // what has arrived, and was not read yet, is in flight too
+      await arrivalsRead(app) // requests that have arrived but are not read yet are in flight too
     }
     unfollow()
     await app.close()

@@ -2,23 +2,23 @@ import closeWithGrace from 'close-with-grace'
 import type { Logger } from 'pino'
 import type { Config } from '../config/config.ts'
 
-/** For so long requests in flight are read and finish. */
+/** How long requests in flight may take to finish. */
 const DRAIN_MS = 10_000
 
 export interface ShutdownOptions {
   readonly config: Config
   readonly logger: Logger
-  /** Signals that mean something else, or are handled elsewhere. SIGHUP reloads the keys. */
+  /** Signals that are handled elsewhere. SIGHUP is always skipped: it reloads the keys. */
   readonly skip?: readonly ('SIGINT' | 'SIGTERM')[]
-  /** True for a worker, whose primary logs the shutdown for all. */
+  /** True for a worker: its primary logs the shutdown for all. */
   readonly quiet?: boolean
 }
 
 /**
- * SIGTERM and Ctrl-C call `close`, which lets requests in flight finish; so does an error that nobody caught, `atOnce`. A second
- * signal, or SHUTDOWN_DELAY and ten seconds, end the process.
+ * SIGTERM and Ctrl-C call `close`, which lets requests in flight finish. An uncaught error calls it with `atOnce`. A
+ * second signal ends the process at once; so does the end of SHUTDOWN_DELAY plus ten seconds.
  *
- * @returns a way to begin without a signal
+ * @returns an object whose `close` begins the shutdown without a signal
  */
 export function onShutdown(
   { config, logger, skip = [], quiet = false }: ShutdownOptions,
