@@ -15,7 +15,7 @@ import { OperatorError } from '../src/errors/app-error.ts'
 import { NO_LIMITS } from '../src/limits/limiter.ts'
 import { type Command, type Input, type Result, runScript, table, UsageError } from './cli/command-line.ts'
 
-/** The row in the audit trail says that it was a script. */
+/** The source in the audit rows of this script. */
 const SCRIPT = { ip: null, userAgent: 'accounts script', requestId: null }
 const role = { type: 'string', multiple: true } as const
 
@@ -103,7 +103,7 @@ async function change([given = '']: readonly string[], what: AccountChange, said
     const account = await accounts.byEmail(email)
     if (account === undefined)
       throw new OperatorError(`there is no account ${email}`, { hint: 'npm run accounts -- list' })
-    // Running servers learn of it through the store, within a second.
+    // Running servers read the change from the store, within a second.
     const administer = createAdminister({
       accounts,
       revocationsApplied: async () => undefined,

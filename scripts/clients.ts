@@ -25,7 +25,7 @@ import {
   UsageError,
 } from './cli/command-line.ts'
 
-/** The row in the audit trail says that it was a script. */
+/** The source in the audit rows of this script. */
 const BY = { actorId: undefined, source: { ip: null, userAgent: 'clients script', requestId: null } }
 const many = { type: 'string', multiple: true } as const
 const one = { type: 'string' } as const
@@ -193,7 +193,7 @@ async function withClients(
     await migrate(database, systemClock)
     const administer = createAdministerClients({
       clients: createClientStore(database),
-      revocationsApplied: async () => undefined, // running servers learn of it through the store, within a second
+      revocationsApplied: async () => undefined, // running servers read the change within a second
       now: systemClock,
     })
     return await work(administer, { audience: config.AUDIENCE, ttl: config.ACCESS_TOKEN_TTL })

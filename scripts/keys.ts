@@ -62,7 +62,8 @@ const importKey: Command = {
 const revoke: Command = {
   usage: '<kid> [--no-successor] [--force] [--bits <n>]',
   summary:
-    'Take a leaked key away, everywhere and at once. Tokens it signed are refused; everybody whose token it was logs in or refreshes again.',
+    'Take a leaked key away, everywhere and at once. ' +
+    'Tokens it signed are refused; everybody whose token it was logs in or refreshes again.',
   options: { 'no-successor': { type: 'boolean' }, force: { type: 'boolean' }, bits },
   optionHelp: {
     '--no-successor': 'make no new key in its place',
@@ -85,10 +86,13 @@ const revoke: Command = {
     return {
       json: { revoked: kid, signs: signs?.kid ?? null, cached_until: report.at(cachedUntil).absolute, tidied },
       text: [
-        `revoked ${kid}: within ${RELOAD_INTERVAL_SECONDS} s no server signs or verifies with it, and it is out of the JWKS`,
+        `revoked ${kid}: within ${RELOAD_INTERVAL_SECONDS} s no server signs or verifies with it, ` +
+          'and it is out of the JWKS',
         signs ? `${signs.kid} signs now` : 'NO KEY SIGNS: every login fails until you run `npm run keys -- rotate`',
-        `integrators who have the old JWKS cached accept its tokens until ${report.at(cachedUntil).both} at the latest (JWKS_MAX_AGE), and ones who`,
-        'cache longer than that for longer: tell them the kid. Whoever holds the leaked key can sign for them until then.',
+        `integrators who have the old JWKS cached accept its tokens until ${report.at(cachedUntil).both} ` +
+          'at the latest (JWKS_MAX_AGE), and ones who',
+        'cache longer than that for longer: tell them the kid. ' +
+          'Whoever holds the leaked key can sign for them until then.',
         ...report.describeTidied(tidied),
       ].join('\n'),
     }

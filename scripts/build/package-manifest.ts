@@ -61,7 +61,7 @@ function conditions(file: string): object {
   }
 }
 
-/** For moduleResolution `node10`: where the types of `name/subpath` are. */
+/** Tells moduleResolution `node10` where the types of `name/subpath` are. */
 function typesBySubpath({ entries, folder }: PublishedPackage): object {
   const subpaths = Object.entries(entries).filter(([path]) => path !== '.')
   return Object.fromEntries(subpaths.map(([path, file]) => [path.slice(2), [`./cjs/${folder}/${file}.d.ts`]]))

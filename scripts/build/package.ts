@@ -53,7 +53,8 @@ async function compile(source: string, outDir: string, options: readonly string[
   await execute(process.execPath, [TSC, '-p', source, '--outDir', outDir, ...options]).catch(({ stdout, stderr }) => {
     throw new Error(`tsc -p ${source}: ${stdout}${stderr}`)
   })
-  // tsc rewrites the extensions of imports in code, and not in declarations, where not every reader resolves `.ts`.
+  // tsc rewrites the extensions of imports in code but not in declarations, and not every tool that reads declarations
+  // resolves `.ts`.
   for await (const file of glob('**/*.d.ts', { cwd: outDir })) {
     const path = join(outDir, file)
     const text = await readFile(path, 'utf8')

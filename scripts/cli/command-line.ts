@@ -1,9 +1,12 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { AppError, OperatorError } from '../../src/errors/app-error.ts'
 
-/** How every script of this project speaks: help with examples, --json, one-line errors, exit 0 done, 1 refused or failed, 2 usage. */
+/**
+ * A command of a script. Every script has the same conventions: help with examples, --json, errors in one line, and the
+ * exit codes 0 (done), 1 (refused or failed) and 2 (usage).
+ */
 export interface Command {
-  /** What stands after the name in the help, for example `<email>`. */
+  /** The arguments after the name of the command, for the help: for example `<email>`. */
   readonly usage: string
   readonly summary: string
   readonly options?: NonNullable<ParseArgsConfig['options']>
@@ -12,7 +15,7 @@ export interface Command {
   readonly examples: readonly string[]
   /** How many arguments without a dash it takes. */
   readonly positionals: number
-  /** What an argument looks like that may begin with a dash and is no option all the same: base64url does, now and then. */
+  /** The pattern of an argument that may begin with a dash and is no option: ids in base64url sometimes do. */
   readonly id?: RegExp
   run(input: Input): Promise<Result>
 }
@@ -27,7 +30,7 @@ export interface Result {
   readonly json: unknown
   /** For a person. */
   readonly text: string
-  /** 1 when there is something to mend, as with `check`. */
+  /** 1 when there is something to fix, as with `check`. */
   readonly exitCode?: 0 | 1
 }
 
@@ -119,7 +122,8 @@ function exit(text: string, code: number): never {
 
 function overview(script: string, commands: Readonly<Record<string, Command>>): string {
   const rows = Object.entries(commands).map(([name, { usage, summary }]) => [`  ${name} ${usage}`.trimEnd(), summary])
-  return `Usage: npm run ${script} -- <command>\n\n${table(['Commands', ''], rows)}\n\nEach command takes --help and --json.`
+  const list = table(['Commands', ''], rows)
+  return `Usage: npm run ${script} -- <command>\n\n${list}\n\nEach command takes --help and --json.`
 }
 
 function help(script: string, name: string, { usage, summary, optionHelp = {}, examples }: Command): string {

@@ -23,11 +23,11 @@ interface Yardstick {
   readonly now: number
   readonly timing: Timing
   readonly ttl: number
-  /** Seconds a key may sign without a successor; undefined for any time. */
+  /** Seconds for which a key may sign without a successor; undefined for any time. */
   readonly maxAge: number | undefined
 }
 
-/** Everything that is wrong in a keys folder, with what to do about it. */
+/** Finds everything that is wrong in a keys folder, and says how to fix it. */
 export async function inspectKeys(folder: KeysFolder, yardstick: Yardstick): Promise<Finding[]> {
   let keyring: Keyring
   try {

@@ -8,7 +8,7 @@ import { type Input, parseDuration, UsageError } from './command-line.ts'
 export const bits = { type: 'string', default: '2048' } as const
 export const bitsHelp = { '--bits <n>': 'size of a new key: 2048 (default), 3072 or 4096' }
 
-/** The settings of this environment, and the keys folder they name. */
+/** The settings of this environment, and the keys folder that they name. */
 export async function setting(): Promise<{ config: Config; folder: KeysFolder }> {
   const config = loadConfig()
   return { config, folder: { dir: config.KEYS_DIR, passphrase: await readPassphrase(config.KEY_PASSPHRASE_FILE) } }
@@ -21,7 +21,11 @@ export function bitsOf({ bits }: Input['options']): Bits {
   return found
 }
 
-/** Seconds from publishing a key to signing with it. @throws UsageError, OperatorError */
+/**
+ * The seconds from publishing a key to signing with it.
+ *
+ * @throws UsageError when both --lead and --now are given, OperatorError for a lead below the safe minimum
+ */
 export function leadOf(options: Input['options'], config: Config): number {
   const timing = keyTiming(config)
   if (options.now === true && options.lead !== undefined) throw new UsageError('give either --lead or --now')
@@ -29,7 +33,8 @@ export function leadOf(options: Input['options'], config: Config): number {
   if (typeof options.lead !== 'string') return defaultLead(timing)
   const lead = parseDuration('lead', options.lead)
   if (lead < minimumLead(timing)) {
-    const sum = `JWKS_MAX_AGE ${config.JWKS_MAX_AGE} + reload ${RELOAD_INTERVAL_SECONDS} + CLOCK_SKEW ${config.CLOCK_SKEW}`
+    const { JWKS_MAX_AGE: maxAge, CLOCK_SKEW: skew } = config
+    const sum = `JWKS_MAX_AGE ${maxAge} + reload ${RELOAD_INTERVAL_SECONDS} + CLOCK_SKEW ${skew}`
     throw new OperatorError(`--lead ${options.lead} is below the safe minimum of ${minimumLead(timing)}s (${sum})`, {
       hint: 'a verifier could meet a token whose key is not in the JWKS it has cached; --now does that on purpose',
     })

@@ -6,7 +6,7 @@ import { type RefreshKey, refreshKeyAt } from '../../src/keys/refresh-keys.ts'
 import { RELOAD_INTERVAL_SECONDS } from '../../src/keys/rotation.ts'
 import { type Result, table } from './command-line.ts'
 
-// What the keys script says, to people and to machines.
+// The output of the keys script, for people and for machines.
 
 export interface KeyRow {
   readonly kid: string
@@ -97,7 +97,7 @@ export function describeTidied({ entries, privateKeys }: Tidied): string[] {
   ]
 }
 
-/** An instant for people: absolute, relative to now, and both. */
+/** An instant as text for people: absolute, and relative to now with the absolute one. */
 export function at(instant: number, now = instant): { absolute: string; both: string } {
   const absolute = toTimestamp(instant)
   return { absolute, both: instant === now ? absolute : `${relative(instant - now)} (${absolute})` }
@@ -113,7 +113,8 @@ function planText({ kid, sign_from }: KeyEntry, first: boolean, config: Config, 
   }
   return [
     `made key ${kid}: it signs from now on`,
-    `risk: servers that have not read the folder yet refuse its tokens for up to ${RELOAD_INTERVAL_SECONDS} s, and integrators with a cached JWKS`,
+    `risk: servers that have not read the folder yet refuse its tokens for up to ${RELOAD_INTERVAL_SECONDS} s, ` +
+      'and integrators with a cached JWKS',
     `for up to ${config.JWKS_MAX_AGE} s, unless they fetch it again for an unknown kid`,
   ]
 }

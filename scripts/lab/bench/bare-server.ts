@@ -1,8 +1,9 @@
 import { createPublicKey, verify } from 'node:crypto'
 import Fastify from 'fastify'
 
-// The measuring rod: one open route with the reply and the reply schema of Signet's, and nothing else; with a public key also the
-// one signature check per request that nobody can do without. Run by server-process.ts.
+// The server that Signet is compared with: one open route with the same reply and reply schema, and nothing else. With
+// a public key it also verifies one signature per request, the one cost that no server can avoid. Started by
+// server-process.ts.
 const [host = '', port = '', reply = ''] = process.argv.slice(2)
 const { body, schema, publicPem } = JSON.parse(reply)
 const me = JSON.parse(body)
@@ -20,5 +21,5 @@ app.get('/v1/me', { schema: { response: { 200: schema } } }, (request, reply) =>
 })
 await app.listen({ host, port: Number(port) })
 
-// Ending by exit() writes the compile cache, as Signet's own end does.
+// Ending by exit() writes the compile cache, as the end of Signet does.
 process.once('SIGTERM', () => process.exit(0))

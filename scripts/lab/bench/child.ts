@@ -11,14 +11,14 @@ const PRELOAD = ['./src/require-node.js', './scripts/lab/bench/end-with-runner.t
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 
-/** Milliseconds a process gets to end by itself. */
+/** A process that has not ended by itself in this time is killed. */
 const EXIT_TIMEOUT_MS = 5000
 
-/** Ticks of `/proc/PID/stat` per second: fixed by the kernel's interface to programs. */
+/** Clock ticks of `/proc/PID/stat` per second: a constant of the kernel's interface to programs. */
 const CLOCK_TICKS_PER_SECOND = 100
 
 const living = new Set<Child>()
-// Last resort: whatever way this process ends, what it started ends with it.
+// Last resort: however this process ends, what it started ends with it.
 process.on('exit', () => {
   for (const child of living) child.process.kill('SIGKILL')
 })
@@ -26,11 +26,11 @@ process.on('exit', () => {
 interface Start {
   /** Script and its arguments, from the root of the project. */
   readonly args: readonly string[]
-  /** Joined to the little that every process of a run gets. */
+  /** Added to the few variables that every process of a run gets. */
   readonly env?: Readonly<Record<string, string>>
   /** Core to pin it to. */
   readonly core?: number | undefined
-  /** Whether what it writes to standard output is read later. */
+  /** True when its standard output is read later. */
   readonly keepOutput?: boolean
 }
 
@@ -79,14 +79,24 @@ export class Child implements AsyncDisposable {
     )
   }
 
-  /** Waits for a process that ends by itself. @returns its output, if that was to be kept */
+  /**
+   * Waits for a process that ends by itself.
+   *
+   * @returns its output, if `keepOutput` was set
+   * @throws OperatorError when its exit code is not 0
+   */
   async finished(): Promise<string> {
     if (!this.ended) await once(this.process, 'close')
     if (this.process.exitCode !== 0) throw this.failure()
     return this.#output
   }
 
-  /** Sends an order over the channel. @returns the answer; throws an OperatorError when the process ends instead */
+  /**
+   * Sends an order over the IPC channel.
+   *
+   * @returns the answer
+   * @throws OperatorError when the process ends instead
+   */
   async ask(order: object): Promise<unknown> {
     this.assertRunning()
     this.process.send(order)
@@ -98,7 +108,10 @@ export class Child implements AsyncDisposable {
     return answer
   }
 
-  /** SIGTERM, so that servers end as they do in production and leave their compile cache behind; SIGKILL when that takes too long. */
+  /**
+   * Sends SIGTERM, so that servers end as in production and write their compile cache; SIGKILL when that takes too
+   * long.
+   */
   async stop(): Promise<void> {
     if (this.ended) return
     const exited = once(this.process, 'exit')
@@ -112,16 +125,19 @@ export class Child implements AsyncDisposable {
     return this.stop()
   }
 
-  /** Seconds of processor time that all its threads took so far; undefined where there is no /proc. */
+  /** Seconds of processor time that all its threads have used so far; undefined where there is no /proc. */
   cpuSeconds(): number | undefined {
-    // The name of the program stands second, in parentheses, and may hold spaces.
+    // The second field is the name of the program in parentheses, which may contain spaces.
     const fields = this.#proc('stat')
       ?.replace(/^.*\) /s, '')
       .split(' ')
     return fields && (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS_PER_SECOND
   }
 
-  /** @returns resident memory in MB; throws an OperatorError where there is no /proc */
+  /**
+   * @returns resident memory in MB
+   * @throws OperatorError where there is no /proc
+   */
   residentMemory(): number {
     const [, kilobytes] = /^VmRSS:\s+(\d+) kB$/m.exec(this.#proc('status') ?? '') ?? []
     if (kilobytes === undefined) throw new OperatorError('memory is read from /proc, and this system has none')
@@ -135,7 +151,7 @@ export class Child implements AsyncDisposable {
   }
 }
 
-/** Nothing of the caller's settings may reach the servers: an ISSUER or a LOG_LEVEL of theirs would be measured along. */
+/** The caller's settings must not reach the servers: an ISSUER or a LOG_LEVEL would change what is measured. */
 function inherited(): Record<string, string> {
   const names = ['PATH', 'SystemRoot', 'NODE_OPTIONS', 'UV_THREADPOOL_SIZE']
   return Object.fromEntries(

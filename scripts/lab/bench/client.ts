@@ -21,7 +21,10 @@ export async function logIn(
   return JSON.parse(await call(`${origin}/v1/login`, post(credentials)))
 }
 
-/** @returns the body of a good reply; anything else is an OperatorError */
+/**
+ * @returns the body of a good reply
+ * @throws OperatorError for any other reply
+ */
 export async function call(url: string, init: RequestInit = {}): Promise<string> {
   const reply = await fetch(url, init)
   const text = await reply.text()

@@ -1,27 +1,27 @@
 import type { Bench } from './figure.ts'
 import { type Summary, summarise } from './statistics.ts'
 
-/** Several ways to do one thing, measured in one run: a table of its own. */
+/** Several ways to do the same thing, measured in one run: a table of its own. */
 export interface Comparison {
   /** For `--only`. */
   readonly name: string
   readonly title: string
   readonly unit: string
   readonly better: 'more' | 'less'
-  /** Takes minutes or packages from npm: measured only when it is named, or with `--all`. */
+  /** True when it takes minutes or packages from npm: it is measured only when named, or with `--all`. */
   readonly onDemand?: boolean
   prepare(bench: Bench, cleanup: AsyncDisposableStack): Promise<Contenders>
 }
 
 export interface Contenders {
-  /** In the order of the table. Shares are of the first. */
+  /** In the order of the table. Shares are relative to the first. */
   readonly sides: readonly Side[]
   readonly notes?: readonly string[]
 }
 
 export interface Side {
   readonly name: string
-  /** A share of the first side that is promised. */
+  /** The promised share of the first side. */
   readonly reach?: number
   round(): Promise<Round>
 }
@@ -29,7 +29,7 @@ export interface Side {
 /** One round, in the unit of the comparison. */
 export interface Round {
   readonly value: number
-  /** Microseconds of processor time for each piece of work, where that can be told. */
+  /** Microseconds of processor time for each piece of work, where it can be measured. */
   readonly cpu?: number | undefined
 }
 
@@ -46,11 +46,11 @@ export interface ComparedSide {
   readonly cpu: Summary | undefined
   /** Its share of the first side, round by round. */
   readonly share: Summary
-  /** The share that processor time alone would give: on a machine that others use too, the steadier measure. */
+  /** The share by processor time alone: the steadier measure on a machine that others use too. */
   readonly cpuShare: Summary | undefined
 }
 
-/** All sides in turn, round by round (A B C A B C …). The first round of each only warms up. */
+/** Measures all sides in turn, round by round (A B C A B C …). The first round of each only warms up. */
 export async function compare(comparison: Comparison, bench: Bench): Promise<Compared> {
   await using cleanup = new AsyncDisposableStack()
   const { sides, notes = [] } = await comparison.prepare(bench, cleanup)

@@ -13,8 +13,8 @@ interface Waiting {
 }
 
 /**
- * A kept HTTP connection with one request at a time, as bare as it can be: a request is a text, an answer has a Content-Length.
- * It is for servers that this bench started itself.
+ * A minimal keep-alive HTTP connection with one request at a time: a request is a text, and a response must have a
+ * Content-Length. Only for servers that this bench started itself.
  */
 export class Connection {
   readonly #socket: Socket

@@ -7,10 +7,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { logIn, register } from './client.ts'
 import { makeHome, type Server, startSignet } from './server-process.ts'
 
-// What clients do that are slow, silent, half gone or very many, against a real server with its real limits. Takes 90 s.
+// Tests a real server with its real limits against clients that are slow, silent, half gone or very many. Takes 90 s.
 
 const IDLE = 10_000
-/** Connections that are being opened at a time: more would overflow the queue of the kernel. */
+/** How many connections are opened at a time: more would overflow the accept queue of the kernel. */
 const OPENING = 100
 const PROBES = 100
 const LIVE = 'GET /health/live HTTP/1.1\r\nHost: x\r\n'
@@ -31,7 +31,7 @@ try {
   await server.child.stop()
 }
 
-/** Hashing takes every core there is, and must not keep others waiting. */
+/** Hashing uses every core, and must not delay other requests. */
 async function loginStorm(server: Server): Promise<void> {
   const credentials = await register(server.origin)
   let storming = true
@@ -68,7 +68,7 @@ async function manyIdle(server: Server): Promise<void> {
   say('left alone they are closed by the server', `${sockets.filter(({ destroyed }) => destroyed).length} of ${IDLE}`)
 }
 
-/** Who asks without reading: the answers must not pile up in the server's memory. */
+/** Clients that send requests and do not read: the responses must not pile up in the server's memory. */
 async function slowReaders(server: Server): Promise<void> {
   const before = server.child.residentMemory()
   const sockets = Array.from({ length: 20 }, () => dial(server, ''))
@@ -105,7 +105,7 @@ async function slowWriters(server: Server): Promise<void> {
         answer += chunk
       })
       const timer = trickle === undefined ? undefined : setInterval(() => socket.write(trickle), 500)
-      // A refusal may leave the connection open for another request; it is then idle, and closed as such.
+      // A refusal may leave the connection open for another request. It is idle then, and is closed as such later.
       await Promise.race([ended(socket), once(socket, 'data')])
       clearInterval(timer)
       const seconds = ((performance.now() - started) / 1000).toFixed(1)
@@ -115,7 +115,7 @@ async function slowWriters(server: Server): Promise<void> {
   )
 }
 
-/** Whether the account exists does not matter for the work. */
+/** The work is the same whether the account exists or not. */
 async function loginStatus({ origin }: Server): Promise<number> {
   const body = JSON.stringify({ email: 'nobody@example.com', password: 'a wrong password' })
   const headers = { 'content-type': 'application/json' }
@@ -133,7 +133,7 @@ function ended(socket: Socket): Promise<unknown> | undefined {
   return socket.destroyed ? undefined : new Promise((resolve) => socket.resume().once('close', resolve))
 }
 
-/** Milliseconds. */
+/** In milliseconds. */
 async function p99({ origin }: Server): Promise<number> {
   const times: number[] = []
   for (let i = 0; i < PROBES; i += 1) {

@@ -6,7 +6,7 @@ export interface Cores {
 }
 
 /**
- * Two cores this process may use, so that a server never shares its core with the one who asks.
+ * Two cores that this process may use, so that a server never shares its core with the load generator.
  *
  * @returns undefined where there is no `taskset`, or only one core
  */

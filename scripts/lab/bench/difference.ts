@@ -1,20 +1,23 @@
-// Whether two sets of measurements can be told apart: what an attacker with a stop-watch would compute.
+// Tells whether two sets of measurements can be told apart: what an attacker with a stop-watch would compute.
 
 export interface Difference {
-  /** Of the means, a - b, in the unit of the samples. */
+  /** Difference of the means, a - b, in the unit of the samples. */
   readonly means: number
   readonly medians: number
-  /** Welch's t, which sees the means, and the probability of one so large by chance. */
+  /** Welch's t compares the means; and the probability of one so large by chance. */
   readonly t: number
   readonly tProbability: number
-  /** Mann-Whitney: how often an a is above a b, 0.5 when they can't be told apart; and the probability of one so far off by chance. */
+  /**
+   * Mann-Whitney: how often a value of a is above one of b (0.5 when they can't be told apart), and the probability of
+   * being so far from 0.5 by chance.
+   */
   readonly above: number
   readonly uProbability: number
-  /** The largest difference between the same quantiles, 5 % to 95 %. */
+  /** The largest difference between equal quantiles, from 5 % to 95 %. */
   readonly quantiles: number
 }
 
-/** For samples of a hundred or more each: probabilities are those of the normal distribution. */
+/** Both samples need a hundred values or more, because probabilities are taken from the normal distribution. */
 export function difference(a: readonly number[], b: readonly number[]): Difference {
   const [sortedA, sortedB] = [a.toSorted(ascending), b.toSorted(ascending)]
   const t = (mean(a) - mean(b)) / Math.sqrt(variance(a) / a.length + variance(b) / b.length)
@@ -31,7 +34,7 @@ export function difference(a: readonly number[], b: readonly number[]): Differen
   }
 }
 
-/** Between two samples it lies where the line between them is. */
+/** Interpolates linearly between two samples. */
 export function quantile(sorted: readonly number[], p: number): number {
   const at = (sorted.length - 1) * p
   const [low, high] = [sorted[Math.floor(at)] ?? Number.NaN, sorted[Math.ceil(at)] ?? Number.NaN]
@@ -55,7 +58,7 @@ function mannWhitney(a: readonly number[], b: readonly number[]): { above: numbe
   return { above: wins / pairs, z: (wins - pairs / 2) / deviation }
 }
 
-/** How many of a sorted list are below a value, or not above it. */
+/** How many values of a sorted list are below a value, or not above it. */
 function countBelow(sorted: readonly number[], value: number, orEqual: boolean): number {
   let [low, high] = [0, sorted.length]
   while (low < high) {
@@ -67,7 +70,10 @@ function countBelow(sorted: readonly number[], value: number, orEqual: boolean):
   return low
 }
 
-/** The probability of a standard normal value at least so far from zero; Abramowitz and Stegun 26.2.17, good to 1e-7. */
+/**
+ * The probability that a standard normal value is at least this far from zero: Abramowitz and Stegun 26.2.17, accurate
+ * to 1e-7.
+ */
 export function twoSided(z: number): number {
   const x = Math.abs(z)
   const k = 1 / (1 + 0.2316419 * x)

@@ -1,2 +1,3 @@
-// Loaded into every process of a run: when the runner is gone, even by SIGKILL, its end of the channel closes, and no server stays behind.
+// Loaded into every process of a run. When the runner is gone, even by SIGKILL, the IPC channel closes, and this
+// process ends too.
 process.once('disconnect', () => process.exit(1))

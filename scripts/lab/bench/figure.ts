@@ -1,11 +1,11 @@
 import type { Cores } from './cores.ts'
 import { type Summary, summarise } from './statistics.ts'
 
-/** What every figure of one run shares. */
+/** The settings that all figures of a run share. */
 export interface Bench {
   /** Measured rounds per side. */
   readonly rounds: number
-  /** Length of a round in seconds, for figures that count what gets done in a time. */
+  /** Length of a round in seconds, for figures that count how much gets done in a time. */
   readonly seconds: number
   /** A temporary folder, removed at the end. */
   readonly folder: string
@@ -13,18 +13,18 @@ export interface Bench {
   readonly cores: Cores | undefined
 }
 
-/** One line of the table: Signet beside what the machine or the framework could do at best. */
+/** One line of the table: Signet compared with the best that the machine or the framework can do. */
 export interface Figure {
   /** For `--only`. */
   readonly name: string
   readonly title: string
   readonly unit: string
-  /** What stands in the column beside Signet. */
+  /** The name of that best case, for the column beside Signet. */
   readonly limit: string
   readonly better: 'more' | 'less'
-  /** What is promised: a share of the limit, or Signet's own value in the unit. Left out: nothing is. */
+  /** The promise: a share of the limit, or Signet's own value in the unit. Absent: no promise. */
   readonly reach?: { readonly ratio: number } | { readonly value: number }
-  /** Takes minutes: measured only when it is named, or with `--all`. */
+  /** True when it takes minutes: it is measured only when named, or with `--all`. */
   readonly onDemand?: boolean
   /** Starts what the rounds need. Processes go on the stack, which ends them when the figure is done or has failed. */
   prepare(bench: Bench, cleanup: AsyncDisposableStack): Promise<Contest>
@@ -34,7 +34,7 @@ export interface Figure {
 export interface Contest {
   signet(): Promise<number>
   limit(): Promise<number>
-  /** Asked after the last round: what a reader must know to believe the numbers. */
+  /** Read after the last round: what a reader must know to judge the numbers. */
   notes?(): readonly string[]
 }
 
@@ -42,14 +42,17 @@ export interface Measured {
   readonly figure: Figure
   readonly signet: Summary
   readonly limit: Summary
-  /** Signet's share of the limit, round by round: neighbours in time, so that a slow minute of the machine does not count. */
+  /**
+   * Signet's share of the limit, round by round. The two rounds compared are next to each other in time, so a slow
+   * minute of the machine does not count.
+   */
   readonly ratio: Summary
   readonly notes: readonly string[]
 }
 
 /**
- * Runs the rounds of both sides in turn (A B A B …), so that whatever else the machine does meanwhile hits both alike. The first
- * round of each side only warms up: compilers and caches.
+ * Runs the rounds of both sides in turn (A B A B …), so that other programs on the machine disturb both sides equally.
+ * The first round of each side only warms up compilers and caches.
  */
 export async function measure(figure: Figure, bench: Bench): Promise<Measured> {
   await using cleanup = new AsyncDisposableStack()

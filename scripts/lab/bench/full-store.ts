@@ -11,13 +11,13 @@ export interface Content {
 /** Rows of one transaction. */
 const BATCH = 100_000
 
-/** An instant that no run lives to see. */
+/** An instant that lies beyond every run. */
 const FAR = 9_000_000_000
 
-/** Never the hash of a password: nobody logs in to these accounts. As long as a real one. */
+/** Not the hash of any password, because nobody logs in to these accounts; but as long as a real one. */
 const NO_HASH = `$argon2id$v=19$m=19456,t=2,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`
 
-/** Fills the tables of a server that does not run, as years of use would. */
+/** Fills the tables of a stopped server, as years of use would. */
 export function fill(db: DatabaseSync, { revocations, accounts = 0 }: Content): void {
   const now = systemClock()
   const account = db.prepare(
@@ -25,7 +25,8 @@ export function fill(db: DatabaseSync, { revocations, accounts = 0 }: Content): 
      VALUES (?, ?, '${NO_HASH}', 'active', '[]', 1, ${now}, ${now})`,
   )
   const session = db.prepare(
-    `INSERT INTO sessions (id, account_id, client_id, scope, created_at, last_used_at, rotated_at, expires_at, max_expires_at, counter, repeats, ip, user_agent)
+    `INSERT INTO sessions (id, account_id, client_id, scope, created_at, last_used_at, rotated_at, expires_at,
+                           max_expires_at, counter, repeats, ip, user_agent)
      VALUES (?, ?, 'signet', '', ${now}, ${now}, ${now}, ${FAR}, ${FAR}, 3, 0, '192.0.2.1', 'Mozilla/5.0')`,
   )
   inBatches(db, accounts, (number) => {

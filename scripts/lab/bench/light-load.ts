@@ -1,13 +1,18 @@
 import { Child } from './child.ts'
 import { goodRate, type Replies } from './replies.ts'
 
-/** What a connection asks for next. Sources with a position are handed back by each round and go into the next one. */
+/**
+ * Where the next request of a connection comes from. A source with a position is returned by each round, and passed to
+ * the next one.
+ */
 export type Source =
   /** The same request again and again. */
   | { readonly kind: 'same'; readonly request: Request }
-  /** `GET path` with the tokens of a file in a ring, from a position on: each comes again only after all the others. */
+  /**
+   * `GET path` with the tokens of a file in a ring, from a position on: a token is used again only after all others.
+   */
   | { readonly kind: 'ring'; readonly path: string; readonly file: string; readonly position: number }
-  /** `POST /v1/refresh`: each connection sends the refresh token that its last answer brought. One token per connection. */
+  /** `POST /v1/refresh`: each connection sends the refresh token of its last answer. One token per connection. */
   | { readonly kind: 'refresh'; readonly tokens: readonly string[] }
 
 export interface Request {
@@ -22,7 +27,7 @@ export interface LightOrder {
   readonly source: Source
   readonly connections: number
   readonly seconds: number
-  /** Requests per second, at even distances. Left out: as many as the server answers. */
+  /** Requests per second, evenly spaced. Absent: as many as the server answers. */
   readonly pace?: number
 }
 
@@ -30,13 +35,14 @@ export interface LightResult extends Replies {
   readonly seconds: number
   /** For the next round. */
   readonly source: Source
-  /** Milliseconds to the answer; only where requests come at a pace. */
+  /** Milliseconds to each answer; empty unless `pace` is given. */
   readonly latencies: readonly number[]
 }
 
 /**
- * A load generator that does as little as it can, where autocannon's own work would be part of the figure: because it shares the
- * cores with the server, or because requests differ from each other. In a process of its own, kept warm from round to round.
+ * A load generator that does as little work as possible. It is used where autocannon's own work would distort the
+ * figure: when it shares the cores with the server, or when requests differ from each other. It runs in a process of
+ * its own, which stays warm from round to round.
  */
 export class LightLoad implements AsyncDisposable {
   readonly #child: Child
@@ -51,7 +57,7 @@ export class LightLoad implements AsyncDisposable {
   }
 
   /**
-   * Every request that was sent is also answered: nothing is left to the server to finish after the round.
+   * Waits for the answer to every request that was sent: the server has nothing left to do after the round.
    *
    * @throws OperatorError when any reply was not good
    */

@@ -3,14 +3,14 @@ import { constants, setPriority } from 'node:os'
 import { Connection } from './connection.ts'
 import type { LightOrder, LightResult, Request, Source } from './light-load.ts'
 
-// Run by light-load.ts: takes orders over the IPC channel.
+// Started by light-load.ts: takes orders over the IPC channel.
 
-/** Milliseconds between two looks at what is due. */
+/** How often a paced load checks which requests are due. */
 const TICK_MS = 1
 
 if (process.argv.includes('urgent')) {
   try {
-    setPriority(constants.priority.PRIORITY_HIGHEST) // who waits for an answer stands elsewhere in real life
+    setPriority(constants.priority.PRIORITY_HIGHEST) // in production the client is on another machine
   } catch {} // only root may
 }
 
@@ -24,11 +24,11 @@ interface Script {
   /** The next request of a connection. */
   next(connection: number): string
   answered?(connection: number, body: string): void
-  /** Where the next round goes on. */
+  /** The source for the next round. */
   source(): Source
 }
 
-/** A connection's turn: sends its next request, and resolves with the answer's end, whatever it is. */
+/** One exchange on a connection: sends its next request, and resolves at the end of the response, whatever it is. */
 type Lane = () => Promise<void>
 
 async function fire(order: LightOrder): Promise<LightResult> {
@@ -50,18 +50,23 @@ async function fire(order: LightOrder): Promise<LightResult> {
         }
       },
   )
-  // A round with a bad reply is not worth its end.
+  // A round with a bad reply is ended early: it will be thrown away.
   const goesOn = () => Object.keys(bad).length === 0
-  const dozeOff = hasOwnCore ? stayAwake() : () => undefined
+  const endSpinning = hasOwnCore ? stayAwake() : () => undefined
   const started = performance.now()
   const latencies = await (pace === undefined ? flood(order, lanes, goesOn) : paced(order, pace, lanes, goesOn))
   const seconds = (performance.now() - started) / 1000
-  dozeOff()
+  endSpinning()
   for (const line of lines) line.close()
   return { good, bad, seconds, source: script.source(), latencies }
 }
 
-/** On a core of its own: a load that dozes off while it waits is woken by the server, on whose bill that stands (some 10 us in a virtual machine). */
+/**
+ * Keeps the event loop spinning. If the load slept on its own core while it waits, the server would have to wake it,
+ * and that time (some 10 us in a virtual machine) would be counted as the server's.
+ *
+ * @returns a function that stops it
+ */
 function stayAwake(): () => void {
   let awake = true
   const turn = () => void (awake && setImmediate(turn))
@@ -73,7 +78,7 @@ function stayAwake(): () => void {
 
 const lost = ({ message }: Error) => ({ status: 0, body: message })
 
-/** Every connection asks again as soon as it was answered. */
+/** Every connection sends its next request as soon as it is answered. */
 async function flood({ seconds }: LightOrder, lanes: readonly Lane[], goesOn: () => boolean): Promise<number[]> {
   const deadline = performance.now() + seconds * 1000
   const walk = async (lane: Lane) => {
@@ -83,7 +88,10 @@ async function flood({ seconds }: LightOrder, lanes: readonly Lane[], goesOn: ()
   return []
 }
 
-/** A request waits from the moment when it is wanted, also for a free connection: a slow answer must not hide those behind it. */
+/**
+ * The latency of a request counts from the moment when it is due, including the wait for a free connection: a slow
+ * answer must not hide the requests that wait behind it.
+ */
 async function paced({ seconds }: LightOrder, pace: number, lanes: readonly Lane[], goesOn: () => boolean) {
   const latencies: number[] = []
   const wanted: number[] = []
@@ -136,7 +144,7 @@ function scriptOf(source: Source, host: string): Script {
 
 const rings = new Map<string, readonly string[]>()
 
-/** One position for all connections, so that no token comes again before every other one did. */
+/** All connections share one position, so that no token is used again before every other one. */
 function ring(source: Source & { kind: 'ring' }, host: string): Script {
   const { file, path } = source
   const tokens = rings.get(file) ?? readFileSync(file, 'utf8').split('\n')

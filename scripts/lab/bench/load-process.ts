@@ -9,16 +9,16 @@ export interface LoadOrder {
   readonly body?: string
   readonly connections: number
   readonly seconds: number
-  /** The only reply that is right. Left out where replies differ. */
+  /** The only correct reply. Absent where replies differ. */
   readonly expectBody?: string
 }
 
 export interface LoadResult extends Replies {
-  /** Seconds it really took. */
+  /** Seconds that the round really took. */
   readonly seconds: number
 }
 
-/** The load generator (autocannon) in a process of its own, kept warm from round to round. */
+/** The load generator (autocannon) in a process of its own, which stays warm from round to round. */
 export class LoadProcess implements AsyncDisposable {
   readonly #child: Child
 
@@ -27,7 +27,7 @@ export class LoadProcess implements AsyncDisposable {
   }
 
   /**
-   * @returns good replies per second, and the seconds it really took
+   * @returns good replies per second, and the seconds that the round really took
    * @throws OperatorError when any reply was not good
    */
   async run(order: LoadOrder): Promise<{ rate: number; seconds: number }> {

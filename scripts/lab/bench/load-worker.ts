@@ -1,7 +1,7 @@
 import autocannon from 'autocannon'
 import type { LoadOrder, LoadResult } from './load-process.ts'
 
-// Run by load-process.ts: takes orders over the IPC channel.
+// Started by load-process.ts: takes orders over the IPC channel.
 process.on('message', async (order: LoadOrder) => {
   process.send?.(await fire(order))
 })

@@ -11,16 +11,16 @@ import { createIssuer, FIRST_PARTY_CLIENT, type Grant, type IssueAccessToken } f
 import type { Bench } from './figure.ts'
 import { type Server, serverKeys } from './server-process.ts'
 
-/** More than libuv's pool has threads, so that none of them ever waits for the event loop. */
+/** More than the number of threads in libuv's pool, so that none of them ever waits for the event loop. */
 export const SIGN_IN_FLIGHT = 16
 
 /**
- * More than the guard's cache can hold (two generations of 10,000): in a ring of so many, none is still there when its turn
- * comes again.
+ * More than the guard's cache can hold (two generations of 10,000): in a ring of this length, a token is never in the
+ * cache when its turn comes again.
  */
 export const NEW_TOKENS = 25_000
 
-/** What a login puts into a token. */
+/** The grant of a token from a login. */
 export function grant(): Grant {
   return {
     sub: 'acc_0123456789abcdefghijkl',
@@ -32,19 +32,22 @@ export function grant(): Grant {
   }
 }
 
-/** Signet's own issuer with a key of our choice: the live keyring's part is a look into a map. */
+/** Signet's own issuer with a key of our choice; the live keyring adds only a look-up in a Map. */
 export function issuerOf(issuer: string, kid: string, privateKey: KeyObject, ttl = 600): IssueAccessToken {
   const key = privateKey.toCryptoKey({ name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' }, false, ['sign'])
   const keyring = { signingKey: () => ({ kid, key }) }
   return createIssuer({ issuer, audience: [issuer], ttl, keyring, now: systemClock })
 }
 
-/** Tokens that a server takes for its own, signed with its key: thousands of them without thousands of logins. */
+/**
+ * Tokens signed with the key of a server, which accepts them as its own: thousands of tokens without thousands of
+ * logins.
+ */
 export interface Minted {
   readonly tokens: readonly string[]
-  /** The same, one per line. */
+  /** The file with the same tokens, one per line. */
   readonly file: string
-  /** Of the key that signed them. */
+  /** The public key of the key that signed them. */
   readonly publicPem: string
 }
 
@@ -64,7 +67,7 @@ export async function mintTokens(bench: Bench, { origin }: Server, home: string,
   return { tokens, file, publicPem: createPublicKey(privateKey).export({ type: 'spki', format: 'pem' }).toString() }
 }
 
-/** One RSA-2048 signature on the thread pool, over as much as a token's text is: nothing can issue faster. */
+/** One RSA-2048 signature on the thread pool, over as many bytes as a token has: nothing can issue tokens faster. */
 export async function bareSigner(): Promise<() => Promise<unknown>> {
   const privateKey = await newRsaKey()
   const { token } = await issuerOf('http://127.0.0.1', 'A'.repeat(43), privateKey)(grant())

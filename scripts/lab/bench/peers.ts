@@ -10,7 +10,7 @@ import { type Server, startScript } from './server-process.ts'
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 
-/** What services use in Signet's place. Fastify and Express are of the versions that Signet itself is tried with. */
+/** What services use instead of Signet. Fastify and Express have the versions that Signet itself is tested with. */
 const PACKAGES = {
   fastify: packageJson.dependencies.fastify,
   '@fastify/jwt': packageJson.dependencies['@fastify/jwt'],
@@ -26,11 +26,11 @@ const PACKAGES = {
 type PackageName = keyof typeof PACKAGES
 
 export interface Peers {
-  /** Where their packages are; the scripts of peers/ lie beside them. */
+  /** The folder with their packages and the scripts of peers/. */
   readonly dir: string
   /** `name version`, as installed. */
   versions(...names: PackageName[]): Promise<string>
-  /** Starts one of the scripts. It answers as soon as it listens, whatever the answer is. */
+  /** Starts one of the scripts. It counts as started when it gives any answer. */
   start(script: string, argument: object, core?: number): Promise<Server>
 }
 
@@ -67,7 +67,7 @@ async function install(bench: Bench): Promise<Peers> {
   }
 }
 
-/** What is installed is only run, never built: no script of these packages runs. */
+/** The packages are only run, never built: none of their install scripts runs. */
 async function npmInstall(cwd: string): Promise<void> {
   const args = ['install', '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error']
   const npm = spawn('npm', args, { cwd, stdio: ['ignore', 'ignore', 'pipe'], shell: process.platform === 'win32' })
@@ -79,7 +79,10 @@ async function npmInstall(cwd: string): Promise<void> {
   if (code !== 0) throw new OperatorError(`the peers can't be installed: npm install: ${code} ${complaint}`.trim())
 }
 
-/** `signet-verifier` as services import it. A link to the source: Node strips no types from what lies in node_modules. */
+/**
+ * `signet-verifier` as services import it. It is a link to the source, because Node strips no types from files in
+ * node_modules.
+ */
 async function linkVerifier(dir: string): Promise<void> {
   const signet = join(dir, 'node_modules/signet-verifier')
   await mkdir(signet)
@@ -88,7 +91,11 @@ async function linkVerifier(dir: string): Promise<void> {
   await writeFile(join(signet, 'package.json'), JSON.stringify({ name: 'signet-verifier', type: 'module', exports }))
 }
 
-/** The very recipe that the README of the package prints, as a script beside the peers. @returns its name */
+/**
+ * Writes the recipe that the README of the package shows, unchanged, as a script beside the peers.
+ *
+ * @returns the path of the script
+ */
 export async function writeRecipe({ dir }: Peers, name: string): Promise<string> {
   const readme = await readFile(join(ROOT, 'src/verifier/README.md'), 'utf8')
   const [, code] = new RegExp(`\`\`\`js\n// ${name}\n([^]*?)\`\`\``).exec(readme) ?? []

@@ -1,15 +1,15 @@
 import { OperatorError } from '../../../src/errors/app-error.ts'
 
-/** What became of the requests of one round. */
+/** The replies to the requests of one round. */
 export interface Replies {
   readonly good: number
-  /** Everything that is no good reply, by kind. */
+  /** Number of replies that are not good, by kind. */
   readonly bad: Readonly<Record<string, number>>
 }
 
 /**
  * @returns good replies per second
- * @throws OperatorError when any reply was not: a server that refuses is fast, and its figure means nothing
+ * @throws OperatorError when any reply was not good: a server that refuses is fast, and its figure means nothing
  */
 export function goodRate(what: string, { good, bad }: Replies, seconds: number): number {
   if (good === 0 || Object.values(bad).some((count) => count > 0))

@@ -5,10 +5,10 @@ import type { Summary } from './statistics.ts'
 
 const HEAD = ['figure', 'unit', 'Signet (min..max)', 'limit (min..max)', 'ratio (min..max)', 'to reach', '', 'limit is']
 
-/** Columns that hold numbers stand right-aligned. */
+/** The columns with numbers, which are right-aligned. */
 const NUMBERS = new Set([2, 3, 4])
 
-/** All figures as one aligned table, and below it what a reader has to know about single ones. */
+/** All figures as one aligned table, and below it the notes on single figures. */
 export function report(measured: readonly Measured[]): string {
   const rows = measured.map(({ figure, signet, limit, ratio }) => [
     figure.title,
@@ -46,7 +46,7 @@ export function comparisonReport({ comparison, sides, notes }: Compared): string
   return [...lines, ...notes.map((note) => `${comparison.name}: ${note}`)].join('\n')
 }
 
-/** One line about what the numbers were measured on. */
+/** One line about the machine and the settings of the run. */
 export function machine({ cores, rounds, seconds }: Bench): string {
   const pinning =
     cores === undefined ? 'unpinned' : `requests: server on core ${cores.server}, load on core ${cores.load}`
@@ -64,7 +64,7 @@ function unitOf({ unit, better }: { unit: string; better: 'more' | 'less' }): st
   return better === 'less' ? `${unit}, less is better` : unit
 }
 
-/** What is promised, and whether the middle of the rounds keeps it. */
+/** The promise, and whether the median of the rounds keeps it. */
 function promise({ reach, better, unit }: Figure, signet: Summary, ratio: Summary): [string, string] {
   if (reach === undefined) return ['', '']
   const [promised, reached, shownUnit] =

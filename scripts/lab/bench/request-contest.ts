@@ -2,7 +2,10 @@ import type { Contest } from './figure.ts'
 import type { Server } from './server-process.ts'
 import { summarise } from './statistics.ts'
 
-/** Below this share of its core a server was waiting for something, and the requests per second are not its own limit. */
+/**
+ * If a server uses less than this share of its core, it waited for something else, and the requests per second are not
+ * its own limit.
+ */
 const BUSY = 0.95
 
 interface Usage {
@@ -35,13 +38,16 @@ export function requestContest(
   }
 }
 
-/** On a machine that others use too, processor time is the steadier measure: time that others took is not in it. */
+/**
+ * On a machine that others use too, processor time is the steadier measure: it does not include time that others took.
+ */
 function usageNotes({ signet, bare }: { signet: Usage; bare: Usage }): string[] {
-  // The first round warmed up, as in measure().
+  // The first round is dropped, as in measure().
   const [ours = [], theirs = []] = [signet, bare].map(({ perCpuSecond }) => perCpuSecond.slice(1))
   const ratio = summarise(ours.map((value, round) => value / (theirs[round] ?? 0)))
   const notes = [
-    `per second of the server's own processor time ${whole(ours)}, limit ${whole(theirs)}, ratio ${ratio.median.toFixed(2)} (${ratio.min.toFixed(2)}..${ratio.max.toFixed(2)})`,
+    `per second of the server's own processor time ${whole(ours)}, limit ${whole(theirs)}, ` +
+      `ratio ${ratio.median.toFixed(2)} (${ratio.min.toFixed(2)}..${ratio.max.toFixed(2)})`,
   ]
   for (const [name, { busy }] of Object.entries({ Signet: signet, 'the bare server': bare })) {
     const least = Math.min(...busy.slice(1))

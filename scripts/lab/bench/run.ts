@@ -46,7 +46,7 @@ async function main(): Promise<number> {
   if (measured.length > 0) console.log(report(measured))
   await eachOf(comparisons, async (one) => console.log(`\n${comparisonReport(await compare(one, bench))}`), failed)
   console.log(`\n${machine(bench)} (${before.toFixed(2)} before)`)
-  // Our own processes fill the cores during the run, so only the load before it tells of others.
+  // Our own processes use all cores during the run, so only the load average from before shows other programs.
   if (before > availableParallelism() / 2)
     console.log(
       'warning: other programs were using this machine when the run began; the figures are not to be relied on',
@@ -55,7 +55,7 @@ async function main(): Promise<number> {
   return failed.length === 0 ? 0 : 1
 }
 
-/** One that can't be measured (no network for the peers, no /proc) does not take the others with it. */
+/** A figure that can't be measured (no network for the peers, no /proc) does not end the run. */
 async function eachOf<T extends { name: string }, R>(
   list: readonly T[],
   work: (one: T) => Promise<R>,
@@ -113,7 +113,7 @@ function parsed() {
   }
 }
 
-/** Bounded, so that a round of all figures ends before the tokens it uses do. */
+/** Bounded, so that a round of all figures ends before the tokens that it uses expire. */
 function within(name: string, text: string, most: number): number {
   const value = Number(text)
   if (!Number.isInteger(value) || value < 1 || value > most)

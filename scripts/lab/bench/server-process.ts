@@ -8,7 +8,7 @@ import { Child } from './child.ts'
 import { call } from './client.ts'
 import type { Bench } from './figure.ts'
 
-/** Milliseconds a server gets to answer for the first time. */
+/** A server that has not answered by then has failed to start. */
 const BOOT_TIMEOUT_MS = 15_000
 
 const HOST = '127.0.0.1'
@@ -26,7 +26,7 @@ export interface ServerOptions {
   readonly compileCache?: string
 }
 
-/** What the bare server answers, and the schema it does so with. */
+/** The reply of the bare server, and its reply schema. */
 export interface BareReply {
   readonly body: string
   readonly schema: unknown
@@ -34,7 +34,7 @@ export interface BareReply {
   readonly publicPem?: string
 }
 
-/** A folder with a signing key and room for a database: what a Signet server is started on. */
+/** A folder with a signing key and a place for the database: what a Signet server is started with. */
 export async function makeHome(bench: Bench): Promise<string> {
   const home = await mkdtemp(join(bench.folder, 'signet-'))
   const keys = new Child({ args: ['scripts/keys.ts', 'rotate'], env: settings(home) })
@@ -50,14 +50,14 @@ export function startSignet(bench: Bench, home: string, options: ServerOptions =
   }))
 }
 
-/** Fastify with one open route and nothing else: what the framework costs. */
+/** Fastify with one open route and nothing else: the cost of the framework. */
 export function startBare(bench: Bench, reply: BareReply, options: ServerOptions = {}): Promise<Server> {
   return startScript(bench, options, (port) => ({
     args: ['scripts/lab/bench/bare-server.ts', HOST, String(port), JSON.stringify(reply)],
   }))
 }
 
-/** What the bare server has to answer: the very body of Signet, with the schema that Signet says it uses. */
+/** The reply for the bare server: the exact body of Signet's reply, with the schema that Signet documents for it. */
 export async function replyOf({ origin }: Server, headers: Record<string, string>): Promise<BareReply> {
   const { paths, components } = JSON.parse(await call(`${origin}/openapi.json`))
   const { schema } = paths['/v1/me'].get.responses['200'].content['application/json']
@@ -67,7 +67,7 @@ export async function replyOf({ origin }: Server, headers: Record<string, string
 
 export const serverKeys = (home: string) => ({ dir: join(home, 'keys'), passphrase: undefined })
 
-/** Of a server and of the scripts that work beside it. */
+/** The settings of a server, and of the scripts that work on its folder. */
 export function settings(home: string): Record<string, string> {
   return {
     NODE_ENV: 'production',
@@ -85,12 +85,13 @@ export function settings(home: string): Record<string, string> {
     RATE_LIMIT_REFRESH_PER_SESSION: '0',
     RATE_LIMIT_TOKEN: '0',
     RATE_LIMIT_TOKEN_PER_CLIENT: '0',
-    // Refused on a busy machine, the figures would say nothing at all; busy, the report says so.
+    // If the server refused requests under load, the figures would mean nothing. That the machine was busy is in the
+    // report.
     LOAD_MAX_EVENT_LOOP_DELAY: '0',
   }
 }
 
-/** Another server of this run: it has started when it gives any answer at all. */
+/** Starts another server of this run. It has started when it gives any answer at all. */
 export function startScript(bench: Bench, options: ServerOptions, command: Command): Promise<Server> {
   return start(bench, options, '/', command, (status) => status !== undefined)
 }
@@ -128,7 +129,7 @@ async function firstAnswer(child: Child, url: string, isGood: (status: Status) =
   }
 }
 
-/** @returns undefined while nobody listens */
+/** @returns undefined while nothing listens on the port */
 function statusOf(url: string): Promise<Status> {
   return new Promise((resolve) => {
     get(url, { agent: false }, (reply) => {

@@ -6,25 +6,25 @@ import type { Server } from './server-process.ts'
 import { summarise } from './statistics.ts'
 import { perSecond } from './throughput.ts'
 
-/** Enough that no core and no write to the store ever waits for the next request. */
+/** Enough that no core and no write to the store ever has to wait for a request. */
 export const ISSUE_CONNECTIONS = 48
 
-/** What it takes to ask a server for tokens over HTTP, on all cores. */
+/** What is needed to request tokens from a server over HTTP, on all cores. */
 export interface Issuing {
   readonly server: Server
   readonly load: LightLoad
-  /** Its first requests; where later ones depend on the answers, the load goes on from there. */
+  /** The first requests. Where later ones depend on the answers, the load generator continues from these. */
   readonly source: Source
 }
 
 interface Cost {
   /** Milliseconds of the server's processor time per token. */
   readonly server: number
-  /** Share of the machine that the load took for itself. */
+  /** Share of the machine's processor time that the load generator used. */
   readonly load: number
 }
 
-/** Tokens over HTTP beside nothing but the RSA signatures that they need. Unpinned: signing takes every core. */
+/** Tokens over HTTP, compared with only the RSA signatures that they need. Unpinned: signing uses every core. */
 export async function signingContest(bench: Bench, issuing: Issuing): Promise<Contest> {
   const signOne = await bareSigner()
   const issue = issuingRounds(bench, issuing)
@@ -45,20 +45,22 @@ export async function signingContest(bench: Bench, issuing: Issuing): Promise<Co
       return rate
     },
     notes() {
-      // The first round warmed up, as in measure().
+      // The first round is dropped, as in measure().
       const known = costs.slice(1).filter((cost) => cost !== undefined)
       if (known.length === 0) return []
       const ours = summarise(known.map(({ server }) => server))
       const theirs = summarise(signatures.slice(1))
       const load = summarise(known.map(({ load }) => load))
       return [
-        `processor time: a token ${ours.median.toFixed(3)} ms of the server's, a signature ${theirs.median.toFixed(3)} ms, ratio ${(theirs.median / ours.median).toFixed(2)}; the load took ${Math.round(load.median * 100)} % of the machine for itself`,
+        `processor time: a token ${ours.median.toFixed(3)} ms of the server's, ` +
+          `a signature ${theirs.median.toFixed(3)} ms, ratio ${(theirs.median / ours.median).toFixed(2)}; ` +
+          `the load took ${Math.round(load.median * 100)} % of the machine for itself`,
       ]
     },
   }
 }
 
-/** @returns a function that asks for tokens for a round; connections and what they hold go on from round to round */
+/** @returns a function that requests tokens for one round; connections and their state continue from round to round */
 export function issuingRounds({ seconds }: Bench, { server, load, source }: Issuing) {
   let next = source
   return async (): Promise<{ rate: number; cost: Cost | undefined }> => {

@@ -1,11 +1,13 @@
-/** What several rounds of one measurement say: the middle, and the ends as a measure of noise. */
+/** The result of several rounds: the median, and the extremes as a measure of noise. */
 export interface Summary {
   readonly median: number
   readonly min: number
   readonly max: number
 }
 
-/** @throws TypeError for no samples, or for one that is no finite number above zero: such a round measured nothing */
+/**
+ * @throws TypeError for no samples, or for one that is not a finite number above zero: such a round measured nothing
+ */
 export function summarise(samples: readonly number[]): Summary {
   const sorted = [...samples].sort((a, b) => a - b)
   const [min, max] = [sorted[0], sorted.at(-1)]

@@ -1,5 +1,5 @@
 /**
- * Does a piece of work again and again, a number at a time, for a time.
+ * Repeats a piece of work for a time, with a fixed number of them in progress.
  *
  * @returns completed pieces per second
  */
@@ -14,6 +14,6 @@ export async function perSecond(work: () => Promise<unknown>, inFlight: number, 
     }
   }
   await Promise.all(Array.from({ length: inFlight }, lane))
-  // What was under way at the deadline is finished and counted, and so is its time.
+  // Work in progress at the deadline is finished and counted, and so is its time.
   return done / ((performance.now() - started) / 1000)
 }

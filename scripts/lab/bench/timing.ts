@@ -13,8 +13,8 @@ import { OperatorError } from '../../../src/errors/app-error.ts'
 import { difference, mean, quantile } from './difference.ts'
 import { makeHome, startSignet } from './server-process.ts'
 
-// Does time tell who has an account, or which client there is? A thousand tries of each kind, one at a time, in random order, over
-// one connection to a real server without limits. Takes two minutes.
+// Does the response time reveal who has an account, or which client exists? A thousand attempts of each kind, one at a
+// time, in random order, over one connection to a real server without limits. Takes two minutes.
 
 const TRIES = 1000
 const NAMES = 10
@@ -58,7 +58,7 @@ try {
 
 async function compare(name: string, [nameA, a]: [string, Try[]], [nameB, b]: [string, Try[]]): Promise<void> {
   const times: [number[], number[]] = [[], []]
-  for (const attempt of [...a, ...b]) await timed(attempt) // warm
+  for (const attempt of [...a, ...b]) await timed(attempt) // warms up
   for (const side of shuffled([...Array(TRIES).fill(0), ...Array(TRIES).fill(1)]) as (0 | 1)[]) {
     const choice = (side === 0 ? a : b)[randomInt(NAMES)]
     if (choice !== undefined) times[side].push(await timed(choice))
@@ -70,17 +70,20 @@ async function compare(name: string, [nameA, a]: [string, Try[]], [nameB, b]: [s
     const sorted = values.toSorted((x, y) => x - y)
     const shown = [quantile(sorted, 0.05), quantile(sorted, 0.5), quantile(sorted, 0.95), mean(values)].map(ms)
     console.log(
-      `${name}: ${label}: ${values.length} tries, 5 % ${shown[0]}, median ${shown[1]}, 95 % ${shown[2]}, mean ${shown[3]}`,
+      `${name}: ${label}: ${values.length} tries, ` +
+        `5 % ${shown[0]}, median ${shown[1]}, 95 % ${shown[2]}, mean ${shown[3]}`,
     )
   }
   const found = difference(...times)
   console.log(
-    `${name}: means differ by ${ms(found.means)}, medians by ${ms(found.medians)}, quantiles (5..95 %) by at most ${ms(found.quantiles)}\n` +
-      `${name}: Welch t ${found.t.toFixed(2)}, p ${found.tProbability.toFixed(3)} | Mann-Whitney ${found.above.toFixed(3)} above, p ${found.uProbability.toFixed(3)}`,
+    `${name}: means differ by ${ms(found.means)}, medians by ${ms(found.medians)}, ` +
+      `quantiles (5..95 %) by at most ${ms(found.quantiles)}\n` +
+      `${name}: Welch t ${found.t.toFixed(2)}, p ${found.tProbability.toFixed(3)} | ` +
+      `Mann-Whitney ${found.above.toFixed(3)} above, p ${found.uProbability.toFixed(3)}`,
   )
   const told = found.tProbability < 0.001 || found.uProbability < 0.001
   console.log(`${name}: ${told ? 'CAN BE TOLD APART' : 'can not be told apart'} (p < 0.001 in either test)\n`)
-  // Who has an account is a secret; a client_id is none, and only how right a guessed secret is must not show.
+  // Who has an account is a secret. A client_id is not; only how close a guessed secret is must not show.
   if (told && name === 'login') process.exitCode = 1
 }
 

@@ -2,17 +2,20 @@ import { Agent, createServer, type IncomingMessage, request, type ServerResponse
 import type { AddressInfo } from 'node:net'
 import { statusOf } from './node.ts'
 
-/** Milliseconds between two looks at the health of a server. */
+/** How often the health of each server is checked. */
 const LOOK_INTERVAL_MS = 100
 
 export interface Balancer {
   readonly origin: string
-  /** Servers that get requests now. */
+  /** How many servers get requests now. */
   healthy(): number
   close(): void
 }
 
-/** A load balancer as people run them: it keeps connections alive, takes turns, asks `/health/ready`, and never repeats a request. */
+/**
+ * A typical load balancer: it keeps connections alive, distributes requests in turn, checks `/health/ready`, and never
+ * repeats a request.
+ */
 export async function startBalancer(backends: readonly string[]): Promise<Balancer> {
   const pool = backends.map((origin) => ({ origin, healthy: false, agent: new Agent({ keepAlive: true }) }))
   const look = () =>

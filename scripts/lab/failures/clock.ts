@@ -9,10 +9,12 @@ import { me, pairOf, people, postLogin, postLogout, postRefresh, type Tokens } f
 
 const HOUR_SECONDS = 3600
 const SESSIONS = 6
-/** Milliseconds in which everything must be as it should be after a step: the keyring is read every second. */
+/** Everything must work again within this time after a step: the keyring is read every second. */
 const TIMEOUT_MS = 5000
 
-/** Somebody sets the clock of a machine: forward and back again, back and forward again, in the middle of a rotation. */
+/**
+ * The clock of a machine is set forward and back again, then back and forward again, in the middle of a key rotation.
+ */
 export const clockFailure: Failure = {
   title: 'the clock is set forward by an hour and back, then back by an hour and forward, under load',
   async run(run) {
@@ -38,7 +40,7 @@ export const clockFailure: Failure = {
       const leaver = pairOf(await postLogin(node.origin, EMAIL))
       if (leaver !== undefined && (await postLogout(node.origin, leaver)).status === 204) ended.push(leaver)
       await checkEnded(node, ended, `at ${offset} s`, faults)
-      await sleep(run.seconds * 1000) // in half a minute whatever is over is swept out
+      await sleep(run.seconds * 1000) // expired entries are removed within half a minute
       await checkEnded(node, ended, `at ${offset} s, later`, faults)
     }
     await load.stop()
@@ -48,13 +50,18 @@ export const clockFailure: Failure = {
     const { code } = await terminate(node)
     faults.expect(code === 0, `exit code ${code}`)
     return {
-      figures: `${told(load)}; ${ended.length} ended sessions stayed ended; in order ${slowest.map(Math.round).join(', ')} ms after each step`,
+      figures:
+        `${told(load)}; ${ended.length} ended sessions stayed ended; ` +
+        `in order ${slowest.map(Math.round).join(', ')} ms after each step`,
       faults: faults.list(),
     }
   },
 }
 
-/** What a step may cost: access tokens that are over or not yet good, and a moment without a key. Nobody is logged out by it. */
+/**
+ * What a step may cause: access tokens that are expired or not yet valid, and a moment without a signing key. Nobody is
+ * logged out.
+ */
 function checkAnswers(other: ReadonlyMap<string, number>, faults: Faults): void {
   const fair = ['verified: 401 token_expired', 'verified: 401 invalid_token', 'refreshed: 503 signing_unavailable']
   for (const [name, count] of other)
@@ -70,12 +77,15 @@ function setClock(file: string): (offset: number) => void {
   return step
 }
 
-/** A key that begins to sign in a quarter of an hour: an hour ahead it signs, and back again it waits. */
+/**
+ * Plans a key that signs in a quarter of an hour: with the clock an hour ahead it signs, and when the clock is set back
+ * it waits again.
+ */
 async function planRotation({ KEYS_DIR = '', FAILURES_CLOCK_FILE = '' }: Env): Promise<void> {
   await new Child({ args: ['scripts/keys.ts', 'rotate'], env: { KEYS_DIR, FAILURES_CLOCK_FILE } }).finished()
 }
 
-/** @returns milliseconds until a login gives tokens that work and the server is ready */
+/** @returns milliseconds until a login gives working tokens and the server is ready */
 async function settle({ origin }: Node, when: string, faults: Faults): Promise<number> {
   const began = performance.now()
   for (;;) {

@@ -10,10 +10,13 @@ import { type Node, newService, startNode, statusOf, terminate } from './node.ts
 import { pairOf, people, postLogin, postRefresh, register } from './people.ts'
 
 const SESSIONS = 6
-/** Milliseconds until all is well again after there is room. */
+/** Everything must work again within this time after there is room on the disk. */
 const TIMEOUT_MS = 5000
 
-/** A file system of a few megabytes, with the database and the keys on it, is filled to the last byte; later there is room again. */
+/**
+ * A file system of a few megabytes, with the database and the keys on it, is filled to the last byte; later there is
+ * room again.
+ */
 export const diskFailure: Failure = {
   title: 'the disk with the database and the keys is full, under load, and has room again',
   async run(run) {
@@ -47,7 +50,7 @@ async function fillAndEmpty(node: Node, disk: string, seconds: number) {
     const { status, saysWhen } = await register(origin, email)
     if (status === 201) registered.push(email)
     else faults.expect(status === 503 && saysWhen, `a registration on a full disk: ${status}`)
-    fill(disk, ballast) // what was given back by a rollback is not room
+    fill(disk, ballast) // takes the space that a rollback has freed
     await sleep(50)
   }
   const refused = [...load.other].some(([name]) => name === 'loggedIn: 503 store_unavailable')
@@ -71,7 +74,7 @@ async function fillAndEmpty(node: Node, disk: string, seconds: number) {
   return { figures: `${told(load)}; healed ${Math.round(healed)} ms after there was room`, faults: faults.list() }
 }
 
-/** A rotation that finds no room changes nothing and leaves nothing half. */
+/** A key rotation without room on the disk changes nothing and leaves no partial file. */
 async function checkKeys(dir: string, origin: string, faults: Faults): Promise<void> {
   const rotated = new Child({ args: ['scripts/keys.ts', 'rotate'], env: { KEYS_DIR: dir } })
   const refusal = await rotated.finished().then(
@@ -112,7 +115,7 @@ function mountSmallDisk(folder: string): string {
   return disk
 }
 
-/** Writes until not a byte more goes in. */
+/** Writes until the disk is full. */
 function fill(disk: string, ballast: string): void {
   const file = openSync(ballast, 'a')
   try {

@@ -4,18 +4,21 @@ import { type Failure, Faults } from './failure.ts'
 import { type Node, newService, startNode, terminate } from './node.ts'
 import { people, type Tokens } from './people.ts'
 
-/** How many of each kind, for a thousand in all. */
+/** The share of each kind, of a thousand requests. */
 const KINDS = { verified: 0.4, refreshed: 0.3, slow: 0.3 }
 
 interface InFlight {
   readonly socket: Socket
   readonly kind: keyof typeof KINDS
-  /** What it sends after the signal. */
+  /** The part of the request that it sends after the signal. */
   readonly rest: string
   answer: string
 }
 
-/** SIGTERM while a thousand requests are at all stages: sent and not read, waiting for the store or a signature, half a body there. */
+/**
+ * SIGTERM while a thousand requests are at different stages: sent but not read, waiting for the store or a signature,
+ * or with half a body sent.
+ */
 export const drainFailure: Failure = {
   title: 'SIGTERM with 1,000 requests in flight',
   async run(run) {
@@ -38,7 +41,8 @@ export const drainFailure: Failure = {
     for (const { kind, answer } of requests) {
       const name = `${kind} ${answer.slice(9, 12) || 'not answered'}`
       statuses.set(name, (statuses.get(name) ?? 0) + 1)
-      // They share one refresh token, which is repeated ten times and then refused: judged, and not turned away.
+      // They share one refresh token, which is repeated ten times and then refused: every request is processed, none
+      // turned away.
       faults.expect((kind === 'verified' ? ['200'] : ['200', '401']).includes(answer.slice(9, 12)), name)
     }
     faults.expect(code === 0, `exit code ${code}`)
@@ -51,7 +55,7 @@ async function dial({ origin }: Node, kind: InFlight['kind'], tokens: Tokens): P
   const { port, hostname } = new URL(origin)
   const socket = connect(Number(port), hostname)
   const one: InFlight = { socket, kind, rest: kind === 'slow' ? body(tokens).slice(20) : '', answer: '' }
-  socket.on('error', () => undefined) // a reset is told by the missing answer
+  socket.on('error', () => undefined) // after a reset the answer is missing, which is counted
   socket.on('data', (chunk) => {
     one.answer += chunk
   })
@@ -59,12 +63,15 @@ async function dial({ origin }: Node, kind: InFlight['kind'], tokens: Tokens): P
   return one
 }
 
-/** Resolves when the system has it: whether the server has read it is another matter, and must make no difference. */
+/**
+ * Resolves when the operating system has the bytes. Whether the server has read them is unknown, and must make no
+ * difference.
+ */
 function written(socket: Socket, text: string): Promise<void> {
   return new Promise((resolve) => socket.write(text, () => resolve()))
 }
 
-/** Not `once`: that rejects at an error, and a reset is an end too. */
+/** Not `once`, which rejects at an error: a reset also counts as closed. */
 function closed(socket: Socket): Promise<unknown> | undefined {
   return socket.destroyed ? undefined : new Promise((resolve) => socket.once('close', resolve))
 }
@@ -72,7 +79,8 @@ function closed(socket: Socket): Promise<unknown> | undefined {
 function first(kind: InFlight['kind'], tokens: Tokens): string {
   if (kind === 'verified') return `GET /v1/me HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${tokens.access}\r\n\r\n`
   const text = body(tokens)
-  const head = `POST /v1/refresh HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${text.length}\r\n\r\n`
+  const type = 'Content-Type: application/json'
+  const head = `POST /v1/refresh HTTP/1.1\r\nHost: x\r\n${type}\r\nContent-Length: ${text.length}\r\n\r\n`
   return head + (kind === 'slow' ? text.slice(0, 20) : text)
 }
 

@@ -1,23 +1,23 @@
 import type { Postgres } from './postgres.ts'
 
-/** What a failure is run with. */
+/** The parameters of a run. */
 export interface Run {
-  /** A folder of its own, gone when the run is over. */
+  /** A folder of its own, deleted at the end of the run. */
   readonly folder: string
-  /** How often, for those that are repeated. */
+  /** How often a repeated failure is repeated. */
   readonly times: number
   /** Seconds that an outage or a load lasts. */
   readonly seconds: number
   /** Milliseconds between two requests of a client, where that may be chosen. */
   readonly pause?: number
-  /** A PostgreSQL of the run; started by whoever asks first. */
+  /** The PostgreSQL of the run, started at the first call. */
   postgres(): Promise<Postgres>
 }
 
 export interface Outcome {
   /** One line. */
   readonly figures: string
-  /** What must not have happened. Empty when all is well. */
+  /** What went wrong. Empty when the failure did no harm. */
   readonly faults: readonly string[]
 }
 
@@ -26,7 +26,10 @@ export interface Failure {
   run(run: Run): Promise<Outcome>
 }
 
-/** What a system or a user can not do, say mount a file system: the failure is left out, and the line says why. */
+/**
+ * Thrown when this system or user can't cause the failure, for example can't mount a file system. The failure is
+ * skipped, and its line says why.
+ */
 export class Unavailable extends Error {}
 
 /** Faults by kind: a thousand equal ones are one line. */

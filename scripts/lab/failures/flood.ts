@@ -1,10 +1,14 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 
-/** Requests on one connection at a time: the server allows one more. */
+/** Pipelined requests on one connection: the server allows a few more (32 wait behind the first). */
 const PIPELINED = 30
 
-/** Raw HTTP/1.1 over a few connections: much faster than a client that understands what it is told. @returns answers by status */
+/**
+ * Sends raw HTTP/1.1 requests over a few connections: much faster than a client that parses the answers.
+ *
+ * @returns the number of answers by status
+ */
 export async function flood(
   origin: string,
   count: number,
@@ -29,11 +33,15 @@ export async function dial(origin: string): Promise<Socket> {
   const { port, hostname } = new URL(origin)
   const socket = connect(Number(port), hostname)
   await once(socket, 'connect')
-  socket.on('error', () => undefined) // who counts answers sees that one is missing
+  socket.on('error', () => undefined) // the missing answer is counted
   return socket
 }
 
-/** Sends requests all at once. @returns the statuses of their answers; `none` for each that never came */
+/**
+ * Sends several requests at once.
+ *
+ * @returns the statuses of their answers; `none` for each that never came
+ */
 export function answersTo(socket: Socket, requests: readonly string[]): Promise<string[]> {
   return new Promise((resolve) => {
     let text = ''
@@ -53,5 +61,6 @@ export function answersTo(socket: Socket, requests: readonly string[]): Promise<
 }
 
 export function rawPost(path: string, body: string, headers = ''): string {
-  return `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n${headers}Content-Length: ${body.length}\r\n\r\n${body}`
+  const type = 'Content-Type: application/json'
+  return `POST ${path} HTTP/1.1\r\nHost: x\r\n${type}\r\n${headers}Content-Length: ${body.length}\r\n\r\n${body}`
 }

@@ -7,10 +7,10 @@ import { type Node, newService, startNode, terminate } from './node.ts'
 import { ask, people } from './people.ts'
 
 const SESSIONS = 6
-/** Milliseconds in which a server notices what happened to the folder. */
+/** A server must notice a change of the folder within this time. */
 const TIMEOUT_MS = 3000
 
-/** The manifest is damaged in every way there is, and mended, while tokens are issued and verified. */
+/** The manifest is damaged in several ways and repaired, while tokens are issued and verified. */
 export const keyringFailure: Failure = {
   title: 'the keyring is broken and mended, under load',
   async run(run) {
@@ -56,7 +56,7 @@ function damages(path: string, good: string): [name: string, breakIt: () => Prom
   ]
 }
 
-/** A kid that is not the thumbprint of its key, and has no private half. */
+/** Gives each key a kid that is not its thumbprint and has no private half. */
 function withOtherKid(good: string): string {
   const { keys, ...rest } = JSON.parse(good) as { keys: { kid: string }[] }
   return JSON.stringify({ ...rest, keys: keys.map((key) => ({ ...key, kid: 'A'.repeat(43) })) })

@@ -5,19 +5,19 @@ import { type Env, kill, type Node, newService, startNode, terminate } from './n
 import { me, pairOf, people, postLogin, postLogout, postRefresh, register, type Tokens } from './people.ts'
 
 const CLIENTS = 8
-/** Milliseconds of load before a kill: from, and how much more at the most. */
+/** Milliseconds of load before a kill: the minimum, and how much random time is added at most. */
 const STORM = [100, 300] as const
 
-/** What the server acknowledged since the last kill, and must know after the next boot. */
+/** What the server has acknowledged since the last kill, and must still have after the next boot. */
 interface Acknowledged {
-  /** Of each client, the last pair. */
+  /** The last pair of tokens of each client. */
   readonly clients: { tokens: Tokens }[]
   ended: Tokens[]
   registered: string[]
   rotations: number
 }
 
-/** Power loss of one process, again and again, in the middle of refreshes, registrations and logouts. */
+/** A process is killed again and again, in the middle of refreshes, registrations and logouts. */
 export const killFailure: Failure = {
   title: 'kill -9 under load, on both stores',
   async run(run) {
@@ -50,11 +50,13 @@ async function killAgainAndAgain(run: Run, settings: Env, name: string): Promise
   const { code } = await terminate(node)
   faults.expect(code === 0, `exit code ${code} at the end`)
   if (settings.DATABASE_URL === undefined) checkIntegrity(String(env.DATABASE_URL), faults)
-  const figures = `${name}: ${run.times} kills, acknowledged ${total.rotations} rotations, ${total.registered} registrations and ${total.ended} logouts; slowest boot ${Math.round(total.slowestBoot)} ms`
+  const figures =
+    `${name}: ${run.times} kills, acknowledged ${total.rotations} rotations, ${total.registered} registrations ` +
+    `and ${total.ended} logouts; slowest boot ${Math.round(total.slowestBoot)} ms`
   return { figures, faults: faults.list().map((fault) => `${name}: ${fault}`) }
 }
 
-/** Loads the server until it is killed in the middle of it. */
+/** Puts load on the server, and kills it in the middle. */
 async function storm(node: Node, clients: { tokens: Tokens }[], turn: number): Promise<Acknowledged> {
   const acknowledged: Acknowledged = { clients, ended: [], registered: [], rotations: 0 }
   const leaver = pairOf(await postLogin(node.origin, 'storm@example.com'))
@@ -99,7 +101,7 @@ async function checkNothingLost({ origin }: Node, acknowledged: Acknowledged, fa
     faults.expect((await me(origin, ended)).status === 401, 'a session that was ended is alive again')
     faults.expect((await postRefresh(origin, ended)).status === 401, 'a session that was ended can be refreshed')
   }
-  const last = acknowledged.registered.slice(-1) // those before it were committed before it
+  const last = acknowledged.registered.slice(-1) // earlier ones were committed earlier
   for (const email of last)
     faults.expect((await postLogin(origin, email)).status === 200, 'an acknowledged registration is gone')
 }

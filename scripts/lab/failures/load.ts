@@ -1,35 +1,35 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Answer, me, pairOf, postLogin, postRefresh, type Tokens } from './people.ts'
 
-// People who use the service while something happens to it.
+// Clients that use the service while a failure happens.
 
 export const EMAIL = 'load@example.com'
 
 type Kind = 'verified' | 'refreshed' | 'loggedIn'
 
 interface Options {
-  /** Where the next request goes. */
+  /** The origin that the next request is sent to. */
   readonly origin: () => string
   readonly sessions: readonly Tokens[]
   /** Milliseconds between two requests of one client. */
   readonly pause?: number
-  /** Told of every answer. */
+  /** Called with every answer. */
   readonly observe?: (kind: Kind, answer: Answer) => void
 }
 
 export interface Load {
   /** Good answers so far. */
   readonly good: Record<Kind, number>
-  /** Other answers so far, by what was asked and what came. */
+  /** Other answers so far, by kind of request and by answer. */
   readonly other: Map<string, number>
   /** Answers 503 without Retry-After. */
   readonly withoutRetryAfter: number
-  /** What every session holds now. */
+  /** The present tokens of every session. */
   readonly clients: readonly { tokens: Tokens }[]
   stop(): Promise<void>
 }
 
-/** Every session verifies and refreshes in turn; beside them somebody logs in again and again. */
+/** Every session verifies and refreshes in turn, and one more client logs in again and again. */
 export function startLoad({ origin, sessions, pause = 20, observe }: Options): Load {
   const good: Record<Kind, number> = { verified: 0, refreshed: 0, loggedIn: 0 }
   const other = new Map<string, number>()

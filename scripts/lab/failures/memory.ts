@@ -10,25 +10,25 @@ import { answersTo, dial, flood, rawPost } from './flood.ts'
 import { type Env, type Node, newService, startNode, statusOf, terminate } from './node.ts'
 import { me, people, postRefresh, type Tokens } from './people.ts'
 
-/** MiB of JavaScript heap, less than the smallest container that one would give it. */
+/** Size of the JavaScript heap: less than one would give the smallest container. */
 const HEAP_MIB = 192
-/** MiB it may take in all: beside the heap there are Node itself, SQLite, sockets, and two hashes of 19 MiB. */
+/** Most resident memory: besides the heap there are Node itself, SQLite, sockets, and two hashes of 19 MiB. */
 const MAX_RESIDENT_MIB = 640
 const WAITERS = 1000
 const QUEUE = 64
-/** Milliseconds for which nobody but us may write to the store. */
+/** How long we hold the write lock of the store. */
 const LOCKED_MS = 3000
 
 interface Filled {
   readonly node: Node
-  /** A session whose refresh token may be used up. */
+  /** A session whose refresh token may be spent. */
   readonly other: Tokens
-  /** How much of a bound is filled: all of it, or a part in a short run. */
+  /** How much of each bound is filled: all of it, or a part in a short run. */
   readonly share: number
   readonly faults: Faults
 }
 
-/** Every structure with a bound is filled to it and beyond, one after the other, in one server with a small heap. */
+/** Every bounded structure is filled to its bound and beyond, one after the other, in one server with a small heap. */
 export const memoryFailure: Failure = {
   title: `every bounded structure filled, with a heap of ${HEAP_MIB} MiB`,
   async run(run) {
@@ -76,7 +76,10 @@ const STRUCTURES: readonly [name: string, fill: (filled: Filled) => Promise<stri
   ['half bodies', fillBodies],
 ]
 
-/** Two generations of 10,000 tokens or 16 million characters: with the longest tokens it is the characters that count. */
+/**
+ * The cache holds two generations of 10,000 tokens or 16 million characters. With the longest tokens the characters are
+ * the limit.
+ */
 async function fillVerifiedTokens({ node, share, faults }: Filled): Promise<string> {
   const mint = await createMint(node.env)
   const count = Math.ceil(9000 * share)
@@ -86,7 +89,7 @@ async function fillVerifiedTokens({ node, share, faults }: Filled): Promise<stri
   return `${count} of ${mint().length} characters`
 }
 
-/** More client networks than a table remembers, in each of the tables that a request alone gets into. */
+/** More client networks than a table of limits remembers, for each table that a single request adds to. */
 async function fillLimits({ node, share, faults }: Filled): Promise<string> {
   const count = Math.ceil(55_000 * share)
   const addresses = (index: number) => `10.${(index >> 16) & 255}.${(index >> 8) & 255}.${index & 255}`
@@ -117,7 +120,7 @@ async function fillPasswordQueue({ node, faults }: Filled): Promise<string> {
   return `${hashed} judged, ${refused} turned away`
 }
 
-/** Somebody else holds the database: jobs pile up until there are too many. */
+/** Another process holds the write lock of the database: jobs pile up until there are too many. */
 async function fillStoreQueue({ node, other: { refresh }, share, faults }: Filled): Promise<string> {
   const connections = Math.ceil(400 * share)
   const body = JSON.stringify({ refresh_token: refresh })
@@ -166,7 +169,7 @@ async function fillBodies({ node, share }: Filled): Promise<string> {
   return `${sockets.length} of 16 KB`
 }
 
-/** Tokens of the server's own key, as long as it takes them. */
+/** Makes tokens with the server's own key, as long as the server accepts. */
 async function createMint({ KEYS_DIR = '', ISSUER }: Env): Promise<() => string> {
   const { keys } = JSON.parse(await readFile(join(KEYS_DIR, 'keyring.json'), 'utf8'))
   const kid = String(keys[0].kid)

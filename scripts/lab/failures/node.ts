@@ -7,7 +7,7 @@ import { UNLIMITED } from '../../../test/support/settings.ts'
 import { Child } from '../bench/child.ts'
 
 const HOST = '127.0.0.1'
-/** Milliseconds a server gets to be ready. */
+/** A server that is not ready by then has failed to start. */
 const BOOT_TIMEOUT_MS = 60_000
 
 export type Env = Readonly<Record<string, string>>
@@ -21,12 +21,15 @@ export interface Node {
   readonly bootTime: number
 }
 
-/** Settings of a new service: a folder for its keys and, unless another is given, its database; and a port that stays its own. */
+/**
+ * The settings of a new service: a folder for its keys and, unless another one is given, its database; and a port that
+ * it keeps.
+ */
 export async function newService(folder: string, settings: Env = {}): Promise<Env> {
   const home = await mkdtemp(join(folder, 'service-'))
   return {
     NODE_ENV: 'test',
-    NODE_OPTIONS: '', // those of whoever runs this are not for servers
+    NODE_OPTIONS: '', // the caller's options are not for the servers
     LOG_LEVEL: 'silent',
     HOST,
     PORT: String(await freePort()),
@@ -39,12 +42,12 @@ export async function newService(folder: string, settings: Env = {}): Promise<En
   }
 }
 
-/** Another server of the same service. */
+/** The settings of another server of the same service. */
 export async function beside(env: Env): Promise<Env> {
   return { ...env, PORT: String(await freePort()) }
 }
 
-/** Starts a server, and waits until it says that it is ready. */
+/** Starts a server, and waits until it is ready. */
 export async function startNode(env: Env): Promise<Node> {
   const started = performance.now()
   const child = new Child({ args: ['src/server.ts'], env })

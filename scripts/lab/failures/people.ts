@@ -1,7 +1,7 @@
 import { OperatorError } from '../../../src/errors/app-error.ts'
 import { PASSWORD } from '../../../test/support/settings.ts'
 
-// What clients do, over HTTP, to a server that may be gone: no answer is an answer too.
+// The requests of clients, over HTTP.
 
 export interface Tokens {
   readonly access: string
@@ -12,7 +12,7 @@ export interface Tokens {
 export interface Answer {
   readonly status: number | undefined
   readonly body: Readonly<Record<string, unknown>>
-  /** True when a 503 or 429 says when to come back. */
+  /** True when the answer has a Retry-After header in seconds. */
   readonly saysWhen: boolean
 }
 
@@ -41,13 +41,13 @@ export const postLogout = (origin: string, { access }: Tokens) => post(`${origin
 export const me = (origin: string, { access }: Pick<Tokens, 'access'>) =>
   ask(`${origin}/v1/me`, { headers: { authorization: `Bearer ${access}` } })
 
-/** @returns undefined unless the answer has a pair */
+/** @returns undefined unless the answer holds a pair of tokens */
 export function pairOf({ status, body }: Answer): Tokens | undefined {
   if (status !== 200) return undefined
   return { access: String(body.access_token), refresh: String(body.refresh_token) }
 }
 
-/** A new account that is logged in so many times. */
+/** Registers an account and logs it in several times. */
 export async function people(origin: string, email: string, sessions: number): Promise<Tokens[]> {
   const { status, body } = await register(origin, email)
   if (status !== 201) throw new OperatorError(`register: ${status} ${JSON.stringify(body)}`)

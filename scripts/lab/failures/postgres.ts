@@ -6,7 +6,7 @@ import { Client } from 'pg'
 import { OperatorError } from '../../../src/errors/app-error.ts'
 import type { Answer, Command, Ready } from '../../../test/support/postgres-server.ts'
 
-/** A real PostgreSQL that may be taken away. It ends with this process, whatever way that ends. */
+/** A real PostgreSQL that can be stopped. It ends with this process, however that ends. */
 export interface Postgres {
   /** @returns the DATABASE_URL of a new, empty database */
   create(): Promise<string>

@@ -6,10 +6,10 @@ import { beside, type Env, newService, startNode, terminate } from './node.ts'
 import { people } from './people.ts'
 
 const SESSIONS = 12
-/** Seconds between "not ready" and the end of listening: ten looks of the balancer. */
+/** Seconds between "not ready" and the end of listening: the balancer checks ten times in between. */
 const SHUTDOWN_DELAY = '1'
 
-/** Two nodes behind a load balancer are restarted, one after the other, and nobody notices. */
+/** Two nodes behind a load balancer are restarted, one after the other, and no client notices. */
 export const rollingFailure: Failure = {
   title: 'a rolling restart of two nodes on PostgreSQL, behind a load balancer, under load',
   async run(run) {

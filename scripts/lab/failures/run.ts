@@ -15,7 +15,8 @@ import { type Postgres, startPostgres } from './postgres.ts'
 import { rollingFailure } from './rolling.ts'
 import { storeFailure } from './store.ts'
 
-// npm run failures: what goes wrong in production, done to real processes. One line per failure; exit 1 when one did harm.
+// npm run failures: causes failures of production in real processes. One line per failure; exits 1 when one of them did
+// harm.
 
 const FAILURES: Readonly<Record<string, Failure>> = {
   kill: killFailure,

@@ -6,7 +6,8 @@ import { RevocationSet } from '../../../src/revocations/revocation-set.ts'
 import type { AccessTokenClaims } from '../../../src/tokens/claims.ts'
 import { VerifiedTokens } from '../../../src/tokens/verified-tokens.ts'
 
-// A process of its own, with --expose-gc: what the structures weigh that are counted and not queued, filled to their bounds.
+// Runs in a process of its own, with --expose-gc: measures the memory of structures that are bounded by a count, filled
+// to their bounds.
 
 const collect = globalThis.gc ?? (() => undefined)
 const id = (bytes = 16) => randomBytes(bytes).toString('base64url')

@@ -5,10 +5,10 @@ import { newService, startNode, statusOf, terminate } from './node.ts'
 import { pairOf, people, postLogin, postRefresh } from './people.ts'
 
 const SESSIONS = 10
-/** Milliseconds until all is well again after the store is back. */
+/** Everything must work again within this time after the store is back. */
 const TIMEOUT_MS = 5000
 
-/** PostgreSQL is away for a while, under load. */
+/** PostgreSQL is stopped for a while, under load. */
 export const storeFailure: Failure = {
   title: 'PostgreSQL is gone for a while and comes back, under load',
   async run(run) {

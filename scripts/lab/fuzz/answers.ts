@@ -1,25 +1,25 @@
 import { ERRORS, errorRow } from '../../../src/errors/app-error.ts'
 import { OAUTH_ERRORS, oauthErrorRow } from '../../../src/errors/oauth-error.ts'
 
-/** What of an answer is looked at. */
+/** The members of a response that are checked. */
 export interface Answer {
   readonly statusCode: number
   readonly headers: Readonly<Record<string, unknown>>
   readonly body: string
 }
 
-/** Stands in hostile input, so that an answer that repeats input gives itself away. */
+/** Part of the hostile input, so that a response which repeats its input can be recognised. */
 export const MARKER = 'Zq-repeated-Zq'
 
-// Stack frames, paths and names of libraries: what gives a program away.
+// Stack frames, paths and names of libraries: details that a response must not reveal.
 const INNER = /\bat .+:\d+:\d+|node_modules|fast-?jwt|FAST_|FST_|\bERR_|TypeBox|SQLITE|sqlite/
 
 /**
- * What is wrong with an answer, whatever was asked: a fault of ours, an error in another form than is promised, or one that tells
- * too much. An answer that is no error is judged by its target.
+ * What is wrong with a response, whatever the request was: a fault of the server, an error in another format than
+ * promised, or an error that reveals too much. A response that is no error is judged by its target.
  *
- * @param secrets texts that no error may hold
- * @returns sentences; none when all is well
+ * @param secrets texts that no error may contain
+ * @returns sentences; none when nothing is wrong
  */
 export function complaints(answer: Answer, secrets: readonly string[] = []): string[] {
   const { statusCode, headers, body } = answer
@@ -54,7 +54,10 @@ function wrongForm(answer: Answer): string | undefined {
   return known && type.startsWith('application/json') ? undefined : `${type} with code ${code} and status ${statusCode}`
 }
 
-/** The name of a member that is not known is shown to its sender, when it is a plain word: that much is repeated on purpose. */
+/**
+ * An error names an unknown member to its sender, if the name is a plain word. That repetition is intended, so it is
+ * removed before the check.
+ */
 function withoutFieldNames(body: string): string {
   const problem = parsed(body)
   if (!Array.isArray(problem?.errors)) return body

@@ -1,6 +1,9 @@
 import fc from 'fast-check'
 
-/** One change to a text of bytes. Positions and lengths are taken modulo what is there, so that an edit fits any original. */
+/**
+ * One change to a sequence of bytes. Positions and lengths are taken modulo the length of the original, so that an edit
+ * fits any original.
+ */
 export interface Edit {
   readonly kind: (typeof KINDS)[number]
   readonly at: number
@@ -11,7 +14,7 @@ export interface Edit {
 const KINDS = ['flip', 'replace', 'insert', 'delete', 'repeat', 'cut', 'swap'] as const
 const SHORT = 8
 
-/** Bytes that parsers trip over. */
+/** Bytes that are difficult for parsers. */
 const PITFALLS = [
   ...[
     '',
@@ -63,21 +66,21 @@ const edit: fc.Arbitrary<Edit> = fc.record({
   bytes,
 })
 
-/** Some changes, to be made one after the other. */
+/** Several edits, applied one after the other. */
 export const someEdits = fc.array(edit, { minLength: 1, maxLength: 4 })
 
-/** Null in all but one of so many cases: then nothing is to be changed. */
+/** Null in all but one of `cases` cases: null means that nothing is changed. */
 export const editsOnceIn = (cases: number): fc.Arbitrary<readonly Edit[] | null> =>
   fc.oneof({ weight: cases - 1, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: someEdits })
 
-/** @returns the changed bytes; they may happen to be the same */
+/** @returns the changed bytes, which may happen to be equal to the original */
 export function edited(original: Uint8Array, edits: readonly Edit[]): Buffer {
   let result: Buffer = Buffer.from(original)
   for (const one of edits) result = apply(result, one)
   return result
 }
 
-/** The same for text, as UTF-8; what is no UTF-8 any more becomes U+FFFD. */
+/** The same for text, as UTF-8. What is not UTF-8 any more becomes U+FFFD. */
 export const editedText = (original: string, edits: readonly Edit[]) => edited(Buffer.from(original), edits).toString()
 
 function apply(original: Buffer, { kind, at, length, bytes }: Edit): Buffer {

@@ -4,7 +4,7 @@ import { anyText } from '../../../test/support/any-text.ts'
 import { PASSWORD } from '../../../test/support/app.ts'
 import { MARKER } from './answers.ts'
 
-// Requests as /openapi.json describes them, and requests that are nearly so.
+// Requests as /openapi.json describes them, and requests that are almost right.
 
 /** The part of JSON Schema that our documents use. */
 export interface Schema {
@@ -88,7 +88,7 @@ const junkText = fc.oneof(
   fc.constantFrom(...TEXTS),
 )
 const marked = fc.string({ maxLength: 8 }).map((text) => `${MARKER}${text}`)
-/** Any JSON at all; its texts are recognised when they come back. */
+/** Any JSON. Its texts hold the marker, so that they are recognised in a response. */
 export const junk: fc.Arbitrary<unknown> = fc.oneof(
   junkText,
   marked,
@@ -102,7 +102,7 @@ export const junk: fc.Arbitrary<unknown> = fc.oneof(
 )
 
 /**
- * Values that a schema asks for, with a wrong one here and there.
+ * Values that fit a schema, with a wrong one now and then.
  *
  * @param words texts that mean something to the server
  */
@@ -152,13 +152,16 @@ function fittingObject({ properties = {}, required = [] }: Schema, words: readon
   )
 }
 
-/** What stands in the place of a path parameter: texts that mean something, and others as an attacker would write them. */
+/** A value for a path parameter: texts that mean something, and others that an attacker would try. */
 export function segment(words: readonly string[]): fc.Arbitrary<string> {
   const raw = fc.constantFrom('%', '%00', '%ff', '..%2f..', ';', '*', 'x'.repeat(300), MARKER, '%F0%9F%98%80')
   return fc.oneof(fc.constantFrom(...words), anyText({ minLength: 1, maxLength: 20 }).map(escaped), raw)
 }
 
-/** Percent-encoded, also where half a character stands that has no UTF-8. Lone dots would make another address of it. */
+/**
+ * Percent-encoded. A lone surrogate has no UTF-8 and is replaced first. A segment of only dots would change the path,
+ * so it is replaced too.
+ */
 export function escaped(text: string): string {
   return encodeURIComponent(text.toWellFormed()).replace(/^\.{1,2}$/, 'dots')
 }

@@ -6,7 +6,7 @@ import { createStage } from './stage.ts'
 import type { Target, Trial } from './target.ts'
 import { TARGETS } from './targets.ts'
 
-/** Cases between two looks at whether the victim is well. */
+/** How many cases run before the target is checked to be still working. */
 const ROUND = 100
 
 const HELP = `Usage: npm run fuzz -- [--minutes <n>] [--seed <n>] [--only <target>]...
@@ -58,7 +58,7 @@ async function main(): Promise<number> {
   return 0
 }
 
-/** @returns what broke, or undefined when the time is over and nothing did */
+/** @returns what failed, or undefined when the time is over and nothing did */
 async function attack({ name, prepare }: Target, firstSeed: number, milliseconds: number): Promise<string | undefined> {
   const stage = createStage()
   try {

@@ -1,6 +1,6 @@
 import type { Stage } from './target.ts'
 
-/** A stage without a test around it. */
+/** A Stage outside of a test. */
 export function createStage(): Stage & { end(): Promise<void> } {
   const endings: (() => unknown)[] = []
   return {

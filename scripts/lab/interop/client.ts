@@ -4,7 +4,11 @@ import type { Place } from './program.ts'
 import { npmRecipe, npmVersion } from './programs.ts'
 import { accepts, type Trial } from './trial.ts'
 
-/** openid-client finds the server by discovery and gets a token; every program accepts it. @returns what to report */
+/**
+ * openid-client finds the server by discovery and gets a token, which every program must accept.
+ *
+ * @returns a line for the report
+ */
 export async function clientCredentials(place: Place, trials: readonly Trial[]): Promise<string> {
   const client = await place.issuer.createClient()
   const recipe = await npmRecipe(place, 'node/openid_client.js')
@@ -14,5 +18,8 @@ export async function clientCredentials(place: Place, trials: readonly Trial[]):
   for (const trial of trials) await accepts(trial, 'client', { 'a token of a client': access_token })
   const accepted = trials.filter(({ cells }) => cells.get('client') === 'yes').length
   const version = await npmVersion(place, 'openid-client')
-  return `openid-client ${version}: discovery and client credentials; its token was accepted by ${accepted} of ${trials.length} programs`
+  return (
+    `openid-client ${version}: discovery and client credentials; ` +
+    `its token was accepted by ${accepted} of ${trials.length} programs`
+  )
 }

@@ -4,10 +4,15 @@ import { OperatorError } from '../../../src/errors/app-error.ts'
 import { HERE, type Place, printed, pythonWith } from './program.ts'
 import { lineVerifier, type Verifier } from './verifiers.ts'
 
-/** Milliseconds within which a token that was taken back must be refused. */
+/** A revoked token must be refused within this time. */
 const TIMEOUT_MS = 10_000
 
-/** The two Python recipes together, PyJWT and the follower of the feed: what is revoked is refused, and nothing else. @returns what to report */
+/**
+ * Runs the two Python recipes together, PyJWT and the follower of the feed: they must refuse what is revoked, and
+ * nothing else.
+ *
+ * @returns a line for the report
+ */
 export async function followFeed({ issuer }: Place): Promise<string> {
   const program = pythonWith('jwt')
   if (program === undefined || printed(program, ['-c', 'import requests']) === undefined)
@@ -22,7 +27,10 @@ export async function followFeed({ issuer }: Place): Promise<string> {
   await issuer.revokeKey(JSON.parse(Buffer.from(stays.split('.')[0] ?? '', 'base64url').toString()).kid)
   const key = await untilWithdrawn(guard, stays)
   await accepted(guard, await issuer.logIn())
-  return `revocation feed, followed in Python: refused ${session} ms after its session ended, and ${key} ms after its key was revoked`
+  return (
+    `revocation feed, followed in Python: refused ${session} ms after its session ended, ` +
+    `and ${key} ms after its key was revoked`
+  )
 }
 
 async function accepted(guard: Verifier, token: string): Promise<void> {

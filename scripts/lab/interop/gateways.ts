@@ -15,7 +15,7 @@ export const apache: Program = {
   recipe: 'apache/resource-server.conf',
   install: 'apt-get install apache2 libapache2-mod-auth-openidc',
   version: async () => debianVersion('libapache2-mod-auth-openidc'),
-  unchecked: 'without exp', // and what has no exp is no access token of ours: typ, client_id and jti are demanded
+  unchecked: 'without exp', // harmless: without exp it is no access token, and typ, client_id and jti are checked
   async start({ folder, issuer }) {
     const own = await mkdtemp(join(folder, 'apache-'))
     const listen = `127.0.0.1:${await freePort()}`

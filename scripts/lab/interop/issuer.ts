@@ -13,17 +13,20 @@ import { Child } from '../bench/child.ts'
 const EMAIL = 'ada@example.com'
 const AUDIENCE = 'https://api.example.com'
 
-/** Seconds from publishing a key to signing with it: longer than the pause of any library here between two looks at the JWKS (60 s). */
+/**
+ * Seconds from publishing a key to signing with it: longer than any of these libraries waits before it fetches the JWKS
+ * again (60 s).
+ */
 export const LEAD = 70
 
-/** What a program gets to know of the issuer, and nothing else: settings of the caller must not leak in. */
+/** What a program is told about the issuer, and nothing else: the caller's settings must not leak in. */
 export type Environment = Readonly<Record<string, string>>
 
 export interface Issuer {
   readonly url: string
   readonly audience: string
   readonly keysFolder: string
-  /** PEM file of the authority of its certificate. */
+  /** PEM file of the authority that issued its certificate. */
   readonly authority: string
   readonly environment: Environment
   /** @returns an access token of a session of its own */
@@ -32,12 +35,15 @@ export interface Issuer {
   feed(): Promise<string>
   /** Publishes the next key; tokens are signed with it {@link LEAD} seconds later. */
   rotate(): Promise<void>
-  /** Takes a key away, as when it leaked. */
+  /** Revokes a key, as after a leak. */
   revokeKey(kid: string): Promise<void>
   createClient(): Promise<{ id: string; secret: string }>
 }
 
-/** Starts the real server, behind TLS as in production: several libraries refuse an issuer without, and no recipe should switch that off. */
+/**
+ * Starts the real server, behind TLS as in production: several libraries refuse an issuer without TLS, and no recipe
+ * should switch that check off.
+ */
 export async function startIssuer(folder: string): Promise<Issuer> {
   const authority = join(folder, 'authority.pem')
   const port = await freePort()
@@ -86,7 +92,7 @@ function environmentOf(issuer: string, authority: string): Environment {
     PYTHONDONTWRITEBYTECODE: '1',
     ISSUER: issuer,
     AUDIENCE,
-    // Each ecosystem asks another name for the authorities that it trusts.
+    // Each ecosystem reads the trusted authorities from another variable.
     SSL_CERT_FILE: authority,
     CURL_CA_BUNDLE: authority,
     REQUESTS_CA_BUNDLE: authority,
@@ -94,7 +100,7 @@ function environmentOf(issuer: string, authority: string): Environment {
   }
 }
 
-/** @returns the https origin of a proxy that hands every connection on to `port` */
+/** @returns the https origin of a proxy that forwards every connection to `port` */
 async function terminateTls(folder: string, authority: string, port: number): Promise<string> {
   const key = join(folder, 'authority.key')
   const names = 'subjectAltName=DNS:localhost,IP:127.0.0.1'

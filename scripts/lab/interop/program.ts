@@ -6,7 +6,7 @@ import type { Verifier } from './verifiers.ts'
 export const HERE = import.meta.dirname
 
 export interface Place {
-  /** Scratch space of this run; `node_modules` with the libraries of npm is there. */
+  /** A temporary folder of this run, with the npm libraries in its `node_modules`. */
   readonly folder: string
   readonly issuer: Issuer
 }
@@ -15,16 +15,16 @@ export interface Program {
   readonly name: string
   /** Its recipe, below scripts/lab/interop/. */
   readonly recipe: string
-  /** What to do where it is missing. */
+  /** The command that installs it. */
   readonly install: string
-  /** Undefined when it is not there. */
+  /** Undefined when it is not installed. */
   version(place: Place): Promise<string | undefined>
   start(place: Place): Promise<Verifier>
-  /** What it is known not to check, for lack of a way to tell it so. */
+  /** A check that it is known not to make, because it can't be configured. */
   readonly unchecked?: string
 }
 
-/** What a command prints; undefined when it is not there or fails. */
+/** The output of a command; undefined when it is not installed or fails. */
 export function printed(program: string, args: readonly string[]): string | undefined {
   const { status, stdout } = spawnSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
   return status === 0 ? stdout.trim() : undefined
@@ -35,7 +35,10 @@ export function debianVersion(name: string): string | undefined {
   return printed('dpkg-query', ['-W', name])?.split('\t')[1]
 }
 
-/** The first Python that has a module: Debian's modules are for Debian's Python, which often is not the one on the path. */
+/**
+ * The first Python that has a module: Debian's modules are only for Debian's own Python, which is often not the first
+ * on the path.
+ */
 export function pythonWith(module: string): string | undefined {
   return ['python3', '/usr/bin/python3'].find((program) => printed(program, ['-c', `import ${module}`]) !== undefined)
 }

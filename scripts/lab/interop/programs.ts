@@ -7,7 +7,7 @@ import { apache, haproxy } from './gateways.ts'
 import { debianVersion, HERE, type Place, type Program, printed, pythonWith } from './program.ts'
 import { httpVerifier, lineVerifier } from './verifiers.ts'
 
-/** npm packages of the recipes, installed afresh for each run. */
+/** The npm packages of the recipes, installed anew in each run. */
 export const NPM_PACKAGES = [
   'jose',
   'jsonwebtoken',
@@ -81,7 +81,7 @@ function go(): Program {
   }
 }
 
-/** A recipe finds its libraries beside itself. */
+/** Copies a recipe to the folder with its libraries. */
 export async function npmRecipe({ folder }: Place, recipe: string): Promise<string> {
   const copy = join(folder, recipe)
   await mkdir(join(copy, '..'), { recursive: true })

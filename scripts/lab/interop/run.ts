@@ -56,7 +56,7 @@ async function main(): Promise<number> {
   const columns = await tryAll(trials, place)
   console.log(`\n${report(trials, columns)}\n`)
   console.log(await clientCredentials(place, trials))
-  console.log(await followFeed(place)) // the last one: it takes the signing key away
+  console.log(await followFeed(place)) // the last one: it revokes the signing key
   if (values.reasons) console.log(`\n${trials.flatMap(({ reasons }) => reasons).join('\n')}`)
   const faults = trials.flatMap(({ faults }) => faults)
   for (const fault of faults) process.stderr.write(`interop: error: ${fault}\n`)
@@ -69,7 +69,7 @@ async function startPlace(): Promise<Place> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130))
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
   process.stderr.write('installing libraries from npm …\n')
-  // npm must not take over the options that this process was started with.
+  // npm must not inherit the options of this process.
   const install = 'unset NODE_OPTIONS; exec npm install --prefer-offline --no-audit --no-fund "$@"'
   await promisify(execFile)('sh', ['-c', install, 'npm', ...NPM_PACKAGES], { cwd: folder })
   return { folder, issuer: await startIssuer(folder) }

@@ -7,7 +7,7 @@ import type { Issuer } from './issuer.ts'
 /** Tokens that must be refused, by column of the report and by what is wrong with them. */
 export type BadTokens = Readonly<Record<string, Readonly<Record<string, string>>>>
 
-/** A mint with the server's own key: all that it makes is correctly signed, unless it is told otherwise. */
+/** A mint with the server's own key: its tokens are correctly signed, unless it is told otherwise. */
 export async function issuerMint({ keysFolder, url, audience }: Issuer): Promise<Mint> {
   const folder = { dir: keysFolder, passphrase: undefined }
   const [kid = ''] = await storedKids(folder)
@@ -15,7 +15,7 @@ export async function issuerMint({ keysFolder, url, audience }: Issuer): Promise
   return createMint({ kid, issuer: url, audience, now: systemClock(), privateKey })
 }
 
-/** @param feed the server's own revocation feed: a JWS of the same key that is no access token */
+/** @param feed the server's own revocation feed: a JWS that is signed with the same key and is no access token */
 export function badTokens(mint: Mint, good: string, feed: string): BadTokens {
   const claims = (change: object) => mint.token({ claims: change })
   return {

@@ -7,14 +7,14 @@ export interface Trial {
   readonly program: Program
   readonly version: string
   readonly verifier: Verifier
-  /** A word per column of the report: does the program accept such a token? */
+  /** One word per column of the report: whether the program accepts such a token. */
   readonly cells: Map<string, string>
-  /** What it said to each token, for `--reasons`. */
+  /** The answer to each token, for `--reasons`. */
   readonly reasons: string[]
   readonly faults: string[]
 }
 
-/** A good token must be accepted, and as whose it is. */
+/** A good token must be accepted, with the right subject. */
 export async function accepts(trial: Trial, column: string, tokens: Readonly<Record<string, string>>): Promise<void> {
   for (const [what, token] of Object.entries(tokens)) {
     const { accepted, text } = await answer(trial, what, token)
@@ -35,7 +35,9 @@ export async function refusesAll(trial: Trial, columns: BadTokens): Promise<void
   }
 }
 
-/** A recipe that was started without its audience accepts nothing: many libraries take none for "any". */
+/**
+ * A recipe that is started without an audience must accept nothing: many libraries take a missing audience for "any".
+ */
 export async function refusesUnset(trial: Trial, place: Place, token: string): Promise<void> {
   const environment = { ...place.issuer.environment, AUDIENCE: '' }
   const given = await trial.program
@@ -61,7 +63,7 @@ async function answer({ program, verifier, reasons }: Trial, what: string, token
 
 const subject = (token: string) => JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()).sub
 
-/** The table of README.md, and a line for each program that a cell marks with `*`. */
+/** The table for README.md, and a line for each program that has a cell with `*`. */
 export function report(trials: readonly Trial[], columns: readonly string[]): string {
   const head = ['program', 'version', ...columns]
   const rows = trials.map(({ program, version, cells }) => [

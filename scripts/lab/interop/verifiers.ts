@@ -7,19 +7,19 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { OperatorError } from '../../../src/errors/app-error.ts'
 import type { Environment } from './issuer.ts'
 
-/** Milliseconds for an answer or a start. */
+/** The longest wait for an answer, or for a program to start. */
 const TIMEOUT_MS = 30_000
 
 export interface Answer {
   readonly accepted: boolean
-  /** Whose token it is, or why it is refused. */
+  /** The subject of the token, or the reason why it is refused. */
   readonly text: string
 }
 
-/** A program that judges tokens, and goes on running: what it keeps between two of them is part of the trial. */
+/** A program that verifies tokens and keeps running: its caches are part of the trial. */
 export interface Verifier {
   ask(token: string): Promise<Answer>
-  /** What its operator does between a rotation and the first token of the new key. */
+  /** What the operator of the program must do between a rotation and the first token of the new key. */
   keysChanged?(): Promise<void>
 }
 
@@ -30,7 +30,7 @@ export interface Command {
   readonly cwd?: string
 }
 
-/** Each leads a process group of its own, so that the workers of a gateway end with it. */
+/** Each process leads a process group of its own, so that the workers of a gateway end with it. */
 const living = new Set<ChildProcess>()
 process.on('exit', () => {
   for (const { pid } of living) if (pid !== undefined) process.kill(-pid, 'SIGKILL')
@@ -51,7 +51,7 @@ export function start({ program, args, env, cwd }: Command): { child: ChildProce
   return { child, complaint: () => complaint.trim() }
 }
 
-/** A program that reads a token a line and writes `accepted <sub>` or `refused <why>` for each. */
+/** A program that reads one token per line, and writes `accepted <sub>` or `refused <why>` for each. */
 export function lineVerifier(command: Command): Verifier {
   const { child, complaint } = start(command)
   const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream })[Symbol.asyncIterator]()
@@ -86,7 +86,11 @@ export async function httpVerifier(command: Command, url: string, keysChanged?: 
   return { child, verifier: { ask, ...(keysChanged === undefined ? {} : { keysChanged }) } satisfies Verifier }
 }
 
-/** The application behind a gateway: it believes the gateway's X-User. @returns its `host:port` */
+/**
+ * The application behind a gateway: it trusts the gateway's X-User header.
+ *
+ * @returns its `host:port`
+ */
 export async function startApplication(): Promise<string> {
   const server = createServer((request, reply) => reply.end(JSON.stringify({ sub: request.headers['x-user'] })))
   await once(server.listen(0, '127.0.0.1').unref(), 'listening')

@@ -3,10 +3,10 @@ import { join } from 'node:path'
 import type { Bench, Figure } from '../figure.ts'
 import { type BareReply, makeHome, type Server, startBare, startSignet } from '../server-process.ts'
 
-/** The bare server has to answer something; what it is makes no difference here. */
+/** The bare server must answer something; what it answers makes no difference here. */
 export const ANY_REPLY: BareReply = { body: '{"sub":"acc"}', schema: { type: 'object', additionalProperties: true } }
 
-/** From the start of the process to the first good answer: a restart, with what Node kept of compiled code. */
+/** From the start of the process to the first good answer: a restart, with Node's compile cache filled. */
 export const boot = bootFigure('boot', 'boot to first answer', (bench) =>
   Promise.resolve(join(bench.folder, 'compile-cache')),
 )

@@ -6,7 +6,7 @@ import { signingContest } from '../signing-contest.ts'
 
 const SCOPE = 'bench:read'
 
-/** The client credentials grant: what a service does that has no user. */
+/** The client credentials grant: how a service without a user gets a token. */
 export const client: Figure = {
   name: 'client',
   title: 'POST /oauth/token, client_credentials',
@@ -24,7 +24,11 @@ export const client: Figure = {
   },
 }
 
-/** Registers a client. @returns its token request */
+/**
+ * Registers a client.
+ *
+ * @returns its token request
+ */
 export async function clientRequest(home: string): Promise<Source> {
   const args = ['scripts/clients.ts', 'create', '--name', 'bench', '--scope', SCOPE, '--json']
   const script = new Child({ args, env: settings(home), keepOutput: true })

@@ -7,13 +7,16 @@ import { LoadProcess } from '../load-process.ts'
 import { makeHome, startSignet } from '../server-process.ts'
 import { perSecond } from '../throughput.ts'
 
-/** Less than PASSWORD_QUEUE lets wait, so that no login is refused. */
+/** Fewer than PASSWORD_QUEUE allows to wait, so that no login is refused. */
 const CONNECTIONS = 32
 
-/** Signet's defaults, on purpose not read from its settings: cheaper hashes must show up as a better ratio, not vanish in it. */
+/**
+ * Signet's defaults, deliberately not read from its settings: if Signet used cheaper hashes, it must show as a better
+ * ratio and not be hidden by it.
+ */
 const COST = { type: argon2.argon2id, memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const
 
-/** Password logins over HTTP, beside nothing but the hashes they need. Unpinned: hashing takes every core. */
+/** Password logins over HTTP, compared with only the hashes that they need. Unpinned: hashing uses every core. */
 export const login: Figure = {
   name: 'login',
   title: 'POST /v1/login',
@@ -38,7 +41,8 @@ export const login: Figure = {
           connections: CONNECTIONS,
           seconds: bench.seconds,
         })
-        // Logins cut off at the end of the round are still hashed. The queue is fair: when this one is answered, they are done.
+        // Logins that were cut off at the end of the round are still hashed. The queue is fair: when this login is
+        // answered, they are done.
         await logIn(origin, credentials)
         return rate
       },

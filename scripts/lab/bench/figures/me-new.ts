@@ -7,7 +7,10 @@ import { makeHome, replyOf, type Server, startBare, startSignet } from '../serve
 
 const CONNECTIONS = 32
 
-/** A verified request with a token that the server does not hold as verified, beside the one `crypto.verify` that nobody can do without. */
+/**
+ * A verified request with a token that is not in the server's cache, compared with the one `crypto.verify` that no
+ * server can avoid.
+ */
 export const meNew: Figure = {
   name: 'me-new',
   title: 'GET /v1/me, every token new',
@@ -25,7 +28,7 @@ export const meNew: Figure = {
     const reply = await replyOf(signet, { authorization: `Bearer ${tokens[0]}` })
     const bare = await startBare(bench, { ...reply, publicPem }, pinned)
     cleanup.use(bare.child)
-    // A reply of the bare server is worth something only if it looks at the signature.
+    // The bare server is a fair comparison only if it really verifies the signature.
     const forged = { headers: { authorization: `Bearer ${tokens[0]?.slice(0, -9)}AAAAAAAAA` } }
     await call(`${bare.origin}/v1/me`, forged).then(
       () => Promise.reject(new Error('the bare server takes a forged token')),

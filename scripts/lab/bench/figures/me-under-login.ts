@@ -5,19 +5,20 @@ import { LightLoad, type Source } from '../light-load.ts'
 import { makeHome, startSignet } from '../server-process.ts'
 import { summarise } from '../statistics.ts'
 
-/** Requests per second: a modest rate, far from what one core can do. */
+/** A modest rate, far below what one core can do. */
 const REQUESTS_PER_SECOND = 500
 const CONNECTIONS = 50
 
-/** As many as PASSWORD_QUEUE lets wait, so that the gate is full and nobody is refused. */
+/** As many as PASSWORD_QUEUE allows to wait, so that the queue is full and no login is refused. */
 const LOGINS = 64
 
-/** Milliseconds in which the queue at the gate fills, and the first ones get through. */
+/** Time for the queue to fill, and for the first logins to be done. */
 const FILLING_MS = 250
 
 /**
- * How long a verified request takes while logins queue up at the gate: hashing takes every core, and must not take the verified
- * requests with it. Unpinned, as a server runs; the load goes first where it may, so that its own waiting is not counted.
+ * How long a verified request takes while logins wait for hashing: hashing uses every core, and must not slow verified
+ * requests down. Unpinned, as a server runs. The load generator has priority where the system allows it, so that its
+ * own waiting is not counted.
  */
 export const meUnderLogin: Figure = {
   name: 'me-under-login',
@@ -30,11 +31,11 @@ export const meUnderLogin: Figure = {
     const { origin, child } = await startSignet(bench, await makeHome(bench))
     cleanup.use(child)
     const credentials = await register(origin)
-    // Of an account of its own: so many logins end the older sessions of theirs.
+    // The reader has an account of its own: so many logins end the older sessions of their account.
     const { access_token } = await logIn(origin, await register(origin, 'reader@example.com'))
     const load = cleanup.use(new LightLoad({ urgent: true }))
     const logins = cleanup.use(new LightLoad())
-    const seconds = Math.max(bench.seconds, 2) // or the 99th of a hundred would be hardly any
+    const seconds = Math.max(bench.seconds, 2) // a p99 of fewer requests would mean little
 
     const percentiles = { with: [] as Percentiles[], without: [] as Percentiles[] }
     const measured = async (kind: keyof typeof percentiles) => {
@@ -52,7 +53,8 @@ export const meUnderLogin: Figure = {
     let rate = 0
     return {
       async signet() {
-        // The logins end later, when the last of them is answered: nothing of them is left for the other side.
+        // The logins go on longer than the measurement, and the round ends when the last login is answered: nothing is
+        // left over for the other side.
         const [storm, p99] = await Promise.all([
           logins.run({ origin, source: login(credentials), connections: LOGINS, seconds: seconds + 1 }),
           sleep(FILLING_MS).then(() => measured('with')),
@@ -62,7 +64,8 @@ export const meUnderLogin: Figure = {
       },
       limit: () => measured('without'),
       notes: () => [
-        `p50 / p99 / slowest in ms, at ${REQUESTS_PER_SECOND} requests/s: ${shown(percentiles.with)} beside ${LOGINS} connections that log in (${rate.toFixed(0)}/s), ${shown(percentiles.without)} without`,
+        `p50 / p99 / slowest in ms, at ${REQUESTS_PER_SECOND} requests/s: ${shown(percentiles.with)} ` +
+          `beside ${LOGINS} connections that log in (${rate.toFixed(0)}/s), ${shown(percentiles.without)} without`,
       ],
     }
   },
@@ -80,7 +83,7 @@ function percentilesOf(latencies: readonly number[]): Percentiles {
   return { p50: at(0.5), p99: at(0.99), slowest: at(1) }
 }
 
-/** The first round warmed up, as in measure(). */
+/** The first round is dropped, as in measure(). */
 function shown(rounds: readonly Percentiles[]): string {
   const medians = (['p50', 'p99', 'slowest'] as const).map((name) => summarise(rounds.slice(1).map((one) => one[name])))
   return medians.map(({ median }) => median.toFixed(2)).join(' / ')

@@ -3,10 +3,10 @@ import type { Figure } from '../figure.ts'
 import { makeHome, type Server, startBare, startSignet } from '../server-process.ts'
 import { ANY_REPLY } from './boot.ts'
 
-/** Milliseconds after the first answer in which a server comes to rest. */
+/** How long after the first answer the memory is measured: the server is idle by then. */
 const REST_MS = 2000
 
-/** Resident memory of a server that has booted and has nothing to do. */
+/** Resident memory of a server that has booted and is idle. */
 export const memory: Figure = {
   name: 'memory',
   title: 'memory at rest',

@@ -10,7 +10,10 @@ import { clientCredentials, clientRequest } from './client.ts'
 
 const SCOPE = 'bench:read'
 
-/** Tokens for services: ours beside those of node-oidc-provider, which keeps everything in memory. Unpinned: signing takes every core. */
+/**
+ * Tokens for services: Signet compared with node-oidc-provider, which keeps everything in memory. Unpinned: signing
+ * uses every core.
+ */
 export const peersIssue: Comparison = {
   name: 'peers-issue',
   title: 'client_credentials, RS256 JWT',

@@ -10,7 +10,7 @@ import { type BareReply, makeHome, replyOf, type Server, startBare, startSignet 
 const CONNECTIONS = 32
 const PATH = '/v1/me'
 
-/** Who else can stand before a route. Every one answers the same JSON, and gets the same request. */
+/** Signet compared with other ways to protect a route. Every one answers the same JSON, and gets the same request. */
 export const peers: Comparison = {
   name: 'peers',
   title: 'GET /v1/me behind',
@@ -31,14 +31,15 @@ export const peers: Comparison = {
     const bare = await startBare(bench, reply, { core })
     cleanup.use(bare.child)
     const seen = getAgain(PATH, headers)
-    // On a server of its own: the memory that thousands of tokens take and leave behind is not to slow the side above.
+    // On a server of its own: the memory that thousands of tokens take and leave behind must not slow the side above.
     const fresh = await manyTokens(bench, cleanup)
     const sides: HttpSide[] = [
       { name: 'nothing (bare Fastify)', server: bare, source: seen },
       { name: 'Signet, token seen before', server: signet, source: seen, reach: 0.92 },
       { name: 'Signet, every token new', server: fresh.server, source: fresh.ring },
     ]
-    // Those without a cache do the same work for every token, and get new ones all the time, as Signet does beside them.
+    // Peers without a cache do the same work for every token, and get new ones all the time, like Signet in the row for
+    // new tokens.
     const others = [
       ['@fastify/jwt with a fixed key and its cache', 'fastify-jwt-cache.js', signet.origin, seen],
       ['@fastify/jwt with get-jwks', 'fastify-jwt.js', fresh.server.origin, fresh.ring],
@@ -84,7 +85,7 @@ async function manyTokens(bench: Bench, cleanup: AsyncDisposableStack): Promise<
   return { server, ring: { kind: 'ring', path: PATH, file, position: 0 } }
 }
 
-/** Redis stands on the core of the load: elsewhere, as seen from the server. */
+/** Redis runs on the core of the load generator: not on the server's core. */
 async function sessionSide(
   bench: Bench,
   cleanup: AsyncDisposableStack,

@@ -7,7 +7,10 @@ import { ISSUE_CONNECTIONS, signingContest } from '../signing-contest.ts'
 /** Fewer than MAX_SESSIONS_PER_ACCOUNT, so that no login ends the session of another connection. */
 const SESSIONS_PER_ACCOUNT = 16
 
-/** Refreshes on one node and all cores: every connection has a session of its own and sends what its last answer brought. */
+/**
+ * Refreshes on one node and all cores. Each connection has a session of its own, and sends the refresh token of its
+ * last answer.
+ */
 export const refresh: Figure = {
   name: 'refresh',
   title: 'POST /v1/refresh',

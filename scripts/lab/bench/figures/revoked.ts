@@ -10,7 +10,7 @@ import { makeHome, startSignet } from '../server-process.ts'
 const MILLION = 1_000_000
 const CONNECTIONS = 32
 
-/** The same verified request with a million sessions withdrawn, beside one with none. */
+/** A verified request with a million revoked sessions, compared with none. */
 export const revoked = filledFigure('revoked', 'GET /v1/me, 1,000,000 revocations', { revocations: MILLION })
 
 /** The same in a store that also holds a million accounts with a session each. */
@@ -62,7 +62,9 @@ async function prepare(bench: Bench, cleanup: AsyncDisposableStack, content: Con
     ...contest,
     notes: () => [
       ...(contest.notes?.() ?? []),
-      `${Math.round(memory ?? 0)} MB of memory instead of ${Math.round(without ?? 0)}, ${Math.round((more * 1e6) / content.revocations)} bytes a revocation; boot took ${Math.round(full.bootTime)} ms instead of ${Math.round(empty.bootTime)}`,
+      `${Math.round(memory ?? 0)} MB of memory instead of ${Math.round(without ?? 0)}, ` +
+        `${Math.round((more * 1e6) / content.revocations)} bytes a revocation; ` +
+        `boot took ${Math.round(full.bootTime)} ms instead of ${Math.round(empty.bootTime)}`,
     ],
   }
 }

@@ -2,7 +2,7 @@ import type { Figure } from '../figure.ts'
 import { bareSigner, grant, issuerOf, newRsaKey, SIGN_IN_FLIGHT } from '../mint.ts'
 import { perSecond } from '../throughput.ts'
 
-/** Issued tokens per second in this process, beside nothing but the RSA signatures they need. */
+/** Tokens issued per second in this process, compared with only the RSA signatures that they need. */
 export const sign: Figure = {
   name: 'sign',
   title: 'sign a token',

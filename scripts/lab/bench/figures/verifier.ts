@@ -13,10 +13,10 @@ import { makeHome, type Server, startScript, startSignet } from '../server-proce
 
 const CONNECTIONS = 32
 
-/** Calls between two looks at the clock. */
+/** How many calls are made before the time is read again. */
 const BATCH = 50
 
-/** The verifier package beside what services use in its place: one request after the other in this process. */
+/** The verifier package compared with what services use instead: one request after the other in this process. */
 export const verifier: Comparison = {
   name: 'verifier',
   title: 'a token verified in process by',
@@ -53,7 +53,10 @@ export const verifier: Comparison = {
   },
 }
 
-/** The same over HTTP: the Express recipe of the package's README, which also follows the revocations, beside express-oauth2-jwt-bearer. */
+/**
+ * The same over HTTP: the Express recipe of the package's README, which also follows the revocations, compared with
+ * express-oauth2-jwt-bearer.
+ */
 export const verifierOverHttp: Comparison = {
   name: 'verifier-http',
   title: 'GET /me of Express behind',
@@ -71,7 +74,7 @@ export const verifierOverHttp: Comparison = {
     const started = {
       bare: await peers.start('express-bare.js', {}, core),
       signet: await startRecipe(),
-      signetNew: await startRecipe(), // what thousands of tokens leave behind in memory is not to slow the other
+      signetNew: await startRecipe(), // its own process: memory used for thousands of tokens must not slow the other
       bearer: await peers.start('express-oauth2-jwt-bearer.js', { issuer: server.origin }, core),
     }
     for (const { child } of Object.values(started)) cleanup.use(child)
@@ -101,7 +104,7 @@ async function issuer(bench: Bench, cleanup: AsyncDisposableStack): Promise<{ se
   return { server, minted: await mintTokens(bench, server, home, NEW_TOKENS) }
 }
 
-/** @returns a function that verifies these tokens in a ring for a round, and goes on from there in the next one */
+/** @returns a function that verifies these tokens in a ring for one round, and continues there in the next round */
 function loop({ seconds }: Bench, verify: (token: string) => Promise<unknown>, tokens: readonly string[]) {
   let position = 0
   return async (): Promise<Round> => {
@@ -122,7 +125,7 @@ function loop({ seconds }: Bench, verify: (token: string) => Promise<unknown>, t
 
 type Middleware = (req: object, res: object, next: (error?: unknown) => void) => void
 
-/** As much of a request as the middleware looks at. */
+/** Calls the middleware with the members of a request that it reads. */
 function passed(middleware: Middleware, token: string): Promise<void> {
   const headers: Record<string, string> = { host: '127.0.0.1', authorization: `Bearer ${token}` }
   const get = (name: string) => headers[name.toLowerCase()]

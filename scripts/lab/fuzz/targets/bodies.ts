@@ -24,7 +24,7 @@ const TYPES = [
   'application/jsonx',
   '',
 ]
-/** Texts that mean something: replaced by those of the moment when a request is sent, so that a case can be repeated. */
+/** Texts that mean something. Placeholders are replaced when the request is sent, so that a case can be repeated. */
 const WORDS = [
   '<email>',
   '<id>',
@@ -35,10 +35,13 @@ const WORDS = [
   'a brand new password of 2027',
 ]
 
-/** What nobody hears on a closed route: that he is nobody, or that there is no such address. */
+/**
+ * The errors that an unauthenticated caller may get on a protected route: that the token is missing, or that the
+ * request or its path is wrong.
+ */
 const TO_NOBODY = ['missing_token', 'malformed_request', 'uri_too_long', 'not_found', 'method_not_allowed']
 
-/** What somebody hears whose session is over. */
+/** The errors that a caller gets after the session has ended. */
 const GONE = ['invalid_token', 'token_stale', 'token_expired']
 
 interface Attempt {
@@ -51,7 +54,10 @@ interface Attempt {
   readonly edits: readonly Edit[] | null
 }
 
-/** Every documented route with bodies, parameters and queries that are nearly right, as nobody, as a user and as an admin. */
+/**
+ * Every documented route, with bodies, parameters and queries that are almost right; without a token, as a user and as
+ * an admin.
+ */
 export const bodies: Target = {
   name: 'bodies',
   async prepare(stage) {
@@ -119,7 +125,7 @@ function requestOf({ route, id, query, body, type, edits }: Attempt, who: User |
 const sessionOf = ({ access_token }: User) =>
   JSON.parse(Buffer.from(access_token.split('.')[1] ?? '', 'base64url').toString()).sid
 
-/** What was done must have been asked for as the document says, by somebody who may. */
+/** A successful request must match the document, and its sender must have been allowed to make it. */
 function assertAllowed({ route, actor }: Attempt, payload: Buffer | undefined): void {
   const { path, open, body } = route
   demand(open || actor !== 'nobody', 'done for nobody')
@@ -137,10 +143,10 @@ function assertAllowed({ route, actor }: Attempt, payload: Buffer | undefined): 
   if (path === '/v1/accounts') accepted.add(sent.password)
   if (path === '/v1/me/password') accepted.add(sent.new_password)
 }
-/** Passwords that some account was given on the way. */
+/** Passwords that an account got during the run. */
 const accepted = new Set<string>()
 
-/** The people who act. One whose session ended leaves, and another takes the place. */
+/** The accounts that send requests. When the session of one has ended, a new account takes its place. */
 function createCast(server: TestServer) {
   const people: Partial<Record<Actor, User>> = {}
   return {
@@ -155,7 +161,11 @@ function createCast(server: TestServer) {
   }
 }
 
-/** Somebody whom none of the requests is about can still do everything. @returns the same with the tokens of a new session */
+/**
+ * An account that no request is about can still do everything.
+ *
+ * @returns the same account with the tokens of a new session
+ */
 async function standing(app: App, keeper: User): Promise<User> {
   const me = await app.inject({ url: '/v1/me', headers: bearer(keeper.access_token) })
   demand(me.statusCode === 200, `a good token: ${me.body}`)

@@ -11,11 +11,11 @@ const NOW = 1_800_000_000
 const ISSUER = 'https://signet.example'
 const REFUSALS = ['invalid_token', 'token_expired', 'token_stale', 'keys_unavailable', 'revocations_stale']
 
-/** What the issuer, or somebody between, answers instead. */
+/** What the issuer, or an attacker on the network, answers instead. */
 interface Answers {
   readonly keys: readonly Edit[] | null
   readonly feed: readonly Edit[] | null
-  /** Edits below the base64url of this part of the feed. */
+  /** The part of the feed whose decoded bytes are edited; null edits the text. */
   readonly part: number | null
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
@@ -43,7 +43,10 @@ const answers: fc.Arbitrary<Answers> = fc.record({
   ),
 })
 
-/** The verifier package against an issuer whose JWKS and feed are damaged: it may refuse, and never lets in what is withdrawn or forged. */
+/**
+ * The verifier package with an issuer whose JWKS and feed are damaged: it may refuse any token, and must never accept a
+ * revoked or forged one.
+ */
 export const feed: Target = {
   name: 'feed',
   async prepare(stage) {
@@ -77,7 +80,7 @@ interface Tokens {
   readonly forged: string
 }
 
-/** @returns what is said to the good token */
+/** @returns the verdict on the good token */
 async function tried(documents: Documents, answers: Answers, { stays, goes, forged }: Tokens): Promise<string> {
   const verifier = createVerifier({
     issuer: ISSUER,

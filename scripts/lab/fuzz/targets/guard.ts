@@ -47,7 +47,7 @@ const attack: fc.Arbitrary<Attack> = fc.oneof(
   }),
 )
 
-/** Tokens at `GET /v1/me`: changed byte by byte, and signed with our own key over whatever header and claims. */
+/** Tokens at `GET /v1/me`: changed byte by byte, or signed with the server's own key over any header and claims. */
 export const guard: Target = {
   name: 'guard',
   async prepare(stage) {
@@ -94,7 +94,7 @@ function lineOf(attack: Attack, good: string, mint: Mint): string {
   if (attack.way === 'token') return `Bearer ${edited(Buffer.from(good), attack.edits).toString('latin1')}`
   const parts = good.split('.')
   if (attack.way === 'letter') {
-    // Another last letter may stand for the same bytes.
+    // Another last letter may decode to the same bytes.
     parts[attack.part] =
       `${parts[attack.part]?.slice(0, -1)}${BASE64URL[(attack.edits[0]?.at ?? 0) % BASE64URL.length]}`
     return `Bearer ${parts.join('.')}`
@@ -103,7 +103,10 @@ function lineOf(attack: Attack, good: string, mint: Mint): string {
   return `Bearer ${parts.join('.')}`
 }
 
-/** Whether a token that our key signed over a good header and good claims with these changes is to be accepted: the oracle. */
+/**
+ * The oracle: tells whether a token with these changes to a good header and good claims, signed by our key, must be
+ * accepted.
+ */
 function mayPass({ header, claims }: Attack & { way: 'signed' }, mint: Mint): boolean {
   const { alg, kid, typ, ...rest } = JSON.parse(JSON.stringify({ ...mint.header, ...own(header) }))
   const fit = alg === 'RS256' && kid === mint.kid && Object.keys(rest).length === 0 && typeof typ === 'string'
@@ -117,7 +120,10 @@ function mayPass({ header, claims }: Attack & { way: 'signed' }, mint: Mint): bo
   return inTime && exp - iat >= 1 && exp - iat <= 900 && !Object.hasOwn(all, 'cnf')
 }
 
-/** Members as plain own ones; generated objects have no prototype at times, and the mint takes those for a whole part. */
+/**
+ * Copies members to a plain object: generated objects sometimes have no prototype, and the mint takes those for a
+ * complete header or payload.
+ */
 const own = (members: Record<string, unknown>) => Object.fromEntries(Object.entries(members))
 
 function isJson(value: unknown): boolean {

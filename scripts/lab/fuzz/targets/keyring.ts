@@ -75,7 +75,10 @@ const damage: fc.Arbitrary<Damage> = fc.oneof(
   fc.record({ way: fc.constant('exchange' as const), file: fc.nat(), other: fc.nat() }),
 )
 
-/** The folder of the keys, damaged: it opens whole or with an OperatorError, and a server that runs keeps what it has. */
+/**
+ * The keys folder, damaged: it opens completely or with an OperatorError, and a running server keeps the keys that it
+ * has.
+ */
 export const keyring: Target = {
   name: 'keyring',
   async prepare(stage) {
@@ -87,7 +90,7 @@ export const keyring: Target = {
       await Promise.all(files.map(async (name) => [name, await readFile(join(folder.dir, name))] as const)),
     )
     const kids = JSON.parse(String(texts.get('keyring.json'))).keys.map(({ kid }: { kid: string }) => kid)
-    // A stranger that nobody may take for one of ours.
+    // A foreign key that must never be taken for one of ours.
     texts.set(
       'stranger.pem',
       Buffer.from(
@@ -129,14 +132,16 @@ function open(dir: string): Promise<LiveKeyring> {
   })
 }
 
-/** A keyring in use: public members of our own keys and no others, and signatures that its own JWKS verifies. */
+/**
+ * A keyring in use must publish only public members and only our own keys, and its own JWKS must verify its signatures.
+ */
 async function assertSound(keyring: LiveKeyring, kids: readonly string[]): Promise<void> {
   for (const jwk of JSON.parse(String(keyring.jwks().body)).keys) {
     demand(kids.includes(jwk.kid), 'a key that is not ours')
     demand(jwk.e === 'AQAB' && jwk.alg === 'RS256' && Buffer.from(jwk.n, 'base64url').length >= 256, 'a weak key')
     demand(!PRIVATE.some((name) => name in jwk), 'a private member')
   }
-  if (keyring.state() === 'failed') return // every key was revoked, which is an order
+  if (keyring.state() === 'failed') return // every key was revoked, and a revocation is obeyed
   for (const { secret } of keyring.refreshKeys()) demand(secret.length === 32, 'a short refresh key')
   const { kid, key } = keyring.signingKey()
   const pem = keyring.verificationPem(kid)
@@ -164,7 +169,7 @@ async function damageFolder(
   }
   if (damage.way === 'bytes' || !name.endsWith('.pem'))
     return writeFile(join(dir, name), edited(original, damage.edits))
-  // Below the armour: the numbers of the key itself.
+  // Edits the DER below the PEM armour: the numbers of the key itself.
   const [head = '', ...lines] = String(original).trim().split('\n')
   const der = edited(Buffer.from(lines.slice(0, -1).join(''), 'base64'), damage.edits)
   return writeFile(
@@ -179,6 +184,6 @@ function setMember(entry: Record<string, never>, { path, value, renamed }: Damag
   Object.defineProperty(holder, second ?? first, { value, enumerable: true, configurable: true, writable: true })
   const { jwk } = entry as unknown as { jwk?: { n?: string; e?: string; kid?: string } }
   if (!renamed || typeof jwk?.n !== 'string' || typeof jwk.e !== 'string') return
-  const kid = thumbprint({ n: jwk.n, e: jwk.e }) // somebody who knows how a kid is made
+  const kid = thumbprint({ n: jwk.n, e: jwk.e }) // an attacker who knows how a kid is made
   Object.assign(entry, { kid, jwk: { ...jwk, kid } })
 }

@@ -31,7 +31,7 @@ interface Attempt {
   readonly path: 'token' | 'revoke' | 'introspect'
   readonly form: unknown
   readonly way: (typeof WAYS)[number]
-  /** Null: the credential is good. */
+  /** Null when the credential is good. */
   readonly spoiled: readonly Edit[] | null
   readonly edits: readonly Edit[] | null
 }
@@ -42,7 +42,7 @@ interface Clients {
   readonly key: ReturnType<typeof clientKey>
 }
 
-/** The forms of `/oauth/*`, with client credentials that are good, nearly good and absent. */
+/** The forms of `/oauth/*`, with client credentials that are good, almost good or absent. */
 export const oauth: Target = {
   name: 'oauth',
   async prepare(stage) {
@@ -107,7 +107,7 @@ async function requestOf({ form, way, spoiled, edits }: Attempt, clients: Client
   const text = pairs.map(([name, value]) => `${encoded(name)}=${encoded(value)}`).join('&')
   const body = edits === null ? text : editedText(text, edits)
   const whole = new URLSearchParams(body)
-  // A form that was changed may still show its good credential, or show it no more.
+  // A form that was edited may still contain the good credential, or not.
   const shown = way === 'basic' || Object.entries(credential.form).every(([name, value]) => whole.get(name) === value)
   return { body, headers: credential.headers, authentic: credential.good && shown }
 }
@@ -124,7 +124,7 @@ function pairsOf(form: unknown, words: Words): [string, string][] {
 
 const encoded = (text: string) => encodeURIComponent(text.toWellFormed())
 
-/** A credential in one of the ways there are; `good` when it still says what the good one says. */
+/** A credential, sent with one of the methods. `good` when its meaning is still that of the good one. */
 async function credentialOf(way: Attempt['way'], spoiled: readonly Edit[] | null, { secret, keys, key }: Clients) {
   const change = (text: string) => (spoiled === null ? text : edited(Buffer.from(text), spoiled).toString('latin1'))
   const none: Record<string, string> = {}
@@ -146,14 +146,17 @@ async function credentialOf(way: Attempt['way'], spoiled: readonly Edit[] | null
   return { form, headers: none, good: bytesOf(client_assertion) === bytesOf(good) }
 }
 
-/** Id and secret of a Basic header, however it is written. */
+/** The id and the secret in a Basic header, however they are encoded. */
 function meaning(authorization: string): string {
   const [, base64 = ''] = /^basic +(\S+)$/i.exec(authorization) ?? []
   const pair = Buffer.from(base64, 'base64').toString().replaceAll('+', ' ')
   return URLSearchParams.prototype.toString.call(new URLSearchParams(`v=${pair}`))
 }
 
-/** The three parts of a JWT as bytes: unused bits of a last character say nothing, and who is known by his `jti` is let in once. */
+/**
+ * The three parts of a JWT as bytes: the unused bits of a last base64url character mean nothing. An assertion counts
+ * only once anyway, because of its `jti`.
+ */
 const bytesOf = (jwt: string) =>
   JSON.stringify(jwt.split('.').map((part) => Buffer.from(part, 'base64url').toString('hex')))
 

@@ -15,7 +15,10 @@ const attack = fc.record({
   edits: someEdits,
 })
 
-/** Refresh tokens at `POST /v1/refresh`, in the body and in the cookie. The session of the one that was changed must live on. */
+/**
+ * Refresh tokens at `POST /v1/refresh`, in the body and in the cookie. The session whose token was edited must stay
+ * alive.
+ */
 export const refresh: Target = {
   name: 'refresh',
   async prepare(stage) {
@@ -53,13 +56,13 @@ export const refresh: Target = {
 function forge(token: string, way: string, edits: readonly Edit[]): string {
   if (way === 'text') return editedText(token, edits)
   const bytes = Buffer.from(token.slice(4), 'base64url')
-  // The name of a real key before what nobody signed.
+  // The id of a real key, followed by bytes that nobody signed.
   if (way === 'tail')
     return `srt_${Buffer.concat([bytes.subarray(0, 8), edited(randomless(edits), edits)]).toString('base64url')}`
   return `srt_${edited(bytes, edits).toString('base64url')}`
 }
 
-/** 52 bytes that follow from the case, so that it can be repeated. */
+/** 52 bytes derived from the case, so that it can be repeated. */
 function randomless(edits: readonly Edit[]): Buffer {
   return Buffer.alloc(52, String(edits.map(({ at }) => at)))
 }
