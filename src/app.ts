@@ -56,9 +56,11 @@ export async function buildApp(options: AppOptions): Promise<App> {
   const { config, database, keyring, revocations, instrumentation } = parts
   const { ISSUER: issuer, CORS_ORIGINS: origins = [], SESSION_IDLE_TTL: idleTtl } = config
   const load     = { maxEventLoopDelay: config.LOAD_MAX_EVENT_LOOP_DELAY, maxStoreQueue: config.LOAD_MAX_STORE_QUEUE }
-  const cleanup  = { retention: config.AUDIT_RETENTION, skew: config.CLOCK_SKEW, runsMaintenance, now: parts.deletionClock }
+  const cleanup  = { retention: config.AUDIT_RETENTION, skew: config.CLOCK_SKEW,
+                     runsMaintenance, now: parts.deletionClock }
   const defaults = { audience: config.AUDIENCE, ttl: config.ACCESS_TOKEN_TTL }
-  const checks   = { store: () => ping(database), keyring: () => keyring.state(), revocationsAge: () => revocations.age(), isStopping }
+  const checks   = { store: () => ping(database), keyring: () => keyring.state(),
+                     revocationsAge: () => revocations.age(), isStopping }
 
   const loggerInstance = parts.logger as FastifyBaseLogger
   const app: App = Fastify({ ...serverOptions(config, instrumentation.refused), loggerInstance })

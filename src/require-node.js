@@ -8,7 +8,8 @@ const [major] = process.versions.node.split('.').map(Number)
 if (major < 24) {
   process.stderr.write(
     `signet: error: this is Node.js ${process.versions.node}, and Signet needs 24 or newer.\n` +
-      'hint: `npm ci` installs Node 26 beside the dependencies on most platforms (do not omit optional dependencies), ' +
+      'hint: `npm ci` installs Node 26 beside the dependencies on most platforms ' +
+      '(do not omit optional dependencies), ' +
       'and `npm start` uses it (`yarn start` does not). Elsewhere install Node 24 or 26 first.\n',
   )
   process.exit(1)

@@ -123,7 +123,8 @@ export function createClientStore(database: Database): ClientStore {
       return changed(
         [
           { sql: 'UPDATE clients SET changed_by = $2 WHERE id = $1 RETURNING id', params: [id, mark] },
-          { sql: 'DELETE FROM client_secrets WHERE client_id = $1', params: [id] }, // before the lock on revocation_head
+          // Deleted before revocation_head is locked.
+          { sql: 'DELETE FROM client_secrets WHERE client_id = $1', params: [id] },
           auditRow(audit, now, { exists: CHANGED, params: [id, mark] }),
           ...revokeWholeClient(id, mark, revocationExpiry(now)),
           { sql: 'DELETE FROM clients WHERE id = $1 AND changed_by = $2', params: [id, mark] },

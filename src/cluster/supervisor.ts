@@ -116,7 +116,8 @@ export function createSupervisor({ config, logger, limiter, onDeath, giveUp }: O
     rpc.close()
     door.leave()
     if (draining !== undefined) {
-      draining.failed ||= code !== 0 && signal !== 'SIGTERM' // SIGTERM: it was still starting when the signal went to all processes
+      // SIGTERM: the worker was still starting when the signal went to all processes.
+      draining.failed ||= code !== 0 && signal !== 'SIGTERM'
       if (handles.size === 0) draining.resolve()
       return
     }

@@ -9,7 +9,7 @@ import type { Outcome } from './password-throttle.ts'
  */
 export type IsKnownNetwork = (accountId: string, network: string) => Promise<boolean>
 
-/** One attempt to show a password. */
+/** One attempt to give a password, at a login or a change of password. */
 export interface PasswordAttempt {
   /** The key under which failures are counted. It must not depend on whether such an account exists. */
   readonly account: string

@@ -35,7 +35,8 @@ export function createClientCredentialsGrant(parts: {
 }): ClientCredentialsGrant {
   const { issue, limiter, auditLog } = parts
   return async (client, asked, source) => {
-    await spend(limiter, 'tokenClient', client.id) // after authentication, so nobody can use up the quota of another client
+    // After authentication, so nobody can use up the quota of another client.
+    await spend(limiter, 'tokenClient', client.id)
     const scope = grantedScope(asked.scope, client.scope)
     const audience = grantedAudience(asked.resources, audienceOf(client, parts.audience))
     const { token, expiresIn } = await issue({

@@ -4,16 +4,17 @@ import { setPriority } from 'node:os'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
-// Tricks on V8, Node and the operating system. None is needed for a right answer, and where one can't be had the server
-// goes on without it. Each says what it gains and when it can go.
+// Settings of V8, Node and the operating system that make the server faster or smaller. None changes a result, and
+// where one is not available the server runs without it. Each comment says what the setting gains, and when it can be
+// removed.
 
-/** Before anything else is loaded. */
+/** Call this before anything else is loaded. */
 export function tuneProcess(): void {
   void keepTickShape()
   keepCompiledCode()
 }
 
-/** Once the server listens. */
+/** Call this once the server listens. */
 export function tuneServing(): void {
   lowerPoolPriority()
   giveBackMemory()
@@ -22,12 +23,12 @@ export function tuneServing(): void {
 const kept: object[] = []
 
 /**
- * Keeps `process.nextTick` fast for the life of the process; to be called before the first big garbage collection. Node
- * makes each tick's record from a literal with computed keys. When a collection finds no tick waiting it frees the
- * hidden class of those records, and V8 never finds a fast way through that literal again: 265 ns a tick instead of 25,
- * and a request takes seven. One record that stays alive keeps its hidden class alive.
+ * Keeps `process.nextTick` fast for the life of the process. Call it before the first major garbage collection. Node
+ * makes the record of each tick from a literal with computed keys. When a collection finds no tick waiting, it frees
+ * the hidden class of those records, and V8 never again finds a fast path for that literal: a tick takes 265 ns instead
+ * of 25, and a request takes seven ticks. One record that stays alive keeps the hidden class alive.
  *
- * @returns that record, once the tick has come
+ * @returns that record, after the tick
  */
 export function keepTickShape(): Promise<object> {
   return new Promise((resolve) => {
@@ -43,11 +44,11 @@ export function keepTickShape(): Promise<object> {
 const FIRST_V8_WITHOUT_FLAG = 14
 
 /**
- * Keeps what V8 has compiled while nobody asks. After eight quiet seconds V8 collects garbage so as to become small,
- * and throws compiled code and hidden classes away with it: the first 250 requests after a pause then take twice the
- * processor time (216 us each instead of 100). Now it collects, and stays as it is. Price: the pages that a burst took
- * are kept for the next one. It can go when Node 24 goes: the V8 of Node 26 has no such flag that a running process
- * can set.
+ * Keeps compiled code while the server is idle. After eight idle seconds V8 collects garbage to save memory, and also
+ * drops compiled code and hidden classes: the first 250 requests after a pause then take twice the processor time (216
+ * us each instead of 100). With this flag V8 collects garbage but keeps the rest. The price: memory pages that a burst
+ * of requests took are kept for the next burst. It can be removed with Node 24: the V8 of Node 26 has no such flag that
+ * a running process can set.
  */
 export function keepCompiledCode(): void {
   if (Number.parseInt(process.versions.v8, 10) < FIRST_V8_WITHOUT_FLAG) {
@@ -58,9 +59,8 @@ export function keepCompiledCode(): void {
 const COLLECT_AFTER_BOOT_MS = 500
 
 /**
- * Boot compiles and throws away: after it, more than half of the heap is garbage that an idle server would keep for
- * hours. One collection gives some 25 MB back to the system. It stops the server for less than a tenth of a second,
- * once.
+ * Collects garbage once after the boot. More than half of the heap is garbage then, which an idle server would keep for
+ * hours. It gives some 25 MB back to the system, and stops the server for less than a tenth of a second, once.
  */
 export function giveBackMemory(): void {
   setTimeout(() => {
@@ -68,18 +68,18 @@ export function giveBackMemory(): void {
       setFlagsFromString('--expose-gc')
       const collect: (how: object) => void = runInNewContext('gc')
       collect({ type: 'major', execution: 'sync', flavor: 'last-resort' })
-    } catch {} // a V8 without it
+    } catch {} // this V8 has no such function
   }, COLLECT_AFTER_BOOT_MS).unref()
 }
 
-/** The nice value of a thread whose work can wait a moment. */
+/** The nice value for threads whose work can wait a moment. */
 const POOL_NICE = 10
 const TASKS = '/proc/self/task'
 
 /**
- * Gives the threads of libuv's pool a lower priority than the event loop. Passwords are hashed there, each taking a
- * core for tens of milliseconds: when cores are short, a verified request goes first. Idle cores are used as before. On
- * Linux, where a thread can have a priority of its own; elsewhere nothing happens.
+ * Gives the threads of libuv's pool a lower priority than the event loop. Passwords are hashed there, and each hash
+ * takes a core for tens of milliseconds: when cores are scarce, a request that only verifies a token goes first. Idle
+ * cores are used as before. This works on Linux, where a thread can have its own priority; elsewhere nothing happens.
  */
 export function lowerPoolPriority(): void {
   try {

@@ -33,7 +33,8 @@ export function feedRoute(app: App, { feed }: { feed: Feed }): void {
         tags: ['Integrators'],
         summary: 'What is withdrawn, signed',
         description:
-          'A compact JWS, `typ: revocations+jwt`, signed by a key of the JWKS. Its payload is described by `FeedClaims`. ' +
+          'A compact JWS, `typ: revocations+jwt`, signed by a key of the JWKS. ' +
+          'Its payload is described by `FeedClaims`. ' +
           'Revalidate with `If-None-Match`; with `wait` the answer comes when there is something newer.',
         querystring: Query,
         response: {

@@ -32,7 +32,7 @@ interface Parts {
   readonly now: Clock
 }
 
-/** `GET /v1/sessions` and `DELETE /v1/sessions/:id`: where am I logged in; end one. */
+/** `GET /v1/sessions` lists the caller's live sessions, `DELETE /v1/sessions/:id` ends one of them. */
 export function sessionsRoutes(app: App, { list, endSession, now }: Parts): void {
   const tags = ['Sessions']
   app.get(
