@@ -46,7 +46,7 @@ export function loadConfig({ env = process.env, port }: { env?: NodeJS.ProcessEn
   if (workers > 1 && values.DATABASE_URL === 'sqlite::memory:')
     problems.push(`WORKERS: ${workers} processes can't share DATABASE_URL=sqlite::memory: (take a file, or WORKERS=1)`)
   if (problems.length > 0)
-    throw new OperatorError(`settings: ${problems.join('; ')}`, { hint: 'the README has the table of settings' })
+    throw new OperatorError(`settings: ${problems.join('; ')}`, { hint: 'scripts/README.md lists the settings' })
 
   const read = { ...(values as Read), ...(port !== undefined && { PORT: port }) }
   const issuer = read.ISSUER ?? defaultIssuer(read.HOST, read.PORT)

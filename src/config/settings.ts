@@ -22,7 +22,7 @@ FormatRegistry.Set('workers', isWorkers)
 
 export const MAX_WORKERS = 64
 
-/** Every setting, once. A test compares the README's table with this schema. */
+/** Every setting, once. A test compares the list in scripts/README.md with this schema. */
 export const Settings = Type.Object({
   NODE_ENV: oneOf(['development', 'test', 'production'], {
     default: 'development',

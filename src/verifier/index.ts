@@ -8,7 +8,8 @@ export { createVerifier, type Verifier, type VerifierStats } from './verifier.ts
 export { AppError as SignetError, type ErrorCode, type ProblemResponse }
 
 /**
- * The answer to a refused request: status, headers with the challenge of RFC 6750, and an RFC 9457 body. Whatever is no refusal
+ * The answer to a refused request: status, headers with the challenge of RFC 6750, and an RFC 9457 body. Whatever is
+ * no refusal
  * of ours becomes a 500 that tells nothing.
  */
 export function toResponse(error: unknown): ProblemResponse {

@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from '../clock.ts'
-import { MAX_ACCESS_TOKEN_TTL_SECONDS } from '../config/ceilings.ts'
+import { MAX_ACCESS_TOKEN_TTL_SECONDS, MAX_CLOCK_SKEW_SECONDS } from '../config/ceilings.ts'
 import { isLoopback } from '../http/loopback.ts'
 import { ACCESS_TOKEN_TYPE, type ClaimsPolicy } from '../tokens/claims.ts'
 import { normalisedTyp } from '../tokens/credential.ts'
@@ -23,7 +23,10 @@ export interface VerifierOptions {
   readonly audience: string | readonly string[] | null
   /** `true` follows the revocation feed: what is taken back is refused within about a second. Default: false. */
   readonly revocations?: boolean
-  /** What happens to tokens while no fresh copy of the feed can be had: `reject` answers 503. Default: `accept`; they expire by themselves. */
+  /**
+   * What happens to tokens while no fresh copy of the feed can be had: `reject` answers 503. Default: `accept`; they
+   * expire by themselves.
+   */
   readonly onStale?: OnStale
   /** `typ` of the header. Default: `at+jwt`. */
   readonly typ?: string | null
@@ -82,7 +85,8 @@ export function resolveOptions(options: VerifierOptions): Resolved {
       audience: typeof audience === 'string' ? [audience] : audience,
       typ: typ === null ? null : normalisedTyp(typ),
       maxLifetime,
-      skew: bounded('clockSkew', options.clockSkew ?? 5, 60), // revocations are kept for tokens that are as late as that
+      // Revocations are kept for tokens that are as late as the ceiling, and no longer.
+      skew: bounded('clockSkew', options.clockSkew ?? 5, MAX_CLOCK_SKEW_SECONDS),
     },
     jwksUri,
     feed: revocations ? { uri, onStale } : undefined,

@@ -9,7 +9,10 @@ const MAX_BYTES = 256 * 1024
 const MAX_KEYS = 64
 /** Seconds, where the answer says nothing of its age, and the bounds of what it may say. */
 const MAX_AGE = { default: 300, least: 5, most: 86_400 }
-/** Milliseconds from one look for unknown kids to the next: doubled by each that found nothing, so that a flood of kids is no flood of requests. */
+/**
+ * Milliseconds from one look for unknown kids to the next: doubled by each that found nothing, so that a flood of kids
+ * is no flood of requests.
+ */
 const COOL_DOWN = { least: 1000, most: 10_000 }
 /** Milliseconds from a failed fetch to the next. */
 const RETRY = { least: 500, most: 30_000 }
@@ -20,7 +23,8 @@ export interface RemoteKeys extends VerificationKeys {
   /** Resolves when the keys are there. @throws AppError `keys_unavailable` */
   hydrate(): Promise<void>
   /**
-   * Looks for a kid that is not known, unless that was done a moment ago. Resolves when there is nothing more to be learned.
+   * Looks for a kid that is not known, unless that was done a moment ago. Resolves when there is nothing more to be
+   * learned.
    *
    * @param urgent for a look-up that no stranger can cause: it waits for no cool-down and starts none
    * @throws AppError `keys_unavailable` when the issuer can't be asked: whether the kid is good is not known then
@@ -123,7 +127,8 @@ function remember(unknownKids: Map<string, number>, kid: string, until: number):
 }
 
 /**
- * The keys of a JWK Set that verify RS256, as PEM by kid. A key that can't be used safely is left out: it must not take the others
+ * The keys of a JWK Set that verify RS256, as PEM by kid. A key that can't be used safely is left out: it must not
+ * take the others
  * with it.
  *
  * @throws Error when none is left
@@ -137,7 +142,8 @@ function readJwks(text: string): Map<string, string> {
     if (alg !== 'RS256' || use !== 'sig' || d !== undefined) continue
     try {
       const usable = publicJwk(createPublicKey({ key: jwk, format: 'jwk' }))
-      if (usable.kid === kid) pems.set(kid, toPem(usable)) // a kid is the thumbprint of its key (RFC 7638): no name for another one
+      // A kid is the thumbprint of its key (RFC 7638), so it can't name another one.
+      if (usable.kid === kid) pems.set(kid, toPem(usable))
     } catch {}
   }
   if (pems.size === 0) throw new Error('a JWK Set without a key that can be used')

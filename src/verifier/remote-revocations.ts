@@ -32,7 +32,10 @@ const NOTHING = { seq: -1, iat: -1, exp: Number.NEGATIVE_INFINITY }
 
 const feedSchema = TypeCompiler.Compile(FeedClaims)
 
-/** The revocation feed of an issuer, followed by long polling. Each copy is verified like a token and takes the place of the last. */
+/**
+ * The revocation feed of an issuer, followed by long polling. Each copy is verified like a token and takes the place
+ * of the last.
+ */
 export function createRemoteRevocations(
   options: Resolved,
   feed: { uri: URL; onStale: string },
@@ -73,9 +76,11 @@ export function createRemoteRevocations(
     if (closing.signal.aborted) return
     etag = reply.headers.get('etag') ?? undefined
     keys.withdraw(claims.keys) // for good, so an older copy has nothing to take back
-    if (held.iat > now() + policy.skew) held = NOTHING // the clock was set back: what was dated by the old one is no measure
+    // The clock was set back: what the old one dated is no measure any more.
+    if (held.iat > now() + policy.skew) held = NOTHING
     if (isOlder(claims, held)) return
-    // A copy that is newer by date but knows less is of a server that has lost its store: what it lacks is not forgotten.
+    // A copy that is newer by date but knows less is of a server that has lost its store: what it lacks is not
+    // forgotten.
     set = revocationSet(claims, claims.seq < held.seq ? set : new RevocationSet())
     held = claims
     onEvent({ type: 'revocations_applied', seq: claims.seq, entries: set.size + claims.keys.length })

@@ -17,7 +17,8 @@ const SWEEP_INTERVAL_MS = 60_000
 export interface Verifier {
   /**
    * @returns the claims of a good token, frozen
-   * @throws SignetError `invalid_token`, `token_expired`, `token_stale` (refresh once), `keys_unavailable`, `revocations_stale`
+   * @throws SignetError `invalid_token`, `token_expired`, `token_stale` (refresh once), `keys_unavailable`,
+   *   `revocations_stale`
    */
   verify(token: string): Promise<AccessTokenClaims>
   /**
@@ -30,7 +31,8 @@ export interface Verifier {
   /** `verify` without a promise where the key is at hand, as it nearly always is. */
   verifyNow(token: string): AccessTokenClaims | Promise<AccessTokenClaims>
   /**
-   * Resolves when keys and revocations are there. They are fetched from the beginning; without it the first token waits for them.
+   * Resolves when keys and revocations are there. They are fetched from the beginning; without it the first token
+   * waits for them.
    *
    * @throws SignetError `keys_unavailable`; the verifier goes on trying all the same
    */
@@ -51,7 +53,8 @@ export interface VerifierStats {
 const NOTHING_WITHDRAWN: RevocationCheck = { judge: () => 'good', isTooOld: () => false }
 
 /**
- * Verifies Signet's access tokens in another service, with the very guard of the server: everything is pinned, nothing is asked
+ * Verifies Signet's access tokens in another service, with the very guard of the server: everything is pinned,
+ * nothing is asked
  * of the issuer while a token is verified, and what is taken back is refused where `revocations` are followed.
  *
  * @throws TypeError for options that would switch a check off without saying `null`

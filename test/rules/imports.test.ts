@@ -3,7 +3,8 @@ import { posix } from 'node:path'
 import t from 'tap'
 
 /**
- * The rooms of `src/`, from the ground up: each imports from itself and from those before it, types included. `src/README.md` says
+ * The rooms of `src/`, from the ground up: each imports from itself and from those before it, types included.
+ * `src/README.md` says
  * what they are for.
  */
 const ROOMS = [

@@ -2,7 +2,8 @@ import { access, glob, readFile } from 'node:fs/promises'
 import t from 'tap'
 import { PROGRAMS } from '../../scripts/lab/interop/programs.ts'
 
-// `npm run interop` tries the files under scripts/lab/interop/, and two pages print them. What is printed has to be what was tried.
+// `npm run interop` tries the files under scripts/lab/interop/, and two pages print them. What is printed has to be
+// what was tried.
 
 const INTEROP = new URL('../../scripts/lab/interop/', import.meta.url)
 const PAGES = [new URL('README.md', INTEROP), new URL('../../src/revocations/README.md', import.meta.url)]

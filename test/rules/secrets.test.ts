@@ -1,7 +1,8 @@
 import { glob, readFile } from 'node:fs/promises'
 import t from 'tap'
 
-// Secrets are compared in constant time, or looked up by a hash: nobody learns from our time how much of a guess was right.
+// Secrets are compared in constant time, or looked up by a hash: nobody learns from our time how much of a guess was
+// right.
 
 const SECRET =
   /(secret|mac|hmac|digest|signature|password|passphrase|refresh_?token|access_?token|assertion|hash|given)$/i

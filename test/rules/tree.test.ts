@@ -14,7 +14,10 @@ const TOP = 'CHANGELOG.md LICENSE README.md keys package-lock.json package.json 
 const MOST_LINES = 250
 const OF_A_MACHINE = /\/(?:home|Users|root|work)\/\w|registry\.npmjs|\bnpm\.pkg\./
 
-/** Empty where there is no git, or nothing that it follows. The owner of the folder does not matter to who only reads its list. */
+/**
+ * Empty where there is no git, or nothing that it follows. The owner of the folder does not matter to who only reads
+ * its list.
+ */
 async function tracked(): Promise<string[]> {
   const args = ['-c', 'safe.directory=*', 'ls-files', '-z']
   const { stdout } = await promisify(execFile)('git', args, { cwd: ROOT }).catch(() => ({ stdout: '' }))

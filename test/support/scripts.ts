@@ -18,7 +18,8 @@ let count = 0
 /**
  * Runs a script of the project with its arguments.
  *
- * @param options.killAt nothing of the file system changes from this change on, as if the process had been killed just before it
+ * @param options.killAt nothing of the file system changes from this change on, as if the process had been killed
+ *   just before it
  */
 export function runScript(
   program: string,

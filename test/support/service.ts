@@ -25,7 +25,10 @@ export interface Running {
   output(): string
 }
 
-/** tap gives every process that a test starts options for Node, which load its own code first. These are the test's alone. */
+/**
+ * tap gives every process that a test starts options for Node, which load its own code first. These are the test's
+ * alone.
+ */
 const WITHOUT_TAP = 'export NODE_OPTIONS="$OPTIONS_FOR_NODE"; unset OPTIONS_FOR_NODE; exec "$0" "$@"'
 
 /** Starts one of the project's programs as a real process. It is killed with the test at the latest. */
