@@ -17,7 +17,7 @@ const AUDIENCE = 'https://api.example.com'
  * Seconds from publishing a key to signing with it: longer than any of these libraries waits before it fetches the JWKS
  * again (60 s).
  */
-export const LEAD = 70
+export const LEAD_SECONDS = 70
 
 /** What a program is told about the issuer, and nothing else: the caller's settings must not leak in. */
 export type Environment = Readonly<Record<string, string>>
@@ -33,7 +33,7 @@ export interface Issuer {
   logIn(): Promise<string>
   logOut(token: string): Promise<void>
   feed(): Promise<string>
-  /** Publishes the next key; tokens are signed with it {@link LEAD} seconds later. */
+  /** Publishes the next key; tokens are signed with it {@link LEAD_SECONDS} seconds later. */
   rotate(): Promise<void>
   /** Revokes a key, as after a leak. */
   revokeKey(kid: string): Promise<void>
@@ -72,7 +72,7 @@ export async function startIssuer(folder: string): Promise<Issuer> {
     logIn: async () => (await login({ url: origin }, EMAIL)).access,
     logOut: (access) => logout({ url: origin }, { access }),
     feed: async () => (await fetch(`${origin}/.well-known/revocations`)).text(),
-    rotate: async () => void (await script(['scripts/keys.ts', 'rotate', '--lead', `${LEAD}s`])),
+    rotate: async () => void (await script(['scripts/keys.ts', 'rotate', '--lead', `${LEAD_SECONDS}s`])),
     revokeKey: async (kid) => void (await script(['scripts/keys.ts', 'revoke', kid])),
     async createClient() {
       const made = JSON.parse(

@@ -7,7 +7,7 @@ import { parseArgs, promisify } from 'node:util'
 import { OperatorError } from '../../../src/errors/app-error.ts'
 import { clientCredentials } from './client.ts'
 import { followFeed } from './feed.ts'
-import { LEAD, startIssuer } from './issuer.ts'
+import { LEAD_SECONDS, startIssuer } from './issuer.ts'
 import type { Place } from './program.ts'
 import { NPM_PACKAGES, PROGRAMS } from './programs.ts'
 import { badTokens, issuerMint } from './tokens.ts'
@@ -91,10 +91,10 @@ async function tryAll(trials: readonly Trial[], place: Place): Promise<string[]>
     await accepts(trial, 'good', good)
   })
 
-  process.stderr.write(`rotating the key; the next one signs in ${LEAD} s …\n`)
+  process.stderr.write(`rotating the key; the next one signs in ${LEAD_SECONDS} s …\n`)
   await issuer.rotate()
   await each(trials, async ({ verifier }) => verifier.keysChanged?.())
-  await sleep(LEAD * 1000)
+  await sleep(LEAD_SECONDS * 1000)
   const tokens = { 'a token from before the rotation': old, 'a token of the next key': await nextToken() }
   await each(trials, (trial) => accepts(trial, 'rotation', tokens))
   return ['good', ...Object.keys(bad), 'rotation']

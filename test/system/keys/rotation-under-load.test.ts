@@ -21,7 +21,7 @@ import {
 
 const ROTATIONS = 3
 const MAX_AGE = 1
-const LEAD = MAX_AGE + RELOAD_INTERVAL_SECONDS
+const LEAD_SECONDS = MAX_AGE + RELOAD_INTERVAL_SECONDS
 const EMAIL = 'ada@example.com'
 
 interface Seen {
@@ -44,7 +44,7 @@ t.test(
 
     let rotations = 0
     while (rotations < ROTATIONS) {
-      const { code, stdout, stderr } = await runScript('scripts/keys.ts', ['rotate', '--lead', `${LEAD}s`], env)
+      const { code, stdout, stderr } = await runScript('scripts/keys.ts', ['rotate', '--lead', `${LEAD_SECONDS}s`], env)
       if (code !== 0) throw new Error(stderr)
       if (stdout.startsWith('made key')) rotations += 1
       // The plan runs by the clock: there is nothing to wait for but the instant in which the new key signs.
@@ -58,7 +58,9 @@ t.test(
     const early = seen.tokens.filter(({ kid, iat }) => {
       const entry = manifest.find((entry) => entry.kid === kid)
       const first = entry === manifest[0]
-      return entry === undefined || iat < entry.sign_from || (!first && entry.sign_from - entry.publish_at < LEAD)
+      return (
+        entry === undefined || iat < entry.sign_from || (!first && entry.sign_from - entry.publish_at < LEAD_SECONDS)
+      )
     })
     t.same(seen.failures, [])
     t.same(early, [])
