@@ -25,9 +25,9 @@ export function createLiveCheck({
       throw new AppError('invalid_token', { reason: 'live: the client is gone, disabled or was' })
     }
     if (sid === undefined) throw new AppError('invalid_token', { reason: 'live: a token without a session' })
-    const standing = await sessions.standing(sid, sub, now())
-    if (standing === undefined) throw new AppError('invalid_token', { reason: 'live: the session is over' })
-    if (standing.tokenVersion !== token_version)
+    const tokenSubject = await sessions.tokenSubject(sid, sub, now())
+    if (tokenSubject === undefined) throw new AppError('invalid_token', { reason: 'live: the session is over' })
+    if (tokenSubject.tokenVersion !== token_version)
       throw new AppError('token_stale', { reason: 'live: the account changed' })
   }
 }

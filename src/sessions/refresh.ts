@@ -45,7 +45,7 @@ export function createRefresh(parts: {
     switch (outcome.kind) {
       case 'rotated':
       case 'repeated':
-        return issuePair(outcome.session, outcome.standing, narrowed)
+        return issuePair(outcome.session, outcome.subject, narrowed)
       case 'reused':
         await revocationsApplied()
         throw new AppError('invalid_refresh_token', { reason: 'used before: the session was ended' })

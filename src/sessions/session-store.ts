@@ -20,7 +20,7 @@ export interface SessionStore {
     verifiedHash: string,
     limits: SessionLimits,
     audit: AuditEntry,
-  ): Promise<{ standing: TokenSubject; ended: number } | undefined>
+  ): Promise<{ subject: TokenSubject; ended: number } | undefined>
   /**
    * One compare-and-swap on the counter. When it fails, tells whether this is a repeat, a reuse or a session that is
    * over.
@@ -43,7 +43,7 @@ export interface SessionStore {
     audit: AuditEntry,
   ): Promise<number>
   /** What the account's tokens carry, if the session is live and belongs to this account. */
-  standing(sessionId: string, accountId: string, now: number): Promise<TokenSubject | undefined>
+  tokenSubject(sessionId: string, accountId: string, now: number): Promise<TokenSubject | undefined>
   /** The owner of a session, if it is live. */
   live(sessionId: string, now: number): Promise<Pick<Session, 'accountId' | 'clientId' | 'scope'> | undefined>
   /** Deletes sessions that ended or expired before an instant. */
@@ -77,7 +77,7 @@ export function createSessionStore(database: Database): SessionStore {
         REVOCATIONS,
       )
       if (!accounts[0] || !opened[0]) return undefined
-      return { standing: toTokenSubject(accounts[0], session.accountId), ended: ended.length }
+      return { subject: toTokenSubject(accounts[0], session.accountId), ended: ended.length }
     },
 
     async refresh({ sessionId, counter }, { now, limits, audit }) {
@@ -121,7 +121,7 @@ export function createSessionStore(database: Database): SessionStore {
       return ended.length
     },
 
-    async standing(sessionId, accountId, now) {
+    async tokenSubject(sessionId, accountId, now) {
       const [row] = await database.query(
         `SELECT a.roles, a.token_version FROM sessions s JOIN accounts a ON a.id = s.account_id
          WHERE s.id = $1 AND a.id = $2 AND s.ended_at IS NULL AND s.expires_at > $3 AND a.status = 'active'`,
@@ -200,7 +200,7 @@ function refreshed(kind: 'rotated' | 'repeated', row: Row): RefreshOutcome {
       counter: Number(row.counter),
       rotatedAt: Number(row.rotated_at),
     },
-    standing: toTokenSubject(row, String(row.account_id)),
+    subject: toTokenSubject(row, String(row.account_id)),
   }
 }
 

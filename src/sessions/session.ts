@@ -67,7 +67,7 @@ export interface TokenSubject {
 
 /** The result of presenting a refresh token. It is committed before it is answered. */
 export type RefreshOutcome =
-  | { readonly kind: 'rotated' | 'repeated'; readonly session: RefreshedSession; readonly standing: TokenSubject }
+  | { readonly kind: 'rotated' | 'repeated'; readonly session: RefreshedSession; readonly subject: TokenSubject }
   | { readonly kind: 'reused' | 'refused' }
 
 export interface RefreshedSession {

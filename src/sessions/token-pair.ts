@@ -17,7 +17,7 @@ export interface Narrowed {
   readonly audience?: readonly string[]
 }
 
-export type IssuePair = (session: RefreshedSession, standing: TokenSubject, narrowed?: Narrowed) => Promise<TokenPair>
+export type IssuePair = (session: RefreshedSession, subject: TokenSubject, narrowed?: Narrowed) => Promise<TokenPair>
 
 /** The refresh keys of this instant. */
 export interface RefreshKeys {

@@ -62,7 +62,7 @@ t.test(
     await sessions.refresh({ sessionId: 'three', counter: 0 }, { now: NOW, limits: LIMITS, audit: AUDIT })
     await sessions.list('acc', NOW)
     await sessions.live('three', NOW)
-    await sessions.standing('three', 'acc', NOW)
+    await sessions.tokenSubject('three', 'acc', NOW)
     await sessions.end({ accountId: 'acc' }, 'logout', NOW, AUDIT)
     await sessions.deleteOver(NOW - 1)
 
