@@ -29,4 +29,4 @@ export const FeedClaims = Type.Object({
 export type FeedClaims = Static<typeof FeedClaims>
 
 /** Everything that is revoked, except keys. */
-export type WithdrawnIds = Pick<FeedClaims, 'sessions' | 'accounts' | 'clients' | 'tokens'>
+export type RevokedIds = Pick<FeedClaims, 'sessions' | 'accounts' | 'clients' | 'tokens'>

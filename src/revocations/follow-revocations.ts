@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { AccessTokenClaims } from '../tokens/claims.ts'
 import type { Verdict } from '../tokens/verify.ts'
-import type { WithdrawnIds } from './feed-format.ts'
+import type { RevokedIds } from './feed-format.ts'
 import { RevocationSet } from './revocation-set.ts'
 import type { RevocationStore } from './revocation-store.ts'
 
@@ -22,7 +22,7 @@ export interface Revocations {
   readonly size: number
   /** The number (`seq`) of the newest revocation in the set. */
   readonly seq: number
-  snapshot(now: number): WithdrawnIds
+  snapshot(now: number): RevokedIds
   /**
    * Calls `listener` after every read of the store, successful or not.
    *
@@ -70,7 +70,7 @@ export class FollowedRevocations implements Revocations {
     return this.#seq
   }
 
-  snapshot(now: number): WithdrawnIds {
+  snapshot(now: number): RevokedIds {
     return this.#set.snapshot(Math.min(now, this.#options.now()))
   }
 

@@ -1,6 +1,6 @@
 import type { AccessTokenClaims } from '../tokens/claims.ts'
 import type { Verdict } from '../tokens/verify.ts'
-import type { WithdrawnIds } from './feed-format.ts'
+import type { RevokedIds } from './feed-format.ts'
 import type { Revocation } from './revocation.ts'
 
 /**
@@ -49,7 +49,7 @@ export class RevocationSet {
    *
    * @param now epoch seconds
    */
-  snapshot(now: number): WithdrawnIds {
+  snapshot(now: number): RevokedIds {
     const ids = (entries: Map<string, number>) =>
       [...entries].filter(([, expiresAt]) => expiresAt > now).map(([subject]) => subject)
     const versions = (entries: Map<string, Versions>) =>

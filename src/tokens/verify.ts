@@ -72,7 +72,7 @@ export function createTokenVerifier(options: {
   assertPolicy(policy)
 
   /** Checked after the signature: only the holder of a good token learns that it is revoked. */
-  const notWithdrawn = (claims: AccessTokenClaims): AccessTokenClaims => {
+  const notRevoked = (claims: AccessTokenClaims): AccessTokenClaims => {
     if (revocations.isTooOld()) throw new AppError('revocations_stale')
     const verdict = revocations.judge(claims)
     if (verdict === 'good') return claims
@@ -91,13 +91,13 @@ export function createTokenVerifier(options: {
     cache,
     verify(token) {
       const known = cache.get(token)
-      if (known !== undefined) return notWithdrawn(stillGood(token, known))
+      if (known !== undefined) return notRevoked(stillGood(token, known))
       const kid = checkHeader(token, policy.typ)
       const pem = keys.verificationPem(kid)
       if (pem === undefined) throw new UnknownKid(kid)
       const claims = acceptClaims(verifySignature(token, pem), policy, now())
       cache.put(token, { kid, claims })
-      return notWithdrawn(claims)
+      return notRevoked(claims)
     },
   }
 }

@@ -50,7 +50,7 @@ export interface VerifierStats {
   readonly revocations: number
 }
 
-const NOTHING_WITHDRAWN: RevocationCheck = { judge: () => 'good', isTooOld: () => false }
+const NOTHING_REVOKED: RevocationCheck = { judge: () => 'good', isTooOld: () => false }
 
 /**
  * Verifies Signet's access tokens in another service, with the very guard of the server: everything is pinned,
@@ -70,7 +70,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
     policy,
     now,
     cache,
-    revocations: revocations ?? NOTHING_WITHDRAWN,
+    revocations: revocations ?? NOTHING_REVOKED,
     verifySignature: createNodeSignature(),
   })
   const sweep = setInterval(() => cache.sweep(now() - policy.skew), SWEEP_INTERVAL_MS).unref()

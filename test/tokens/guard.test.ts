@@ -24,7 +24,7 @@ interface Guarded {
   readonly keys: Map<string, string>
   readonly clock: { seconds: number }
   /** What the revocation set says of every token. */
-  readonly withdrawn: { verdict: Verdict; tooOld: boolean }
+  readonly revocation: { verdict: Verdict; tooOld: boolean }
   status(token: string): Promise<[status: number, code: string | undefined]>
 }
 
@@ -48,8 +48,8 @@ async function guarded(t: Test): Promise<Guarded> {
   registerErrorHandler(app)
   const policy = { issuer: mint.issuer, audience: [mint.audience], typ: 'at+jwt', skew: 5, maxLifetime: 900 }
   const keyring = { verificationPem: (kid: string) => keys.get(kid) }
-  const withdrawn: Guarded['withdrawn'] = { verdict: 'good', tooOld: false }
-  const revocations = { judge: () => withdrawn.verdict, isTooOld: () => withdrawn.tooOld }
+  const revocation: Guarded['revocation'] = { verdict: 'good', tooOld: false }
+  const revocations = { judge: () => revocation.verdict, isTooOld: () => revocation.tooOld }
   const now = () => clock.seconds
   guard(app, { keys: keyring, policy, now, revocations })
   app.get('/', (request) => ({ sub: request.user.sub }))
@@ -58,7 +58,7 @@ async function guarded(t: Test): Promise<Guarded> {
     const answer = await app.inject({ url: '/', headers: bearer(token) })
     return [answer.statusCode, answer.json().code]
   }
-  return { app, mint, keys, clock, withdrawn, status }
+  return { app, mint, keys, clock, revocation, status }
 }
 
 t.test('a token that is cached is refused from the moment its key is withdrawn', async (t) => {
@@ -117,15 +117,15 @@ t.test('the clock of the guard is the one it was given, not the one of the proce
 })
 
 t.test('what is withdrawn is asked anew for a token that is cached', async (t) => {
-  const { mint, withdrawn, status } = await guarded(t)
+  const { mint, revocation, status } = await guarded(t)
   const token = mint.token()
   t.same(await status(token), [200, undefined])
-  withdrawn.verdict = 'stale'
+  revocation.verdict = 'stale'
   t.same(await status(token), [401, 'token_stale'])
-  withdrawn.verdict = 'good'
-  withdrawn.tooOld = true
+  revocation.verdict = 'good'
+  revocation.tooOld = true
   t.same(await status(token), [503, 'revocations_stale'])
-  withdrawn.tooOld = false
+  revocation.tooOld = false
   t.same(await status(token), [200, undefined])
 })
 

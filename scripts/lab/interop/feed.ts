@@ -22,10 +22,10 @@ export async function followFeed({ issuer }: Place): Promise<string> {
   await accepted(guard, stays)
   await accepted(guard, goes)
   await issuer.logOut(goes)
-  const session = await untilWithdrawn(guard, goes)
+  const session = await untilRefused(guard, goes)
   await accepted(guard, stays)
   await issuer.revokeKey(JSON.parse(Buffer.from(stays.split('.')[0] ?? '', 'base64url').toString()).kid)
-  const key = await untilWithdrawn(guard, stays)
+  const key = await untilRefused(guard, stays)
   await accepted(guard, await issuer.logIn())
   return (
     `revocation feed, followed in Python: refused ${session} ms after its session ended, ` +
@@ -38,7 +38,7 @@ async function accepted(guard: Verifier, token: string): Promise<void> {
   if (!answer.accepted) throw new OperatorError(`revocation feed: a good token is refused: ${answer.text}`)
 }
 
-async function untilWithdrawn(guard: Verifier, token: string): Promise<number> {
+async function untilRefused(guard: Verifier, token: string): Promise<number> {
   const began = performance.now()
   let answer = await guard.ask(token)
   while (answer.accepted && performance.now() - began < TIMEOUT_MS) {

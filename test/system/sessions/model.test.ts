@@ -156,7 +156,7 @@ function tick(model: Model, sut: Sut, seconds: number): void {
 async function holdsTo({ sessions, now }: Model, sut: Sut): Promise<void> {
   const live = sessions.filter((session) => isLive(session, now)).map(({ id }) => id)
   assert.deepEqual((await sut.list()).sort(), live.sort())
-  for (const { id, ended } of sessions) assert.equal(sut.isWithdrawn(id), ended)
+  for (const { id, ended } of sessions) assert.equal(sut.isRevoked(id), ended)
 }
 
 const nth = fc.nat(3)

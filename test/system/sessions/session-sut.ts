@@ -119,7 +119,7 @@ export class Sut {
     return (await this.#sessions.list(this.#accountId, this.now)).map(({ id }) => id)
   }
 
-  isWithdrawn(sid: string): boolean {
+  isRevoked(sid: string): boolean {
     const claims = { iss: '', aud: '', sub: this.#accountId, client_id: '', iat: 0, exp: 1, jti: '', sid }
     return this.#revocations.judge({ ...claims, token_version: 1 }) !== 'good'
   }

@@ -106,13 +106,13 @@ export async function aMoment(most = 12): Promise<void> {
 }
 
 /**
- * Of what another node withdrew, a node learns a moment later. @returns how many of the access tokens it still takes
+ * Of what another node revoked, a node learns a moment later. @returns how many of the access tokens it still takes
  * then
  */
-export async function stillGood({ app }: TestServer, withdrawn: readonly Tokens[]): Promise<number> {
+export async function stillGood({ app }: TestServer, revoked: readonly Tokens[]): Promise<number> {
   const deadline = performance.now() + 5000
   for (;;) {
-    const verdicts = await Promise.all(withdrawn.map((tokens) => verdict(app, tokens)))
+    const verdicts = await Promise.all(revoked.map((tokens) => verdict(app, tokens)))
     const good = verdicts.filter((code) => code === 'good').length
     if (good === 0 || performance.now() > deadline) return good
     await setTimeout(20)
