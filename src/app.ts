@@ -25,7 +25,7 @@ import { metadataRoute } from './oauth/metadata-route.ts'
 import { registerOAuth } from './oauth/oauth-scope.ts'
 import { revokeRoute } from './oauth/revoke-route.ts'
 import { tokenRoute } from './oauth/token-route.ts'
-import { type Given, makeParts } from './parts.ts'
+import { makeParts, type PartsOptions } from './parts.ts'
 import { feedRoute } from './revocations/feed-route.ts'
 import { loginRoute } from './sessions/login-route.ts'
 import { logoutRoute } from './sessions/logout-route.ts'
@@ -35,7 +35,7 @@ import { sessionsRoutes } from './sessions/sessions-route.ts'
 import { registerGuard } from './tokens/guard.ts'
 import { VERSION } from './version.ts'
 
-export interface AppOptions extends Given {
+export interface AppOptions extends PartsOptions {
   /** True once the process has been told to stop. Default: never. */
   readonly isStopping?: IsStopping
   /** The plugin that traces requests. Default: none. */

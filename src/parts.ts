@@ -48,7 +48,7 @@ import { CACHE_BOUNDS, VerifiedTokens } from './tokens/verified-tokens.ts'
 import { createTokenVerifier } from './tokens/verify.ts'
 
 /** What the process hands in. */
-export interface Given {
+export interface PartsOptions {
   readonly config: Config
   readonly database: Database
   readonly keyring: LiveKeyring
@@ -65,32 +65,32 @@ export interface Given {
 /**
  * Makes every part of the server, bottom-up: each group uses the groups above it on this page. app.ts registers them.
  */
-export async function makeParts(given: Given) {
-  const base = makeBase(given)
+export async function makeParts(options: PartsOptions) {
+  const base = makeBase(options)
   const stores = makeStores(base)
-  const taking = await makeRevocations(base, stores)
-  const tokens = makeTokens(base, taking)
-  const people = makePeople(base, stores, taking, tokens)
-  const clients = makeClients(base, stores, taking, tokens, people)
+  const revocationParts = await makeRevocations(base, stores)
+  const tokenParts = makeTokens(base, revocationParts)
+  const accountParts = makeAccounts(base, stores, revocationParts, tokenParts)
+  const clientParts = makeClients(base, stores, revocationParts, tokenParts, accountParts)
   const { instrumentation, keyring, now } = base
-  const { revocations } = taking
-  instrumentation.state({ keyring, revocations, cache: tokens.cache, gate: people.passwords.gate, now })
-  return { ...base, ...stores, ...taking, ...tokens, ...people, ...clients }
+  const { revocations } = revocationParts
+  instrumentation.state({ keyring, revocations, cache: tokenParts.cache, gate: accountParts.passwords.gate, now })
+  return { ...base, ...stores, ...revocationParts, ...tokenParts, ...accountParts, ...clientParts }
 }
 
 export type Parts = Awaited<ReturnType<typeof makeParts>>
 type Base = ReturnType<typeof makeBase>
 type Stores = ReturnType<typeof makeStores>
-type Taking = Awaited<ReturnType<typeof makeRevocations>>
-type Tokens = ReturnType<typeof makeTokens>
-type People = ReturnType<typeof makePeople>
+type RevocationParts = Awaited<ReturnType<typeof makeRevocations>>
+type TokenParts = ReturnType<typeof makeTokens>
+type AccountParts = ReturnType<typeof makeAccounts>
 
-function makeBase({ config, keyring, logger, now = systemClock, ...given }: Given) {
-  const { instrumentation = NO_INSTRUMENTATION, limiter = createLimiter(config, now) } = given
-  const { deletionClock = createDeletionClock(now, monotonicClock, revocationExpiry(0)) } = given
+function makeBase({ config, keyring, logger, now = systemClock, ...options }: PartsOptions) {
+  const { instrumentation = NO_INSTRUMENTATION, limiter = createLimiter(config, now) } = options
+  const { deletionClock = createDeletionClock(now, monotonicClock, revocationExpiry(0)) } = options
   // Audit lines are written at every LOG_LEVEL except `silent`.
   const auditLog = createAuditLog(logger.child({}, { level: config.LOG_LEVEL === 'silent' ? 'silent' : 'info' }))
-  const database = auditedDatabase(instrumentation.store(given.database), auditLog)
+  const database = auditedDatabase(instrumentation.store(options.database), auditLog)
   return { config, keyring, logger, now, deletionClock, instrumentation, limiter, auditLog, database }
 }
 
@@ -119,7 +119,7 @@ async function makeRevocations({ config, keyring, logger, database, now, ...base
 }
 
 /** Issuing and verifying access tokens. */
-function makeTokens({ config, keyring, now }: Base, { revocations }: Taking) {
+function makeTokens({ config, keyring, now }: Base, { revocations }: RevocationParts) {
   const { ISSUER: issuer, AUDIENCE: audience, ACCESS_TOKEN_TTL: ttl, CLOCK_SKEW: skew } = config
   const maxLifetime = MAX_ACCESS_TOKEN_TTL_SECONDS
   const policy: ClaimsPolicy = { issuer, audience, typ: ACCESS_TOKEN_TYPE, skew, maxLifetime }
@@ -134,7 +134,7 @@ function makeTokens({ config, keyring, now }: Base, { revocations }: Taking) {
 }
 
 /** Accounts and sessions: what a person uses. */
-function makePeople(base: Base, stores: Stores, { revocationsApplied }: Taking, { issue }: Tokens) {
+function makeAccounts(base: Base, stores: Stores, { revocationsApplied }: RevocationParts, { issue }: TokenParts) {
   const { config, keyring, now, instrumentation, limiter, database } = base
   const { accounts, sessions, clients, auditStore } = stores
   const passwords = createPasswords(hashCost(config), hashGate(config), instrumentation.gateWaited)
@@ -146,27 +146,42 @@ function makePeople(base: Base, stores: Stores, { revocationsApplied }: Taking, 
   const forLogin = instrumentation.issuing('password', issuePair)
   const forRefresh = instrumentation.issuing('refresh_token', issuePair)
   const observe = instrumentation.refreshed
-  const ending = { revocationsApplied, now }
+  const revoking = { revocationsApplied, now }
   return {
     passwords,
     refreshKeys,
     register: createRegister({ accounts, passwords, ...rules, limiter, now }),
-    ownAccount: createOwnAccount({ accounts, passwords, attempts, ...rules, ...ending }),
-    administer: createAdminister({ accounts, ...ending }),
-    login: createLogin({ accounts, passwords, attempts, sessions, limits, issuePair: forLogin, auditStore, ...ending }),
-    refresh: createRefresh({ sessions, refreshKeys, limits, issuePair: forRefresh, limiter, observe, ...ending }),
-    endSession: createEndSession({ sessions, ...ending }),
+    ownAccount: createOwnAccount({ accounts, passwords, attempts, ...rules, ...revoking }),
+    administer: createAdminister({ accounts, ...revoking }),
+    login: createLogin({
+      accounts,
+      passwords,
+      attempts,
+      sessions,
+      limits,
+      issuePair: forLogin,
+      auditStore,
+      ...revoking,
+    }),
+    refresh: createRefresh({ sessions, refreshKeys, limits, issuePair: forRefresh, limiter, observe, ...revoking }),
+    endSession: createEndSession({ sessions, ...revoking }),
     live: createLiveCheck({ sessions, clients, now }),
   }
 }
 
 /** Clients and the OAuth endpoints: what a machine uses. */
-function makeClients(base: Base, stores: Stores, taking: Taking, tokens: Tokens, people: People) {
+function makeClients(
+  base: Base,
+  stores: Stores,
+  revocationParts: RevocationParts,
+  tokenParts: TokenParts,
+  accountParts: AccountParts,
+) {
   const { config, now, instrumentation, limiter, auditLog } = base
   const { clients, sessions, tokenStore, auditStore } = stores
-  const { issue, verifyIssuedToken } = tokens
-  const { refresh, refreshKeys } = people
-  const { revocationsApplied } = taking
+  const { issue, verifyIssuedToken } = tokenParts
+  const { refresh, refreshKeys } = accountParts
+  const { revocationsApplied } = revocationParts
   const { AUDIENCE: audience, ISSUER: issuer, CLOCK_SKEW: skew } = config
   const assertions = { audience: [issuer, tokenEndpointOf(issuer)], skew }
   const verifyAssertion = createVerifyAssertion({ keys: createClientKeys(), policy: assertions, now })
