@@ -35,13 +35,13 @@ export function createRemoteLimiter(rpc: Pick<Rpc<PrimaryCalls>, 'call'>): Limit
 }
 
 /** The limiter as the primary offers it to one worker. */
-export interface LimiterDoor {
+export interface WorkerLimiter {
   readonly calls: Limiter
   /** Call it when the worker is gone: its open attempts count as not made. */
   leave(): void
 }
 
-export function createLimiterDoor(limiter: Limiter): LimiterDoor {
+export function createWorkerLimiter(limiter: Limiter): WorkerLimiter {
   const open = new Map<string, { readonly ticket: Ticket; count: number }>()
   const keyOf = ({ account, network, stranger }: Ticket) => JSON.stringify([account, network, stranger])
 

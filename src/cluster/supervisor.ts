@@ -9,7 +9,7 @@ import type { Collected } from '../observability/aggregate-metrics.ts'
 import type { PrimaryCalls, WorkerCalls } from './calls.ts'
 import { createRestartPolicy, HEALTHY_UPTIME_MS } from './restart-policy.ts'
 import { createRpc, type Rpc } from './rpc.ts'
-import { createLimiterDoor, type LimiterDoor } from './shared-limiter.ts'
+import { createWorkerLimiter, type WorkerLimiter } from './shared-limiter.ts'
 
 /** A worker polls the store as often by itself: waiting longer for a stuck worker would gain nothing. */
 const CHANGED_TIMEOUT_MS = 250
@@ -18,7 +18,7 @@ const METRICS_TIMEOUT_MS = 1000
 interface WorkerHandle {
   readonly worker: Worker
   readonly rpc: Rpc<WorkerCalls>
-  readonly door: LimiterDoor
+  readonly workerLimiter: WorkerLimiter
   readonly startedAt: number
   /** It accepts connections, or is about to, and must be notified of revocations. */
   joined: boolean
@@ -73,11 +73,11 @@ export function createSupervisor({ config, logger, limiter, onDeath, giveUp }: O
 
   const spawn = () => {
     const worker = cluster.fork({ PORT: String(config.PORT) }) // the free port, if PORT is 0
-    const door = createLimiterDoor(limiter)
+    const workerLimiter = createWorkerLimiter(limiter)
     const handle: WorkerHandle = {
       worker,
-      door,
-      rpc: createRpc<WorkerCalls>({ send: sendTo(worker), calls: answersTo(worker.id, door) }),
+      workerLimiter,
+      rpc: createRpc<WorkerCalls>({ send: sendTo(worker), calls: answersTo(worker.id, workerLimiter) }),
       startedAt: monotonicClock(),
       joined: false,
       listening: false,
@@ -92,8 +92,8 @@ export function createSupervisor({ config, logger, limiter, onDeath, giveUp }: O
     worker.once('exit', (code, signal) => onExit(handle, code, signal))
   }
 
-  const answersTo = (id: number, door: LimiterDoor): PrimaryCalls => ({
-    ...door.calls,
+  const answersTo = (id: number, workerLimiter: WorkerLimiter): PrimaryCalls => ({
+    ...workerLimiter.calls,
     publish: (channel) => publish(id, channel),
     join: () => {
       const handle = handles.get(id)
@@ -111,10 +111,10 @@ export function createSupervisor({ config, logger, limiter, onDeath, giveUp }: O
   }
 
   const onExit = (handle: WorkerHandle, code: number | null, signal: string | null) => {
-    const { worker, rpc, door, startedAt, failure } = handle
+    const { worker, rpc, workerLimiter, startedAt, failure } = handle
     handles.delete(worker.id)
     rpc.close()
-    door.leave()
+    workerLimiter.leave()
     if (draining !== undefined) {
       // SIGTERM: the worker was still starting when the signal went to all processes.
       draining.failed ||= code !== 0 && signal !== 'SIGTERM'

@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { PrimaryCalls } from '../../src/cluster/calls.ts'
 import { createRpc } from '../../src/cluster/rpc.ts'
-import { createLimiterDoor, createRemoteLimiter } from '../../src/cluster/shared-limiter.ts'
+import { createRemoteLimiter, createWorkerLimiter } from '../../src/cluster/shared-limiter.ts'
 import { loadConfig } from '../../src/config/config.ts'
 import { createLimiter } from '../../src/limits/limiter.ts'
 import { bearer, newUser, PASSWORD, startApp } from '../support/app.ts'
@@ -10,12 +10,12 @@ const LIMITED = { RATE_LIMIT_LOGIN: '3', LOGIN_FREE_FAILURES: '2' }
 const attempt = { account: 'ada', network: '192.0.2.1' }
 const now = () => 1_800_000_000
 
-/** A worker whose questions are answered by the door of a limiter. */
+/** A worker whose questions are answered by the limiter that the primary offers it. */
 function worker(limiter = createLimiter(loadConfig({ env: LIMITED }), now)) {
-  const door = createLimiterDoor(limiter)
+  const workerLimiter = createWorkerLimiter(limiter)
   const rpc = createRpc<PrimaryCalls>({ send: (message) => primary.receive(message), calls: {} })
-  const primary = createRpc({ send: (message) => rpc.receive(message), calls: { ...door.calls } })
-  return { door, limiter, remote: createRemoteLimiter(rpc) }
+  const primary = createRpc({ send: (message) => rpc.receive(message), calls: { ...workerLimiter.calls } })
+  return { workerLimiter, limiter, remote: createRemoteLimiter(rpc) }
 }
 
 t.test('two workers count together', async (t) => {
@@ -31,16 +31,16 @@ t.test('two workers count together', async (t) => {
 })
 
 t.test('attempts of a worker that died do not count, and a ticket ends once', async (t) => {
-  const { door, limiter, remote } = worker()
+  const { workerLimiter, limiter, remote } = worker()
   await remote.begin(attempt)
   await remote.begin(attempt)
   t.match(await limiter.begin(attempt), { admitted: false })
-  door.leave()
+  workerLimiter.leave()
   const admission = await limiter.begin(attempt)
   t.ok(admission.admitted)
-  if (admission.admitted) await door.calls.end(admission.ticket, 'succeeded')
+  if (admission.admitted) await workerLimiter.calls.end(admission.ticket, 'succeeded')
   t.match(await limiter.begin(attempt), { admitted: true }, 'neither of the two counts')
-  t.match(await limiter.begin(attempt), { admitted: false }, 'a ticket that the door did not give out ends nothing')
+  t.match(await limiter.begin(attempt), { admitted: false }, 'a ticket that was not given to this worker ends nothing')
 })
 
 t.test('a ticket that ends twice gives back one attempt', async (t) => {
@@ -85,7 +85,7 @@ t.test('when nobody counts, what is limited answers 503 and verified routes do n
   })
   const primary = createRpc({
     send: (message) => rpc.receive(message),
-    calls: { ...createLimiterDoor(limiter).calls },
+    calls: { ...createWorkerLimiter(limiter).calls },
   })
   const { app } = await startApp(t, {
     env: { ...LIMITED, RATE_LIMIT_REFRESH_PER_SESSION: '5' },
