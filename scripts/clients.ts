@@ -26,7 +26,7 @@ import {
 } from './cli/command-line.ts'
 
 /** The source in the audit rows of this script. */
-const BY = { actorId: undefined, source: { ip: null, userAgent: 'clients script', requestId: null } }
+const OPERATOR = { actorId: undefined, source: { ip: null, userAgent: 'clients script', requestId: null } }
 const many = { type: 'string', multiple: true } as const
 const one = { type: 'string' } as const
 
@@ -51,7 +51,7 @@ const create: Command = {
   run: async ({ options }) => {
     const input = await newClient(options)
     return withClients(async (administer, defaults) => {
-      const { client, secret } = await administer.create(input, BY)
+      const { client, secret } = await administer.create(input, OPERATOR)
       const { client_id, ...rest } = clientReply(client, defaults)
       const json = { client_id, client_secret: secret, ...rest }
       const shown =
@@ -94,7 +94,7 @@ const rotateSecret: Command = {
       typeof options.overlap === 'string' ? parseDuration('overlap', options.overlap) : DEFAULT_OVERLAP_SECONDS
     if (overlap > MAX_OVERLAP_SECONDS) throw new UsageError('--overlap is at most 30d')
     return withClients(async (administer) => {
-      const { secret, previousExpiresAt } = await known(id, administer.rotateSecret(id, overlap, BY))
+      const { secret, previousExpiresAt } = await known(id, administer.rotateSecret(id, overlap, OPERATOR))
       const until = toTimestamp(previousExpiresAt)
       return {
         json: { client_id: id, client_secret: secret, previous_secret_expires_at: until },
@@ -111,7 +111,7 @@ const setStatus = (name: string, status: ClientStatus, summary: string): Command
   positionals: 1,
   run: ({ positionals: [id = ''] }) =>
     withClients(async (administer, defaults) => {
-      const client = await known(id, administer.setStatus(id, status, BY))
+      const client = await known(id, administer.setStatus(id, status, OPERATOR))
       return { json: clientReply(client, defaults), text: `${client.name} (${id}): is now ${status}` }
     }),
 })
@@ -123,7 +123,7 @@ const remove: Command = {
   positionals: 1,
   run: ({ positionals: [id = ''] }) =>
     withClients(async (administer) => {
-      await known(id, administer.remove(id, BY))
+      await known(id, administer.remove(id, OPERATOR))
       return { json: { client_id: id, deleted: true }, text: `${id}: is deleted` }
     }),
 }

@@ -18,7 +18,7 @@ import { hashClientSecret, makeClientSecret } from './client-secret.ts'
 import type { ClientStore } from './client-store.ts'
 
 /** Who acts: an admin, or the operator by script. */
-export interface By {
+export interface Actor {
   readonly actorId: string | undefined
   readonly source: RequestSource
 }
@@ -31,16 +31,16 @@ export interface AdministerClients {
    * @returns the client, and its secret, which is shown only this once
    * @throws AppError `validation_failed`
    */
-  create(input: NewClient, by: By): Promise<{ client: Client; secret: string | undefined }>
+  create(input: NewClient, actor: Actor): Promise<{ client: Client; secret: string | undefined }>
   /**
    * @param overlap seconds for which the previous secret stays good
    * @throws AppError `not_found`, `client_without_secret`
    */
-  rotateSecret(id: string, overlap: number, by: By): Promise<{ secret: string; previousExpiresAt: number }>
+  rotateSecret(id: string, overlap: number, actor: Actor): Promise<{ secret: string; previousExpiresAt: number }>
   /** @throws AppError `not_found` */
-  setStatus(id: string, status: ClientStatus, by: By): Promise<Client>
+  setStatus(id: string, status: ClientStatus, actor: Actor): Promise<Client>
   /** @throws AppError `not_found` */
-  remove(id: string, by: By): Promise<void>
+  remove(id: string, actor: Actor): Promise<void>
 }
 
 /**
@@ -53,7 +53,7 @@ export function createAdministerClients(parts: {
   now: Clock
 }): AdministerClients {
   const { clients, revocationsApplied, now } = parts
-  const entryOf = (event: AuditEvent, id: string, { actorId, source }: By): AuditEntry => ({
+  const entryOf = (event: AuditEvent, id: string, { actorId, source }: Actor): AuditEntry => ({
     event,
     source,
     actorId,
@@ -69,33 +69,33 @@ export function createAdministerClients(parts: {
     page: (page) => clients.list(page),
     client,
 
-    async create(input, by) {
+    async create(input, actor) {
       const client = newClient(input, now())
       const secret = usesSecret(client) ? makeClientSecret() : undefined
-      const entry = entryOf('client_created', client.id, by)
+      const entry = entryOf('client_created', client.id, actor)
       await clients.insert(client, secret && hashClientSecret(secret), entry)
       return { client, secret }
     },
 
-    async rotateSecret(id, overlap, by) {
+    async rotateSecret(id, overlap, actor) {
       const secret = makeClientSecret()
       const instant = now()
-      const entry = entryOf('client_secret_rotated', id, by)
+      const entry = entryOf('client_secret_rotated', id, actor)
       const outcome = await clients.rotateSecret(id, { hash: hashClientSecret(secret), overlap }, instant, entry)
       if (outcome !== 'done') throw new AppError(outcome === 'missing' ? 'not_found' : 'client_without_secret')
       return { secret, previousExpiresAt: instant + overlap }
     },
 
-    async setStatus(id, status, by) {
-      const entry = entryOf(status === 'active' ? 'client_enabled' : 'client_disabled', id, by)
+    async setStatus(id, status, actor) {
+      const entry = entryOf(status === 'active' ? 'client_enabled' : 'client_disabled', id, actor)
       const outcome = await clients.setStatus(id, status, now(), entry)
       if (outcome === 'missing') throw new AppError('not_found')
       await revocationsApplied()
       return client(id)
     },
 
-    async remove(id, by) {
-      const entry = entryOf('client_deleted', id, by)
+    async remove(id, actor) {
+      const entry = entryOf('client_deleted', id, actor)
       if (!(await clients.remove(id, now(), entry))) throw new AppError('not_found')
       await revocationsApplied()
     },

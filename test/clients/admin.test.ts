@@ -5,7 +5,7 @@ import { anotherNode } from '../support/another-node.ts'
 import { startApp } from '../support/app.ts'
 import { clientKey } from '../support/assertion.ts'
 import { claimsOf, signUp, signUpAdmin, verdict } from '../support/front-door.ts'
-import { BY, clientToken, NOW, operator, outcome, register, tokenOf } from '../support/oauth.ts'
+import { clientToken, NOW, OPERATOR, operator, outcome, register, tokenOf } from '../support/oauth.ts'
 import { call } from '../support/people.ts'
 
 const LIST = '/v1/admin/clients'
@@ -232,9 +232,9 @@ t.test('a live route looks at the row of the client', async (t) => {
   t.equal(await status(), 200)
   await createClientStore(database).setStatus(client.id, 'disabled', NOW, {
     event: 'client_disabled',
-    source: BY.source,
+    source: OPERATOR.source,
   })
   t.equal(await status(), 401, 'whether the revocation has arrived or not')
-  await operator(server).setStatus(client.id, 'active', BY)
+  await operator(server).setStatus(client.id, 'active', OPERATOR)
   t.equal(await status(), 401)
 })

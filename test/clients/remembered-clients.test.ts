@@ -4,7 +4,7 @@ import type { ClientStore } from '../../src/clients/client-store.ts'
 import { type Found, rememberClients } from '../../src/clients/remembered-clients.ts'
 import { bearer, startApp } from '../support/app.ts'
 import { ENGINES, type Engine } from '../support/engines.ts'
-import { BY, clientToken, NOW, operator, outcome, register } from '../support/oauth.ts'
+import { clientToken, NOW, OPERATOR, operator, outcome, register } from '../support/oauth.ts'
 
 /** A store of nothing but clients, how often it was asked, and a clock in milliseconds. */
 async function remembered() {
@@ -102,7 +102,7 @@ t.test('a token from memory, of a client that was disabled elsewhere, is refused
   const monotonic = mock.method(performance, 'now', () => instant) // the 50 ms pass when the test says so
   t.teardown(() => monotonic.mock.restore())
   t.equal(outcome(await clientToken(b.app, client)), 'good')
-  await operator(a).setStatus(client.id, 'disabled', BY)
+  await operator(a).setStatus(client.id, 'disabled', OPERATOR)
   const reply = await clientToken(b.app, client)
   t.equal(outcome(reply), 'good', 'b does not know yet')
   instant += 50

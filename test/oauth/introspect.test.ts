@@ -3,7 +3,7 @@ import { anotherNode } from '../support/another-node.ts'
 import { startApp } from '../support/app.ts'
 import { administer, claimsOf, post, signUp, signUpAdmin } from '../support/front-door.ts'
 import { serverMint } from '../support/mint.ts'
-import { BY, basic, introspected, NOW, operator, outcome, register, send, tokenOf } from '../support/oauth.ts'
+import { basic, introspected, NOW, OPERATOR, operator, outcome, register, send, tokenOf } from '../support/oauth.ts'
 
 const now = () => NOW
 
@@ -94,7 +94,7 @@ t.test('what is revoked, stale, expired or no token is inactive, and nothing mor
   t.equal(await active(promoted.access_token), false)
   await administer(app, admin, suspended.id, { status: 'suspended' })
   t.equal(await active(suspended.access_token), false)
-  await operator(server).setStatus(disabled.id, 'disabled', BY)
+  await operator(server).setStatus(disabled.id, 'disabled', OPERATOR)
   t.equal(await active(ofDisabled), false)
 
   const mint = await serverMint(server, NOW)

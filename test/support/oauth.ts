@@ -1,5 +1,5 @@
 import type { LightMyRequestResponse } from 'fastify'
-import { type By, createAdministerClients } from '../../src/clients/administer-clients.ts'
+import { type Actor, createAdministerClients } from '../../src/clients/administer-clients.ts'
 import type { Client, NewClient } from '../../src/clients/client.ts'
 import { createClientStore } from '../../src/clients/client-store.ts'
 import type { App } from '../../src/http/app-type.ts'
@@ -8,7 +8,7 @@ import type { TestServer } from './app.ts'
 // What an integrator can do, through the front door, and what an operator does for him.
 
 export const NOW = 1_800_000_000
-export const BY: By = { actorId: undefined, source: { ip: null, userAgent: null, requestId: null } }
+export const OPERATOR: Actor = { actorId: undefined, source: { ip: null, userAgent: null, requestId: null } }
 
 export interface Registered {
   readonly id: string
@@ -27,7 +27,10 @@ export function operator({ database }: Pick<TestServer, 'database'>, now: () => 
 }
 
 export async function register(server: TestServer, input: Partial<NewClient> = {}): Promise<Registered> {
-  const { client, secret = '' } = await operator(server).create({ name: 'test', scope: 'read write', ...input }, BY)
+  const { client, secret = '' } = await operator(server).create(
+    { name: 'test', scope: 'read write', ...input },
+    OPERATOR,
+  )
   return { id: client.id, secret, client }
 }
 

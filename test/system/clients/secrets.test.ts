@@ -3,7 +3,7 @@ import { hashClientSecret, makeClientSecret, matchesSecret } from '../../../src/
 import { createClientStore } from '../../../src/clients/client-store.ts'
 import { startApp, type TestServer } from '../../support/app.ts'
 import { ENGINES } from '../../support/engines.ts'
-import { BY, clientToken, NOW, operator, outcome, type Registered, register } from '../../support/oauth.ts'
+import { clientToken, NOW, OPERATOR, operator, outcome, type Registered, register } from '../../support/oauth.ts'
 
 const DAY = 86_400
 
@@ -15,7 +15,7 @@ async function twoNodes(t: Test, engine: (typeof ENGINES)[number]) {
   const [a, b] = nodes as [TestServer, TestServer]
   const client = await register(a)
   const good = async (secret: string) => outcome(await clientToken(b.app, { ...client, secret })) === 'good'
-  const rotate = (node: TestServer, overlap: number) => operator(node, now).rotateSecret(client.id, overlap, BY)
+  const rotate = (node: TestServer, overlap: number) => operator(node, now).rotateSecret(client.id, overlap, OPERATOR)
   return { a, b, client, clock, good, rotate }
 }
 
@@ -102,7 +102,7 @@ for (const engine of ENGINES) {
 t.test('what has no secret can not get one', async (t) => {
   const server = await startApp(t, { now: () => NOW })
   const keys = await register(server, { jwks_uri: 'https://client.example/jwks.json' })
-  const rotate = (client: Pick<Registered, 'id'>) => operator(server).rotateSecret(client.id, DAY, BY)
+  const rotate = (client: Pick<Registered, 'id'>) => operator(server).rotateSecret(client.id, DAY, OPERATOR)
   await t.rejects(rotate(keys), { code: 'client_without_secret' })
   await t.rejects(rotate({ id: 'client_nobody' }), { code: 'not_found' })
   t.same(await server.database.query('SELECT * FROM client_secrets'), [])

@@ -5,10 +5,10 @@ import { createTokenStore } from '../../../src/oauth/token-store.ts'
 import { createRevocationStore } from '../../../src/revocations/revocation-store.ts'
 import { startApp, type TestServer } from '../../support/app.ts'
 import { ENGINES, type Engine } from '../../support/engines.ts'
-import { BY, clientToken, introspected, NOW, operator, register } from '../../support/oauth.ts'
+import { clientToken, introspected, NOW, OPERATOR, operator, register } from '../../support/oauth.ts'
 
 const now = () => NOW
-const { source } = BY
+const { source } = OPERATOR
 const entry = (event: 'client_created' | 'client_disabled' | 'client_enabled' | 'client_deleted') => ({ event, source })
 
 const CLIENT: Client = {
@@ -118,12 +118,12 @@ for (const engine of ENGINES) {
     for (let round = 0; round < 5; round += 1) {
       const client = await register(a)
       const asked = Array.from({ length: 6 }, (_, index) => clientToken([a, b][index % 2]?.app ?? a.app, client))
-      const [, ...replies] = await Promise.all([operator(b).setStatus(client.id, 'disabled', BY), ...asked])
+      const [, ...replies] = await Promise.all([operator(b).setStatus(client.id, 'disabled', OPERATOR), ...asked])
       for (const reply of replies) {
         if (reply.statusCode === 401) refused += 1
         else t.same(await introspected(a.app, asker, reply.json().access_token), { active: false })
       }
-      await operator(a).setStatus(client.id, 'active', BY)
+      await operator(a).setStatus(client.id, 'active', OPERATOR)
       for (const reply of replies.filter(({ statusCode }) => statusCode === 200))
         t.same(await introspected(b.app, asker, reply.json().access_token), { active: false }, 'also afterwards')
     }
