@@ -5,7 +5,7 @@ import type { IssueAccessToken } from '../tokens/issue.ts'
 import { grantedAudience, grantedScope } from './narrowing.ts'
 
 /** What a token request asks for besides its grant. */
-export interface Asked {
+export interface RequestedGrant {
   readonly scope: string | undefined
   /** RFC 8707; empty when no resource is named. */
   readonly resources: readonly string[]
@@ -18,7 +18,11 @@ export interface ClientToken {
   readonly scope: string
 }
 
-export type ClientCredentialsGrant = (client: Client, asked: Asked, source: RequestSource) => Promise<ClientToken>
+export type ClientCredentialsGrant = (
+  client: Client,
+  requested: RequestedGrant,
+  source: RequestSource,
+) => Promise<ClientToken>
 
 /**
  * Issues a token to a client that acts for itself (RFC 6749 section 4.4): it is its own subject, has no session and
@@ -34,11 +38,11 @@ export function createClientCredentialsGrant(parts: {
   auditLog: AuditLog
 }): ClientCredentialsGrant {
   const { issue, limiter, auditLog } = parts
-  return async (client, asked, source) => {
+  return async (client, requested, source) => {
     // After authentication, so nobody can use up the quota of another client.
     await spend(limiter, 'tokenClient', client.id)
-    const scope = grantedScope(asked.scope, client.scope)
-    const audience = grantedAudience(asked.resources, audienceOf(client, parts.audience))
+    const scope = grantedScope(requested.scope, client.scope)
+    const audience = grantedAudience(requested.resources, audienceOf(client, parts.audience))
     const { token, expiresIn } = await issue({
       sub: client.id,
       client_id: client.id,

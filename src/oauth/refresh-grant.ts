@@ -5,13 +5,13 @@ import type { Refresh } from '../sessions/refresh.ts'
 import { decodeRefreshToken } from '../sessions/refresh-token.ts'
 import type { SessionStore } from '../sessions/session-store.ts'
 import type { RefreshKeys, TokenPair } from '../sessions/token-pair.ts'
-import type { Asked } from './client-credentials-grant.ts'
+import type { RequestedGrant } from './client-credentials-grant.ts'
 import { grantedAudience, grantedScope } from './narrowing.ts'
 
 export type RefreshGrant = (
   clientId: string,
   refreshToken: string,
-  asked: Asked,
+  requested: RequestedGrant,
   source: RequestSource,
 ) => Promise<TokenPair>
 
@@ -32,14 +32,14 @@ export function createRefreshGrant(parts: {
   now: () => number
 }): RefreshGrant {
   const { sessions, refreshKeys, refresh, now } = parts
-  return async (clientId, refreshToken, asked, source) => {
+  return async (clientId, refreshToken, requested, source) => {
     const claim = decodeRefreshToken(refreshToken, refreshKeys.current())
     if (claim === undefined) throw new AppError('invalid_refresh_token', { reason: 'no key of ours made it' })
     const session = await sessions.live(claim.sessionId, now())
     if (session === undefined) throw new AppError('invalid_refresh_token', { reason: 'the session ended or expired' })
     if (session.clientId !== clientId) throw new OAuthError('invalid_grant', 'a session of another client')
-    const scope = grantedScope(asked.scope, session.scope)
-    const audience = grantedAudience(asked.resources, parts.audience)
+    const scope = grantedScope(requested.scope, session.scope)
+    const audience = grantedAudience(requested.resources, parts.audience)
     return refresh(refreshToken, source, { scope, audience })
   }
 }
