@@ -83,10 +83,10 @@ export async function buildApp(options: AppOptions): Promise<App> {
   registerMaintenance             (app, { ...parts, ...cleanup })
 
   registerRoute                   (app, { register: parts.register, open: config.REGISTRATION === 'open' })
-  await registerRefreshCookie     (app, { issuer, origins }, (scope, jar) => {
-    loginRoute                    (scope, { login: parts.login, jar, idleTtl })
-    refreshRoute                  (scope, { refresh: parts.refresh, jar, idleTtl })
-    logoutRoute                   (scope, { endSession: parts.endSession, jar })
+  await registerRefreshCookie     (app, { issuer, origins }, (scope, refreshCookie) => {
+    loginRoute                    (scope, { login: parts.login, refreshCookie, idleTtl })
+    refreshRoute                  (scope, { refresh: parts.refresh, refreshCookie, idleTtl })
+    logoutRoute                   (scope, { endSession: parts.endSession, refreshCookie })
   })
   sessionsRoutes                  (app, { list: parts.sessions.list, endSession: parts.endSession, now: parts.now })
   meRoutes                        (app, parts)

@@ -22,7 +22,7 @@ const Body = Type.Object(
 /** `POST /v1/login`: exchanges email and password for a pair of tokens. */
 export function loginRoute(
   app: App,
-  { login, jar, idleTtl }: { login: Login; jar: RefreshCookie; idleTtl: number },
+  { login, refreshCookie, idleTtl }: { login: Login; refreshCookie: RefreshCookie; idleTtl: number },
 ): void {
   app.post(
     '/v1/login',
@@ -37,7 +37,7 @@ export function loginRoute(
     async (request, reply) => {
       const { transport, ...credentials } = request.body
       const pair = await login(credentials, requestSource(request), isGone(request))
-      return tokenReply(reply, pair, transport === 'cookie' ? { jar, maxAge: idleTtl } : undefined)
+      return tokenReply(reply, pair, transport === 'cookie' ? { refreshCookie, maxAge: idleTtl } : undefined)
     },
   )
 }

@@ -10,11 +10,14 @@ const Body = Type.Object(
 )
 
 /** `POST /v1/logout`: ends this session, the others, or all. When it answers, this node refuses their tokens. */
-export function logoutRoute(app: App, { endSession, jar }: { endSession: EndSession; jar: RefreshCookie }): void {
+export function logoutRoute(
+  app: App,
+  { endSession, refreshCookie }: { endSession: EndSession; refreshCookie: RefreshCookie },
+): void {
   app.post(
     '/v1/logout',
     {
-      onRequest: jar.sameSiteOnly,
+      onRequest: refreshCookie.sameSiteOnly,
       config: { errors: ['cross_site_request', 'store_unavailable'] },
       schema: {
         tags: ['Sessions'],
@@ -27,7 +30,7 @@ export function logoutRoute(app: App, { endSession, jar }: { endSession: EndSess
       const scope = request.body?.scope ?? 'session'
       const { sub: accountId, sid: sessionId } = request.user
       await endSession.logout({ accountId, sessionId }, scope, requestSource(request))
-      if (scope !== 'others') jar.clear(reply)
+      if (scope !== 'others') refreshCookie.clear(reply)
       return reply.code(204).send(null)
     },
   )

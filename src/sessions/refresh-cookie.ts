@@ -26,16 +26,16 @@ export interface RefreshCookie {
 export async function registerRefreshCookie(
   app: App,
   options: { issuer: string; origins: readonly string[] },
-  routes: (scope: App, jar: RefreshCookie) => void,
+  routes: (scope: App, refreshCookie: RefreshCookie) => void,
 ): Promise<void> {
-  const jar = createJar(options)
+  const refreshCookie = createRefreshCookie(options)
   await app.register(async (scope) => {
     await scope.register(cookie)
-    routes(scope as App, jar)
+    routes(scope as App, refreshCookie)
   })
 }
 
-function createJar(options: { issuer: string; origins: readonly string[] }): RefreshCookie {
+function createRefreshCookie(options: { issuer: string; origins: readonly string[] }): RefreshCookie {
   const { origin, protocol } = new URL(options.issuer)
   const secure = protocol === 'https:'
   const name = secure ? '__Secure-signet_refresh' : 'signet_refresh'

@@ -19,12 +19,12 @@ const Body = Type.Object(
 /** `POST /v1/refresh`: exchanges a refresh token, from the body or the cookie, for the next pair of tokens. */
 export function refreshRoute(
   app: App,
-  { refresh, jar, idleTtl }: { refresh: Refresh; jar: RefreshCookie; idleTtl: number },
+  { refresh, refreshCookie, idleTtl }: { refresh: Refresh; refreshCookie: RefreshCookie; idleTtl: number },
 ): void {
   app.post(
     '/v1/refresh',
     {
-      onRequest: jar.sameSiteOnly,
+      onRequest: refreshCookie.sameSiteOnly,
       config: {
         auth: 'public',
         limit: 'refresh',
@@ -34,10 +34,10 @@ export function refreshRoute(
     },
     async (request, reply) => {
       const fromBody = request.body.refresh_token
-      const token = fromBody ?? jar.read(request)
+      const token = fromBody ?? refreshCookie.read(request)
       if (token === undefined) throw new AppError('invalid_refresh_token', { reason: 'none was sent' })
       const pair = await refresh(token, requestSource(request))
-      return tokenReply(reply, pair, fromBody === undefined ? { jar, maxAge: idleTtl } : undefined)
+      return tokenReply(reply, pair, fromBody === undefined ? { refreshCookie, maxAge: idleTtl } : undefined)
     },
   )
 }

@@ -9,10 +9,10 @@ import type { TokenPair } from './token-pair.ts'
 export function tokenReply(
   reply: FastifyReply,
   pair: TokenPair,
-  cookie: { jar: RefreshCookie; maxAge: number } | undefined,
+  cookie: { refreshCookie: RefreshCookie; maxAge: number } | undefined,
 ) {
   reply.header('cache-control', 'no-store')
-  if (cookie !== undefined) cookie.jar.set(reply, pair.refreshToken, cookie.maxAge)
+  if (cookie !== undefined) cookie.refreshCookie.set(reply, pair.refreshToken, cookie.maxAge)
   return {
     access_token: pair.accessToken,
     token_type: 'Bearer' as const,
