@@ -68,12 +68,12 @@ export async function rotateKeys(
       return { made: undefined, because: 'young', entry: current, ...(await tidy(folder, before, now)) }
     }
     const { keyring, tidied } = await tidy(folder, before, now)
-    const adopted = before.length === 0 ? await adoptable(folder) : undefined
-    const key = options.key ?? adopted ?? (await generatePrivateKey(bits))
+    const leftover = before.length === 0 ? await leftoverPrivateKey(folder) : undefined
+    const key = options.key ?? leftover ?? (await generatePrivateKey(bits))
     const { kid } = publicJwk(key)
     if (before.some((entry) => entry.kid === kid))
       throw new OperatorError(`key ${kid} is in this keyring already`, { hint: 'a key is never used twice' })
-    const jwk = key === adopted ? publicJwk(key) : await storePrivateKey(folder, key)
+    const jwk = key === leftover ? publicJwk(key) : await storePrivateKey(folder, key)
     const planned = planRotation(keyring, jwk, now(), lead) // read the clock after key generation, which is slow
     await writeKeyring(folder, planned)
     return { keyring: planned, tidied, made: planned.at(-1) as KeyEntry }
@@ -134,8 +134,8 @@ export async function makeFirstKey(folder: KeysFolder, now: Clock): Promise<stri
     async () => {
       await ensureRefreshKey(folder, now)
       if ((await readKeyring(folder)).length > 0) return undefined
-      const adopted = await adoptable(folder)
-      const jwk = adopted ? publicJwk(adopted) : await storePrivateKey(folder, await generatePrivateKey(2048))
+      const leftover = await leftoverPrivateKey(folder)
+      const jwk = leftover ? publicJwk(leftover) : await storePrivateKey(folder, await generatePrivateKey(2048))
       await writeKeyring(folder, planRotation([], jwk, now(), 0))
       return jwk.kid
     },
@@ -148,7 +148,7 @@ export async function makeFirstKey(folder: KeysFolder, now: Clock): Promise<stri
  *
  * @throws OperatorError when there are several: only the manifest knew which one signs
  */
-async function adoptable(folder: KeysFolder): Promise<KeyObject | undefined> {
+async function leftoverPrivateKey(folder: KeysFolder): Promise<KeyObject | undefined> {
   const [kid, ...others] = await storedKids(folder)
   if (others.length > 0) {
     throw new OperatorError(

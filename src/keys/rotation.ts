@@ -84,21 +84,21 @@ export function planRevocation(keyring: Keyring, kid: string, now: number, succe
 
   if (was === 'next') {
     // It never signed: its interval becomes empty, and the current key goes on as if nothing had been planned.
-    const gone = { ...revoked, sign_until: revoked.sign_from, verify_until: revoked.sign_from, revoked_at: now }
+    const ended = { ...revoked, sign_until: revoked.sign_from, verify_until: revoked.sign_from, revoked_at: now }
     return [
       ...others.map((entry) =>
         entry.sign_until === revoked.sign_from ? { ...entry, sign_until: null, verify_until: null } : entry,
       ),
-      gone,
+      ended,
     ]
   }
   if (was !== 'current') return [...others, { ...revoked, revoked_at: now }].sort(byStart)
 
-  const gone = { ...revoked, sign_until: now, verify_until: now, revoked_at: now }
+  const ended = { ...revoked, sign_until: now, verify_until: now, revoked_at: now }
   const waiting = waitingKey(keyring, now)
-  const heirs = waiting ? others.map((entry) => (entry === waiting ? { ...entry, sign_from: now } : entry)) : others
+  const remaining = waiting ? others.map((entry) => (entry === waiting ? { ...entry, sign_from: now } : entry)) : others
   const made = waiting === undefined && successor !== undefined ? [firstEntry(successor, now)] : []
-  return [...heirs, gone, ...made].sort(byStart)
+  return [...remaining, ended, ...made].sort(byStart)
 }
 
 /** Keys whose private half is needed no more, with extra time for a node whose clock is behind. */
