@@ -17,12 +17,12 @@ type Versions = Pick<Revocation, 'minVersion' | 'seq' | 'expiresAt'>
  */
 export class RevocationSet {
   // A revoked session or token needs only its expiry: a plain number, because there may be millions of entries.
-  readonly #gone = { session: new Map<string, number>(), token: new Map<string, number>() }
+  readonly #revoked = { session: new Map<string, number>(), token: new Map<string, number>() }
   readonly #below = { account: new Map<string, Versions>(), client: new Map<string, Versions>() }
 
   /** Compares versions, not times: a token issued in the same second as a role change, but after it, is good. */
   judge({ sid, sub, client_id, jti, token_version = 0 }: AccessTokenClaims): Verdict {
-    const { session, token } = this.#gone
+    const { session, token } = this.#revoked
     const { account, client } = this.#below
     if (sid !== undefined && session.has(sid)) return 'revoked'
     if (token.size > 0 && token.has(jti)) return 'revoked'
@@ -35,7 +35,7 @@ export class RevocationSet {
   /** Adds an entry. Entries arrive in the order of `seq`; a late one never replaces a newer one. */
   add({ kind, subject, minVersion, seq, expiresAt }: Revocation): void {
     if (kind === 'session' || kind === 'token') {
-      const entries = this.#gone[kind]
+      const entries = this.#revoked[kind]
       putLast(entries, subject, Math.max(expiresAt, entries.get(subject) ?? 0))
     } else {
       const entries = this.#below[kind]
@@ -59,10 +59,10 @@ export class RevocationSet {
           .map(([subject, { minVersion }]) => [subject, minVersion]),
       )
     return {
-      sessions: ids(this.#gone.session),
+      sessions: ids(this.#revoked.session),
       accounts: versions(this.#below.account),
       clients: versions(this.#below.client),
-      tokens: ids(this.#gone.token),
+      tokens: ids(this.#revoked.token),
     }
   }
 
@@ -72,7 +72,7 @@ export class RevocationSet {
    * @param now epoch seconds
    */
   sweep(now: number): void {
-    for (const entries of Object.values(this.#gone)) {
+    for (const entries of Object.values(this.#revoked)) {
       for (const [subject, expiresAt] of entries) if (expiresAt <= now) entries.delete(subject)
     }
     for (const entries of Object.values(this.#below)) {
@@ -81,7 +81,7 @@ export class RevocationSet {
   }
 
   get size(): number {
-    const { session, token } = this.#gone
+    const { session, token } = this.#revoked
     const { account, client } = this.#below
     return session.size + token.size + account.size + client.size
   }
