@@ -131,8 +131,8 @@ function newClient(input: NewClient, createdAt: number): Client {
 function publicKey(jwk: object, index: number, all: readonly object[]): PublicKey {
   const key = readPublicKey(jwk)
   if ('fault' in key) throw unacceptable(`/jwks/keys/${index}`, key.fault ?? '')
-  const twin = (other: object) => other !== jwk && (other as PublicKey).kid === key.kid
-  if (key.kid !== undefined && all.some(twin)) throw unacceptable(`/jwks/keys/${index}`, 'has the kid of another')
+  const sharesKid = (other: object) => other !== jwk && (other as PublicKey).kid === key.kid
+  if (key.kid !== undefined && all.some(sharesKid)) throw unacceptable(`/jwks/keys/${index}`, 'has the kid of another')
   return key
 }
 

@@ -47,7 +47,7 @@ export function createAuthenticateClient(parts: {
       if (known !== undefined && secretFault(credential.secret, known) === undefined) return known.client
     }
     const found = id !== undefined && CLIENT_ID.test(id) ? await clients.forAuthentication(id, now()) : undefined
-    const fault = await whyNot(credential, found)
+    const fault = await credentialFault(credential, found)
     if (fault === undefined && found !== undefined) return found.client
 
     const detail = { reason: fault ?? '', client_id: found?.client.id ?? null }
@@ -61,7 +61,7 @@ export function createAuthenticateClient(parts: {
   }
 
   /** Why a credential is refused, for the log; undefined when it is good. */
-  async function whyNot(credential: PresentedCredential, found: Found): Promise<string | undefined> {
+  async function credentialFault(credential: PresentedCredential, found: Found): Promise<string | undefined> {
     if (credential.kind === 'secret') return secretFault(credential.secret, found)
     if (credential.kind === 'none' || found === undefined) return 'unknown client'
     return assertionFault(found.client, credential)
