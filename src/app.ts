@@ -4,7 +4,7 @@ import { meRoutes } from './accounts/me-route.ts'
 import { registerRoute } from './accounts/register-route.ts'
 import { clientsAdminRoutes } from './clients/clients-admin-route.ts'
 import { ping } from './db/database.ts'
-import type { App } from './http/app-type.ts'
+import { type App, ROUTE_CONFIG_NAMES } from './http/app-type.ts'
 import { registerBrowserHeaders } from './http/browser-headers.ts'
 import { registerConnectionLimits } from './http/connections.ts'
 import { registerDocs } from './http/docs-route.ts'
@@ -74,7 +74,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   registerDrain                   (app)
   const pageHeaders = await registerBrowserHeaders (app, { origins, https: issuer.startsWith('https:') })
   registerConnectionLimits        (app, { maxConnections: config.MAX_CONNECTIONS })
-  registerGuard                   (app, parts)
+  registerGuard                   (app, { ...parts, configNames: ROUTE_CONFIG_NAMES })
   const overload = await registerLoad (app, { ...load, store: database, passwords: parts.passwords })
   await registerLimits            (app, { limiter: parts.limiter, quotas: quotas(config), overload })
   registerNotFound                (app)

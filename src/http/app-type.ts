@@ -32,3 +32,18 @@ declare module 'fastify' {
     oauthErrors?: readonly OAuthErrorCode[]
   }
 }
+
+/**
+ * What the `config` of a route may hold beside the demands of the guard: the names above, and what Fastify (`url`,
+ * `method`) and its plugins for CORS, rate limits and traces read or set. A plugin with a name of its own needs an
+ * entry.
+ */
+export const ROUTE_CONFIG_NAMES: readonly string[] = [
+  'cors',
+  'errors',
+  'oauthErrors',
+  'url',
+  'method',
+  'rateLimit',
+  'otel',
+]

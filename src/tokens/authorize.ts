@@ -16,16 +16,32 @@ export interface Demands {
 const DEMANDS = ['auth', 'roles', 'scope', 'maxAuthAge', 'limit']
 
 /**
- * A misspelled demand would leave its route open to everybody who is logged in.
+ * A demand under a wrong name would leave its route open to everybody who is logged in.
+ *
+ * @param others the names that may stand beside the demands. Undefined: any that is not a misspelled demand
+ * @throws TypeError at boot
+ */
+export function assertSpelling(url: string, config: object, others?: readonly string[]): void {
+  for (const given of Object.keys(config)) {
+    if (DEMANDS.includes(given) || others?.includes(given)) continue
+    const meant = DEMANDS.find((name) => isTypo(given.toLowerCase(), name.toLowerCase()))
+    if (meant !== undefined) throw new TypeError(`route ${url}: config.${given} is not known (${meant}?)`)
+    if (others !== undefined) {
+      const known = [...DEMANDS, ...others].join(', ')
+      throw new TypeError(`route ${url}: config.${given} is not known. Known are: ${known}`)
+    }
+  }
+}
+
+/**
+ * A demand beside `config` has no effect.
  *
  * @throws TypeError at boot
  */
-export function assertSpelling(url: string, config: object): void {
-  for (const given of Object.keys(config)) {
-    const meant = DEMANDS.find((name) => isTypo(given.toLowerCase(), name.toLowerCase()))
-    if (meant !== undefined && !DEMANDS.includes(given))
-      throw new TypeError(`route ${url}: config.${given} is not known (${meant}?)`)
-  }
+export function assertPlace(route: { readonly url: string }): void {
+  const misplaced = DEMANDS.find((name) => Object.hasOwn(route, name))
+  if (misplaced !== undefined)
+    throw new TypeError(`route ${route.url}: ${misplaced} has no effect there: write config: { ${misplaced}: … }`)
 }
 
 /**

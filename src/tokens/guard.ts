@@ -1,6 +1,6 @@
 import type { FastifyContextConfig, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Clock } from '../clock.ts'
-import { assertDemands, assertSpelling, authorize } from './authorize.ts'
+import { assertDemands, assertPlace, assertSpelling, authorize } from './authorize.ts'
 import type { AccessTokenClaims } from './claims.ts'
 import { requestToken } from './credential.ts'
 
@@ -40,6 +40,11 @@ export interface GuardOptions {
   readonly live?: (claims: AccessTokenClaims) => Promise<void>
   /** Sends the response to a refusal. Without it the error goes to the error handler of the app. */
   readonly refuse?: (error: unknown, request: FastifyRequest, reply: FastifyReply) => void
+  /**
+   * The names that the `config` of a route may have beside the demands; any other stops the boot. Absent in an app
+   * whose other plugins have names of their own: then only misspelled demands stop it.
+   */
+  readonly configNames?: readonly string[]
 }
 
 /** The part of a Fastify instance that the guard needs, whatever its type provider is. */
@@ -51,9 +56,14 @@ type Guardable = Pick<FastifyInstance, 'addHook' | 'decorateRequest' | 'hasReque
  *
  * @throws TypeError at boot, for a route whose demands are misspelled or would have no effect
  */
-export function registerGuard(app: Guardable, { verify, now, live, refuse }: GuardOptions): void {
+export function registerGuard(app: Guardable, options: GuardOptions): void {
+  const { verify, now, live, refuse, configNames } = options
   if (!app.hasRequestDecorator('user')) app.decorateRequest('user', null as never)
-  app.addHook('onRoute', ({ url, config }) => assertConfig(url, config, live !== undefined))
+  app.addHook('onRoute', (route) => {
+    assertPlace(route)
+    assertSpelling(route.url, route.config ?? {}, configNames)
+    assertConfig(route.url, route.config, live !== undefined)
+  })
 
   app.addHook('onRequest', function guard(request, reply, done) {
     const { config } = request.routeOptions
@@ -92,6 +102,5 @@ function assertConfig(url: string, config: FastifyContextConfig | undefined, has
   }
   if (config?.auth === 'live' && !hasLive)
     throw new TypeError(`route ${url}: config.auth is "live", and only the issuer can look at its sessions`)
-  assertSpelling(url, config ?? {})
   assertDemands(url, config?.auth, config ?? {})
 }
