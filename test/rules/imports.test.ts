@@ -61,14 +61,16 @@ t.test('every file of src stands in a room of the list', async (t) => {
   t.ok(src.length > 100, 'the imports were found')
   for (const { from, to } of src) {
     for (const file of [from, to].filter((name) => name.startsWith('src/')))
-      if (roomOf(file) === -1) t.fail(`${file} stands in no room`)
+      if (roomOf(file) === -1)
+        t.fail(`${file} is not in the list ROOMS of this file: add its folder after everything it imports`)
   }
 })
 
 t.test('no import of src runs upward', async (t) => {
   for (const { from, to } of src) {
     if (to.startsWith('scripts/') || to.startsWith('test/')) t.fail(`${from} imports ${to}`)
-    if (to.startsWith('src/') && roomOf(to) > roomOf(from)) t.fail(`${from} imports ${to}, which stands above it`)
+    if (to.startsWith('src/') && roomOf(to) > roomOf(from))
+      t.fail(`${from} imports ${to}, which comes later in the list ROOMS of this file`)
   }
 })
 

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { logIn, register } from './client.ts'
 import { makeHome, type Server, startSignet } from './server-process.ts'
+import { takesNoOptions } from './takes-no-options.ts'
 
 // Tests a real server with its real limits against clients that are slow, silent, half gone or very many. Takes 90 s.
 
@@ -15,6 +16,10 @@ const OPENING = 100
 const PROBES = 100
 const LIVE = 'GET /health/live HTTP/1.1\r\nHost: x\r\n'
 const LOGIN = 'POST /v1/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n'
+
+takesNoOptions(
+  'usage: npm run bench:connections\n\nClients that are slow, silent, half gone or very many. Takes 90 seconds.',
+)
 
 const folder = mkdtempSync(join(tmpdir(), 'signet-connections-'))
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }))

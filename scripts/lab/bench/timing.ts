@@ -12,6 +12,7 @@ import { openDatabase } from '../../../src/db/open.ts'
 import { OperatorError } from '../../../src/errors/app-error.ts'
 import { difference, mean, quantile } from './difference.ts'
 import { makeHome, startSignet } from './server-process.ts'
+import { takesNoOptions } from './takes-no-options.ts'
 
 // Does the response time reveal who has an account, or which client exists? A thousand attempts of each kind, one at a
 // time, in random order, over one connection to a real server without limits. Takes two minutes.
@@ -25,6 +26,8 @@ interface Try {
   readonly body: string
   readonly status: number
 }
+
+takesNoOptions('usage: npm run bench:timing\n\nDo response times reveal who has an account? Takes two minutes.')
 
 const folder = mkdtempSync(join(tmpdir(), 'signet-timing-'))
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
