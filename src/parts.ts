@@ -13,7 +13,6 @@ import { createAuthenticateClient } from './clients/authenticate-client.ts'
 import { createVerifyAssertion } from './clients/client-assertion.ts'
 import { createClientKeys } from './clients/client-key-source.ts'
 import { createClientStore } from './clients/client-store.ts'
-import { rememberClients } from './clients/remembered-clients.ts'
 import { type Clock, createDeletionClock, monotonicClock, systemClock } from './clock.ts'
 import { MAX_ACCESS_TOKEN_TTL_SECONDS } from './config/ceilings.ts'
 import type { Config } from './config/config.ts'
@@ -99,7 +98,7 @@ function makeStores({ database }: Base) {
     auditStore: createAuditStore(database),
     accounts: createAccountStore(database),
     sessions: createSessionStore(database),
-    clients: rememberClients(createClientStore(database), monotonicClock),
+    clients: createClientStore(database),
     revocationStore: createRevocationStore(database),
     tokenStore: createTokenStore(database),
   }

@@ -8,8 +8,8 @@ import { FIRST_PARTY_CLIENT } from '../tokens/issue.ts'
 import { CLIENT_ID_PREFIX, type Client, usesSecret } from './client.ts'
 import { unverifiedSubject, type VerifyAssertion } from './client-assertion.ts'
 import { matchesSecret } from './client-secret.ts'
+import type { ClientStore } from './client-store.ts'
 import type { PresentedCredential } from './presented-credential.ts'
-import type { Found, RememberedClients } from './remembered-clients.ts'
 
 export interface AuthenticateClient {
   /**
@@ -22,15 +22,17 @@ export interface AuthenticateClient {
   any(credential: PresentedCredential, source: RequestSource): Promise<Client | undefined>
 }
 
+type Found = Awaited<ReturnType<ClientStore['forAuthentication']>>
+
 const CLIENT_ID = new RegExp(`^${CLIENT_ID_PREFIX}[\\w-]{22}$`)
 
 /**
  * Client authentication (RFC 6749 section 2.3, RFC 7523 section 3). An unknown client and a wrong secret get the same
- * answer for the same work. A client that authenticated a moment ago takes one comparison more or less; that reveals
- * nothing useful, because a client id is no secret and can't be guessed.
+ * answer for the same work. The store is asked each time, so a client that was disabled or has a new secret is known at
+ * once on every server.
  */
 export function createAuthenticateClient(parts: {
-  clients: Pick<RememberedClients, 'remembered' | 'forAuthentication' | 'useAssertion'>
+  clients: Pick<ClientStore, 'forAuthentication' | 'useAssertion'>
   verifyAssertion: VerifyAssertion
   limiter: Pick<Limiter, 'spend'>
   auditLog: AuditLog
@@ -42,10 +44,6 @@ export function createAuthenticateClient(parts: {
   const confidential: AuthenticateClient['confidential'] = async (credential, source) => {
     if (credential.kind === 'none') throw new OAuthError('invalid_client', 'no client credential')
     const id = claimedId(credential)
-    if (id !== undefined && credential.kind === 'secret') {
-      const known = clients.remembered(id, now())
-      if (known !== undefined && secretFault(credential.secret, known) === undefined) return known.client
-    }
     const found = id !== undefined && CLIENT_ID.test(id) ? await clients.forAuthentication(id, now()) : undefined
     const fault = await credentialFault(credential, found)
     if (fault === undefined && found !== undefined) return found.client

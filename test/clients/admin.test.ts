@@ -177,7 +177,7 @@ t.test('pages of clients hold each of them once', async (t) => {
   t.equal((await call(server.app, token, 'GET', `${LIST}?cursor=x`)).json().code, 'validation_failed')
 })
 
-t.test('a disabled client is refused at once here, and on another node when it has caught up', async (t) => {
+t.test('a disabled client gets no token anywhere, and its tokens end here at once, elsewhere soon', async (t) => {
   const server = await startApp(t, { now })
   const { app } = server
   const other = await anotherNode(t, server, { now })
@@ -194,7 +194,9 @@ t.test('a disabled client is refused at once here, and on another node when it h
   }
 
   t.equal(await verdict(other.app, before), 'good')
+  t.equal(outcome(await clientToken(other.app, client)), 'good')
   t.equal((await setStatus('disabled')).statusCode, 200)
+  t.equal(outcome(await clientToken(other.app, client)), 'invalid_client', 'the other node looks it up for each token')
   t.equal(await verdict(app, before), 'invalid_token')
   t.equal(await elsewhere(), 'invalid_token')
   t.equal(outcome(await clientToken(app, client)), 'invalid_client')

@@ -50,12 +50,8 @@ for (const engine of ENGINES) {
     t.same([await good(first), await good(second)], [false, true])
     const { secret: third } = await rotate(a, DAY)
     const { secret: fourth } = await rotate(a, DAY)
-    t.same([await good(third), await good(fourth)], [true, true], 'a new one is good everywhere at once')
-    clock.now += 1
     t.same([await good(second), await good(third), await good(fourth)], [false, true, true], 'the oldest has ended')
     const { secret: fifth } = await rotate(a, 0)
-    t.equal(await good(fifth), true)
-    clock.now += 1
     t.same([await good(third), await good(fourth), await good(fifth)], [false, false, true], 'no overlap')
     clock.now += 400 * DAY
     t.equal(await good(fifth), true, 'the last one has no end')
