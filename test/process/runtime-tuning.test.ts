@@ -1,3 +1,4 @@
+import { executionAsyncResource } from 'node:async_hooks'
 import { syncBuiltinESMExports } from 'node:module'
 import { mock } from 'node:test'
 import vm from 'node:vm'
@@ -25,8 +26,16 @@ t.test('garbage is collected once, after the boot', async (t) => {
   t.doesNotThrow(() => mock.timers.tick(3_600_000), 'a V8 that has no collector to call does not end the server')
 })
 
-t.test('what is kept is the record that Node makes for a tick, with its keys', async (t) => {
+t.test('the record of a tick is kept where Node makes it from a literal, and only there', async (t) => {
+  const own = await new Promise<object>((resolve) => process.nextTick(() => resolve(executionAsyncResource())))
   const record = await keepTickShape()
-  t.type((record as { callback?: unknown }).callback, 'function')
-  t.ok(Object.getOwnPropertySymbols(record).length > 0, 'keys that a literal computes: those are what V8 stumbles over')
+  if (own.constructor.name === 'TickObject') {
+    t.equal(record, undefined, `${process.version} makes it with a class`)
+  } else {
+    t.type((record as { callback?: unknown }).callback, 'function')
+    t.ok(
+      Object.getOwnPropertySymbols(record as object).length > 0,
+      'keys that a literal computes: V8 stumbles over those',
+    )
+  }
 })
