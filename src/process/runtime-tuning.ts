@@ -11,7 +11,6 @@ import { runInNewContext } from 'node:vm'
 /** Call this before anything else is loaded. */
 export function tuneProcess(): void {
   void keepTickShape()
-  keepCompiledCode()
 }
 
 /** Call this once the server listens. */
@@ -45,22 +44,6 @@ export function keepTickShape(): Promise<object | undefined> {
       resolve(fromLiteral ? record : undefined)
     })
   })
-}
-
-/** The V8 of Node 24 (13.6) knows the flag below. That of Node 26 (14.6) does not, and says so on stderr. */
-const FIRST_V8_WITHOUT_FLAG = 14
-
-/**
- * Keeps compiled code while the server is idle. After eight idle seconds V8 collects garbage to save memory, and also
- * drops compiled code and hidden classes: the first 250 requests after a pause then take twice the processor time (216
- * us each instead of 100). With this flag V8 collects garbage but keeps the rest. The price: memory pages that a burst
- * of requests took are kept for the next burst. It can be removed with Node 24: the V8 of Node 26 has no such flag that
- * a running process can set.
- */
-export function keepCompiledCode(): void {
-  if (Number.parseInt(process.versions.v8, 10) < FIRST_V8_WITHOUT_FLAG) {
-    setFlagsFromString('--no-memory-reducer-favors-memory')
-  }
 }
 
 const COLLECT_AFTER_BOOT_MS = 500
