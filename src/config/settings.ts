@@ -26,100 +26,105 @@ export const MAX_WORKERS = 64
 export const Settings = Type.Object({
   NODE_ENV: oneOf(['development', 'test', 'production'], {
     default: 'development',
-    description: 'In `production` keys are never made at boot and logs are JSON',
+    description: 'In `production` the server never makes a key at boot, and logs are JSON',
   }),
-  HOST: Type.String({ minLength: 1, maxLength: 255, default: '127.0.0.1', description: 'Address to listen on' }),
+  HOST: Type.String({ minLength: 1, maxLength: 255, default: '127.0.0.1', description: 'Address the API listens on' }),
   PORT: Type.Integer({
     minimum: 0,
     maximum: 65535,
     default: 3000,
-    description: 'Port to listen on; 0 takes a free one, the log says which',
+    description: 'Port of the API, 0..65535; with 0 the system picks a free port and the log says which',
   }),
   WORKERS: Type.String({
     format: 'workers',
     default: '1',
-    description: 'Processes that share the work, 1..64; `auto` is one per core',
+    description: 'Number of processes that share the work, 1..64; `auto` is one per core',
   }),
   ISSUER: Type.Optional(
     Type.String({
       format: 'issuer',
       maxLength: 255,
-      description: '`iss` of every token: an http(s) URL without query or fragment. Default: made from host and port',
+      description:
+        '`iss` of every token: an http(s) URL without query, fragment or slash at the end. ' +
+        'Default: made from HOST and PORT',
     }),
   ),
   AUDIENCE: Type.Optional(
     list(Type.String({ minLength: 1, maxLength: 255 }), {
       maxItems: 8,
-      description: '`aud` of every token, comma-separated. Default: the issuer',
+      description: '`aud` of every token, comma-separated, at most 8. Default: the issuer',
     }),
   ),
   ACCESS_TOKEN_TTL: seconds(60, MAX_ACCESS_TOKEN_TTL_SECONDS, {
     default: 600,
-    description: 'Life of an access token, 60..900 s',
+    description: 'Lifetime of an access token, 60..900 s',
   }),
-  CLOCK_SKEW: seconds(0, MAX_CLOCK_SKEW_SECONDS, { default: 5, description: 'How far two clocks may differ, 0..60 s' }),
+  CLOCK_SKEW: seconds(0, MAX_CLOCK_SKEW_SECONDS, {
+    default: 5,
+    description: 'How far the clocks of two servers may differ, 0..60 s',
+  }),
   JWKS_MAX_AGE: seconds(1, 86_400, {
     default: 300,
-    description: 'How long verifiers may cache the JWKS, 1..86400 s',
+    description: 'How long verifiers may cache the public signing keys (JWKS), 1..86400 s',
   }),
   KEYS_DIR: Type.String({ minLength: 1, default: './keys', description: 'Folder of the keyring and the private keys' }),
   KEY_PASSPHRASE_FILE: Type.Optional(
     Type.String({
       minLength: 1,
-      description: 'File whose first line encrypts and decrypts the private keys. Default: not encrypted',
+      description: 'File whose first line is the passphrase of the private keys. Default: no encryption',
     }),
   ),
   DATABASE_URL: Type.String({
     format: 'database-url',
     default: 'sqlite:./data/signet.db',
-    description: '`sqlite:PATH`, `sqlite::memory:` or `postgres://user:password@host/name`',
+    description: 'Which database to use: `sqlite:PATH`, `sqlite::memory:` or `postgres://user:password@host/name`',
     secret: true,
   }),
   DATABASE_POOL_SIZE: Type.Integer({
     minimum: 1,
     maximum: 200,
     default: 10,
-    description: 'PostgreSQL connections of one server',
+    description: 'Connections to PostgreSQL that one server opens for its queries, 1..200',
   }),
   DATABASE_STATEMENT_TIMEOUT: seconds(1, 60, {
     default: 5,
-    description: 'PostgreSQL statements are cut after so many seconds, 1..60',
+    description: 'A PostgreSQL statement that takes longer is cancelled, 1..60 s',
   }),
   DATABASE_TLS: oneOf(['off', 'require', 'verify'], {
     default: 'off',
-    description: 'PostgreSQL over TLS: `require` encrypts, `verify` also checks the certificate',
+    description: 'TLS on connections to PostgreSQL: `require` encrypts, `verify` also checks the certificate',
   }),
   DATABASE_CA_FILE: Type.Optional(
     Type.String({
       minLength: 1,
-      description: 'PEM of the authority that `DATABASE_TLS=verify` trusts. Default: those of Node',
+      description: 'PEM file of the authority that `DATABASE_TLS=verify` trusts. Default: those of Node',
     }),
   ),
   SESSION_IDLE_TTL: seconds(300, 31_536_000, {
     default: 2_592_000,
-    description: 'A session unused for so long ends (30 d), 300..31536000 s',
+    description: 'A session that is not refreshed for this time ends, 300..31536000 s (the default is 30 days)',
   }),
   SESSION_MAX_TTL: seconds(300, 31_536_000, {
     default: 7_776_000,
-    description: 'A session ends so long after its login whatever happens (90 d), 300..31536000 s',
+    description: 'A session ends this long after its login, even in use, 300..31536000 s (the default is 90 days)',
   }),
   MAX_SESSIONS_PER_ACCOUNT: Type.Integer({
     minimum: 1,
     maximum: 1000,
     default: 20,
-    description: 'One login more ends the session that was unused for longest',
+    description: 'Sessions of one account, 1..1000; one login more ends the one that was unused for longest',
   }),
   REFRESH_GRACE: seconds(0, 60, {
     default: 10,
-    description: 'A refresh token that was just replaced gets the same successor again for so long, 0..60 s',
+    description: 'How long a refresh token that was just replaced still gets the same successor again, 0..60 s',
   }),
   REVOCATION_MAX_STALENESS: seconds(0, 3600, {
     default: 60,
-    description: 'Age of the revocation set from which the policy below decides, 0..3600 s; 0 = never',
+    description: 'Age of the revocation set above which REVOCATION_STALE_POLICY decides, 0..3600 s; 0 = never',
   }),
   REVOCATION_STALE_POLICY: oneOf(['accept', 'reject'], {
     default: 'accept',
-    description: 'Whether tokens are still accepted then; `reject` answers 503',
+    description: 'What to do with tokens above REVOCATION_MAX_STALENESS: `accept` them, or `reject` them with 503',
   }),
   FEED_TTL: seconds(10, 3600, {
     default: 60,
@@ -129,11 +134,11 @@ export const Settings = Type.Object({
     minimum: 0,
     maximum: 100_000,
     default: 1000,
-    description: 'Long polls of the revocation feed at a time; beyond it they are answered at once',
+    description: 'Long polls of the revocation feed at a time, 0..100000; further ones are answered at once',
   }),
   AUDIT_RETENTION: seconds(86_400, 315_360_000, {
     default: 31_536_000,
-    description: 'Audit rows are kept for so long (1 y), 86400..315360000 s',
+    description: 'How long audit rows are kept, 86400..315360000 s (the default is one year)',
   }),
   REGISTRATION: oneOf(['open', 'closed'], {
     default: 'open',
@@ -143,53 +148,58 @@ export const Settings = Type.Object({
     minimum: 8,
     maximum: 64,
     default: 15,
-    description: 'Characters a new password needs, 8..64',
+    description: 'Fewest characters of a new password, 8..64',
   }),
   PASSWORD_HASH_MEMORY: Type.Integer({
     minimum: 19_456,
     maximum: 1_048_576,
     default: 19_456,
-    description: 'argon2id memory in KiB, 19456 or more',
+    description: 'Memory for one argon2id hash of a password in KiB, 19456..1048576',
   }),
-  PASSWORD_HASH_PASSES: Type.Integer({ minimum: 2, maximum: 16, default: 2, description: 'argon2id passes, 2..16' }),
+  PASSWORD_HASH_PASSES: Type.Integer({
+    minimum: 2,
+    maximum: 16,
+    default: 2,
+    description: 'argon2id passes per hash, 2..16',
+  }),
   PASSWORD_QUEUE: Type.Integer({
     minimum: 1,
     maximum: 10_000,
     default: 64,
-    description: 'Logins that may wait for a free core before 503',
+    description: 'Passwords that may wait to be hashed, 1..10000; further requests with a password get 503',
   }),
   ...limitSettings,
   SHUTDOWN_DELAY: seconds(0, 300, {
     default: 0,
-    description: 'After SIGTERM `/health/ready` says 503 for so long before the server stops to listen, 0..300 s',
+    description: 'How long `/health/ready` answers 503 after SIGTERM before the server stops listening, 0..300 s',
   }),
   LOG_LEVEL: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
     default: 'info',
-    description: 'pino level',
+    description: 'Lowest level of the log lines that are written, as in pino',
   }),
   METRICS_PORT: Type.Optional(
     Type.Integer({
       minimum: 0,
       maximum: 65535,
-      description: 'Port of `GET /metrics`; 0 takes a free one, the log says which. Default: no metrics',
+      description: 'Port of `GET /metrics`, 0..65535; with 0 the system picks one, see the log. Default: no metrics',
     }),
   ),
   METRICS_HOST: Type.String({
     minLength: 1,
     maxLength: 255,
     default: '127.0.0.1',
-    description: 'Address of `GET /metrics`. Whoever reaches it may read it: never a public one',
+    description: 'Address that `GET /metrics` listens on. It asks for no token: never use a public address',
   }),
   CORS_ORIGINS: Type.Optional(
     list(Type.String({ format: 'origin' }), {
-      description: 'Browser origins that may call the API, comma-separated. Default: none',
+      description: 'Browser origins that may call the API, comma-separated: `https://app.example.com`. Default: none',
     }),
   ),
   TRUST_PROXY: Type.Optional(
     list(Type.String({ format: 'proxy' }), {
       description:
-        'Proxies whose `X-Forwarded-*` is believed: addresses, CIDR ranges, ' +
-        '`loopback`, `linklocal`, `uniquelocal`. Default: none',
+        'Proxies whose `X-Forwarded-*` headers are believed, comma-separated: addresses, CIDR ' +
+        'ranges, `loopback`, `linklocal`, `uniquelocal`. Default: none',
     }),
   ),
 })

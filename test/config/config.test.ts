@@ -146,3 +146,10 @@ t.test('a refused DATABASE_URL is not repeated: it may hold a password', async (
 t.test('every setting says what it is for', async (t) => {
   for (const [name, schema] of Object.entries(Settings.properties)) t.type(schema.description, 'string', name)
 })
+
+t.test('the text of a number names its range, and no text refers to another row: boot prints it alone', async (t) => {
+  for (const [name, schema] of Object.entries(Settings.properties)) {
+    if (schema.type === 'integer') t.match(schema.description, `${schema.minimum}..${schema.maximum}`, name)
+    t.notMatch(schema.description, /^(the same|those|these)\b|\bbelow\b|\bso (long|much|many)\b/i, name)
+  }
+})
