@@ -3,6 +3,7 @@ import { access, readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
+import packageJson from '../../package.json' with { type: 'json' }
 
 // The pages that people read: short lines, links that lead somewhere, and no document that is not in the tree.
 
@@ -121,4 +122,16 @@ t.test('the walks name files that exist', async (t) => {
   const files = [...named].map(([, file = '']) => (file.startsWith('scripts/') ? file : `src/${file}`))
   t.ok(files.length > 40)
   for (const file of files) await t.resolves(access(new URL(file, ROOT)), file)
+})
+
+t.test('every `npm run NAME` on a page is a script of package.json', { skip }, async (t) => {
+  let checked = 0
+  for (const page of pages) {
+    // A name may stand on the next line, and options of npm before it.
+    for (const [, name = ''] of (await read(page)).matchAll(/\bnpm run(?:\s+-{1,2}[\w-]+)*\s+([a-z][\w:-]*)/g)) {
+      checked += 1
+      if (!Object.hasOwn(packageJson.scripts, name)) t.fail(`${page}: npm run ${name} is not in package.json`)
+    }
+  }
+  t.ok(checked > 40, `${checked} commands`)
 })
