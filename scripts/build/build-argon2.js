@@ -6,7 +6,7 @@ import { realpathSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 
-const folder = realpathSync(fileURLToPath(new URL('../node_modules/argon2/', import.meta.url)))
+const folder = realpathSync(fileURLToPath(new URL('../../node_modules/argon2/', import.meta.url)))
 const require = createRequire(`${folder}/`)
 
 if (!isCompiled() && !compiles()) {

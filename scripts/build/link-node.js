@@ -6,7 +6,7 @@ import { existsSync, linkSync, mkdirSync, rmSync, statSync, symlinkSync } from '
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const modules = fileURLToPath(new URL('../node_modules/', import.meta.url))
+const modules = fileURLToPath(new URL('../../node_modules/', import.meta.url))
 const { arch, platform } = process
 const program = platform === 'win32' ? 'node.exe' : 'node'
 const link = join(modules, '.bin', program)

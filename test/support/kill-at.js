@@ -1,5 +1,6 @@
-// Preloaded into a script by test/system/keys/crash.test.ts: ends the process with SIGKILL just before its n-th change of the file
-// system. Plain JavaScript, because it is named in NODE_OPTIONS.
+// Loaded into a script by test/system/keys/crash.test.ts. JavaScript, because NODE_OPTIONS names it: any Node that the
+// script starts must be able to read it. It ends the process with SIGKILL just before its n-th change of the file
+// system.
 import { promises } from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 

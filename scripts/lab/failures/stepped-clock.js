@@ -1,5 +1,7 @@
-// Loaded into a server before its own code (`--import`): its wall clock is off by the milliseconds that a file says, from the moment
-// it says so. The monotonic clock and the timers go on as they do when somebody sets the clock of a machine.
+// Loaded by `npm run failures` before the server's code (`--import`). JavaScript, because NODE_OPTIONS names it: any
+// Node that the server starts must be able to read it.
+// It shifts the wall clock of the process by the milliseconds in a file, from the moment they are written there. The
+// monotonic clock and the timers are not changed, as when somebody sets the clock of a machine.
 import { readFileSync } from 'node:fs'
 
 const file = process.env.FAILURES_CLOCK_FILE ?? ''

@@ -1,3 +1,4 @@
+// Started by `npm run bench -- --all`. JavaScript: tsc could not check it, as its packages are not in our install.
 // Express behind express-oauth2-jwt-bearer: issuer and audience, as its README shows it.
 import express from 'express'
 import { auth } from 'express-oauth2-jwt-bearer'

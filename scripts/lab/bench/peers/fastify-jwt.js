@@ -1,3 +1,4 @@
+// Started by `npm run bench -- --all`. JavaScript: tsc could not check it, as its packages are not in our install.
 // @fastify/jwt with keys from the issuer's JWKS, as the README of either package shows it.
 import fastifyJwt from '@fastify/jwt'
 import Fastify from 'fastify'

@@ -1,4 +1,5 @@
-// What stateless tokens stand in for: a session cookie, and the session in Redis. @fastify/session with connect-redis.
+// Started by `npm run bench -- --all`. JavaScript: tsc could not check it, as its packages are not in our install.
+// The usual alternative to stateless tokens: a session cookie, and the session in Redis. @fastify/session with connect-redis.
 import fastifyCookie from '@fastify/cookie'
 import fastifySession from '@fastify/session'
 import { RedisStore } from 'connect-redis'

@@ -1,3 +1,4 @@
+// Started by `npm run bench -- --all`. JavaScript: tsc could not check it, as its packages are not in our install.
 // node-oidc-provider with what the client credentials grant needs: JWT access tokens, signed RS256, kept in memory.
 import Provider from 'oidc-provider'
 

@@ -1,3 +1,4 @@
+// Started by `npm run bench -- --all`. JavaScript, like its neighbours, whose packages are not in our install.
 // A real Redis that keeps nothing on disk, for as long as this process lives.
 import { spawn } from 'node:child_process'
 

@@ -1,4 +1,4 @@
-// aws-jwt-verify: npm install aws-jwt-verify
+// aws-jwt-verify: npm install aws-jwt-verify (run by `npm run interop`; JavaScript, to be copied)
 import { createInterface } from 'node:readline'
 import { JwtRsaVerifier } from 'aws-jwt-verify'
 

@@ -1,4 +1,4 @@
-// express-oauth2-jwt-bearer: npm install express express-oauth2-jwt-bearer
+// express-oauth2-jwt-bearer: npm install express express-oauth2-jwt-bearer (run by `npm run interop`; to be copied)
 import express from 'express'
 import { auth } from 'express-oauth2-jwt-bearer'
 

@@ -1,4 +1,4 @@
-// jose: npm install jose
+// jose: npm install jose (run by `npm run interop`; JavaScript, to be copied)
 import { createInterface } from 'node:readline'
 import { createRemoteJWKSet, jwtVerify } from 'jose'
 

@@ -1,4 +1,4 @@
-// jsonwebtoken with jwks-rsa: npm install jsonwebtoken jwks-rsa
+// jsonwebtoken with jwks-rsa: npm install jsonwebtoken jwks-rsa (run by `npm run interop`; to be copied)
 import { createInterface } from 'node:readline'
 import jwt from 'jsonwebtoken'
 import { JwksClient } from 'jwks-rsa'

@@ -1,4 +1,4 @@
-// oauth4webapi: npm install oauth4webapi
+// oauth4webapi: npm install oauth4webapi (run by `npm run interop`; JavaScript, to be copied)
 import { createInterface } from 'node:readline'
 import { discoveryRequest, processDiscoveryResponse, validateJwtAccessToken } from 'oauth4webapi'
 

@@ -1,4 +1,4 @@
-// openid-client: npm install openid-client
+// openid-client: npm install openid-client (run by `npm run interop`; JavaScript, to be copied)
 import { clientCredentialsGrant, discovery } from 'openid-client'
 
 const { ISSUER, CLIENT_ID, CLIENT_SECRET } = process.env
