@@ -32,15 +32,15 @@ const one = { type: 'string' } as const
 
 const create: Command = {
   usage: '--name <name> [--scope <scope>]... [--audience <audience>]... [--ttl <duration>]',
-  summary: 'Register an OAuth client and print its secret, this once.',
+  summary: 'Register an OAuth client and print its secret, which is never shown again.',
   options: { name: one, scope: many, audience: many, ttl: one, jwks: one, 'jwks-uri': one },
   optionHelp: {
-    '--name <name>': 'for people',
-    '--scope <scope>': 'what it may ask for; may be repeated, or space-separated',
-    '--audience <audience>': 'what its tokens may be for; may be repeated (default: AUDIENCE)',
+    '--name <name>': 'by which people recognise the client',
+    '--scope <scope>': 'scope that it may ask for; may be repeated, or space-separated',
+    '--audience <audience>': 'audience that its tokens may have; may be repeated (default: AUDIENCE)',
     '--ttl <duration>': 'how long its tokens live, 60s to 15m (default: ACCESS_TOKEN_TTL)',
     '--jwks <file>': 'its public keys as a JWK set: it signs assertions (private_key_jwt) and has no secret',
-    '--jwks-uri <address>': 'the same, with the keys at an https address',
+    '--jwks-uri <address>': 'https address of its public keys, instead of a file (private_key_jwt)',
   },
   examples: [
     'create --name billing --scope "invoices:read invoices:write"',
@@ -84,9 +84,9 @@ const list: Command = {
 
 const rotateSecret: Command = {
   usage: '<client id> [--overlap <duration>]',
-  summary: 'Print a new secret. The one before it stays good for the overlap, any older one ends at once.',
+  summary: 'Print a new secret. The previous one stays valid for the overlap, an older one ends now.',
   options: { overlap: one },
-  optionHelp: { '--overlap <duration>': '0s to 30d (default: 24h)' },
+  optionHelp: { '--overlap <duration>': 'how long the previous secret stays valid, 0s to 30d (default: 24h)' },
   examples: ['rotate-secret client_…', 'rotate-secret client_… --overlap 1h', 'rotate-secret client_… --overlap 0s'],
   positionals: 1,
   run: ({ positionals: [id = ''], options }) => {
@@ -98,7 +98,7 @@ const rotateSecret: Command = {
       const until = toTimestamp(previousExpiresAt)
       return {
         json: { client_id: id, client_secret: secret, previous_secret_expires_at: until },
-        text: `client_secret  ${secret}\nThe secret before it is good until ${until}.`,
+        text: `client_secret  ${secret}\nThe previous secret is valid until ${until}.`,
       }
     })
   },

@@ -15,12 +15,12 @@ const now = systemClock
 
 const rotate: Command = {
   usage: '[--lead <duration> | --now] [--if-older-than <duration>] [--bits <n>]',
-  summary: 'Plan the next signing key. Running servers follow by themselves; run it as often as you like.',
+  summary: 'Make the next signing key. Running servers switch to it by themselves; repeating the command is harmless.',
   options: { lead: { type: 'string' }, now: { type: 'boolean' }, 'if-older-than': { type: 'string' }, bits },
   optionHelp: {
     '--lead <duration>': 'time between publishing the key and signing with it (default 15m)',
     '--now': 'sign with it at once: verifiers with a cached JWKS will refuse tokens until they fetch it again',
-    '--if-older-than <duration>': 'do nothing while the current key has signed for less: for cron',
+    '--if-older-than <duration>': 'do nothing when the current key has signed for less than this (for cron)',
     ...bitsHelp,
   },
   examples: ['rotate', 'rotate --if-older-than 30d', 'rotate --lead 1h --bits 3072 --json', 'rotate --now'],
@@ -43,7 +43,10 @@ const importKey: Command = {
   usage: '<pem> [--lead <duration> | --now]',
   summary: 'Plan an existing RSA private key (PEM) as the next signing key. The file is copied, and left where it is.',
   options: { lead: { type: 'string' }, now: { type: 'boolean' } },
-  optionHelp: { '--lead <duration>': 'as for rotate', '--now': 'as for rotate' },
+  optionHelp: {
+    '--lead <duration>': 'time between publishing the key and signing with it (default 15m)',
+    '--now': 'sign with it at once: verifiers with a cached JWKS will refuse tokens until they fetch it again',
+  },
   examples: ['import ./old-service.pem', 'import ./old-service.pem --lead 1h'],
   positionals: 1,
   async run({ positionals: [path = ''], options }) {
@@ -62,12 +65,12 @@ const importKey: Command = {
 const revoke: Command = {
   usage: '<kid> [--no-successor] [--force] [--bits <n>]',
   summary:
-    'Take a leaked key away, everywhere and at once. ' +
-    'Tokens it signed are refused; everybody whose token it was logs in or refreshes again.',
+    'Revoke a leaked key on every server. ' +
+    'Tokens it signed are refused; clients that hold one refresh it or log in again.',
   options: { 'no-successor': { type: 'boolean' }, force: { type: 'boolean' }, bits },
   optionHelp: {
     '--no-successor': 'make no new key in its place',
-    '--force': 'leave the service without a signing key if it comes to that',
+    '--force': 'revoke it even when no signing key is left and every login fails',
     ...bitsHelp,
   },
   examples: ['revoke SSFBk3jaikTXH4N2v7ExyvHf48XOGKEOPPj6zODGWGg'],
@@ -108,7 +111,7 @@ const rotateRefresh: Command = {
     const { folder } = await setting()
     const made = await rotateRefreshKey(folder, now)
     if (made === undefined)
-      return { json: { made: null }, text: 'nothing to do: the next refresh key waits for its minute' }
+      return { json: { made: null }, text: 'nothing to do: the next refresh key is made already, and not yet in use' }
     const when =
       made.signFrom > now()
         ? `in use ${report.at(made.signFrom, now()).both}, when every server has read it`
@@ -136,7 +139,7 @@ const listRefresh: Command = {
 
 const revokeRefresh: Command = {
   usage: '<id>',
-  summary: 'Take a leaked refresh key away: everybody who holds a refresh token made with it has to log in again.',
+  summary: 'Revoke a leaked refresh key: everybody who holds a refresh token made with it has to log in again.',
   examples: ['revoke-refresh 8T55BqS3XgI'],
   positionals: 1,
   id: /^[\w-]{11}$/,
@@ -173,7 +176,7 @@ const list: Command = {
 const prune: Command = {
   usage: '',
   summary:
-    'Delete what is over: entries no token can name, private halves that no longer sign, leftovers of a killed run.',
+    'Delete what is no longer used: keys without valid tokens, private keys that no longer sign, unfinished files.',
   examples: ['prune', 'prune --json'],
   positionals: 0,
   async run() {
@@ -182,7 +185,7 @@ const prune: Command = {
     const refreshKeys = await pruneRefreshKeys(folder, now, config.SESSION_MAX_TTL)
     const lines = [
       ...report.describeTidied(tidied),
-      ...refreshKeys.map((id) => `deleted refresh key ${id}: its last session is over`),
+      ...refreshKeys.map((id) => `deleted refresh key ${id}: its last session has ended`),
     ]
     return { json: { ...tidied, refreshKeys }, text: lines.length === 0 ? 'nothing to prune' : lines.join('\n') }
   },
@@ -191,9 +194,11 @@ const prune: Command = {
 const check: Command = {
   usage: '[--max-age <duration>]',
   summary:
-    'Find everything that is wrong in the keys folder and say how to mend it. Exit code 1 when there is something.',
+    'Find everything that is wrong in the keys folder and say how to fix it. Exit code 1 when something is wrong.',
   options: { 'max-age': { type: 'string' } },
-  optionHelp: { '--max-age <duration>': 'also complain when the current key signs for longer and none waits' },
+  optionHelp: {
+    '--max-age <duration>': 'also report a current key that has signed for longer while no next key waits',
+  },
   examples: ['check', 'check --max-age 45d --json'],
   positionals: 0,
   async run({ options }) {

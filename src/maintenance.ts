@@ -44,7 +44,7 @@ export function startMaintenance({
       await clients.deleteExpired(now())
       await auditStore.prune(now() - retention)
     } catch (error) {
-      log.warn({ err: error }, 'maintenance was put off: the store can not be reached')
+      log.warn({ err: error }, 'maintenance was postponed: the store can not be reached')
     }
   }
   const timer = setInterval(sweep, CLEANUP_INTERVAL_MS).unref()

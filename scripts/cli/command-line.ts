@@ -127,7 +127,7 @@ function overview(script: string, commands: Readonly<Record<string, Command>>): 
 }
 
 function help(script: string, name: string, { usage, summary, optionHelp = {}, examples }: Command): string {
-  const options = Object.entries({ ...optionHelp, '--json': 'answer for machines' }).map(([option, text]) => [
+  const options = Object.entries({ ...optionHelp, '--json': 'print the answer as JSON' }).map(([option, text]) => [
     `  ${option}`,
     text,
   ])

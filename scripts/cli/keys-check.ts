@@ -53,7 +53,7 @@ function planFindings(keyring: Keyring, { now, timing, ttl, maxAge }: Yardstick)
   const findings: Finding[] = [
     ...brokenInvariants(keyring).map((problem) => ({
       problem,
-      mend: 'restore keyring.json from a backup: the scripts never write this',
+      mend: 'restore keyring.json from a backup: no script writes such a file',
     })),
     ...unsafePlans(keyring, now, timing, ttl).map((problem) => ({
       problem,
@@ -131,7 +131,7 @@ async function fileFindings(folder: KeysFolder, keyring: Keyring, now: number): 
     if (!known.includes(kid))
       findings.push({ problem: `${path} belongs to no key of the keyring`, mend: 'npm run keys -- prune' })
     else if (stopped.includes(kid))
-      findings.push({ problem: `${path} signs no more and is still there`, mend: 'npm run keys -- prune' })
+      findings.push({ problem: `${path} no longer signs, but was not deleted`, mend: 'npm run keys -- prune' })
   }
   return findings
 }

@@ -92,8 +92,8 @@ export function describeChange(outcome: RotationOutcome, config: Config, now: nu
 
 export function describeTidied({ entries, privateKeys }: Tidied): string[] {
   return [
-    ...entries.map((kid) => `removed ${kid} from the keyring: no token can name it any more`),
-    ...privateKeys.map((kid) => `deleted the private half of ${kid}: it signs no more`),
+    ...entries.map((kid) => `removed ${kid} from the keyring: no valid token is signed with it any more`),
+    ...privateKeys.map((kid) => `deleted the private half of ${kid}: it no longer signs`),
   ]
 }
 

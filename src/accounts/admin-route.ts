@@ -57,7 +57,7 @@ export function adminRoutes(app: App, { administer }: { administer: Administer }
     '/v1/admin/accounts/:id',
     {
       config: { roles, errors },
-      schema: { tags, summary: 'One account', params: Params, response: { 200: AdminAccount } },
+      schema: { tags, summary: 'Read one account', params: Params, response: { 200: AdminAccount } },
     },
     async ({ params }) => toReply(await administer.account(params.id)),
   )
@@ -67,7 +67,7 @@ export function adminRoutes(app: App, { administer }: { administer: Administer }
       config: { auth: 'live', roles, errors: [...errors, 'last_admin'] },
       schema: {
         tags,
-        summary: 'Suspend, activate, set roles',
+        summary: 'Suspend or activate an account, or set its roles',
         params: Params,
         body: Change,
         response: { 200: AdminAccount },

@@ -33,9 +33,13 @@ const RECENT_LOGIN_SECONDS = 300
 export function meRoutes(app: App, { ownAccount }: { ownAccount: OwnAccount }): void {
   const tags = ['Accounts']
   // Answered from the claims of the token alone: no store, no await.
-  app.get('/v1/me', { schema: { tags, summary: 'Who am I', response: { 200: Me } } }, ({ user }, reply) => {
-    reply.send(toReply(user))
-  })
+  app.get(
+    '/v1/me',
+    { schema: { tags, summary: 'Read the claims of my access token', response: { 200: Me } } },
+    ({ user }, reply) => {
+      reply.send(toReply(user))
+    },
+  )
 
   app.put(
     '/v1/me/password',

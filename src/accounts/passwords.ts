@@ -72,7 +72,8 @@ export function createPasswords(cost: HashCost, gate: HashGate, waited?: (second
     return limit(() => {
       waited?.((performance.now() - arrived) / 1000)
       // Clients that give up and retry would otherwise fill the queue with hashes that nobody waits for.
-      if (isGone?.()) throw new AppError('overloaded', { reason: 'the client left before its turn' })
+      if (isGone?.())
+        throw new AppError('overloaded', { reason: 'the client disconnected before its password was hashed' })
       return work()
     })
   }

@@ -12,7 +12,7 @@ const Body = Type.Object(
     password: Type.String({
       minLength: 1,
       maxLength: 4096,
-      description: 'any characters; NFKC; a refusal says why',
+      description: 'any characters, normalised with NFKC; a refusal says why',
     }),
   },
   { additionalProperties: false },

@@ -8,9 +8,9 @@ export const ClientReply = Type.Object(
   {
     client_id: Type.String(),
     name: Type.String(),
-    scope: Type.String({ description: 'what it may ask for, space-separated' }),
-    audience: Type.Array(Type.String(), { description: 'what its tokens may be for' }),
-    ttl: Type.Integer({ description: 'seconds its tokens live' }),
+    scope: Type.String({ description: 'scopes it may ask for, space-separated' }),
+    audience: Type.Array(Type.String(), { description: 'audiences its tokens may have' }),
+    ttl: Type.Integer({ description: 'lifetime of its tokens in seconds' }),
     token_endpoint_auth_method: AuthMethod,
     jwks: Type.Optional(Type.Object({ keys: Type.Array(Type.Record(Type.String(), Type.String())) })),
     jwks_uri: Type.Optional(Type.String()),

@@ -57,7 +57,7 @@ export const NewClient = Type.Object(
       maxLength: 64,
       // no control characters, and none that change the direction of text (bidirectional overrides)
       pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069]+$',
-      description: 'for people',
+      description: 'by which people recognise the client',
     }),
     scope: Type.Optional(Scope),
     audience: Type.Optional(
@@ -65,20 +65,24 @@ export const NewClient = Type.Object(
         minItems: 1,
         maxItems: 8,
         uniqueItems: true,
-        description: 'what its tokens may be for; absent: the audience of the server',
+        description: 'audiences its tokens may have; when absent, the audience of the server',
       }),
     ),
     ttl: Type.Optional(
       Type.Integer({
         minimum: 60,
         maximum: MAX_ACCESS_TOKEN_TTL_SECONDS,
-        description: 'seconds a token lives; absent: ACCESS_TOKEN_TTL',
+        description: 'lifetime of its tokens in seconds; when absent, ACCESS_TOKEN_TTL',
       }),
     ),
     token_endpoint_auth_method: Type.Optional(AuthMethod),
     jwks: Type.Optional(Jwks),
     jwks_uri: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 512, description: 'https; its keys are fetched when they are needed' }),
+      Type.String({
+        minLength: 1,
+        maxLength: 512,
+        description: 'https URL of its public keys, fetched when they are needed',
+      }),
     ),
   },
   { additionalProperties: false },

@@ -9,7 +9,7 @@ import type { AdministerClients } from './administer-clients.ts'
 import { type Client, DEFAULT_OVERLAP_SECONDS, MAX_OVERLAP_SECONDS, NewClient, Status } from './client.ts'
 import { type ClientDefaults, ClientReply, clientReply } from './client-reply.ts'
 
-const Secret = Type.String({ description: 'shown this once; absent for a client that shows keys' })
+const Secret = Type.String({ description: 'shown only in this answer; absent for a client with public keys' })
 const NewClientReply = Type.Composite([Type.Object({ client_secret: Type.Optional(Secret) }), ClientReply], {
   $id: 'NewClient',
   description: 'The client and its secret',
@@ -38,7 +38,7 @@ const Rotation = Type.Object(
       Type.Integer({
         minimum: 0,
         maximum: MAX_OVERLAP_SECONDS,
-        description: 'seconds for which the secret before it stays good; a day when absent',
+        description: 'seconds for which the previous secret stays valid; when absent, one day',
       }),
     ),
   },
@@ -82,7 +82,7 @@ function readRoutes(app: App, administer: AdministerClients, reply: Reply): void
   )
   app.get(
     '/v1/admin/clients/:id',
-    { config: reads, schema: { tags, summary: 'One client', params: Params, response: { 200: ClientReply } } },
+    { config: reads, schema: { tags, summary: 'Read one client', params: Params, response: { 200: ClientReply } } },
     async ({ params }) => reply(await administer.client(params.id)),
   )
 }
@@ -130,7 +130,7 @@ function secretRoute(app: App, administer: AdministerClients): void {
       config: { ...writes, errors: [...writes.errors, 'client_without_secret'] },
       schema: {
         tags,
-        summary: 'A new secret for a client; the one before it stays good for a while',
+        summary: 'Make a new secret for a client; the previous one stays valid for a while',
         params: Params,
         body: Type.Union([Rotation, Type.Null()]),
         response: { 200: RotatedSecret },

@@ -59,7 +59,7 @@ export interface Database {
 export function assertStorable(params: readonly SqlValue[] = []): void {
   if (params.every((value) => typeof value !== 'string' || !value.includes('\0'))) return
   throw new AppError('validation_failed', {
-    reason: 'a NUL',
+    reason: 'a text holds a NUL character',
     fields: [{ field: '', message: 'holds a NUL character' }],
   })
 }

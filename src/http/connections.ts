@@ -54,7 +54,7 @@ function reportDropped(app: App, maxConnections: number): void {
   app.server.on('drop', () => {
     if (reported) return
     reported = true // a log line per connection would turn a flood of connections into one of log lines
-    app.log.warn({ max_connections: maxConnections }, 'connections are turned away: there are too many')
+    app.log.warn({ max_connections: maxConnections }, 'connections are refused: MAX_CONNECTIONS is reached')
     setTimeout(() => {
       reported = false
     }, REPORT_INTERVAL_MS).unref()

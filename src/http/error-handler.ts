@@ -65,7 +65,7 @@ export function earlyErrorOptions(
     },
     clientErrorHandler(this: FastifyInstance, error, socket) {
       const code = PARSER_CODES[error.code] ?? 'malformed_request'
-      this.log.info({ reason: error.code }, 'connection refused: not HTTP that we take')
+      this.log.info({ reason: error.code }, 'connection closed: it sent no acceptable HTTP request')
       refused?.(code)
       writeRawProblem(socket, code)
     },

@@ -4,13 +4,13 @@ import type { IsStopping } from './drain.ts'
 
 const State = Type.Union([Type.Literal('ok'), Type.Literal('failed')])
 const KeyringState = Type.Union([State, Type.Literal('stale')], {
-  description: 'stale: the keys folder can not be used, and the keyring from before it is still in force',
+  description: 'stale: the keys folder can not be used, and the last good keyring is still in force',
 })
 const Live = Type.Object({ status: Type.Literal('ok') }, { $id: 'Live', description: 'The process runs' })
 const Ready = Type.Object(
   {
     status: Type.Union([State, Type.Literal('stopping')], {
-      description: 'stopping: requests are still answered, and new ones belong on another server',
+      description: 'stopping: the server still answers, but send new requests to another one',
     }),
     checks: Type.Object({ store: State, keyring: KeyringState }),
     revocations_age: Type.Number({ description: 'seconds since the revocation set was last complete' }),
@@ -38,7 +38,7 @@ export function healthRoutes(app: App, checks: Checks): void {
   const tags = ['Operations']
   app.get(
     '/health/live',
-    { config: { auth: 'public' }, schema: { tags, summary: 'Alive', response: { 200: Live } } },
+    { config: { auth: 'public' }, schema: { tags, summary: 'Whether the process runs', response: { 200: Live } } },
     () => ({
       status: 'ok' as const,
     }),
@@ -47,7 +47,7 @@ export function healthRoutes(app: App, checks: Checks): void {
     '/health/ready',
     {
       config: { auth: 'public' },
-      schema: { tags, summary: 'Ready to issue tokens', response: { 200: Ready, 503: Ready } },
+      schema: { tags, summary: 'Whether the server can issue tokens', response: { 200: Ready, 503: Ready } },
     },
     async (request, reply) => {
       const store = await storeState(checks, (error) => request.log.warn({ err: error }, 'the store is not ready'))

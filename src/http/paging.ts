@@ -22,7 +22,9 @@ export interface PageOf {
 export const CursorQuery = Type.Optional(Type.String({ maxLength: 128 }))
 
 /** The reply member that holds the cursor of the next page. */
-export const NextCursor = Type.Optional(Type.String({ description: 'ask again with it; absent on the last page' }))
+export const NextCursor = Type.Optional(
+  Type.String({ description: 'send it as `cursor` to get the next page; absent on the last page' }),
+)
 
 /**
  * The query for the page after a cursor, plus one entry more, which tells whether there is another page.

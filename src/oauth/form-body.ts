@@ -20,7 +20,8 @@ export function parseForm(bytes: Uint8Array): Record<string, string | string[]> 
     const equals = pair.indexOf('=')
     const name = storable(equals === -1 ? pair : pair.slice(0, equals))
     const value = equals === -1 ? '' : storable(pair.slice(equals + 1))
-    if (seen.has(name) && name !== LIST) throw malformed('a parameter twice', 'A parameter is there more than once.')
+    if (seen.has(name) && name !== LIST)
+      throw malformed('a parameter is there more than once', 'A parameter is there more than once.')
     seen.add(name)
     if (value === '') continue
     form[name] = name === LIST ? [...(form[name] ?? []), value] : value
@@ -32,14 +33,15 @@ function decodeUtf8(bytes: Uint8Array): string {
   try {
     return utf8.decode(bytes)
   } catch {
-    throw malformed('not UTF-8', 'The body is not UTF-8.')
+    throw malformed('the body is not UTF-8', 'The body is not UTF-8.')
   }
 }
 
 function storable(text: string): string {
   const decoded = formDecoded(text)
-  if (decoded === undefined) throw malformed('not form-urlencoded', 'The body is not form-urlencoded UTF-8.')
-  if (decoded.includes('\0')) throw malformed('a NUL', 'The body holds a NUL character.')
+  if (decoded === undefined)
+    throw malformed('the body is not form-urlencoded', 'The body is not form-urlencoded UTF-8.')
+  if (decoded.includes('\0')) throw malformed('the body holds a NUL character', 'The body holds a NUL character.')
   return decoded
 }
 

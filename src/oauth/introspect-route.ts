@@ -15,7 +15,7 @@ const Introspection = Type.Composite(
     Type.Object({ active: Type.Boolean(), token_type: Type.Optional(Type.Literal('Bearer')) }),
     Type.Partial(AccessTokenClaims),
   ],
-  { $id: 'Introspection', description: 'RFC 7662 section 2.2, and what else the token says' },
+  { $id: 'Introspection', description: 'RFC 7662 section 2.2, with the other claims of the token' },
 )
 
 /** `POST /oauth/introspect` (RFC 7662): is this token good now? */
@@ -26,7 +26,7 @@ export function introspectRoute(app: App, parts: { authenticate: AuthenticateCli
       config: { auth: 'public', limit: 'introspect', oauthErrors: ['invalid_request', 'invalid_client'] },
       schema: {
         tags: ['Integrators'],
-        summary: 'Ask whether a token is good now',
+        summary: 'Check whether a token is valid now',
         consumes: ['application/x-www-form-urlencoded'],
         body: Form,
         response: { 200: Introspection },

@@ -24,8 +24,8 @@ const Metadata = Type.Object(
     introspection_endpoint_auth_methods_supported: Strings,
     introspection_endpoint_auth_signing_alg_values_supported: Strings,
     service_documentation: Type.String(),
-    signet_openapi: Type.String({ description: 'the OpenAPI document' }),
-    signet_revocation_feed: Type.String({ description: 'what is withdrawn, signed' }),
+    signet_openapi: Type.String({ description: 'URL of the OpenAPI document' }),
+    signet_revocation_feed: Type.String({ description: 'URL of the signed revocation feed' }),
   },
   { $id: 'AuthorizationServerMetadata', description: 'RFC 8414' },
 )
@@ -57,7 +57,11 @@ export function metadataRoute(app: App, { issuer }: { issuer: string }): void {
     signet_openapi: `${issuer}/openapi.json`,
     signet_revocation_feed: `${issuer}/.well-known/revocations`,
   }
-  const schema = { tags: ['Integrators'], summary: 'What this server can do, and where', response: { 200: Metadata } }
+  const schema = {
+    tags: ['Integrators'],
+    summary: 'OAuth server metadata: endpoints and features',
+    response: { 200: Metadata },
+  }
   const { pathname } = new URL(issuer)
   // RFC 8414 section 3.1: the path of an issuer follows the well-known part. A proxy that strips the path finds the
   // metadata at the root.

@@ -29,7 +29,8 @@ export async function registerOAuth(
     scope.addContentTypeParser(FORM, { parseAs: 'buffer' }, (request, body, done) => {
       try {
         const [, charset = 'utf-8'] = /;\s*charset="?([^";\s]+)/i.exec(request.headers['content-type'] ?? '') ?? []
-        if (!/^utf-?8$/i.test(charset)) throw new AppError('unsupported_media_type', { reason: 'another charset' })
+        if (!/^utf-?8$/i.test(charset))
+          throw new AppError('unsupported_media_type', { reason: 'the charset of the form is not UTF-8' })
         done(null, parseForm(body as Buffer))
       } catch (error) {
         done(error as Error)

@@ -34,9 +34,13 @@ export function createRefreshGrant(parts: {
   const { sessions, refreshKeys, refresh, now } = parts
   return async (clientId, refreshToken, requested, source) => {
     const claim = decodeRefreshToken(refreshToken, refreshKeys.current())
-    if (claim === undefined) throw new AppError('invalid_refresh_token', { reason: 'no key of ours made it' })
+    if (claim === undefined)
+      throw new AppError('invalid_refresh_token', {
+        reason: 'the refresh token was not made with a key of this server',
+      })
     const session = await sessions.live(claim.sessionId, now())
-    if (session === undefined) throw new AppError('invalid_refresh_token', { reason: 'the session ended or expired' })
+    if (session === undefined)
+      throw new AppError('invalid_refresh_token', { reason: 'the session has ended or expired' })
     if (session.clientId !== clientId) throw new OAuthError('invalid_grant', 'a session of another client')
     const scope = grantedScope(requested.scope, session.scope)
     const audience = grantedAudience(requested.resources, parts.audience)

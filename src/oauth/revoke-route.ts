@@ -8,7 +8,7 @@ import type { Revoke } from './revoke.ts'
 
 const Form = formOf({
   token: Type.String({ description: 'a refresh token or an access token' }),
-  token_type_hint: Type.Optional(Type.String({ description: 'not needed: a token shows what it is' })),
+  token_type_hint: Type.Optional(Type.String({ description: 'not needed: the server recognises the kind of token' })),
 })
 
 /** `POST /oauth/revoke` (RFC 7009). The answer is 200 also for a text that is no token: it can't be used either way. */

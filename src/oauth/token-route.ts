@@ -12,9 +12,11 @@ import type { RefreshGrant } from './refresh-grant.ts'
 
 const Form = formOf({
   grant_type: Type.String({ maxLength: 255, description: '`client_credentials` or `refresh_token`' }),
-  scope: Type.Optional(Type.String({ maxLength: 2048, description: 'space-separated; absent: all that is allowed' })),
+  scope: Type.Optional(
+    Type.String({ maxLength: 2048, description: 'space-separated; when absent, all that is allowed' }),
+  ),
   resource: Type.Optional(
-    Type.Array(Type.String({ maxLength: 255 }), { maxItems: 8, description: 'RFC 8707; may be there more than once' }),
+    Type.Array(Type.String({ maxLength: 255 }), { maxItems: 8, description: 'RFC 8707; may be repeated' }),
   ),
   refresh_token: Type.Optional(Type.String({ maxLength: 512 })),
 })
@@ -44,7 +46,7 @@ export function tokenRoute(app: App, { authenticate, clientCredentials, refreshG
       },
       schema: {
         tags: ['Integrators'],
-        summary: 'Tokens for clients, and the OAuth face of refresh',
+        summary: 'OAuth token endpoint: client credentials and refresh',
         consumes: ['application/x-www-form-urlencoded'],
         body: Form,
         response: { 200: TokenResponse },

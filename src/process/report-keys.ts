@@ -20,6 +20,6 @@ export function reportKeys(logger: Logger, auditStore: AuditStore): LiveKeyringO
     const source = { ip: null, userAgent: null, requestId: null }
     auditStore
       .insert({ event: 'keys_changed', source, detail: { keys } }, now)
-      .catch((err) => logger.error({ err }, 'no audit row for the change of keys'))
+      .catch((err) => logger.error({ err }, 'the change of keys could not be written to the audit table'))
   }
 }

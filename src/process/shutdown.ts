@@ -26,7 +26,7 @@ export function onShutdown(
 ): { close(): void } {
   const delay = config.SHUTDOWN_DELAY * 1000 + DRAIN_MS
   return closeWithGrace({ delay, logger, skip: ['SIGHUP', ...skip] }, async ({ signal, err }) => {
-    if (err) logger.fatal({ err }, 'closing after an error nobody caught')
+    if (err) logger.fatal({ err }, 'closing after an uncaught error')
     else if (!quiet) logger.info({ signal }, 'closing: requests in flight finish first')
     await close({ atOnce: err !== undefined })
     if (!quiet) logger.info('closed')

@@ -15,9 +15,9 @@ const versions = (description: string) => Type.Record(Id, Type.Union([Count, Typ
  */
 export const FeedClaims = Type.Object({
   iss: Id,
-  seq: Type.Integer({ ...Count, description: 'grows with every revocation; keys are withdrawn without one' }),
+  seq: Type.Integer({ ...Count, description: 'grows with every revocation; revoking a key does not change it' }),
   iat: Type.Integer({ ...Count, description: 'everything that was withdrawn before this instant is in it' }),
-  exp: Type.Integer({ ...Count, description: 'until then the copy may be trusted as fresh' }),
+  exp: Type.Integer({ ...Count, description: 'until this instant the copy counts as fresh' }),
   sessions: Type.Array(Id, { description: 'a token whose `sid` is one of these is refused' }),
   accounts: versions('by `sub`: a token whose `token_version` is lower is refused; null refuses every one'),
   clients: versions('the same by `client_id`'),

@@ -31,7 +31,7 @@ export function feedRoute(app: App, { feed }: { feed: Feed }): void {
       config: { auth: 'public', cors: false, errors: ['signing_unavailable'] },
       schema: {
         tags: ['Integrators'],
-        summary: 'What is withdrawn, signed',
+        summary: 'Revocation feed, signed',
         description:
           'A compact JWS, `typ: revocations+jwt`, signed by a key of the JWKS. ' +
           'Its payload is described by `FeedClaims`. ' +
@@ -44,7 +44,7 @@ export function feedRoute(app: App, { feed }: { feed: Feed }): void {
               'application/revocations+jwt': { schema: Type.Unsafe<string>({ ...FeedClaims, $id: 'FeedClaims' }) },
             },
           },
-          304: { description: 'Nothing newer', type: 'null' },
+          304: { description: 'The feed has not changed', type: 'null' },
         },
       },
     },

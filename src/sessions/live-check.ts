@@ -22,12 +22,15 @@ export function createLiveCheck({
     if (sid === undefined && sub === client_id) {
       const client = await clients.byId(sub)
       if (client?.status === 'active' && client.tokenVersion === token_version) return
-      throw new AppError('invalid_token', { reason: 'live: the client is gone, disabled or was' })
+      throw new AppError('invalid_token', {
+        reason: 'live check: the client does not exist, or was disabled after the token was issued',
+      })
     }
-    if (sid === undefined) throw new AppError('invalid_token', { reason: 'live: a token without a session' })
+    if (sid === undefined) throw new AppError('invalid_token', { reason: 'live check: the token names no session' })
     const tokenSubject = await sessions.tokenSubject(sid, sub, now())
-    if (tokenSubject === undefined) throw new AppError('invalid_token', { reason: 'live: the session is over' })
+    if (tokenSubject === undefined)
+      throw new AppError('invalid_token', { reason: 'live check: the account has no such active session' })
     if (tokenSubject.tokenVersion !== token_version)
-      throw new AppError('token_stale', { reason: 'live: the account changed' })
+      throw new AppError('token_stale', { reason: 'live check: the account changed after the token was issued' })
   }
 }

@@ -35,7 +35,7 @@ export function refreshRoute(
     async (request, reply) => {
       const fromBody = request.body.refresh_token
       const token = fromBody ?? refreshCookie.read(request)
-      if (token === undefined) throw new AppError('invalid_refresh_token', { reason: 'none was sent' })
+      if (token === undefined) throw new AppError('invalid_refresh_token', { reason: 'no refresh token was sent' })
       const pair = await refresh(token, requestSource(request))
       return tokenReply(reply, pair, fromBody === undefined ? { refreshCookie, maxAge: idleTtl } : undefined)
     },

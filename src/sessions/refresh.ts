@@ -36,7 +36,9 @@ export function createRefresh(parts: {
     const claim = decodeRefreshToken(refreshToken, refreshKeys.current())
     if (claim === undefined) {
       observe?.('forged')
-      throw new AppError('invalid_refresh_token', { reason: 'no key of ours made it' })
+      throw new AppError('invalid_refresh_token', {
+        reason: 'the refresh token was not made with a key of this server',
+      })
     }
     await spend(limiter, 'refreshSession', claim.sessionId) // only the holder of a genuine token can use up this quota
     const entry = { event: 'refresh_token_reused' as const, source }
@@ -48,9 +50,11 @@ export function createRefresh(parts: {
         return issuePair(outcome.session, outcome.subject, narrowed)
       case 'reused':
         await revocationsApplied()
-        throw new AppError('invalid_refresh_token', { reason: 'used before: the session was ended' })
+        throw new AppError('invalid_refresh_token', {
+          reason: 'the refresh token was used before, so its session was ended',
+        })
       case 'refused':
-        throw new AppError('invalid_refresh_token', { reason: 'the session ended or expired' })
+        throw new AppError('invalid_refresh_token', { reason: 'the session has ended or expired' })
     }
   }
 }

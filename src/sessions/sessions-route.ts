@@ -39,7 +39,7 @@ export function sessionsRoutes(app: App, { list, endSession, now }: Parts): void
     '/v1/sessions',
     {
       config: { errors: ['store_unavailable'] },
-      schema: { tags, summary: 'Where am I logged in', response: { 200: Sessions } },
+      schema: { tags, summary: 'List my sessions', response: { 200: Sessions } },
     },
     async ({ user }) => ({ sessions: (await list(user.sub, now())).map((session) => toReply(session, user.sid)) }),
   )

@@ -78,7 +78,7 @@ export function authorize(
     })
   }
   if (demands.roles !== undefined && !demands.roles.some((role) => roles.includes(role))) {
-    throw new AppError('insufficient_scope', { reason: 'the role is missing' })
+    throw new AppError('insufficient_scope', { reason: 'the caller has none of the roles that the route asks for' })
   }
   if (demands.scope !== undefined) {
     const held = scope.split(' ')

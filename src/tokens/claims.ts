@@ -67,8 +67,9 @@ export function acceptClaims(payload: unknown, policy: ClaimsPolicy, now: number
     throw refused(`claim ${first?.path ?? ''}: ${first?.message ?? 'not accepted'}`)
   }
   const { iss, aud, iat, exp, nbf } = payload
-  if (iss !== policy.issuer) throw refused('iss is another issuer')
-  if (policy.audience !== null && !holdsOneOf(aud, policy.audience)) throw refused('aud holds none of ours')
+  if (iss !== policy.issuer) throw refused('iss is not the configured issuer')
+  if (policy.audience !== null && !holdsOneOf(aud, policy.audience))
+    throw refused('aud has none of the configured audiences')
   // RFC 7800: a token bound to a key is no bearer token, and proof of possession is not implemented.
   if (Object.hasOwn(payload, 'cnf')) throw refused('cnf asks for a proof of possession')
   if (iat > now + policy.skew) throw refused('iat is in the future')
@@ -76,7 +77,7 @@ export function acceptClaims(payload: unknown, policy: ClaimsPolicy, now: number
   if (exp <= iat) throw refused('exp is not after iat')
   if (policy.maxLifetime !== null && exp - iat > policy.maxLifetime)
     throw refused('exp - iat is above the maximum lifetime')
-  if (exp <= now - policy.skew) throw new AppError('token_expired', { reason: 'exp is past' })
+  if (exp <= now - policy.skew) throw new AppError('token_expired', { reason: 'exp is in the past' })
 
   const claims: Partial<Record<keyof AccessTokenClaims, unknown>> = {}
   for (const name of CLAIM_NAMES) if (Object.hasOwn(payload, name)) claims[name] = frozen(payload[name])

@@ -19,7 +19,8 @@ export function authorizationLine(rawHeaders: readonly string[]): string | undef
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string
     if (name.length !== 13 || name.toLowerCase() !== 'authorization') continue
-    if (found !== undefined) throw new AppError('invalid_request', { reason: 'two Authorization lines' })
+    if (found !== undefined)
+      throw new AppError('invalid_request', { reason: 'the request has two Authorization headers' })
     found = rawHeaders[i + 1] as string
   }
   return found
@@ -32,11 +33,13 @@ export function authorizationLine(rawHeaders: readonly string[]): string | undef
  */
 export function bearerToken(authorization: string): string {
   // Before the cache sees it: a token cut out of a longer line would keep all of that line in memory.
-  if (authorization.length > MAX_TOKEN_LENGTH + 16) throw refused('the line is longer than the cap')
+  if (authorization.length > MAX_TOKEN_LENGTH + 16) throw refused('the Authorization header is too long')
   const scheme = BEARER.exec(authorization)
   if (scheme === null) {
     const bare = /^bearer\s*$/i.test(authorization)
-    throw bare ? refused('Bearer without a token') : new AppError('missing_token', { reason: 'another scheme' })
+    throw bare
+      ? refused('Bearer without a token')
+      : new AppError('missing_token', { reason: 'the Authorization scheme is not Bearer' })
   }
   return authorization.slice(scheme[0].length)
 }
@@ -66,9 +69,9 @@ export function checkHeader(
   expectedTyp: string | null = ACCESS_TOKEN_TYPE,
   maxLength = MAX_TOKEN_LENGTH,
 ): string {
-  if (token.length > maxLength) throw refused('longer than the cap')
+  if (token.length > maxLength) throw refused('the token is too long')
   const [header = '', payload = '', signature = '', ...rest] = token.split('.')
-  if (rest.length > 0) throw refused('more than three parts')
+  if (rest.length > 0) throw refused('the token has more than three parts')
   // Fifteen other spellings of every 2048-bit signature verify too, so a token's text is an identity only when
   // canonical.
   const headerBytes = canonical(header)
@@ -77,14 +80,14 @@ export function checkHeader(
 
   const unverifiedHeader = parseObject(headerBytes)
   // RFC 8725 section 3.7: Node would replace bytes that are not UTF-8 by U+FFFD, and two subjects could become one.
-  if (!isUtf8(payloadBytes)) throw refused('a payload that is not UTF-8')
+  if (!isUtf8(payloadBytes)) throw refused('the payload is not UTF-8')
   for (const member of Object.keys(unverifiedHeader)) {
-    if (!HEADER_MEMBERS.includes(member)) throw refused('a header member that is not alg, kid or typ')
+    if (!HEADER_MEMBERS.includes(member)) throw refused('the header has a member other than alg, kid and typ')
   }
   const { alg, kid, typ } = unverifiedHeader
   if (alg !== 'RS256') throw refused('alg is not RS256')
   if (expectedTyp !== null && !isTyp(typ, expectedTyp)) throw refused(`typ is not ${expectedTyp}`)
-  if (typeof kid !== 'string' || kid === '') throw refused('kid is not text')
+  if (typeof kid !== 'string' || kid === '') throw refused('kid is not a string, or is empty')
   return kid
 }
 
@@ -95,7 +98,8 @@ function isTyp(typ: unknown, expected: string): boolean {
 
 function canonical(part: string): Buffer {
   const bytes = Buffer.from(part, 'base64url')
-  if (part === '' || bytes.toString('base64url') !== part) throw refused('a part that is not canonical base64url')
+  if (part === '' || bytes.toString('base64url') !== part)
+    throw refused('a part of the token is not canonical base64url')
   return bytes
 }
 
@@ -104,10 +108,10 @@ function parseObject(bytes: Buffer): Record<string, unknown> {
   try {
     value = JSON.parse(utf8.decode(bytes))
   } catch {
-    throw refused('a header that is not JSON in UTF-8')
+    throw refused('the header is not JSON in UTF-8')
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw refused('a header that is not an object')
+    throw refused('the header is not a JSON object')
   return value as Record<string, unknown>
 }
 

@@ -76,7 +76,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
   const sweep = setInterval(() => cache.sweep(now() - policy.skew), SWEEP_INTERVAL_MS).unref()
 
   const verifyNow = (token: string) => {
-    if (typeof token !== 'string') throw new AppError('missing_token', { reason: 'not text' })
+    if (typeof token !== 'string') throw new AppError('missing_token', { reason: 'the token is not a string' })
     try {
       return core.verify(token)
     } catch (error) {

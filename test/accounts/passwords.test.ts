@@ -29,13 +29,13 @@ t.test('when the queue is full the answer is overloaded, at once, and the waitin
   t.match(await passwords.hash('secret'), /^\$argon2id/)
 })
 
-t.test('a hash of lower cost wants to be renewed', async (t) => {
+t.test('a hash of lower cost has to be renewed', async (t) => {
   const old = await createPasswords(COST, { running: 1, waiting: 1 }).hash('secret')
   t.equal(createPasswords(COST, { running: 1, waiting: 1 }).needsRehash(old), false)
   t.equal(createPasswords({ ...COST, passes: 3 }, { running: 1, waiting: 1 }).needsRehash(old), true)
 })
 
-t.test('who has left before its turn is not hashed for; who leaves during it does not stop the next', async (t) => {
+t.test('a client that leaves before its turn costs no hash; one that leaves later stops no other', async (t) => {
   const passwords = createPasswords(COST, { running: 1, waiting: 5 })
   let present = true
   const first = passwords.hash('secret')
@@ -46,11 +46,16 @@ t.test('who has left before its turn is not hashed for; who leaves during it doe
   const outcomes = await Promise.allSettled([first, left, leftToo, last])
   t.same(
     outcomes.map((outcome) => (outcome.status === 'fulfilled' ? 'hashed' : outcome.reason.reason)),
-    ['hashed', 'the client left before its turn', 'the client left before its turn', 'hashed'],
+    [
+      'hashed',
+      'the client disconnected before its password was hashed',
+      'the client disconnected before its password was hashed',
+      'hashed',
+    ],
   )
 })
 
-t.test('it says when it is full', async (t) => {
+t.test('the hashing queue says when it is full', async (t) => {
   const passwords = createPasswords(COST, { running: 1, waiting: 1 })
   t.equal(passwords.isFull(), false)
   const two = [passwords.hash('secret'), passwords.hash('secret')]

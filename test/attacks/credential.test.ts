@@ -141,7 +141,7 @@ const IDENTITY_HEADERS = [
   'x-auth-request-user|x-ms-client-principal-id|x-amzn-oidc-identity|x-forwarded-client-cert',
 ].flatMap((row) => row.split('|'))
 
-/** What proxies say about the user they let in: believed by nobody here. */
+/** Headers in which proxies name a user. The server must ignore them. */
 function identityHeaders(user: string): Record<string, string>[] {
   return IDENTITY_HEADERS.map((name) => ({ [name]: user }))
 }

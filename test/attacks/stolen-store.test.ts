@@ -3,7 +3,7 @@ import { PASSWORD, startApp } from '../support/app.ts'
 import { refreshed, signUp } from '../support/front-door.ts'
 import { register, tokenOf } from '../support/oauth.ts'
 
-t.test('who reads every row of the database holds nothing that opens a door', async (t) => {
+t.test('an attacker who reads every row of the database gets no credential that is accepted', async (t) => {
   const server = await startApp(t, { env: { PASSWORD_HASH_MEMORY: '19456' } })
   const { app, database } = server
   const user = await signUp(app)

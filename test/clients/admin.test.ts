@@ -68,7 +68,7 @@ t.test('an admin creates, lists, rotates, disables, enables and deletes clients'
   for (const text of [secret, rotated.json().client_secret]) t.notOk(everything.includes(text), 'no secret in the log')
 })
 
-t.test('nobody but an admin, and a client never', async (t) => {
+t.test('only an admin may administer clients, and a client never may', async (t) => {
   const server = await startApp(t, { now })
   const { app } = server
   const user = await signUp(app)

@@ -11,7 +11,7 @@ import { NOW, outcome, register, send } from '../support/oauth.ts'
 const key = clientKey('ES256')
 const header = { alg: key.alg, kid: key.kid }
 
-/** A server of a client's. @returns its address, and the paths that were asked for */
+/** The server on which a client publishes its keys. @returns its address, and the paths that were requested */
 async function keysAt(t: Test, listener: RequestListener) {
   const asked: string[] = []
   const server = createServer((request, reply) => {
@@ -51,7 +51,7 @@ t.test('an address that never answers is left after three seconds, and the log s
   t.match(server.log.join(''), /the address of the keys: .*timeout/)
 })
 
-t.test('the keys of so many addresses are kept, and no more: the oldest goes', async (t) => {
+t.test('the keys of a bounded number of addresses are kept: the oldest goes first', async (t) => {
   const keys = createClientKeys()
   const of = (i: number) => keys({ jwks: null, jwksUri: `https://client.example/${i}` })
   const first = of(0)
@@ -64,7 +64,7 @@ t.test('the keys of so many addresses are kept, and no more: the oldest goes', a
   t.not(of(0), first)
 })
 
-t.test('so many failures are remembered, and no more', async (t) => {
+t.test('a bounded number of failures is remembered', async (t) => {
   const { base, asked } = await keysAt(t, (_request, reply) => void reply.writeHead(500).end())
   const keys = createClientKeys()
   const ask = async (i: number) => {

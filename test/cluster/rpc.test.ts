@@ -1,7 +1,7 @@
 import t from 'tap'
 import { type Calls, createRpc, NoAnswer } from '../../src/cluster/rpc.ts'
 
-/** Two ends, and a wire between them that can be cut. */
+/** Two processes' ends of a channel that the test can cut. */
 function wired(calls: Calls, { mostOpen = 100, wire = (deliver: () => void) => deliver() } = {}) {
   const here = createRpc<{ double: (n: number) => number; constructor: () => void; fail: () => void }>({
     send: (message) => wire(() => there.receive(structuredClone(message))),
@@ -35,7 +35,7 @@ t.test('what the other end throws stays there; what it was never given does not 
   await t.rejects(rpc.call('constructor', [], { timeoutMs: 10_000 }), NoAnswer)
 })
 
-t.test('nobody waits longer than his timeoutMs, and the late answer is told', async (t) => {
+t.test('no call waits longer than its timeoutMs, and a late answer is reported', async (t) => {
   let answer = () => {}
   const rpc = wired({ double: (n: number) => new Promise((go) => (answer = () => go(double(n)))) })
   const late = new Promise((resolve) => {

@@ -16,7 +16,7 @@ t.test('a worker is replaced after a pause that doubles, until there is no point
   t.same(fates, [{ after: 100 }, { after: 200 }, { after: 400 }, { after: 800 }, { after: 1600 }, 'give up'])
 })
 
-t.test('one good life makes the deaths before it forgotten', async (t) => {
+t.test('after one healthy run of a worker its earlier crashes no longer count', async (t) => {
   const next = createRestartPolicy()
   for (let i = 1; i < MAX_FAST_CRASHES; i += 1) next(HEALTHY_UPTIME_MS - 1)
   t.same(next(HEALTHY_UPTIME_MS), { after: 100 })

@@ -73,7 +73,7 @@ t.test('an attempt that was admitted too late counts for nothing', async (t) => 
   t.same(ended, [[{ ...attempt, stranger: true }, 'void']])
 })
 
-t.test('when nobody counts, what is limited answers 503 and verified routes do not notice', async (t) => {
+t.test('without the process that counts, limited routes answer 503 and verified routes go on', async (t) => {
   const { limiter } = worker()
   let away = false
   const rpc = createRpc<PrimaryCalls>({

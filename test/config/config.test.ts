@@ -61,7 +61,7 @@ t.test('WORKERS: one by default, as many as there are cores when asked to', asyn
   t.equal(loadConfig({ env: { WORKERS: 'auto' } }).WORKERS, Math.min(availableParallelism(), 64))
 })
 
-t.test('several processes have no memory in common', async (t) => {
+t.test('several processes can not share a database in memory', async (t) => {
   t.match(refusal({ WORKERS: '2', DATABASE_URL: 'sqlite::memory:' }), /WORKERS: .*DATABASE_URL=sqlite::memory:/)
   t.equal(refusal({ WORKERS: '1', DATABASE_URL: 'sqlite::memory:' }), 'accepted')
   t.equal(refusal({ WORKERS: '2', DATABASE_URL: 'sqlite:./x.db' }), 'accepted')

@@ -11,7 +11,7 @@ const NOW = 1_800_000_000
 const AUDIT = { event: 'login_succeeded', source: { ip: null, userAgent: null, requestId: null } } as const
 const LIMITS = { idleTtl: 60, maxTtl: 600, perAccount: 2, grace: 10, reusedAfter: 10 }
 
-/** Writes down what a database is asked from now on. @returns what was asked, and the way past it */
+/** Records every statement from now on. @returns the statements, and the database without the recorder */
 function record(database: Database): { asked: Statement[]; query: Database['query'] } {
   const asked: Statement[] = []
   const query = database.query.bind(database)

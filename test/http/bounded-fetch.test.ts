@@ -30,7 +30,7 @@ async function serving(t: Test, listener: RequestListener) {
 const fetched = (url: URL, options: Partial<BoundedFetch> = {}) =>
   boundedFetch(url, { fetch, timeout: LONG, maxBytes: MAX, signal: NEVER, ...options })
 
-/** An answer that goes on until somebody hangs up. @returns what resolves then, with the bytes that were written */
+/** An endless response. @returns a promise of the number of bytes written when the client disconnects */
 function endless(reply: ServerResponse): Promise<number> {
   let written = 0
   const piece = Buffer.alloc(MAX, 'x')
@@ -44,7 +44,7 @@ function endless(reply: ServerResponse): Promise<number> {
   return once(reply, 'close').then(() => written)
 }
 
-t.test('a text, and what was asked', async (t) => {
+t.test('the text of the answer, and the request that was sent', async (t) => {
   const { url, requests } = await serving(t, (_request, reply) => void reply.setHeader('x-y', 'z').end('Grüße'))
   const { status, text, headers } = await fetched(url, { headers: { accept: 'text/plain' }, etag: '"one"' })
   t.same([status, text, headers.get('x-y')], [200, 'Grüße', 'z'])
@@ -98,7 +98,7 @@ t.test('a redirect is refused, and the other place never asked', async (t) => {
   for (const status of [301, 302, 303, 307, 308]) {
     for (const location of [other.url.href, '/a', '/b']) {
       const { url, requests } = await serving(t, ({ url }, reply) => {
-        // To itself it would be an answer the second time.
+        // A redirect to the same server: if it were followed, the second request would be answered.
         if (url === '/a' && requests.length === 1) reply.writeHead(status, { location }).end('ours')
         else reply.end('ours')
       })
@@ -117,14 +117,14 @@ t.test('a redirect to nowhere, and every other status, is no text', async (t) =>
   }
 })
 
-t.test('304 is an answer for who has something, and only for him', async (t) => {
+t.test('304 is accepted only when the request named an ETag', async (t) => {
   const { url } = await serving(t, (_request, reply) => void reply.writeHead(304, { etag: '"one"' }).end())
   await t.rejects(fetched(url), { message: 'status 304' })
   const { status, text, headers } = await fetched(url, { etag: '"one"' })
   t.same([status, text, headers.get('etag')], [304, '', '"one"'])
 })
 
-t.test('so many bytes and not one more, announced or not', async (t) => {
+t.test('a body of the maximum size is read, one byte more is refused, announced or not', async (t) => {
   for (const announced of [true, false]) {
     const { url } = await serving(t, (request, reply) => {
       const body = 'x'.repeat(Number(request.headers['x-size']))
@@ -170,7 +170,7 @@ t.test('bytes are counted as they are after decompression', async (t) => {
   await t.rejects(fetched(url), TOO_LARGE)
 })
 
-t.test('bytes that are no UTF-8 are refused, and a letter across two chunks is none of them', async (t) => {
+t.test('bytes that are not UTF-8 are refused, and a character split across two chunks is read', async (t) => {
   for (const bytes of [[0xff], [0x7b, 0xc3], [0xed, 0xa0, 0x80], [0xc0, 0xaf]]) {
     const { url } = await serving(t, (_request, reply) => void reply.end(Buffer.from(bytes)))
     await t.rejects(fetched(url), { name: 'TypeError', code: 'ERR_ENCODING_INVALID_ENCODED_DATA' }, String(bytes))

@@ -6,7 +6,7 @@ import { startApp } from '../support/app.ts'
 
 const LIVE = 'GET /health/live HTTP/1.1\r\nHost: x\r\n'
 
-/** A server that listens, with its time-outs shortened; Node looks once a second which connections are over one. */
+/** A listening server with short time-outs; Node checks once a second which connections exceed one. */
 async function listening(t: Test, env: Record<string, string> = {}) {
   const { app, log } = await startApp(t, { env })
   const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }))
@@ -142,7 +142,7 @@ t.test('connections over the limit are closed at once, told once, and there is r
   const held = [dial(port), dial(port), dial(port)]
   await Promise.all(held.map(({ socket }) => once(socket, 'connect')))
   for (let i = 0; i < 5; i += 1) t.equal(await dial(port, `${LIVE}\r\n`).closed, '')
-  t.equal(log.filter((line) => line.includes('turned away')).length, 1)
+  t.equal(log.filter((line) => line.includes('connections are refused')).length, 1)
   for (const { socket } of held) socket.destroy()
   await settled(app)
   t.match(await dial(port, `${LIVE}Connection: close\r\n\r\n`).closed, /^HTTP\/1.1 200/)

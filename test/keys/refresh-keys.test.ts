@@ -134,7 +134,7 @@ const jwe = (bytes: Buffer, alg: string, p2c?: number) => {
   return encrypt.encrypt(new TextEncoder().encode(alg === 'dir' ? '0'.repeat(32) : 'open sesame'))
 }
 
-/** Contents of a file for a key `A…`: whole texts, or members that are not as they should be. */
+/** Broken contents of a refresh-key file: whole texts, or members with wrong values. */
 const BROKEN: Record<string, string | Record<string, unknown>> = {
   empty: '',
   'not JSON': 'garbage',

@@ -21,7 +21,7 @@ const template = publicJwk(generateKeyPairSync('rsa', { modulusLength: 2048 }).p
 const jwk = (n: number): PublicJwk => ({ ...template, kid: `key${n}` })
 const START = 1_000_000
 
-/** The manifest as it was written over time, by the clock of the script's machine. */
+/** Every version of the manifest, with the time at which it was written on the clock of the script's machine. */
 type History = { readonly writtenAt: number; readonly keyring: Keyring }[]
 
 interface World {

@@ -10,7 +10,7 @@ function at(start = 1_800_000_000) {
   return { now: () => instant, pass }
 }
 
-t.test('so many at once, and they grow back one by one', async (t) => {
+t.test('a key may spend its whole limit at once, and it grows back one by one', async (t) => {
   const { now, pass } = at()
   const budget = createBudget({ limit: 3, window: 60 }, now)
   t.same(budget.spend('a'), { allowed: true, remaining: 2, resetIn: 20, retryIn: 0 })
@@ -66,7 +66,7 @@ t.test('when it is full the key unused for longest is forgotten, and nobody is r
   t.equal(budget.spend('b').allowed, true, 'forgotten')
 })
 
-t.test('whatever is asked when: no window sees more than twice the limit, and Retry-After is the truth', async () => {
+t.test('no window of time sees more than twice the limit, and after Retry-After the request is allowed', async () => {
   const quota = fc.record({ limit: fc.integer({ min: 1, max: 40 }), window: fc.constantFrom(7, 60, 3600) })
   const steps = fc.array(fc.integer({ min: 0, max: 30 }), { minLength: 1, maxLength: 200 })
   fc.assert(
@@ -94,7 +94,7 @@ t.test('whatever is asked when: no window sees more than twice the limit, and Re
   )
 })
 
-t.test('a clock that is set back gives nothing back, and holds nobody up', async (t) => {
+t.test('a clock that is set back returns no budget, and makes no caller wait longer', async (t) => {
   const { now, pass } = at()
   const budget = createBudget({ limit: 2, window: 60 }, now)
   budget.spend('a')

@@ -102,8 +102,8 @@ t.test('logins whose clients have left are not hashed', async (t) => {
   await until(() => arrived === 40, nextTurn)
   for (const socket of sockets) socket.destroy()
   await logIn(app, email) // the queue is fair: those before it are settled
-  await until(() => count(log, 'the client left') + count(log, 'wrong password') >= 40, nextTurn)
-  t.ok(count(log, 'the client left') > 20, `${count(log, 'the client left')} of 40 were not hashed`)
+  await until(() => count(log, 'the client disconnected') + count(log, 'wrong password') >= 40, nextTurn)
+  t.ok(count(log, 'the client disconnected') > 20, `${count(log, 'the client disconnected')} of 40 were not hashed`)
 })
 
 const count = (log: readonly string[], text: string): number =>
@@ -114,7 +114,7 @@ function block(milliseconds: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds)
 }
 
-/** Works until something is so. The test's own time limit ends it when it never is. */
+/** Repeats `work` until a condition holds. The time limit of the test ends it otherwise. */
 async function until(holds: () => boolean | Promise<boolean>, work: () => Promise<unknown>): Promise<void> {
   while (!(await holds())) await work()
 }

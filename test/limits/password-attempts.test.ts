@@ -93,7 +93,7 @@ t.test('the current password can not be guessed at with a stolen token', async (
   t.equal((await change(PASSWORD, '192.0.2.200')).statusCode, 204, 'the owner at home')
 })
 
-t.test('nor from many networks with it', async (t) => {
+t.test('the current password can not be guessed from many networks with a stolen token', async (t) => {
   const { app } = await limited(t, { RATE_LIMIT_PASSWORD_CHANGE: '0', LOGIN_FAILURES_PER_ACCOUNT: '3' })
   const user = await signUp(app, { ip: '192.0.2.200' })
   const change = (ip: string) =>

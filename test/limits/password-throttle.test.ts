@@ -158,7 +158,7 @@ t.test('memory is bounded: the pair unused for longest is forgotten, nobody is r
   t.equal(attempt(throttle, ['ada', 'home']), 'in')
 })
 
-// Properties: a day of any guesses, at any pace, from anywhere, at once or not.
+// Properties, for a day of guesses: any pace, any network, in parallel or one after the other.
 
 const guess = fc.record({
   network: fc.integer({ min: 0, max: 40 }),
@@ -198,7 +198,7 @@ t.test('as many guesses as can be made leave an account below 100 a day', async 
   t.ok(wrong > 60, `${wrong}: the most a day can see was really tried`)
 })
 
-t.test('an owner at home is let in whatever others do elsewhere', async () => {
+t.test('an owner on a known network is admitted whatever others do elsewhere', async () => {
   fc.assert(
     fc.property(guesses, (guesses) => {
       const { throttle, pass } = throttleAt({ all: 20 })

@@ -6,7 +6,7 @@ import { clientKey } from '../support/assertion.ts'
 import { signUp } from '../support/front-door.ts'
 import { register } from '../support/oauth.ts'
 
-// A client library of other people's reads our metadata and goes from there: what it accepts, it accepted by the RFCs.
+// A client library that others wrote to the RFCs starts from our metadata. So what it accepts conforms to them.
 
 const PORT = 20_000 + (process.pid % 20_000)
 const insecure = { [oauth.allowInsecureRequests]: true }

@@ -64,7 +64,7 @@ t.test('every refusal is in the words of RFC 6749 section 5.2', async (t) => {
     ],
     ['text', CC, { ...good, 'content-type': 'text/plain' }, 400, 'invalid_request'],
     [
-      'another charset',
+      'the charset of the form is not UTF-8',
       CC,
       { ...good, 'content-type': 'application/x-www-form-urlencoded; charset=iso-8859-1' },
       400,
@@ -86,7 +86,7 @@ t.test('every refusal is in the words of RFC 6749 section 5.2', async (t) => {
     t.notMatch(server.log.join('\n').replaceAll(`"client_id":"${id}"`, ''), secretText)
 })
 
-t.test('what is not asked for does no harm', async (t) => {
+t.test('unknown and empty parameters are ignored', async (t) => {
   const { app } = server
   const client = await register(server)
   const headers = basic(client.id, client.secret)
@@ -103,7 +103,7 @@ t.test('what is not asked for does no harm', async (t) => {
   t.equal(outcome(await send(app, 'token', CC, typed)), 'good')
 })
 
-t.test('nothing may stand in the address', async (t) => {
+t.test('parameters in the query string are refused', async (t) => {
   const { id, secret } = await register(server)
   for (const path of ['token', 'revoke', 'introspect'])
     for (const query of [`client_id=${id}&client_secret=${secret}`, CC, 'x', 'token=x']) {

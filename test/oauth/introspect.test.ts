@@ -26,7 +26,7 @@ t.test('a good token is described by its own claims', async (t) => {
     t.match((await send(app, 'introspect', { token, token_type_hint }, basic(id, secret))).json(), { active: true })
 })
 
-t.test('only whom a token concerns learns of it', async (t) => {
+t.test('only a client that the token is for, or was issued to, gets its claims', async (t) => {
   const { app } = server
   const a = await register(server, { audience: ['https://a.example'] })
   const ab = await register(server, { audience: ['https://a.example', 'https://b.example'] })
@@ -87,7 +87,7 @@ t.test('what is revoked, stale, expired or no token is inactive, and nothing mor
   for (const { access_token } of [loggedOut, promoted, suspended]) t.equal(await active(access_token), true)
   t.equal(await active(ofDisabled), true)
 
-  // Each is asked of the other node the moment this one has answered: it sees it at once.
+  // The other node is asked as soon as this one has answered: introspection there must see the change at once.
   await post(app, '/v1/logout', {}, { token: loggedOut.access_token })
   t.equal(await active(loggedOut.access_token), false)
   await administer(app, admin, promoted.id, { roles: ['support'] })

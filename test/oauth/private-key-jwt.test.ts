@@ -97,7 +97,7 @@ t.test('a client has one way to show who it is', async (t) => {
   t.match(await verdict(server, await assertion(rsa, id)), /disabled/)
 })
 
-/** A server of a client's. */
+/** The server on which a client publishes its keys. */
 async function keysAt(t: Test, listener: RequestListener): Promise<string> {
   const server = createServer(listener)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

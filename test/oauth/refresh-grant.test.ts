@@ -32,7 +32,7 @@ t.test('refresh works as at /v1/refresh, with and without the public client id',
   t.equal(await verdict(app, retried.json()), 'invalid_token')
 })
 
-t.test('a refusal uses nothing up', async (t) => {
+t.test('a refused request does not use the refresh token up', async (t) => {
   const server = await serverAt(t, NOW)
   const { app, pass } = server
   const client = await register(server)
@@ -52,7 +52,7 @@ t.test('a refusal uses nothing up', async (t) => {
   t.equal(await refreshVerdict(app, user), 'good')
 })
 
-/** A session that a client holds: there is no grant yet that makes one. */
+/** A session that belongs to a client, written to the store directly: no grant makes one yet. */
 async function sessionOf(server: Awaited<ReturnType<typeof serverAt>>, client: Registered, scope: string) {
   const user = await signUp(server.app)
   await server.database.query('UPDATE sessions SET client_id = $1, scope = $2 WHERE account_id = $3', [

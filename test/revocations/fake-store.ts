@@ -3,12 +3,12 @@ import type { Revocation } from '../../src/revocations/revocation.ts'
 import type { RevocationStore } from '../../src/revocations/revocation-store.ts'
 import { good } from '../support/claims.ts'
 
-/** A store in memory, whose answers can be held back, and which can be away. */
+/** A store in memory. A test can delay its answers, and make it unavailable. */
 export class FakeStore implements RevocationStore {
   readonly committed: Revocation[] = []
   readonly reads: { seq: number; limit: number }[] = []
   away: Error | undefined
-  /** What stands between a read and its answer. */
+  /** Delays the answer to a read. */
   answer: () => Promise<void> = async () => undefined
 
   /** Withdraws sessions under one number. */
@@ -18,7 +18,7 @@ export class FakeStore implements RevocationStore {
       this.committed.push({ kind: 'session', subject, minVersion: null, seq, expiresAt: good.exp })
   }
 
-  /** As the real one: a page ends with the last entry of its last number. The answer is as old as the question. */
+  /** Like the real store: a page never splits the entries of one number, and shows the state when the read began. */
   async after(seq: number, limit: number): Promise<Revocation[]> {
     this.reads.push({ seq, limit })
     const rest = this.committed.filter((one) => one.seq > seq)
@@ -32,7 +32,7 @@ export class FakeStore implements RevocationStore {
   async deleteExpired(): Promise<void> {}
 }
 
-/** Holds the answers of a store back until they are let through, oldest first. */
+/** Delays the answers of a store until the test releases them, oldest first. */
 export function holdBack(store: FakeStore): { readonly waiting: number; letThrough(): Promise<void> } {
   const held: (() => void)[] = []
   store.answer = () => new Promise((resolve) => held.push(resolve))

@@ -11,7 +11,7 @@ import { fakeTimeouts, realTimeouts } from '../support/fake-timeouts.ts'
 const NOW = 1_800_000_000
 const key = await generatePrivateKey(2048)
 
-/** The feed alone, on a set, a keyring and clocks of which the test says how far they are. */
+/** The feed alone, with a set, a keyring and clocks that the test controls. */
 function bareFeed(t: Test, { maxWaiters = 10, ttl = 60 } = {}) {
   const set = { seq: 0, age: 0, list: new RevocationSet(), look: async () => {}, followed: true, work: 0 }
   const ring = { kid: 'one', revoked: [] as string[], signs: true }
@@ -49,7 +49,7 @@ function bareFeed(t: Test, { maxWaiters = 10, ttl = 60 } = {}) {
     monotonic: () => clock.milliseconds,
   })
   t.teardown(() => feed.close())
-  /** The document, with all pauses before it gone by. */
+  /** The document, after every pause before it has passed. */
   const made = async () => {
     let over = false
     const document = feed.current().finally(() => {

@@ -109,7 +109,7 @@ t.test('the same list is the same text until half of its life is over', async (t
   t.equal(second.claims.iat, first.claims.iat + 30)
 })
 
-t.test('two servers that know the same say the same', async (t) => {
+t.test('two servers with the same revocations serve the same feed', async (t) => {
   const clock = standingClock()
   const one = await startApp(t, { now: clock.now, env: { ISSUER: 'https://signet.example' } })
   const two = await startApp(t, { now: clock.now, env: { ISSUER: 'https://signet.example' } })
@@ -128,7 +128,7 @@ t.test('a revocation leaves the feed when no token it could hit is alive', async
   t.equal((await read(app)).claims.sessions.length, 0)
 })
 
-t.test('304 for who has it, and a long poll ends with the next revocation', async (t) => {
+t.test('a current copy gets 304, and a long poll ends with the next revocation', async (t) => {
   const { app } = await startApp(t)
   const { token } = await newUser(app)
   const { etag } = await read(app)
@@ -155,7 +155,7 @@ t.test('a wait is as long as it was asked for, in seconds', async (t) => {
   t.same(waits, [1000, 30_000])
 })
 
-t.test('a wait that is none is refused', async (t) => {
+t.test('an invalid wait is refused', async (t) => {
   const { app } = await startApp(t)
   for (const query of ['wait=', 'wait=31', 'wait=-1', 'wait=1.5', 'wait=1e1', 'wait=01', 'wait=1&wait=2', 'weight=1']) {
     const reply = await app.inject(`${FEED}?${query}`)
@@ -178,7 +178,7 @@ function longPoll(app: App, etag: string) {
   return { hangUp: () => request.destroy(), status }
 }
 
-t.test('who hangs up makes room for the next one', async (t) => {
+t.test('a client that disconnects makes room for the next long poll', async (t) => {
   const polls: { closed: Promise<unknown> }[] = []
   let arrived = () => {}
   const { app } = await startApp(t, {

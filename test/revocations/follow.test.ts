@@ -208,7 +208,7 @@ function fakeTimers(t: Test): void {
   t.teardown(() => mock.timers.reset())
 }
 
-/** Lets so many milliseconds pass, one look of the loop after the other. */
+/** Advances the clock by this many milliseconds, one poll of the loop at a time. */
 async function tick(milliseconds: number): Promise<void> {
   for (let passed = 0; passed < milliseconds; passed += 250) {
     mock.timers.tick(250)

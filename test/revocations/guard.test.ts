@@ -60,7 +60,7 @@ const asAdmin =
   ({ app, admin }, { id }) =>
     call(app, admin.access_token, method, `/v1/admin/accounts/${id}${path}`, payload)
 
-/** Ways in which everything that somebody holds is taken back. */
+/** Every action that revokes all tokens of an account. */
 const TAKEN_BACK: [what: string, take: Taking][] = [
   ['a suspension', asAdmin('PATCH', '', { status: 'suspended' })],
   ['a suspension with new roles', asAdmin('PATCH', '', { status: 'suspended', roles: ['x'] })],

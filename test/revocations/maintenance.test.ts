@@ -16,7 +16,7 @@ const NOW = 1_800_000_000
 const DAY = 86_400
 const QUARTER = 15 * 60 * 1000 // milliseconds
 
-/** Maintenance of a server's database, and its clock. Its timer goes when a test says so. */
+/** Maintenance of a server's database, with a clock and a timer that the test controls. */
 async function maintained(
   t: Test,
   trail?: AuditStore,
@@ -42,7 +42,7 @@ async function maintained(
   return { ...server, clock, log }
 }
 
-/** A few deletions, one after the other, are what a turn is made of: these questions stand in line behind them. */
+/** One run of maintenance is a few deletions in a row. These reads wait behind them. */
 async function turnOver({ database }: TestServer): Promise<void> {
   for (const _ of [1, 2, 3, 4, 5, 6]) await database.query('SELECT 1 AS one')
 }
@@ -120,7 +120,7 @@ t.test('a store that is away puts maintenance off, with one line in the log, and
   const { log } = await maintained(t, { insert: async () => undefined, prune })
   mock.timers.tick(QUARTER)
   await until(() => log.length > 0)
-  t.match(JSON.parse(log[0] ?? ''), { err: { message: 'away' }, msg: /put off/ })
+  t.match(JSON.parse(log[0] ?? ''), { err: { message: 'away' }, msg: /postponed/ })
   away = false
   mock.timers.tick(QUARTER)
   await until(() => pruned > 0)

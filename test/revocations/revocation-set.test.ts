@@ -110,7 +110,7 @@ const claims = fc.record(
   { requiredKeys: ['sub', 'client_id', 'jti'] },
 )
 
-/** The set as a list that is read from end to end: nothing to be clever about. */
+/** The model of the set: a plain list that is searched from end to end. */
 class Model {
   #list: Revocation[] = []
 

@@ -6,7 +6,7 @@ import { startApp } from '../support/app.ts'
 import { signUp, type User } from '../support/front-door.ts'
 import { call, standing } from '../support/people.ts'
 
-// The age of the set is counted on performance.now(): what these tests set forward is that clock, and nothing waits.
+// The age of the set is measured with performance.now(). These tests set that clock forward, so none of them waits.
 
 function clockForward(t: Test): { by: number } {
   const forward = { by: 0 }

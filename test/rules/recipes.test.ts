@@ -16,7 +16,7 @@ for (const url of PAGES) {
     printed.set(new URL(path, url).href, text)
 }
 
-/** Files that belong to the trial and are nobody's recipe. */
+/** Files that the trial needs and that are not recipes. */
 const SCAFFOLD = ['apache/httpd.conf', 'python/guard.py']
 
 t.test('a recipe on a page is the file that is tried, word for word', async (t) => {

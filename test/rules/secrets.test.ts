@@ -1,8 +1,8 @@
 import { glob, readFile } from 'node:fs/promises'
 import t from 'tap'
 
-// Secrets are compared in constant time, or looked up by a hash: nobody learns from our time how much of a guess was
-// right.
+// Secrets are compared in constant time, or looked up by a hash. The time of an answer must not tell how much of a
+// guess was right.
 
 const SECRET =
   /(secret|mac|hmac|digest|signature|password|passphrase|refresh_?token|access_?token|assertion|hash|given)$/i
@@ -10,7 +10,7 @@ const HARMLESS = /^(undefined|null|true|false|-?\d[\d_]*|['"`].*|.*\.length|type
 const COMPARISON = /([\w.?]+(?:\([^()]*\))?)\s*[!=]==?\s*('[^']*'|[\w.?]+(?:\([^()]*\))?)/g
 const CALL = /([\w.?]+)\.(?:equals|includes|indexOf|startsWith|endsWith|localeCompare|compare)\((?!['"`])/g
 
-/** What of a line compares a secret with a plain operator. */
+/** The part of a line that compares a secret with a plain operator. */
 function plainComparisons(line: string): string[] {
   if (/^\s*(\*|\/\/|\/\*)/.test(line)) return []
   const found: string[] = []

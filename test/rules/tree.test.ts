@@ -4,13 +4,13 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
 
-// A stranger opens the tree and knows where each line belongs: so nothing else may be in it.
+// Only these files and folders may be tracked, so that a newcomer knows where everything belongs.
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const TOP = 'CHANGELOG.md LICENSE README.md keys package-lock.json package.json scripts src test tsconfig.json'.split(
   ' ',
 )
-/** Longer than this, nobody reads it in one go. */
+/** A longer file is hard to read in one go. */
 const MOST_LINES = 250
 const OF_A_MACHINE = /\/(?:home|Users|root|work)\/\w|registry\.npmjs|\bnpm\.pkg\./
 

@@ -23,7 +23,7 @@ const list = async ({ access_token }: Tokens) =>
 const end = ({ access_token }: Tokens, id: string) =>
   app.inject({ method: 'DELETE', url: `/v1/sessions/${encodeURIComponent(id)}`, headers: bearer(access_token) })
 
-/** What is true of the tokens of a session in the moment after. */
+/** Which tokens of a session are accepted right after a logout. */
 async function state(tokens: Tokens): Promise<string> {
   const verdicts = `${await verdict(app, tokens)} ${await refreshVerdict(app, tokens)}`
   return { 'good good': 'live', 'invalid_token invalid_refresh_token': 'over' }[verdicts] ?? verdicts

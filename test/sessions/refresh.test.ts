@@ -22,7 +22,7 @@ const server = await serverAt(t, 1_800_000_000)
 const { app, config, database, keyring, log, now, pass } = server
 const GRACE = config.REFRESH_GRACE
 
-/** What our own key says of a session, at any counter: newer ones are never given away. */
+/** A refresh token with a valid signature for any counter, also a newer one than the server has issued. */
 const forCounter = (tokens: Tokens, counter: number): Tokens => ({
   ...tokens,
   refresh_token: encodeRefreshToken({ sessionId: claimsOf(tokens).sid, counter }, keyring.refreshKeys(), now()),
@@ -205,7 +205,10 @@ t.test('a refresh token opens no route, and an access token gives no new pair', 
   t.equal(reply.statusCode, 401)
   t.equal(reply.json().code, 'invalid_token')
   const swapped = await refresh(app, { refresh_token: user.access_token })
-  t.ok([400, 401].includes(swapped.statusCode), 'an access token is too long, or no key of ours made it')
+  t.ok(
+    [400, 401].includes(swapped.statusCode),
+    'an access token is too long, or the refresh token was not made with a key of this server',
+  )
   t.ok(await isLive(user))
 })
 

@@ -13,11 +13,11 @@ interface Options {
   readonly routes?: (app: App) => void
 }
 
-/** What stands between a node and the store that it shares. */
+/** The connection of a node to the shared store. */
 export interface Link {
   /** Nothing goes through. */
   cut: boolean
-  /** Queries that are answered with nothing: what a node that is behind does not see yet. */
+  /** Queries that get no rows, as on a node that does not see the newest changes yet. */
   unheard: RegExp | undefined
 }
 

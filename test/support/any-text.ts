@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 
 /**
- * Any text, as `fc.string({ unit: 'binary' })`: every code point but halves of surrogate pairs. That one first draws
- * up a map of all million of them, for a second of processor time, so as to shrink examples that are written by hand.
+ * Any text, as `fc.string({ unit: 'binary' })`: every code point but halves of surrogate pairs. That arbitrary first
+ * builds a map of all million code points, which takes a second of processor time, to shrink hand-written examples.
  */
 export function anyText(constraints: { minLength?: number; maxLength?: number } = {}): fc.Arbitrary<string> {
   const codePoint = fc.oneof(

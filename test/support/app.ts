@@ -42,9 +42,9 @@ export interface TestServer {
 interface Options {
   readonly env?: Record<string, string>
   readonly now?: Clock
-  /** Who counts. Default: nobody, as in a server without METRICS_PORT. */
+  /** Receives the measurements. Default: nothing is measured, as in a server without METRICS_PORT. */
   readonly instrumentation?: Instrumentation
-  /** Where is counted. Default: in the app itself. */
+  /** The limiter. Default: one in the app itself. */
   readonly limiter?: Limiter
   /** True for a signing key that no other app of this test file has. */
   readonly ownKey?: boolean
@@ -55,15 +55,15 @@ interface Options {
 }
 
 /**
- * Of a hash, and far below what the settings allow: at their least every login of a test takes 30 ms of processor
- * time.
+ * Cost of a password hash in tests, far below what the settings allow: with the lowest cost allowed, every login of a
+ * test takes 30 ms of processor time.
  */
 const CHEAP_HASH_KIB = 64
 const asksForCost = (env: Record<string, string>) => Object.keys(env).some((name) => name.startsWith('PASSWORD_HASH_'))
 
 /**
- * The app that production builds, but for the cost of its hashes, on a keys folder of its own and a database in
- * memory. Ends with the test.
+ * The app as production builds it, except for cheaper password hashes, with its own keys folder and a database in
+ * memory. It is closed with the test.
  */
 export async function startApp(
   t: Test,
@@ -120,8 +120,8 @@ const accountMakers = new WeakMap<App, (email: string) => Promise<string>>()
 const hashes = new Map<string, Promise<string>>()
 
 /**
- * An account as `POST /v1/accounts` leaves it, with a hash that is made once for all of them: half of what a test
- * costs.
+ * An account as `POST /v1/accounts` makes it. All share one password hash, made once: hashing would be half of the
+ * time of a test.
  */
 function accountMaker({ config, database }: Pick<TestServer, 'config' | 'database'>, now: Clock) {
   return async (email: string) => {
@@ -147,7 +147,7 @@ export async function registered(app: App, email: string): Promise<string> {
   return reply.json().id
 }
 
-/** Registers a route with such a `config` behind the guard, as the real app would, and no more of it. */
+/** Registers one route with this `config` behind the guard, as the real app does, without the rest of the app. */
 export async function bootsWith(t: Test, config: object): Promise<void> {
   const app: App = Fastify()
   t.teardown(() => app.close())
@@ -161,7 +161,7 @@ export async function bootsWith(t: Test, config: object): Promise<void> {
 
 let signingKey: Promise<KeyObject> | undefined
 
-/** A private key that is made once for all apps of a test file: making one takes longer than most tests. */
+/** One private key for all apps of a test file, because making a key takes longer than most tests. */
 async function lendKey(folder: KeysFolder): Promise<void> {
   signingKey ??= generatePrivateKey(2048)
   await mkdir(folder.dir, { recursive: true })

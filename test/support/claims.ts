@@ -40,7 +40,7 @@ const list = (value: unknown, item: (member: unknown) => boolean, least = 0) =>
   Array.isArray(value) && value.length >= least && value.length <= 32 && value.every(item)
 const role = (value: unknown) => typeof value === 'string' && value.length >= 1 && value.length <= 64
 
-/** What a claim may be, said once more and in other words than in the source: the oracle of the properties below. */
+/** The rules for claims, written a second time and differently from the source, as the oracle of the properties. */
 export const MAY_BE: Readonly<Record<string, (value: unknown) => boolean>> = {
   iss: (value) => value === policy.issuer,
   aud: (value) =>

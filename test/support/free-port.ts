@@ -2,8 +2,8 @@ import { randomInt } from 'node:crypto'
 import { createServer } from 'node:net'
 
 /**
- * A port of 127.0.0.1 on which nobody listens. Below the range that systems hand out: a client that finds a server
- * stopped must not get its port as its own, and the server must find it free when it is started again.
+ * A port of 127.0.0.1 on which nobody listens, below the range of ephemeral ports. So no client gets the port of a
+ * stopped server for its own connection, and the server finds it free when it starts again.
  */
 export function freePort(): Promise<number> {
   const port = randomInt(15_000, 30_000)

@@ -23,7 +23,7 @@ export interface User extends Tokens {
   readonly email: string
 }
 
-/** A server whose clock goes only when a test says so. */
+/** A server whose clock moves only when a test moves it. */
 export async function serverAt(
   t: Test,
   start: number,

@@ -1,6 +1,6 @@
 import type { App } from '../../src/http/app-type.ts'
 
-/** The issuer as a verifier sees it over the wire, without sockets; it can be cut off, and counts who comes. */
+/** The issuer as a verifier sees it, without sockets. A test can cut it off; it records every request. */
 export interface Issuer {
   readonly fetch: typeof fetch
   /** Paths with their queries, in the order in which they were asked for. */

@@ -14,7 +14,7 @@ export class Raw {
   }
 }
 
-/** What it takes to write tokens that a verifier can be tried with: its signing key, and what it expects. */
+/** What is needed to make test tokens for a verifier: its signing key, and the claims it expects. */
 export interface Mint {
   readonly kid: string
   readonly issuer: string
@@ -82,8 +82,8 @@ export function stringify(value: unknown): string {
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
 
 /**
- * Every other text that a lenient decoder reads as the same bytes: 15, 3 or none, by the bits that its last character
- * leaves unused.
+ * Every other text that a lenient base64url decoder reads as the same bytes: 15, 3 or none, depending on how many bits
+ * of the last character are unused.
  */
 export function respellings(base64url: string): string[] {
   const spare = { 2: 16, 3: 4 }[base64url.length % 4] ?? 1

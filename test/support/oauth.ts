@@ -5,7 +5,7 @@ import { createClientStore } from '../../src/clients/client-store.ts'
 import type { App } from '../../src/http/app-type.ts'
 import type { TestServer } from './app.ts'
 
-// What an integrator can do, through the front door, and what an operator does for him.
+// What an integrator can do with the HTTP API, and what an operator does to register a client.
 
 export const NOW = 1_800_000_000
 export const OPERATOR: Actor = { actorId: undefined, source: { ip: null, userAgent: null, requestId: null } }
@@ -36,7 +36,7 @@ export async function register(server: TestServer, input: Partial<NewClient> = {
 
 type Members = Readonly<Record<string, string | readonly string[] | undefined>>
 
-/** A form, each member as often as it has values. */
+/** A form body; a member with several values is repeated. */
 export function formOf(members: Members): string {
   const pairs = Object.entries(members).flatMap(([name, value]) =>
     value === undefined ? [] : [value].flat().map((item) => `${name}=${encodeURIComponent(item)}`),

@@ -3,7 +3,7 @@ import { cpSync, existsSync, readFileSync, symlinkSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, dirname, join } from 'node:path'
 
-/** Whom PostgreSQL runs as: it refuses root. Empty for everybody else. */
+/** The user and group that PostgreSQL runs as when the tests run as root, which it refuses; else empty. */
 export interface User {
   readonly uid?: number
   readonly gid?: number

@@ -72,7 +72,7 @@ function initialise(programs: string, options: Options): void {
     `--pwfile=${path('password')}`,
     '--auth=scram-sha-256',
     '--encoding=UTF8',
-    // Not the order of bytes, which SQLite has: a store that depends on one of the two is found out.
+    // Not the byte order that SQLite uses: so a store that depends on either order fails its tests.
     ...['--locale=C', '--locale-provider=icu', '--icu-locale=en-US'],
     '--no-sync',
     '--no-instructions',

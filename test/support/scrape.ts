@@ -19,7 +19,7 @@ export async function scrape({ registry }: Metrics): Promise<Page> {
   return parsePage(await registry.metrics())
 }
 
-/** Names as one writes them in a query: a histogram is three of them. */
+/** Names of series as a query has them; a histogram has three. */
 export function seriesNames(page: Page): Set<string> {
   return new Set([...page.keys()].map((series) => series.replace(/\{.*/, '')))
 }

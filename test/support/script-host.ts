@@ -77,7 +77,7 @@ async function perform({ id, program, args, env, stdin, killAt = Number.POSITIVE
   }
 }
 
-/** Counts what kill-at.js counts. From the change on at which the process was to be killed none is done. */
+/** Counts the same changes as kill-at.js. From the chosen change on, none is made. */
 async function interceptChanges(): Promise<void> {
   const handle = await promises.open(import.meta.filename)
   const FileHandle = Object.getPrototypeOf(handle)

@@ -71,7 +71,7 @@ export function inherited(): Record<string, string> {
   return { PATH, HOME, TMPDIR }
 }
 
-/** Settings that keep a process inside a folder of its own, and let it work as fast as a test asks. */
+/** Settings that keep a process inside its own folder, and switch its rate limits off. */
 export async function isolated(t: Test): Promise<Record<string, string>> {
   const dir = await temporaryFolder(t)
   return {
@@ -116,7 +116,7 @@ export async function said(server: Running, text: string): Promise<void> {
   while (!server.output().includes(text)) await once(server.child.stdout as NodeJS.EventEmitter, 'data')
 }
 
-/** SIGTERM, and what came of it. */
+/** Sends SIGTERM. @returns how the process ended */
 export async function stopped(server: Running): Promise<Finished> {
   server.child.kill('SIGTERM')
   return server.finished

@@ -91,7 +91,7 @@ t.test('who may not is told only after the token is known to be good', async (t)
   }
 })
 
-/** What somebody does to the rows without a revocation that would tell the set of it. */
+/** Changes of rows without a revocation, so that only a live check can notice them. */
 const BEHIND_ITS_BACK: [what: string, sql: string, by: (person: User, sid: string) => string, code: string][] = [
   ['the session ended', 'UPDATE sessions SET ended_at = 1 WHERE id = $1', (_, sid) => sid, 'invalid_token'],
   ['the session is gone', 'DELETE FROM sessions WHERE id = $1', (_, sid) => sid, 'invalid_token'],
@@ -162,7 +162,7 @@ t.test('a look that fails for a reason of our own is 500, and nobody gets in by 
   t.match(broken.json(), { status: 500, code: 'internal' })
 })
 
-/** Slips that leave a route more open than it looks, or answer 500 to everybody. */
+/** Mistakes that leave a route more open than it looks, or make it answer 500 to every request. */
 const SLIPS: object[] = [
   ...[{ roles: 'admin' }, { roles: [] }, { roles: [''] }, { roles: [1] }, { roles: null }],
   ...[{ scope: 'a b' }, { scope: [] }, { scope: ['a b'] }, { scope: [undefined] }],

@@ -4,8 +4,8 @@ import { AppError } from '../../src/errors/app-error.ts'
 import { createFastifyJwtSignature } from '../../src/tokens/fastify-jwt-signature.ts'
 import { createMint, type Signer } from '../support/mint.ts'
 
-// What @fastify/jwt refuses by itself, with nothing before it and nothing behind it: the second lock, which nobody
-// would miss.
+// What @fastify/jwt refuses by itself, without our own checks before and after it. No other test would notice if this
+// second barrier were gone.
 
 const rsa = () => generateKeyPairSync('rsa', { modulusLength: 2048 })
 const pemOf = ({ publicKey }: ReturnType<typeof rsa>) => publicKey.export({ type: 'spki', format: 'pem' }).toString()

@@ -68,7 +68,7 @@ t.test('a dropped token is gone from both generations', async (t) => {
 })
 
 t.test('after any puts, gets and drops it answers with the last entry of a token or with nothing', async () => {
-  // Two of them end alike, longer than what a token is looked for by.
+  // Two of them have the same ending, longer than the part by which a token is looked up.
   const token = fc.constantFrom('a', 'b', 'c', 'd', `e${'z'.repeat(60)}`, `f${'z'.repeat(60)}`)
   const step = fc.record({ what: fc.constantFrom('put', 'get', 'drop'), token })
   fc.assert(

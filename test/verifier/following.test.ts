@@ -16,7 +16,7 @@ interface Asked {
   readonly signal: AbortSignal
 }
 
-/** A follower of an issuer whose feed, JWKS and clock the test says. */
+/** A follower of an issuer whose feed, JWKS and clock the test controls. */
 function following(t: Test, options: Partial<VerifierOptions> = {}) {
   const clock = { seconds: NOW, milliseconds: 0 }
   const issuer = { feed: async () => copy({}), jwks: [jwk] as unknown[] }
@@ -41,7 +41,7 @@ function following(t: Test, options: Partial<VerifierOptions> = {}) {
   const revocations = createRemoteRevocations(resolved, resolved.feed, keys)
   const close = () => [keys, revocations].map((part) => part.close())
   t.teardown(close)
-  /** Lets time go by in small steps, so that everything happens that wants to. */
+  /** Advances the clock in small steps, so that everything that is due happens in order. */
   const pass = async (seconds: number) => {
     for (let i = 0; i < seconds * 4; i += 1) {
       clock.milliseconds += 250
@@ -60,7 +60,7 @@ const copy = async (claims: Copy, etag = '"one"') => new Response(await signed(c
 const outage = async () => {
   throw new TypeError('fetch failed')
 }
-/** An answer of which the test says when it comes. */
+/** An answer that arrives when the test releases it. */
 function late(t: Test) {
   const { promise, resolve, reject } = Promise.withResolvers<Response>()
   t.teardown(() => reject(new Error('the test is over')))

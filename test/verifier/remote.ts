@@ -6,13 +6,13 @@ import { resolveOptions, type VerifierEvent } from '../../src/verifier/options.t
 import { createRemoteKeys } from '../../src/verifier/remote-keys.ts'
 import '../support/fake-timeouts.ts'
 
-/** Of which `first` is made: nobody may publish it. */
+/** The private key of `first`, which must never be published. */
 export const firstPrivate = await generatePrivateKey(2048)
 export const first = publicJwk(firstPrivate)
 export const second = publicJwk(await generatePrivateKey(2048))
 export const unknown = (n: number) => `unknown-${n}`
 
-/** Keys of an issuer whose answers, and whose clock, the test says. */
+/** Keys of an issuer whose answers and clock the test controls. */
 export function remote(t: Test, answer: () => Response | Promise<Response>) {
   const clock = { milliseconds: 0 }
   const requests: RequestInit[] = []

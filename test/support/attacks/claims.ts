@@ -192,7 +192,7 @@ function bound(mint: Mint): Attack[] {
   return values.map((cnf) => ({ name: `cnf ${shown(cnf)}`, token: mint.token({ claims: { cnf } }) }))
 }
 
-/** Claims that come in by another door than their own name, or twice: the last of two counts. */
+/** Claims that arrive as an inherited member, or twice: of two the last one counts. */
 function smuggled(mint: Mint): Attack[] {
   const good = JSON.stringify(mint.claims)
   const later = (member: string) => ({

@@ -3,7 +3,7 @@ import { deflateRawSync, deflateSync } from 'node:zlib'
 import { jws, type Mint, Raw, type Signer } from '../mint.ts'
 import { type Attack, shown, type Target } from './corpus.ts'
 
-/** Header members that a verifier may be talked into following, and headers that are no JSON object at all. */
+/** Header members that mislead a verifier which obeys them, and headers that are not JSON objects. */
 export function headerAttacks({ mint, canary }: Target): Attack[] {
   return [...keyBringing(mint, canary), ...extended(mint), ...otherKinds(mint), ...notObjects(mint), ...twice(mint)]
 }

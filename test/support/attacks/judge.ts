@@ -1,14 +1,14 @@
 import type { Attack } from './corpus.ts'
 
-/** What of an answer is looked at. */
+/** The parts of an answer that are judged. */
 export interface Answer {
   readonly statusCode: number
   readonly headers: Readonly<Record<string, unknown>>
   readonly body: string
 }
 
-// What gives a program away: stack frames, library names and codes, and words for the cause that an attacker is
-// probing for.
+// What an answer must not reveal: stack frames, names and codes of libraries, and the cause of the refusal that an
+// attacker probes for.
 const INNER =
   /\bat .+:\d+:\d+|node_modules|fast-?jwt|FAST_|FST_|\bjose\b|ERR_|TypeBox|base64|signature|audience|issuer|\bkid\b/i
 

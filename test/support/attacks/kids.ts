@@ -31,14 +31,14 @@ function inherited(): string[] {
   ]
 }
 
-/** The right kid, almost: look-ups must not trim, fold case, normalise or flatten. */
+/** Almost the right kid: a look-up must not trim, fold case, normalise, or turn a list into text. */
 function respelled(kid: string): unknown[] {
   const texts = [kid.toLowerCase(), kid.toUpperCase(), ` ${kid}`, `${kid} `, `${kid}\n`, `${kid}\0`, `\ufeff${kid}`]
   const parts = [kid.slice(1), kid.slice(0, -1), kid + kid, `${kid}=`, `${kid},${kid}`, `${kid}.pem`, `${kid}\u200b`]
   return [...texts, ...parts, [kid], [kid, kid], { kid }, { [kid]: kid }, [[kid]]]
 }
 
-/** What a kid becomes dangerous as, when it ends up in a path, a query, a shell, a URL or a log. */
+/** Values of `kid` that are dangerous when they end up in a path, a query, a shell, a URL or a log. */
 function injected(kid: string, canary: string): string[] {
   return [
     ...[

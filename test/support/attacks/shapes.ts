@@ -74,7 +74,7 @@ const OTHER_CREDENTIALS = [
   'https://example.com/token|urn:uuid:00000000-0000-0000-0000-000000000000|Bearer|Bearer Bearer|error="invalid_token"',
 ].flatMap((row) => row.split('|'))
 
-/** What else clients hold, and what scanners send. */
+/** Other credentials that clients send by mistake, and texts that scanners send. */
 function otherCredentials(): Attack[] {
   return OTHER_CREDENTIALS.map((token) => ({ name: shown(token), token }))
 }
@@ -124,7 +124,7 @@ function notUtf8(mint: Mint): Attack[] {
   })
 }
 
-/** Good in all but size. A verifier stops at its cap, before it decodes (RFC 8725bis). */
+/** Good tokens that are too long. A verifier refuses them before it decodes (RFC 8725bis). */
 function oversized(mint: Mint): Attack[] {
   const members = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`claim_${i}`, i]))
   const deep = (depth: number) => new Raw(`${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`)

@@ -95,7 +95,7 @@ for (const engine of ENGINES) {
   })
 }
 
-t.test('what has no secret can not get one', async (t) => {
+t.test('a client with keys can not get a secret', async (t) => {
   const server = await startApp(t, { now: () => NOW })
   const keys = await register(server, { jwks_uri: 'https://client.example/jwks.json' })
   const rotate = (client: Pick<Registered, 'id'>) => operator(server).rotateSecret(client.id, DAY, OPERATOR)

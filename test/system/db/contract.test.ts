@@ -94,7 +94,7 @@ async function transactions(t: Test, engine: Engine) {
     t.same([await db.query(raise, [9]), await other.query(raise, [3])], [[{ size: 9 }], []])
   })
 
-  await t.test('what hangs on a row goes with it', async (t) => {
+  await t.test('rows that refer to a deleted row are deleted with it', async (t) => {
     const part = { sql: 'INSERT INTO parts (thing, name) VALUES ($1, $2)', params: ['whole', 'wheel'] }
     await db.transaction([insert('whole'), part])
     await db.query('DELETE FROM things WHERE id = $1', ['whole'])
@@ -102,7 +102,7 @@ async function transactions(t: Test, engine: Engine) {
     await t.rejects(db.query(part.sql, part.params), { message: /foreign key/i })
   })
 
-  await t.test('one that notifies is done like any other, and whoever listens can stop', async (t) => {
+  await t.test('a transaction that notifies works like any other, and a listener can stop', async (t) => {
     const stop = db.listen('things', () => undefined)
     t.same(await db.transaction([insert('told')], 'things'), [[{ id: 'told' }]])
     stop()

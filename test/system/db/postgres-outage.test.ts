@@ -121,7 +121,7 @@ t.test('a store can be closed while its server is away', async (t) => {
   await startPostgres()
 })
 
-/** Stands between the store and its server, and can keep everything to itself: a cable that is cut sends no goodbye. */
+/** A proxy between the store and PostgreSQL that can swallow everything, like a cable that is cut: no FIN arrives. */
 async function proxy(t: Test, target: string) {
   let silent = false
   const sockets = new Set<Socket>()

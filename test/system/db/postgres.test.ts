@@ -17,7 +17,7 @@ async function nodes(t: Test, env: Record<string, string> = {}): Promise<[Databa
 const grow = (id: string) => ({ sql: 'UPDATE things SET size = size + 1 WHERE id = $1 RETURNING size', params: [id] })
 const pause = { sql: 'SELECT pg_sleep(0.1)' }
 
-/** Listens, and lets a test wait until it was told so many times. */
+/** Listens for notifications, and lets a test wait until this many have arrived. */
 function listener(t: Test, db: Database, channel: string) {
   let calls = 0
   const stop = db.listen(channel, () => {

@@ -40,7 +40,7 @@ async function soon(t: Test, what: string, condition: () => Promise<boolean>, pa
   t.pass(`${what}: after ${Math.round(performance.now() - started)} ms`)
 }
 
-/** As one change: a truncated file would be a damage of its own. */
+/** Replaces the file in one step, because a truncated file would be another fault. */
 async function replace(path: string, text: string): Promise<void> {
   await writeFile(`${path}.new`, text)
   await rename(`${path}.new`, path)
@@ -89,7 +89,7 @@ t.test('one running server and its keys folder', async (t) => {
   )
 
   await t.test('a revoked refresh key is refused too while the rest of the folder can not be used', async (t) => {
-    // One for each try: whoever refreshes while the keys change may get a token of the new one, which nobody refuses.
+    // One session per try: a refresh while the keys change may return a token of the new key, which is not refused.
     const tokens: string[] = []
     for (let i = 0; i < 12; i += 1) tokens.push((await loginOn(server, EMAIL)).refresh)
     const refresh = async () => (await postRefresh(server, { refresh: tokens.pop() ?? '' })).status

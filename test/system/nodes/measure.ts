@@ -48,7 +48,7 @@ async function firstRefusal(node: ServerProcess, tokens: Tokens): Promise<string
   }
 }
 
-/** People who are logged in, and a way to take it back from each. */
+/** Logged-in accounts, and a function that revokes each of them. */
 async function revocations(node: ServerProcess, each: number, byScript: number): Promise<Revocation[]> {
   const crowd = randomUUID() // nodes may be measured more than once
   const admin = await adminOf(node, `admin-${crowd}@example.com`)

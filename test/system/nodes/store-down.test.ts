@@ -33,7 +33,7 @@ interface Load {
   readonly withoutRetryAfter: string[]
 }
 
-/** Anybody may stop asking between two answers; nobody is cut off in the middle of one. */
+/** Clients stop only between two requests, never within one. */
 async function until(condition: () => Promise<boolean> | boolean): Promise<void> {
   while (!(await condition())) await pause(10)
 }

@@ -34,7 +34,7 @@ async function portIsFree(port: number): Promise<void> {
   }
 }
 
-/** Tells of every module that is loaded for several processes only. */
+/** Prints every loaded module that only several processes need. */
 const SPY = `data:text/javascript,${encodeURIComponent(
   "import{registerHooks}from'node:module';registerHooks({resolve(s,c,n){if(/cluster/.test(s))process.stderr.write('LOADED '+s+'\\n');return n(s,c)}})",
 )}`

@@ -7,7 +7,7 @@ import { isolated, post, startServer } from '../../support/service.ts'
 
 const metricsUrl = (output: string) => /metrics at (http:[^"\s]+)/.exec(output)?.[1] ?? ''
 
-/** Tells of every module that is loaded for watching only. */
+/** Prints every loaded module that only metrics and traces need. */
 const SPY = `data:text/javascript,${encodeURIComponent(
   "import{registerHooks}from'node:module';registerHooks({resolve(s,c,n){if(/prom-client|fastify.otel|opentelemetry.sdk/.test(s))process.stderr.write('LOADED '+s+'\\n');return n(s,c)}})",
 )}`

@@ -52,7 +52,7 @@ t.test('check finds what is wrong and says how to mend it', async (t) => {
   t.match(found.stdout, /belongs to no key of the keyring\n {2}mend: npm run keys -- prune/)
   t.match(await keys('prune'), {
     code: 0,
-    stdout: lines(`deleted the private half of ${'A'.repeat(43)}: it signs no more`),
+    stdout: lines(`deleted the private half of ${'A'.repeat(43)}: it no longer signs`),
   })
   await rm(pem)
   t.match((await keys('check')).stdout, /can't read the private key .*ENOENT\n {2}mend: restore/)

@@ -84,7 +84,7 @@ t.test(
         `${KID} signs now`,
         `integrators who have the old JWKS cached accept its tokens until ${DATE} at the latest.*`,
         'cache longer.*',
-        `deleted the private half of ${first?.kid}: it signs no more`,
+        `deleted the private half of ${first?.kid}: it no longer signs`,
       ),
     })
     t.match(await listed(), [

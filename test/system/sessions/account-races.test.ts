@@ -10,13 +10,13 @@ import { aMoment, rounds, stillGood, type TwoNodes, times, twoNodes } from './tw
 for (const engine of ENGINES) {
   t.test(engine.name, async (t) => {
     const nodes = await twoNodes(t, engine)
-    await t.test('two admins who take each other away leave one', (t) => lastAdmin(t, nodes))
-    await t.test('a login against a suspension leaves no live session', (t) => loginAgainstSuspension(t, nodes))
+    await t.test('of two admins who demote each other one stays', (t) => lastAdmin(t, nodes))
+    await t.test('a login during a suspension leaves no live session', (t) => loginAgainstSuspension(t, nodes))
     await t.test('logins at once leave as many sessions as are allowed', (t) => manyLogins(t, nodes))
   })
 }
 
-/** Ways in which an admin goes: two of them another admin's doing, one his own. */
+/** Ways in which an account stops being an admin: two by another admin, one by the admin itself. */
 const GOES: ((app: App, victim: Tokens, other: Tokens) => PromiseLike<{ statusCode: number }>)[] = [
   (app, victim, other) => administer(app, other, claimsOf(victim).sub, { roles: [] }),
   (app, victim, other) => administer(app, other, claimsOf(victim).sub, { status: 'suspended' }),

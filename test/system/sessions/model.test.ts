@@ -57,8 +57,8 @@ class Login implements Command {
 }
 
 /**
- * Presents the token that is so many steps behind the current one, so many times; -1 is one that was never given
- * away.
+ * Presents a refresh token several times. It is `behind` steps older than the current one; -1 is a newer one, which
+ * was never issued.
  */
 class Present extends OnSession {
   readonly behind: number
@@ -182,7 +182,7 @@ const otherwise = [
     .map((seconds) => new Pass(seconds)),
   fc.constant(new ChangeKey()),
 ]
-// What stands there twice comes twice as often.
+// A command that is listed twice is drawn twice as often.
 const commands = fc.commands([...presented, ...presented, ...presented, ...otherwise, fc.constant(new Login())], {
   maxCommands: 40,
   size: 'max',

@@ -98,8 +98,8 @@ export async function rounds(count: number, atOnce: number, round: (n: number) =
 }
 
 /**
- * Lets the event loop turn a few times, so that nobody always comes first: who has the shorter way waits for more
- * turns.
+ * Waits for a few turns of the event loop, so that neither side of a race always comes first: the faster side waits
+ * for more turns.
  */
 export async function aMoment(most = 12): Promise<void> {
   for (let turns = Math.floor(Math.random() * most); turns > 0; turns -= 1) await setImmediate()

@@ -57,7 +57,7 @@ export async function installPackage(t: Test, tarball: string): Promise<string> 
   return folder
 }
 
-/** What somebody has who uses Express: a folder from which no Fastify can be found. */
+/** The install of an Express user: a folder from which Fastify can't be resolved. */
 export async function withoutFastify(t: Test, installed: string): Promise<string> {
   const folder = await temporaryFolder(t)
   const [from, to] = [join(installed, 'node_modules'), join(folder, 'node_modules')]

@@ -162,7 +162,7 @@ async function outage(t: Test, scene: Scene, fresh: string, later: string): Prom
   t.comment(`and after its return a revoked session after ${after.join(', ')} ms`)
 }
 
-/** Asks until a request that fits was sent, closes, and has nothing more to do. One that is held up ends with 9. */
+/** A program that gets one request accepted and closes its verifier. It exits with 9 when it does not end by itself. */
 const CLOSES = `
   import { subscribe } from 'node:diagnostics_channel'
   import { createVerifier } from 'signet-verifier'
