@@ -13,6 +13,7 @@ import { migrate } from '../src/db/migrate.ts'
 import { openDatabase } from '../src/db/open.ts'
 import { OperatorError } from '../src/errors/app-error.ts'
 import { NO_LIMITS } from '../src/limits/limiter.ts'
+import { actAsOwnerOfDatabase } from './cli/act-as-owner.ts'
 import { type Command, type Input, type Result, runScript, table, UsageError } from './cli/command-line.ts'
 
 /** The source in the audit rows of this script. */
@@ -131,6 +132,7 @@ async function withAccounts(work: (accounts: AccountStore, config: Config) => Pr
   const config = loadConfig()
   if (config.DATABASE_URL === 'sqlite::memory:')
     throw new OperatorError('DATABASE_URL: a database in memory has no accounts to work on')
+  await actAsOwnerOfDatabase(config)
   const database = await openDatabase(config)
   try {
     await migrate(database, systemClock)

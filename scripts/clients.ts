@@ -15,6 +15,7 @@ import { loadConfig } from '../src/config/config.ts'
 import { migrate } from '../src/db/migrate.ts'
 import { openDatabase } from '../src/db/open.ts'
 import { AppError, OperatorError } from '../src/errors/app-error.ts'
+import { actAsOwnerOfDatabase } from './cli/act-as-owner.ts'
 import {
   type Command,
   type Input,
@@ -188,6 +189,7 @@ async function withClients(
   const config = loadConfig()
   if (config.DATABASE_URL === 'sqlite::memory:')
     throw new OperatorError('DATABASE_URL: a database in memory has no clients to work on')
+  await actAsOwnerOfDatabase(config)
   const database = await openDatabase(config)
   try {
     await migrate(database, systemClock)

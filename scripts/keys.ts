@@ -3,9 +3,11 @@ import { systemClock } from '../src/clock.ts'
 import { OperatorError } from '../src/errors/app-error.ts'
 import { pruneKeys, revokeKey, rotateKeys } from '../src/keys/change-keyring.ts'
 import { readManifest } from '../src/keys/manifest.ts'
+import { readPassphraseLine } from '../src/keys/passphrase.ts'
 import { openPrivateKey, storedKids } from '../src/keys/private-keys.ts'
 import { pruneRefreshKeys, readRefreshKeys, revokeRefreshKey, rotateRefreshKey } from '../src/keys/refresh-keys.ts'
 import { keyTiming, RELOAD_INTERVAL_SECONDS } from '../src/keys/rotation.ts'
+import { assertSoundKey } from '../src/keys/sound-key.ts'
 import { type Command, parseDuration, runScript } from './cli/command-line.ts'
 import { inspectKeys } from './cli/keys-check.ts'
 import { bits, bitsHelp, bitsOf, leadOf, setting } from './cli/keys-options.ts'
@@ -40,26 +42,35 @@ const rotate: Command = {
 }
 
 const importKey: Command = {
-  usage: '<pem> [--lead <duration> | --now]',
+  usage: '<pem> [--passphrase-file <file>] [--lead <duration> | --now]',
   summary: 'Plan an existing RSA private key (PEM) as the next signing key. The file is copied, and left where it is.',
-  options: { lead: { type: 'string' }, now: { type: 'boolean' } },
+  options: { 'passphrase-file': { type: 'string' }, lead: { type: 'string' }, now: { type: 'boolean' } },
   optionHelp: {
+    '--passphrase-file <file>': 'its first line opens the PEM (default: KEY_PASSPHRASE_FILE)',
     '--lead <duration>': 'time between publishing the key and signing with it (default 15m)',
     '--now': 'sign with it at once: verifiers with a cached JWKS will refuse tokens until they fetch it again',
   },
-  examples: ['import ./old-service.pem', 'import ./old-service.pem --lead 1h'],
+  examples: ['import ./old-service.pem', 'import ./old-service.pem --passphrase-file ./old-service.pass --lead 1h'],
   positionals: 1,
   async run({ positionals: [path = ''], options }) {
-    const { config, folder } = await setting()
     const pem = await readFile(path).catch((cause) => {
       throw new OperatorError(`can't read ${path}: ${cause.code}`, { cause })
     })
-    const key = openPrivateKey(pem, path, folder.passphrase)
+    const file = options['passphrase-file']
+    const own = typeof file === 'string' ? await readPassphraseLine('--passphrase-file', file) : undefined
+    const { config, folder } = await setting()
+    const key = await openPrivateKey(pem, path, own ?? folder.passphrase, IMPORT_HINTS)
+    assertSoundKey(key)
     const outcome = await rotateKeys(folder, { now, lead: leadOf(options, config), bits: 2048, key })
     if (outcome.made === undefined)
       throw new OperatorError(`key ${outcome.entry.kid} waits already`, { hint: 'npm run keys -- list' })
     return report.describeChange(outcome, config, now())
   },
+}
+
+const IMPORT_HINTS = {
+  passphrase: '--passphrase-file names the file with its passphrase (default: KEY_PASSPHRASE_FILE)',
+  damaged: 'an RSA private key in PEM is needed: openssl rsa -in key -out key.pem makes one of most forms',
 }
 
 const revoke: Command = {

@@ -1,10 +1,10 @@
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { OperatorError } from '../../src/errors/app-error.ts'
 import { type Keyring, phase } from '../../src/keys/keyring.ts'
-import type { KeysFolder } from '../../src/keys/keys-folder.ts'
+import { KeyFileError, type KeysFolder, namesIn } from '../../src/keys/keys-folder.ts'
 import { readManifest } from '../../src/keys/manifest.ts'
 import { privateKeyPath, readPrivateKey, storedKids } from '../../src/keys/private-keys.ts'
-import { readRefreshKeys } from '../../src/keys/refresh-keys.ts'
+import { readRefreshKey, refreshKeyFiles } from '../../src/keys/refresh-keys.ts'
 import {
   brokenInvariants,
   signingKey,
@@ -13,6 +13,7 @@ import {
   unsafePlans,
   waitingKey,
 } from '../../src/keys/rotation.ts'
+import { fileFindings } from './keys-file-check.ts'
 
 export interface Finding {
   readonly problem: string
@@ -31,21 +32,17 @@ interface Yardstick {
 export async function inspectKeys(folder: KeysFolder, yardstick: Yardstick): Promise<Finding[]> {
   let keyring: Keyring
   try {
+    await namesIn(folder)
     keyring = await readManifest(folder)
   } catch (error) {
-    if (!(error instanceof OperatorError)) throw error
-    return [
-      {
-        problem: error.message,
-        mend: 'restore keyring.json from a backup; the private keys alone do not say when each one signs',
-      },
-    ]
+    const lost = 'restore keyring.json from a backup; the private keys alone do not say when each one signs'
+    return [await findingOf(folder, faultOf(error), lost)]
   }
   return [
     ...planFindings(keyring, yardstick),
-    ...(await signerFindings(folder, keyring, yardstick.now)),
-    ...(await refreshKeyFindings(folder)),
-    ...(await fileFindings(folder, keyring, yardstick.now)),
+    ...(await keyFindings(folder, keyring, yardstick.now)),
+    ...(await leftoverFindings(folder, keyring, yardstick.now)),
+    ...(await fileFindings(folder)),
   ]
 }
 
@@ -76,62 +73,67 @@ function planFindings(keyring: Keyring, { now, timing, ttl, maxAge }: Yardstick)
   return findings
 }
 
-async function signerFindings(folder: KeysFolder, keyring: Keyring, now: number): Promise<Finding[]> {
-  const findings: Finding[] = []
+/** Whether every key that is in use can be read and opened. */
+async function keyFindings(folder: KeysFolder, keyring: Keyring, now: number): Promise<Finding[]> {
+  const faults: { error: OperatorError; lost: string }[] = []
   for (const { kid } of keyring.filter((entry) => ['current', 'next'].includes(phase(entry, now)))) {
-    try {
-      await readPrivateKey(folder, kid)
-    } catch (error) {
-      if (!(error instanceof OperatorError)) throw error
-      findings.push({
-        problem: error.message,
-        mend: `restore ${kid}.pem from a backup, or take the key out: npm run keys -- revoke ${kid}`,
-      })
-    }
+    const lost = `restore ${kid}.pem from a backup, or take the key out: npm run keys -- revoke ${kid}`
+    await readPrivateKey(folder, kid).catch((error) => faults.push({ error: faultOf(error), lost }))
   }
+  const files = await refreshKeyFiles(folder)
+  for (const { path } of files) {
+    const lost = 'restore it from a backup, or delete it: whoever holds a token made with it logs in again'
+    await readRefreshKey(path, folder.passphrase).catch((error) => faults.push({ error: faultOf(error), lost }))
+  }
+  const findings: Finding[] = []
+  if (files.length === 0)
+    findings.push({ problem: 'there is no refresh key: no server boots', mend: 'npm run keys -- rotate' })
+  // Not one line for each key where one cause explains all of them.
+  for (const fault of ['unreadable', 'passphrase'] as const) {
+    const [first, ...others] = faults.filter(({ error }) => error instanceof KeyFileError && error.fault === fault)
+    if (first === undefined) continue
+    const finding = await findingOf(folder, first.error, first.lost)
+    const more = others.length === 0 ? '' : ` (and ${others.length} more of the keys)`
+    findings.push({ ...finding, problem: `${finding.problem}${more}` })
+  }
+  for (const { error, lost } of faults) if (!isOfThisRun(error)) findings.push({ problem: error.message, mend: lost })
   return findings
 }
 
-async function refreshKeyFindings(folder: KeysFolder): Promise<Finding[]> {
-  try {
-    const keys = await readRefreshKeys(folder)
-    return keys.length > 0
-      ? []
-      : [{ problem: 'there is no refresh key: no server boots', mend: 'npm run keys -- rotate' }]
-  } catch (error) {
-    if (!(error instanceof OperatorError)) throw error
-    return [
-      {
-        problem: error.message,
-        mend: 'restore it from a backup, or delete it: whoever holds a token made with it logs in again',
-      },
-    ]
-  }
+function faultOf(error: unknown): OperatorError {
+  if (error instanceof OperatorError) return error
+  throw error
 }
 
-async function fileFindings(folder: KeysFolder, keyring: Keyring, now: number): Promise<Finding[]> {
-  const findings: Finding[] = []
+/** True when the fault may be how this command was run: nothing is known about the keys themselves. */
+function isOfThisRun(error: OperatorError): error is KeyFileError {
+  return error instanceof KeyFileError && ['unreadable', 'passphrase'].includes(error.fault)
+}
+
+async function findingOf(folder: KeysFolder, error: OperatorError, lost: string): Promise<Finding> {
+  const { message: problem } = error
+  if (!isOfThisRun(error)) return { problem, mend: lost }
+  if (error.fault === 'passphrase') {
+    const set = folder.passphrase !== undefined
+    const restore = set ? '; if it names the right one, restore the file from a backup' : ''
+    return { problem, mend: `KEY_PASSPHRASE_FILE must name the file with the passphrase of the server${restore}` }
+  }
+  const kubernetes = 'in Kubernetes: fsGroup in the securityContext of the pod'
+  const owner = await stat(folder.dir).catch(() => undefined)
+  // A server that is not root reads a folder of root by its group, or not at all.
+  if (owner?.uid === 0) return { problem, mend: `let the user of the server read the folder (${kubernetes})` }
+  const user = `the user of the server${owner === undefined ? '' : ` (the folder is user ${owner.uid}'s)`}`
+  const otherwise = `if you are that user, the server can't read it either: give it the right (${kubernetes})`
+  return { problem, mend: `run this as ${user}; ${otherwise}` }
+}
+
+async function leftoverFindings(folder: KeysFolder, keyring: Keyring, now: number): Promise<Finding[]> {
   const known = keyring.map(({ kid }) => kid)
   const stopped = stoppedSigning(keyring, now).map(({ kid }) => kid)
-  for (const kid of await storedKids(folder)) {
+  return (await storedKids(folder)).flatMap((kid) => {
     const path = privateKeyPath(folder, kid)
-    const mode = (await stat(path)).mode & 0o777
-    if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
-      findings.push({
-        problem: `${path} has mode ${mode.toString(8)}: others can read it`,
-        mend: `chmod 600 ${path}, and think about who could have read it`,
-      })
-    }
-    if (folder.passphrase !== undefined && (await readFile(path, 'utf8')).startsWith('-----BEGIN PRIVATE KEY')) {
-      findings.push({
-        problem: `${path} is not encrypted, although KEY_PASSPHRASE_FILE is set`,
-        mend: 'npm run keys -- rotate; the new key is encrypted',
-      })
-    }
-    if (!known.includes(kid))
-      findings.push({ problem: `${path} belongs to no key of the keyring`, mend: 'npm run keys -- prune' })
-    else if (stopped.includes(kid))
-      findings.push({ problem: `${path} no longer signs, but was not deleted`, mend: 'npm run keys -- prune' })
-  }
-  return findings
+    const mend = 'npm run keys -- prune'
+    if (!known.includes(kid)) return [{ problem: `${path} belongs to no key of the keyring`, mend }]
+    return stopped.includes(kid) ? [{ problem: `${path} no longer signs, but was not deleted`, mend }] : []
+  })
 }

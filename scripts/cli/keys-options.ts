@@ -1,17 +1,21 @@
 import { type Config, loadConfig } from '../../src/config/config.ts'
 import { OperatorError } from '../../src/errors/app-error.ts'
-import { type KeysFolder, readPassphrase } from '../../src/keys/keys-folder.ts'
+import type { KeysFolder } from '../../src/keys/keys-folder.ts'
+import { readPassphrase } from '../../src/keys/passphrase.ts'
 import type { Bits } from '../../src/keys/private-keys.ts'
 import { defaultLead, keyTiming, minimumLead, RELOAD_INTERVAL_SECONDS } from '../../src/keys/rotation.ts'
+import { actAsOwner } from './act-as-owner.ts'
 import { type Input, parseDuration, UsageError } from './command-line.ts'
 
 export const bits = { type: 'string', default: '2048' } as const
 export const bitsHelp = { '--bits <n>': 'size of a new key: 2048 (default), 3072 or 4096' }
 
-/** The settings of this environment, and the keys folder that they name. */
+/** The settings of this environment, and the keys folder that they name. From here on root acts as its owner. */
 export async function setting(): Promise<{ config: Config; folder: KeysFolder }> {
   const config = loadConfig()
-  return { config, folder: { dir: config.KEYS_DIR, passphrase: await readPassphrase(config.KEY_PASSPHRASE_FILE) } }
+  const folder = { dir: config.KEYS_DIR, passphrase: await readPassphrase(config.KEY_PASSPHRASE_FILE) }
+  await actAsOwner('KEYS_DIR', folder.dir)
+  return { config, folder }
 }
 
 /** @throws UsageError for a size that is not offered */

@@ -1,10 +1,10 @@
 import type { KeyObject } from 'node:crypto'
-import { rm } from 'node:fs/promises'
 import type { Clock } from '../clock.ts'
 import { OperatorError } from '../errors/app-error.ts'
 import { publicJwk } from './jwk.ts'
 import type { KeyEntry, Keyring } from './keyring.ts'
-import { type KeysFolder, unfinishedPath, withKeysLock } from './keys-folder.ts'
+import { deleteFile, type KeysFolder, unfinishedPath } from './keys-folder.ts'
+import { withKeysLock } from './keys-lock.ts'
 import { manifestPath, readKeyring, writeKeyring } from './manifest.ts'
 import {
   type Bits,
@@ -14,7 +14,7 @@ import {
   storedKids,
   storePrivateKey,
 } from './private-keys.ts'
-import { ensureRefreshKey, readRefreshKeys } from './refresh-keys.ts'
+import { assertPassphraseFits, ensureRefreshKey, readRefreshKeys } from './refresh-keys.ts'
 import { planRevocation, planRotation, signingKey, stoppedSigning, waitingKey, withoutDeadKeys } from './rotation.ts'
 
 // The only functions that change a keyring: the scripts and the first boot use them. Each takes the lock, reads the
@@ -61,6 +61,7 @@ export async function rotateKeys(
   const { now, lead, bits, ifOlderThan = 0 } = options
   return withKeysLock(folder, async () => {
     const before = await readKeyring(folder)
+    await readRefreshKeys(folder) // another passphrase, or a damaged file, is found before anything is changed
     const waiting = waitingKey(before, now())
     if (waiting) return { made: undefined, because: 'waiting', entry: waiting, ...(await tidy(folder, before, now)) }
     const current = signingKey(before, now())
@@ -103,6 +104,7 @@ export async function revokeKey(
         hint: 'leave --no-successor out, or add --force',
       })
     }
+    if (leavesNoSigner && successor) await assertPassphraseFits(folder)
     const jwk = leavesNoSigner && successor ? await storePrivateKey(folder, await generatePrivateKey(bits)) : undefined
     const planned = planRevocation(before, kid, now(), jwk)
     await writeKeyring(folder, planned)
@@ -171,7 +173,7 @@ async function tidy(folder: KeysFolder, before: Keyring, now: Clock): Promise<Ch
     before.length === 0 ? [] : (await storedKids(folder)).filter((kid) => stopped.includes(kid) || !known.includes(kid))
 
   if (keyring.length < before.length) await writeKeyring(folder, keyring)
-  await rm(unfinishedPath(folder), { force: true })
+  await deleteFile(unfinishedPath(folder))
   await deletePrivateKeys(folder, privateKeys)
   await ensureRefreshKey(folder, now)
   const entries = before.filter((entry) => !keyring.includes(entry)).map(({ kid }) => kid)

@@ -1,11 +1,7 @@
 import { constants } from 'node:fs'
-import { chmod, type FileHandle, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { type FileHandle, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
-import { setTimeout } from 'node:timers/promises'
 import { OperatorError } from '../errors/app-error.ts'
-
-const SQLITE_BUSY = 5
 
 /** The path of a keys folder, and the passphrase of its private keys if they are encrypted. */
 export interface KeysFolder {
@@ -14,80 +10,60 @@ export interface KeysFolder {
 }
 
 /**
- * Reads the passphrase: the first line of the file.
- *
- * @returns undefined when no file is configured
- * @throws OperatorError when the file can't be read or its first line is empty
+ * Why a key file can't be used. `unreadable`: this process may not read it, or the disk fails; nothing is known about
+ * the content. `passphrase`: it is encrypted, and the passphrase is missing or another one.
  */
-export async function readPassphrase(file: string | undefined): Promise<string | undefined> {
-  if (file === undefined) return undefined
-  const text = await readFile(file, 'utf8').catch((cause) => {
-    throw new OperatorError(`KEY_PASSPHRASE_FILE: can't read ${file}: ${cause.code}`, {
+export type KeyFault = 'missing' | 'unreadable' | 'passphrase' | 'damaged'
+
+/** A file of the keys folder that can't be used. The fault decides what an operator should do about it. */
+export class KeyFileError extends OperatorError {
+  readonly fault: KeyFault
+
+  constructor(fault: KeyFault, message: string, options: { hint?: string; cause?: unknown } = {}) {
+    super(message, options)
+    this.fault = fault
+  }
+}
+
+export const PASSPHRASE_HINT = 'KEY_PASSPHRASE_FILE must name the file with the passphrase that the keys were made with'
+
+const READABLE =
+  'run this as the user of the server, and let that user read the folder ' +
+  '(in Kubernetes: fsGroup in the securityContext of the pod)'
+
+/**
+ * Reads a file of the folder.
+ *
+ * @param what for the error message: "the private key"
+ * @throws KeyFileError `missing` or `unreadable`
+ */
+export async function readKeyFile(path: string, what: string): Promise<Buffer> {
+  return readFile(path).catch((cause) => {
+    const missing = cause.code === 'ENOENT'
+    throw new KeyFileError(missing ? 'missing' : 'unreadable', `keys: can't read ${what} ${path}: ${cause.code}`, {
       cause,
-      hint: 'make it readable for the server',
+      hint: missing ? 'restore it from a backup, or make a new key: npm run keys -- rotate' : READABLE,
     })
   })
-  const line = text.split(/\r?\n/, 1)[0] ?? ''
-  if (line === '') throw new OperatorError(`KEY_PASSPHRASE_FILE: the first line of ${file} is empty`)
-  return line
 }
 
 /**
- * Runs `work` while no other process changes this folder. The lock is SQLite's own lock on an empty file: the kernel
- * releases it when the process ends, so a killed script leaves nothing to clean up.
+ * The names of the files in the folder.
  *
- * @param waitSeconds how long to wait for another process that holds the lock
- * @throws OperatorError when another process still holds it after that, or the folder can't be written
+ * @returns an empty list when there is no folder
+ * @throws KeyFileError `unreadable`: a folder that can't be listed is not an empty one
  */
-export async function withKeysLock<T>(folder: KeysFolder, work: () => Promise<T>, waitSeconds = 0): Promise<T> {
-  await mkdir(folder.dir, { recursive: true, mode: 0o700 }).catch((cause) => {
-    throw notWritable(folder, cause)
+export async function namesIn({ dir }: Pick<KeysFolder, 'dir'>): Promise<string[]> {
+  return readdir(dir).catch((cause) => {
+    if (cause.code === 'ENOENT') return []
+    throw new KeyFileError('unreadable', `keys: can't list the folder ${dir}: ${cause.code}`, { cause, hint: READABLE })
   })
-  await makePrivateLockFile(folder).catch((cause) => {
-    throw notWritable(folder, cause)
-  })
-  let lock = tryLock(folder)
-  for (let waited = 0; lock === undefined && waited < waitSeconds * 1000; waited += 50) {
-    await setTimeout(50)
-    lock = tryLock(folder)
-  }
-  if (lock === undefined) {
-    throw new OperatorError(`keys: another process is changing ${folder.dir}`, {
-      hint: 'let it finish, then look: npm run keys -- list',
-    })
-  }
-  try {
-    return await work()
-  } finally {
-    lock.close()
-  }
-}
-
-/** The lock file must be private: whoever may read a file may lock it, and so block every change of the keyring. */
-async function makePrivateLockFile(folder: KeysFolder): Promise<void> {
-  const path = join(folder.dir, '.lock')
-  const file = await open(path, 'a', 0o600)
-  await file.close()
-  await chmod(path, 0o600)
-}
-
-/** @returns undefined when another process holds the lock */
-function tryLock(folder: KeysFolder): DatabaseSync | undefined {
-  let lock: DatabaseSync | undefined
-  try {
-    lock = new DatabaseSync(join(folder.dir, '.lock'), { timeout: 0 })
-    lock.exec('BEGIN EXCLUSIVE')
-    return lock
-  } catch (cause) {
-    lock?.close()
-    if (((cause as { errcode?: number }).errcode ?? 0) === SQLITE_BUSY) return undefined
-    throw notWritable(folder, cause)
-  }
 }
 
 const WRITABLE = 'the folder must be writable for this user, and its disk have room'
 
-function notWritable(folder: KeysFolder, cause: unknown): OperatorError {
+/** The error for a folder that can't be changed. */
+export function notWritable(folder: KeysFolder, cause: unknown): OperatorError {
   const { message, code } = cause as NodeJS.ErrnoException
   const isSystemError = code?.startsWith('E') && !code.startsWith('ERR')
   const why = isSystemError ? code : message // SQLite's errors have a message only
@@ -106,7 +82,7 @@ export async function writeDurably(path: string, text: string, mode: number): Pr
   })
   try {
     await file.writeFile(text)
-    if (process.getuid?.() === 0) await giveToOwner(file, dirname(path))
+    await giveToOwner(file, dirname(path))
     await file.sync()
   } catch (cause) {
     await rm(path, { force: true })
@@ -130,10 +106,26 @@ function cannotWrite(path: string, cause: unknown): OperatorError {
  */
 export async function replaceDurably(path: string, text: string, mode: number): Promise<void> {
   const temporary = unfinishedPath({ dir: dirname(path) })
-  await rm(temporary, { force: true })
+  await deleteFile(temporary)
   await writeDurably(temporary, text, mode)
-  await rename(temporary, path)
+  await rename(temporary, path).catch((cause) => {
+    throw cannotWrite(path, cause)
+  })
   await syncFolder(dirname(path))
+}
+
+/**
+ * Deletes a file of the folder. A file that is missing already is no error.
+ *
+ * @throws OperatorError when it can't be deleted
+ */
+export async function deleteFile(path: string): Promise<void> {
+  await rm(path, { force: true }).catch((cause) => {
+    throw new OperatorError(`keys: can't delete ${path}: ${cause.code}`, {
+      cause,
+      hint: 'delete it by hand, then look: npm run keys -- check',
+    })
+  })
 }
 
 /**
@@ -143,17 +135,38 @@ export async function replaceDurably(path: string, text: string, mode: number): 
 export const unfinishedPath = ({ dir }: Pick<KeysFolder, 'dir'>) => join(dir, 'unfinished.tmp')
 
 /**
- * When root runs a script, the file is given to the owner of the folder: the user who runs the server must be able to
- * read it.
+ * What root makes is given to the owner of the folder that it is in: the user who runs the server must be able to read
+ * it. Nothing is done for other users.
  */
-async function giveToOwner(file: FileHandle, dir: string): Promise<void> {
-  const { uid, gid } = await stat(dir)
-  await file.chown(uid, gid)
+export async function giveToOwner(made: FileHandle, dir: string): Promise<void> {
+  if (process.geteuid?.() !== 0) return
+  const [owner, own] = await Promise.all([stat(dir), made.stat()])
+  // Some file systems have one owner for everything, and refuse even a change that changes nothing.
+  if (owner.uid !== own.uid || owner.gid !== own.gid) await made.chown(owner.uid, owner.gid)
 }
 
-/** Makes created, renamed and deleted names in a folder durable (fsync of the folder). */
+/**
+ * What file systems say that have no fsync of folders (SMB, some FUSE and 9p mounts). PostgreSQL ignores the same
+ * (`fsync_fname_ext`): the change is made, and only a power cut could take it back.
+ */
+const NO_FOLDER_SYNC = ['EINVAL', 'EBADF', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP']
+
+/**
+ * Makes created, renamed and deleted names in a folder durable (fsync of the folder), where the file system can.
+ *
+ * @throws OperatorError when the disk fails: the change is made then, and may be lost at a power cut
+ */
 export async function syncFolder(dir: string): Promise<void> {
   if (process.platform === 'win32') return // Windows has no fsync on folders
-  const handle = await open(dir, 'r')
-  await handle.sync().finally(() => handle.close())
+  try {
+    const handle = await open(dir, 'r')
+    await handle.sync().finally(() => handle.close())
+  } catch (cause) {
+    const { code = '' } = cause as NodeJS.ErrnoException
+    if (NO_FOLDER_SYNC.includes(code)) return
+    throw new OperatorError(`keys: ${dir} was changed, but the change may not survive a power cut: ${code}`, {
+      cause,
+      hint: 'the disk fails: look what is in force (npm run keys -- list), and save the folder elsewhere',
+    })
+  }
 }

@@ -1,5 +1,4 @@
 import { createPublicKey } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Static, Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
@@ -7,7 +6,7 @@ import { toTimestamp } from '../clock.ts'
 import { OperatorError } from '../errors/app-error.ts'
 import { publicJwk, thumbprint } from './jwk.ts'
 import { KeyEntry, type Keyring } from './keyring.ts'
-import { type KeysFolder, replaceDurably } from './keys-folder.ts'
+import { KeyFileError, type KeysFolder, readKeyFile, replaceDurably } from './keys-folder.ts'
 import { brokenInvariants } from './rotation.ts'
 
 // The manifest as a file: the entries, with instants that a person can read.
@@ -45,9 +44,12 @@ export const manifestPath = (folder: KeysFolder) => join(folder.dir, 'keyring.js
  * @throws OperatorError when the file can't be read, does not parse or breaks an invariant
  */
 export async function readKeyring(folder: KeysFolder): Promise<Keyring> {
-  const keyring = await readManifest(folder)
+  return sound(await readManifest(folder), manifestPath(folder))
+}
+
+function sound(keyring: Keyring, path: string): Keyring {
   const [problem] = brokenInvariants(keyring)
-  if (problem !== undefined) throw broken(manifestPath(folder), `is not sound: ${problem}`)
+  if (problem !== undefined) throw broken(path, `is not sound: ${problem}`)
   return keyring
 }
 
@@ -58,15 +60,14 @@ export async function readKeyring(folder: KeysFolder): Promise<Keyring> {
  */
 export async function readManifest(folder: KeysFolder): Promise<Keyring> {
   const path = manifestPath(folder)
-  let text: string
+  let text: Buffer
   try {
-    text = await readFile(path, 'utf8')
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException
-    if (code === 'ENOENT') return []
-    throw new OperatorError(`keys: can't read ${path}: ${code}`, { cause, hint: 'make it readable for this user' })
+    text = await readKeyFile(path, 'the manifest')
+  } catch (error) {
+    if (error instanceof KeyFileError && error.fault === 'missing') return []
+    throw error
   }
-  return parseManifest(text, path)
+  return parseManifest(text.toString('utf8'), path)
 }
 
 /**
@@ -105,7 +106,11 @@ export function parseManifest(text: string, path: string): Keyring {
   return keyring
 }
 
-/** Writes the manifest. The caller holds the lock of the folder. */
+/**
+ * Writes the manifest. The caller holds the lock of the folder.
+ *
+ * @throws OperatorError when it can't be written, or could not be read again: the one from before stays then
+ */
 export async function writeKeyring(folder: KeysFolder, keyring: Keyring): Promise<void> {
   const keys = keyring.map((entry) => ({
     ...entry,
@@ -116,7 +121,10 @@ export async function writeKeyring(folder: KeysFolder, keyring: Keyring): Promis
     verify_until: entry.verify_until === null ? null : toTimestamp(entry.verify_until),
     revoked_at: entry.revoked_at === null ? null : toTimestamp(entry.revoked_at),
   }))
-  await replaceDurably(manifestPath(folder), `${JSON.stringify({ version: 1, keys }, null, 2)}\n`, 0o644)
+  const path = manifestPath(folder)
+  const text = `${JSON.stringify({ version: 1, keys }, null, 2)}\n`
+  sound(parseManifest(text, path), path)
+  await replaceDurably(path, text, 0o644)
 }
 
 function broken(path: string, what: string): OperatorError {

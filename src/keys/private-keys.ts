@@ -1,10 +1,20 @@
 import { createPrivateKey, generateKeyPair, type KeyObject } from 'node:crypto'
-import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { OperatorError } from '../errors/app-error.ts'
+import { encryptedPem, openEncryptedPem } from './encrypted-pem.ts'
 import { type PublicJwk, publicJwk } from './jwk.ts'
-import { type KeysFolder, syncFolder, writeDurably } from './keys-folder.ts'
+import {
+  deleteFile,
+  KeyFileError,
+  type KeysFolder,
+  namesIn,
+  PASSPHRASE_HINT,
+  readKeyFile,
+  syncFolder,
+  writeDurably,
+} from './keys-folder.ts'
+import { provenPublicJwk } from './sound-key.ts'
 
 export const privateKeyPath = (folder: KeysFolder, kid: string) => join(folder.dir, `${kid}.pem`)
 
@@ -18,63 +28,111 @@ export async function generatePrivateKey(bits: Bits): Promise<KeyObject> {
 
 /**
  * Stores a private key as PKCS#8, create-exclusive with mode 0600: an existing file is never overwritten. It is
- * encrypted when the folder has a passphrase.
+ * encrypted when the folder has a passphrase. Only a text that was opened again is written.
  *
  * @returns the public half
  * @throws OperatorError for a key that can't sign RS256 safely, or whose file exists already
  */
 export async function storePrivateKey(folder: KeysFolder, key: KeyObject): Promise<PublicJwk> {
-  const jwk = publicJwk(key)
-  const encryption = folder.passphrase === undefined ? {} : { cipher: 'aes-256-cbc', passphrase: folder.passphrase }
-  const pem = key.export({ type: 'pkcs8', format: 'pem', ...encryption }).toString()
-  await writeDurably(privateKeyPath(folder, jwk.kid), pem, 0o600)
+  const jwk = provenPublicJwk(key)
+  const path = privateKeyPath(folder, jwk.kid)
+  const pem =
+    folder.passphrase === undefined
+      ? key.export({ type: 'pkcs8', format: 'pem' }).toString()
+      : await encryptedPem(key, folder.passphrase)
+  const opened = await openPrivateKey(Buffer.from(pem), path, folder.passphrase)
+  if (publicJwk(opened).kid !== jwk.kid) throw new TypeError('storePrivateKey: another key was written')
+  await writeDurably(path, pem, 0o600)
   await syncFolder(folder.dir)
   return jwk
 }
 
-/** The kids of the private keys in the folder. */
+/**
+ * The kids of the private keys in the folder.
+ *
+ * @throws KeyFileError when the folder can't be listed
+ */
 export async function storedKids(folder: KeysFolder): Promise<string[]> {
-  const names = await readdir(folder.dir).catch(() => [])
+  const names = await namesIn(folder)
   return names.flatMap((name) => /^([A-Za-z0-9_-]{43})\.pem$/.exec(name)?.[1] ?? [])
 }
 
-/** Deletes private halves. A file that is missing already is no error. */
+/**
+ * Deletes private halves. A file that is missing already is no error.
+ *
+ * @throws OperatorError when one can't be deleted
+ */
 export async function deletePrivateKeys(folder: KeysFolder, kids: readonly string[]): Promise<void> {
-  for (const kid of kids) await rm(privateKeyPath(folder, kid), { force: true })
+  for (const kid of kids) await deleteFile(privateKeyPath(folder, kid))
   if (kids.length > 0) await syncFolder(folder.dir)
 }
 
 /**
- * Reads the private half of a key and proves that it belongs to its kid (RFC 7638).
+ * Reads the private half of a key, and proves that it signs and belongs to its kid (RFC 7638).
  *
- * @throws OperatorError when the file is missing, unreadable, encrypted with another passphrase, or holds another key
+ * @throws KeyFileError when the file is missing or unreadable, encrypted with another passphrase, damaged, or holds
+ *   another key
  */
 export async function readPrivateKey(folder: KeysFolder, kid: string): Promise<KeyObject> {
   const path = privateKeyPath(folder, kid)
-  const pem = await readFile(path).catch((cause) => {
-    throw new OperatorError(`keys: can't read the private key ${path}: ${cause.code}`, {
-      cause,
-      hint: 'restore the file or its permissions, or make a new key: npm run keys -- rotate',
-    })
-  })
-  const key = openPrivateKey(pem, path, folder.passphrase)
-  if (publicJwk(key).kid !== kid) throw new OperatorError(`keys: ${path} holds another key than its name says`)
+  const key = await openPrivateKey(await readKeyFile(path, 'the private key'), path, folder.passphrase)
+  if (provenKid(key, path) !== kid)
+    throw new KeyFileError('damaged', `keys: ${path} holds another key than its name says`, { hint: RESTORE })
   return key
 }
 
+function provenKid(key: KeyObject, path: string): string {
+  try {
+    return provenPublicJwk(key).kid
+  } catch (cause) {
+    if (!(cause instanceof OperatorError)) throw cause
+    throw new KeyFileError('damaged', `keys: ${path}: ${cause.message}`, { cause, hint: RESTORE })
+  }
+}
+
+const RESTORE = 'restore it from a backup, or make a new key: npm run keys -- rotate'
+
+/** True for a private key that needs a passphrase: PKCS#8, or the older form of OpenSSL (RFC 1421 section 4.6.1.1). */
+export function isEncrypted(pem: Buffer): boolean {
+  return /-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m.test(pem.toString('latin1'))
+}
+
 /**
- * Reads a private key from its PEM text.
+ * Reads a private key from its PEM text, in any form that OpenSSL knows.
  *
  * @param path for the error message only
- * @throws OperatorError when the text is not a private key, or is encrypted with another passphrase
+ * @param hints for the operator
+ * @throws KeyFileError `passphrase` or `damaged`
  */
-export function openPrivateKey(pem: Buffer, path: string, passphrase: string | undefined): KeyObject {
-  try {
-    return createPrivateKey({ key: pem, passphrase })
-  } catch (cause) {
-    throw new OperatorError(`keys: ${path} is not a private key that can be opened`, {
-      cause,
-      hint: 'is it damaged, or encrypted with another passphrase? (KEY_PASSPHRASE_FILE)',
+export async function openPrivateKey(
+  pem: Buffer,
+  path: string,
+  passphrase: string | Buffer | undefined,
+  hints = { passphrase: PASSPHRASE_HINT, damaged: RESTORE },
+): Promise<KeyObject> {
+  if (!isEncrypted(pem)) {
+    try {
+      return createPrivateKey(pem)
+    } catch (cause) {
+      throw new KeyFileError('damaged', `keys: ${path} is not a private key that can be opened`, {
+        cause,
+        hint: hints.damaged,
+      })
+    }
+  }
+  if (passphrase === undefined) {
+    throw new KeyFileError('passphrase', `keys: ${path} is encrypted, and can be opened with its passphrase only`, {
+      hint: hints.passphrase,
     })
+  }
+  try {
+    const opened = await openEncryptedPem(pem.toString('latin1'), passphrase)
+    return opened ?? createPrivateKey({ key: pem, passphrase })
+  } catch (cause) {
+    throw new KeyFileError(
+      'passphrase',
+      `keys: ${path} is encrypted, and this is not the passphrase with which it can be opened (or it is damaged)`,
+      { cause, hint: hints.passphrase },
+    )
   }
 }

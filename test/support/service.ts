@@ -31,19 +31,25 @@ export interface Running {
  */
 const WITHOUT_TAP = 'export NODE_OPTIONS="$OPTIONS_FOR_NODE"; unset OPTIONS_FOR_NODE; exec "$0" "$@"'
 
-/** Starts one of the project's programs as a real process. It is killed with the test at the latest. */
+/**
+ * Starts one of the project's programs as a real process. It is killed with the test at the latest.
+ *
+ * @param as the user and the group of the process, without any other group; only root may ask for that
+ */
 export function run(
   t: Test,
   program: string,
   args: readonly string[],
   env: Record<string, string> = {},
   stdin = '',
+  as: { uid?: number; gid?: number } = {},
 ): Running {
   const { NODE_OPTIONS = '', ...settings } = env
   const command = [process.execPath, '--import', './src/require-node.js', program, ...args]
   const child = spawn('sh', ['-c', WITHOUT_TAP, ...command], {
     cwd: ROOT,
     env: { ...inherited(), ...settings, OPTIONS_FOR_NODE: NODE_OPTIONS },
+    ...as,
   })
   let stdout = ''
   let stderr = ''

@@ -1,8 +1,9 @@
-import { generateKeyPairSync } from 'node:crypto'
-import { chmod, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { chmod, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { temporaryFolder } from '../../support/app.ts'
+import { keyOfParts, keyOfSize } from '../../support/rsa-parts.ts'
 import { runScript } from '../../support/scripts.ts'
 import { keysScript, lines } from './keys-script.ts'
 
@@ -17,11 +18,54 @@ t.test('an existing key is imported as the next one, and only a sound one', asyn
   t.match(await keys(`import ${await file('weak.pem', 1024)}`), { code: 1, stderr: /1024 bits/ })
   t.match(await keys(`import ${await file('odd.pem', 2048, 3)}`), { code: 1, stderr: /exponent/ })
   t.match(await keys('import /nonexistent.pem'), { code: 1, stderr: /can't read \/nonexistent\.pem: ENOENT/ })
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const jwk = privateKey.export({ format: 'jwk' })
+  const unsound: [name: string, key: KeyObject, stderr: RegExp][] = [
+    ['huge', keyOfSize(12_304), /^keys: error: the key has 12304 bits, and at most 4096 are possible\nhint: /],
+    ['mixed', keyOfParts({ ...jwk, d: jwk.dp ?? '' }), /^keys: error: the key is damaged: its parts do not belong/],
+  ]
+  for (const [name, key, stderr] of unsound) {
+    const path = join(dir, '..', `${name}.pem`)
+    await writeFile(path, key.export({ type: 'pkcs1', format: 'pem' }))
+    t.match(await keys(`import ${path}`), { code: 1, stderr }, name)
+  }
   const good = await file('good.pem', 2048)
   t.match(await keys(`import ${good}`), { code: 0, stdout: /published now, signs in/ })
   t.equal((await listed()).length, 2)
   t.match(await keys(`import ${good}`), { code: 1, stderr: /waits already/ })
 })
+
+t.test('a key with a passphrase of its own is imported, and stored under that of the folder', async (t) => {
+  const { keys, dir } = await withPassphrase(t, 'open sesame')
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const [pem, own, wrong] = ['own.pem', 'own.pass', 'wrong.pass'].map((name) => join(dir, '..', name)) as [
+    ...[string, string, string],
+  ]
+  await writeFile(own, Buffer.from('caf\xe9\r\nsecond line', 'latin1')) // OpenSSL takes any bytes
+  await writeFile(wrong, 'open sesame')
+  const protect = { cipher: 'aes-256-cbc', passphrase: Buffer.from('caf\xe9', 'latin1') }
+  for (const type of ['pkcs8', 'pkcs1'] as const) {
+    await writeFile(pem, privateKey.export({ type, format: 'pem', ...protect }))
+    const hint = /\nhint: --passphrase-file names the file with its passphrase/
+    t.match(await keys(`import ${pem}`), { code: 1, stderr: /is encrypted, and this is not the passphrase/ }, type)
+    t.match(await keys(`import ${pem} --passphrase-file ${wrong}`), { code: 1, stderr: hint }, type)
+  }
+  t.match(await keys(`import ${pem} --passphrase-file /nowhere`), { code: 1, stderr: /--passphrase-file: can't read/ })
+  t.match(await keys(`import ${pem} --passphrase-file ${own}`), { code: 0, stdout: /published now, signs in/ })
+  t.match(await keys('check'), { code: 0 })
+
+  const plain = await keysScript(t)
+  t.match(await plain.keys(`import ${pem}`), { code: 1, stderr: /is encrypted, and can be opened with its passphrase/ })
+  t.match(await plain.keys(`import ${pem} --passphrase-file ${own}`), { code: 0, stdout: /, the first/ })
+})
+
+async function withPassphrase(t: Test, passphrase: string) {
+  const file = join(await temporaryFolder(t), 'passphrase')
+  await writeFile(file, `${passphrase}\n`)
+  const script = await keysScript(t, { KEY_PASSPHRASE_FILE: file })
+  await script.keys('rotate')
+  return script
+}
 
 t.test('with a passphrase every private key is encrypted', async (t) => {
   const secret = join(await temporaryFolder(t), 'passphrase')
@@ -34,8 +78,45 @@ t.test('with a passphrase every private key is encrypted', async (t) => {
   const { KEY_PASSPHRASE_FILE: _, ...without } = env
   t.match(await runScript('scripts/keys.ts', ['check'], without), {
     code: 1,
-    stdout: /can be opened\n {2}mend: /,
+    stdout: lines(
+      'keys: .* is encrypted, and can be opened with its passphrase only \\(and 1 more of the keys\\)',
+      '  mend: KEY_PASSPHRASE_FILE must name the file with the passphrase of the server',
+    ),
   })
+})
+
+t.test('check with another passphrase advises neither to revoke nor to delete', async (t) => {
+  const { dir: there, env } = await withPassphrase(t, 'open sesame')
+  const { env: other } = await withPassphrase(t, 'open barley')
+  const { code, stdout } = await runScript('scripts/keys.ts', ['check'], { ...other, KEYS_DIR: there })
+  t.equal(code, 1)
+  t.match(
+    stdout,
+    /^keys: .* is encrypted, and this is not the passphrase .* \(and 1 more of the keys\)\n {2}mend: KEY_/,
+  )
+  t.notMatch(stdout, /revoke|delete/)
+  const { stdout: clean } = await runScript('scripts/keys.ts', ['check'], env)
+  t.match(clean, /in order/)
+})
+
+t.test('without the passphrase nothing is made, and a leaked key can be taken away', async (t) => {
+  const { dir, env, listed } = await withPassphrase(t, 'open sesame')
+  const { KEY_PASSPHRASE_FILE: _, ...without } = env
+  const keys = (...args: string[]) => runScript('scripts/keys.ts', args, without)
+  const before = await readdir(dir)
+  const [key] = await listed()
+  const refreshKey = /refresh-(.{11})\.json/.exec(before.join())?.[1] ?? ''
+  const refused = [['rotate'], ['rotate-refresh'], ['revoke', key?.kid ?? ''], ['revoke-refresh', refreshKey]]
+  for (const args of refused) {
+    const what = args.join(' ')
+    const { code, stderr } = await keys(...args)
+    t.equal(code, 1, what)
+    t.match(stderr, /is encrypted, .* with its passphrase only\nhint: KEY_PASSPHRASE_FILE must name/, what)
+    t.same(await readdir(dir), before, `${what} leaves the folder as it was`)
+  }
+  for (const args of [['rotate'], ['rotate-refresh']]) await runScript('scripts/keys.ts', args, env)
+  t.match(await keys('revoke', key?.kid ?? ''), { code: 0, stderr: '' }, 'the waiting key takes over')
+  t.match(await keys('revoke-refresh', refreshKey), { code: 0, stderr: '' })
 })
 
 t.test('check finds what is wrong and says how to mend it', async (t) => {
@@ -63,6 +144,45 @@ t.test('check finds what is wrong and says how to mend it', async (t) => {
   await writeFile(join(dir, 'keyring.json'), '{')
   t.match(await keys('check'), { code: 1, stdout: /not valid JSON\n {2}mend: restore keyring\.json/ })
   t.match(await keys('rotate'), { code: 1, stderr: /^keys: error: keys: .*not valid JSON\nhint: / })
+})
+
+t.test('check sees modes of folder, manifest, refresh keys, and keys that are not encrypted', async (t) => {
+  const { keys, listed, dir, env } = await keysScript(t)
+  await keys('rotate')
+  const [key] = await listed()
+  const refreshKey = (await readdir(dir)).find((name) => name.startsWith('refresh-')) ?? ''
+  await chmod(dir, 0o755)
+  t.match(await keys('check'), { code: 0 }, 'that others see the names is no fault: so git makes the folder')
+  const modes: [path: string, mode: number, problem: RegExp][] = [
+    [dir, 0o775, /keys has mode 775: others can put keys there\n {2}mend: chmod go-w /],
+    [join(dir, 'keyring.json'), 0o664, /keyring\.json has mode 664: others can change it\n {2}mend: chmod 644/],
+    [join(dir, refreshKey), 0o640, /refresh-.*\.json has mode 640: others can read it\n {2}mend: chmod 600/],
+    [join(dir, `${key?.kid}.pem`), 0o620, /\.pem has mode 620: others can use it\n {2}mend: chmod 600/],
+  ]
+  for (const [path, mode, problem] of modes) {
+    const before = (await stat(path)).mode
+    await chmod(path, mode)
+    t.match(await keys('check'), { code: 1, stdout: problem })
+    await chmod(path, before)
+  }
+  const passphrase = join(await temporaryFolder(t), 'passphrase')
+  await writeFile(passphrase, 'open sesame')
+  const found = await runScript('scripts/keys.ts', ['check', '--json'], { ...env, KEY_PASSPHRASE_FILE: passphrase })
+  t.match(JSON.parse(found.stdout), [
+    { problem: /\.pem is not encrypted/, mend: /rotate;/ },
+    { problem: /refresh-.*\.json is not encrypted, although KEY_PASSPHRASE_FILE is set/, mend: /rotate-refresh/ },
+  ])
+})
+
+t.test('a folder that can not be listed is no empty one', async (t) => {
+  const { keys, dir } = await keysScript(t)
+  await writeFile(dir, 'a file')
+  for (const command of ['list', 'list-refresh', 'rotate-refresh', 'prune', 'check']) {
+    const { code, stdout, stderr } = await keys(command)
+    t.equal(code, 1, command)
+    t.match(stdout + stderr, /(ENOTDIR|EEXIST)/, command)
+    t.notMatch(stdout + stderr, /no keys yet|this is a bug/, command)
+  }
 })
 
 t.test('a lost manifest costs no key: prune deletes nothing, and the only key that is left signs again', async (t) => {

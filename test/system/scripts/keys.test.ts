@@ -1,7 +1,7 @@
 import { readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { withKeysLock } from '../../../src/keys/keys-folder.ts'
+import { withKeysLock } from '../../../src/keys/keys-lock.ts'
 import { run } from '../../support/service.ts'
 import { DATE, KID, keysScript, lines } from './keys-script.ts'
 

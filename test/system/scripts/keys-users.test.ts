@@ -1,0 +1,170 @@
+import { spawnSync } from 'node:child_process'
+import { generateKeyPairSync } from 'node:crypto'
+import { chmod, chown, lstat, mkdir, readdir, stat, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { PASSWORD, temporaryFolder } from '../../support/app.ts'
+import { ROOT, run } from '../../support/service.ts'
+import { KID, lines } from './keys-script.ts'
+
+// Real users and real modes: the script as root, as the user of the server, and as somebody else.
+
+const SERVICE = { uid: 54_321, gid: 54_322 }
+const OTHER = { uid: 54_323, gid: 54_324 }
+
+const reason = whyNot()
+/** Only root can become other users, and these must be able to read the code. */
+function whyNot(): string | false {
+  if (process.getuid?.() !== 0) return 'needs root, to run the script as other users'
+  const { status } = spawnSync('sh', ['-c', 'test -r src/server.ts'], { cwd: ROOT, ...OTHER })
+  return status === 0 ? false : 'other users may not read this checkout'
+}
+
+/** A folder of the user of the server; the one above it can be entered by everybody. */
+async function home(t: Test) {
+  const dir = await temporaryFolder(t)
+  await chmod(dir, 0o755)
+  const keysDir = join(dir, 'keys')
+  const keys = async (args: string, as: { uid?: number; gid?: number } = {}, env: Record<string, string> = {}) =>
+    run(t, 'scripts/keys.ts', args.split(' '), { KEYS_DIR: keysDir, ...env }, '', as).finished
+  return { dir, keysDir, keys }
+}
+
+async function owned(path: string, { uid, gid } = SERVICE) {
+  await chown(path, uid, gid)
+}
+
+async function owners(dir: string): Promise<string[]> {
+  const paths = [dir, ...(await readdir(dir)).map((name) => join(dir, name))]
+  const stats = await Promise.all(paths.map((path) => lstat(path)))
+  return [...new Set(stats.map(({ uid, gid }) => `${uid}:${gid}`))]
+}
+
+t.test('what root makes is for the user of the server', { skip: reason }, async (t) => {
+  const { dir, keysDir, keys } = await home(t)
+  await owned(dir)
+  t.match(await keys('rotate'), { code: 0, stderr: '', stdout: lines(`made key ${KID}, the first; .*`) })
+  const service = `${SERVICE.uid}:${SERVICE.gid}`
+  t.same(await owners(keysDir), [service], 'the folder, the keys, the manifest and the lock')
+  t.match(await keys('rotate', SERVICE), { code: 0, stderr: '' }, 'which can go on by itself')
+  t.match(await keys('check'), { code: 0 })
+
+  const pem = join(await temporaryFolder(t), 'only-root.pem')
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  await writeFile(pem, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 })
+  t.match(await keys(`import ${pem}`), { code: 1, stderr: /waits already/ }, 'a file of root is read as root')
+  t.match(await keys('rotate-refresh'), { code: 0 })
+  t.same(await owners(keysDir), [service])
+})
+
+t.test('and so is the database that root makes with the other scripts', { skip: reason }, async (t) => {
+  const { dir } = await home(t)
+  await owned(dir)
+  const data = join(dir, 'data')
+  const env = { DATABASE_URL: `sqlite:${join(data, 'signet.db')}` }
+  const script = (name: string, args: string[], as = {}) =>
+    run(t, `scripts/${name}.ts`, args, env, PASSWORD, as).finished
+  t.match(await script('clients', ['create', '--name', 'x']), { code: 0, stderr: '' })
+  t.match(await script('accounts', ['create', '--email', 'a@b.co']), { code: 0, stderr: '' })
+  t.same(await owners(data), [`${SERVICE.uid}:${SERVICE.gid}`])
+  t.match(await script('accounts', ['suspend', 'a@b.co'], SERVICE), { code: 0, stderr: '' })
+})
+
+t.test('a link named .lock leads root nowhere', { skip: reason }, async (t) => {
+  const { keysDir, keys } = await home(t)
+  const outside = await temporaryFolder(t)
+  await mkdir(keysDir)
+  const there = join(outside, 'there')
+  await writeFile(there, '', { mode: 0o644 })
+  for (const folderOwner of [{ uid: 0, gid: 0 }, SERVICE]) {
+    await owned(keysDir, folderOwner)
+    for (const target of [there, join(outside, 'not-there')]) {
+      await symlink(target, join(keysDir, '.lock'))
+      const stderr = /^keys: error: KEYS_DIR: .*\.lock is not a plain file of this folder\nhint: .*rm .*\.lock\n$/
+      t.match(await keys('rotate'), { code: 1, stderr })
+      t.match((await keys('check')).stdout, /\.lock is not a plain file of this folder\n {2}mend: .*rm /)
+      const { status } = spawnSync('rm', [join(keysDir, '.lock')])
+      t.equal(status, 0)
+    }
+  }
+  t.same(await readdir(outside), ['there'], 'nothing was made')
+  t.equal((await stat(there)).mode & 0o777, 0o644, 'and no mode changed')
+})
+
+t.test('check names what root left, before it acted as the owner', { skip: reason }, async (t) => {
+  const { keysDir, keys } = await home(t)
+  await mkdir(keysDir)
+  await owned(keysDir)
+  await keys('rotate')
+  await chown(join(keysDir, '.lock'), 0, 0)
+  const mend = `chown ${SERVICE.uid}:${SERVICE.gid} .*\\.lock`
+  t.match(await keys('check', SERVICE), {
+    code: 1,
+    stdout: lines(`.*\\.lock belongs to root and the folder to user ${SERVICE.uid}: .*`, `  mend: ${mend}`),
+  })
+})
+
+t.test('another user is told just that, and nothing is called lost or damaged', { skip: reason }, async (t) => {
+  const { keysDir, keys } = await home(t)
+  await mkdir(keysDir, { mode: 0o700 })
+  await owned(keysDir)
+  await keys('rotate')
+  const mend = `  mend: run this as the user of the server \\(the folder is user ${SERVICE.uid}'s\\).*`
+  const folder = `keys: can't list the folder ${keysDir}: EACCES`
+  t.match(await keys('check', OTHER), { code: 1, stdout: lines(folder, mend) })
+  t.match(await keys('list-refresh', OTHER), { code: 1, stdout: '', stderr: `keys: error: ${folder}\n` })
+  t.match(await keys('list', OTHER), { code: 1, stdout: '', stderr: /can't list the folder .*EACCES/ })
+
+  await chmod(keysDir, 0o755)
+  const found = await keys('check', OTHER)
+  t.match(found, { code: 1, stdout: lines(`keys: can't read .*: EACCES \\(and 1 more of the keys\\)`, mend) })
+  t.match((await keys('list-refresh', OTHER)).stderr, /can't read the refresh key .*EACCES\nhint: run this as the user/)
+  t.match(await keys('list', OTHER), { code: 0 }, 'the manifest is public')
+
+  const env = { KEYS_DIR: keysDir, NODE_ENV: 'production', DATABASE_URL: 'sqlite::memory:', PORT: '0' }
+  const boot = { ...env, ISSUER: 'https://signet.test' }
+  const { code, stderr } = await run(t, 'src/server.ts', [], boot, '', OTHER).finished
+  t.equal(code, 1)
+  t.match(stderr, /^signet: error: keys: can't read the private key .*: EACCES\nhint: .*fsGroup/)
+  t.notMatch(found.stdout + stderr, /damaged|restore|revoke|delete/)
+})
+
+t.test('a mounted Secret is in order with mode 0440 for the group of a pod', { skip: reason }, async (t) => {
+  const { keysDir, keys } = await home(t)
+  await keys('rotate')
+  const files = (await readdir(keysDir)).filter((name) => name !== '.lock').map((name) => join(keysDir, name))
+  const mounted = async (mode: number) => {
+    for (const path of [...files, keysDir]) await chown(path, 0, OTHER.gid)
+    for (const path of files) await chmod(path, mode)
+    await chmod(keysDir, 0o550)
+  }
+  const pod = { uid: OTHER.uid, gid: OTHER.gid }
+  await mounted(0o440)
+  t.match(await keys('check', pod), { code: 0, stdout: `${keysDir} is in order\n` })
+  await mounted(0o444)
+  const open = await keys('check', pod)
+  t.equal(open.code, 1)
+  t.match(open.stdout, /has mode 444: others can read it\n {2}mend: .*defaultMode: 0400 .* fsGroup/)
+  t.notMatch(open.stdout, /chmod/, 'which a pod can not do')
+  await mounted(0o400)
+  t.match((await keys('check', pod)).stdout, /EACCES\n {2}mend: let the user of the server read .*fsGroup in/)
+  await mounted(0o440)
+  await chmod(keysDir, 0o770)
+  t.match((await keys('check', pod)).stdout, /\.pem has mode 440: others can read it\n {2}mend: chmod 600/)
+})
+
+t.test('root sees a read-only mount as what it is', { skip: reason }, async (t) => {
+  const { keysDir, keys } = await home(t)
+  await keys('rotate')
+  for (const name of await readdir(keysDir)) if (name !== '.lock') await chmod(join(keysDir, name), 0o440)
+  await chmod(keysDir, 0o777) // as Kubernetes mounts it
+  const mount = (...args: string[]) => spawnSync('mount', args).status
+  if (mount('--bind', keysDir, keysDir) !== 0 || mount('-o', 'remount,bind,ro', keysDir) !== 0)
+    return t.comment('skipped: nothing can be mounted here')
+  try {
+    t.match(await keys('check'), { code: 0, stdout: `${keysDir} is in order\n` })
+    t.match(await keys('rotate'), { code: 1, stderr: /^keys: error: KEYS_DIR: can't write in .*: EROFS\nhint: / })
+  } finally {
+    spawnSync('umount', [keysDir])
+  }
+})
