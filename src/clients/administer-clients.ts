@@ -1,5 +1,6 @@
 import type { AuditEntry, AuditEvent, RequestSource } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
+import { MAX_AUDIENCE_BYTES } from '../config/ceilings.ts'
 import { AppError } from '../errors/app-error.ts'
 import type { PageOf } from '../http/paging.ts'
 import { randomId } from '../ids.ts'
@@ -7,7 +8,6 @@ import {
   CLIENT_ID_PREFIX,
   type Client,
   type ClientStatus,
-  MAX_AUDIENCE_LENGTH,
   type NewClient,
   type PublicKey,
   usesSecret,
@@ -105,8 +105,8 @@ export function createAdministerClients(parts: {
 /** @throws AppError `validation_failed` for what the schema can't check */
 function newClient(input: NewClient, createdAt: number): Client {
   const { name, scope = '', audience = [], ttl = null, jwks, jwks_uri: jwksUri } = input
-  if (JSON.stringify(audience).length > MAX_AUDIENCE_LENGTH)
-    throw unacceptable('/audience', `takes more than ${MAX_AUDIENCE_LENGTH} characters`)
+  if (JSON.stringify(audience).length > MAX_AUDIENCE_BYTES)
+    throw unacceptable('/audience', `takes more than ${MAX_AUDIENCE_BYTES} characters`)
   if (jwks !== undefined && jwksUri !== undefined) throw unacceptable('/jwks_uri', 'is not needed beside jwks')
   if (jwksUri !== undefined && !isJwksUri(jwksUri)) throw unacceptable('/jwks_uri', 'is not an https address')
   const hasKeys = jwks !== undefined || jwksUri !== undefined

@@ -22,8 +22,6 @@ export type ClientAuthMethod = (typeof CLIENT_AUTH_METHODS)[number]
 export const CLIENT_STATUS = ['active', 'disabled'] as const
 export type ClientStatus = (typeof CLIENT_STATUS)[number]
 
-/** The longest list of audiences that fits into a token, in characters of JSON. */
-export const MAX_AUDIENCE_LENGTH = 1024
 /** After a rotation the previous secret stays good for a day by default, and for 30 days at most. */
 export const MAX_OVERLAP_SECONDS = 30 * 86_400
 export const DEFAULT_OVERLAP_SECONDS = 86_400

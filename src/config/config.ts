@@ -9,6 +9,7 @@ import { availableParallelism } from 'node:os'
 import type { Static, TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { OperatorError } from '../errors/app-error.ts'
+import { MAX_AUDIENCE_BYTES } from './ceilings.ts'
 import { MAX_WORKERS, Settings } from './settings.ts'
 import { isTypo } from './typo.ts'
 
@@ -45,6 +46,11 @@ export function loadConfig({ env = process.env, port }: { env?: NodeJS.ProcessEn
   const workers = countWorkers(values.WORKERS)
   if (workers > 1 && values.DATABASE_URL === 'sqlite::memory:')
     problems.push(`WORKERS: ${workers} processes can't share DATABASE_URL=sqlite::memory: (take a file, or WORKERS=1)`)
+  const audienceBytes = Buffer.byteLength(JSON.stringify(values.AUDIENCE ?? []))
+  if (audienceBytes > MAX_AUDIENCE_BYTES)
+    problems.push(
+      `AUDIENCE: takes ${audienceBytes} bytes as a JSON list, and at most ${MAX_AUDIENCE_BYTES} fit into a token`,
+    )
   if (problems.length > 0)
     throw new OperatorError(`settings: ${problems.join('; ')}`, { hint: 'scripts/README.md lists the settings' })
 

@@ -52,7 +52,7 @@ export const Settings = Type.Object({
   AUDIENCE: Type.Optional(
     list(Type.String({ minLength: 1, maxLength: 255 }), {
       maxItems: 8,
-      description: '`aud` of every token, comma-separated, at most 8. Default: the issuer',
+      description: '`aud` of every token, comma-separated, at most 8 and 1024 bytes. Default: the issuer',
     }),
   ),
   ACCESS_TOKEN_TTL: seconds(60, MAX_ACCESS_TOKEN_TTL_SECONDS, {

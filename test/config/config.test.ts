@@ -49,6 +49,22 @@ t.test('good values are taken', async (t) => {
   t.same(config.TRUST_PROXY, ['loopback', '10.0.0.0/8', '2001:db8::/32'])
 })
 
+t.test('an audience that fits into no token is refused by name, with the limit', async (t) => {
+  const list = (count: number, length: number) =>
+    Array.from({ length: count }, (_, i) => `${i}`.padEnd(length, 'a')).join()
+  const limit = /^settings: AUDIENCE: takes \d+ bytes as a JSON list, and at most 1024 fit into a token/
+  t.equal(refusal({ AUDIENCE: list(4, 252) }), 'accepted', '1,021 bytes')
+  t.equal(refusal({ AUDIENCE: list(8, 124) }), 'accepted', '1,017 bytes')
+  for (const audience of [
+    list(4, 254),
+    list(8, 255),
+    list(8, 125),
+    list(4, 100).replaceAll('a', '€'),
+    list(4, 251) + '\\'.repeat(4),
+  ])
+    t.match(refusal({ AUDIENCE: audience }), limit, audience.slice(0, 20))
+})
+
 t.test('the default issuer follows host and port', async (t) => {
   t.equal(loadConfig({ env: { HOST: '::1', PORT: '81' } }).ISSUER, 'http://[::1]:81')
   t.equal(loadConfig({ env: { HOST: '0.0.0.0' } }).ISSUER, 'http://localhost:3000')

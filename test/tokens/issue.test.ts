@@ -1,10 +1,18 @@
 import { generateKeyPairSync } from 'node:crypto'
+import { Value } from '@sinclair/typebox/value'
 import fc from 'fast-check'
 import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose'
 import t from 'tap'
+import { Roles } from '../../src/accounts/account.ts'
+import { CLIENT_ID_PREFIX, Scope } from '../../src/clients/client.ts'
 import { systemClock } from '../../src/clock.ts'
+import { MAX_AUDIENCE_BYTES } from '../../src/config/ceilings.ts'
+import { loadConfig } from '../../src/config/config.ts'
+import { Settings } from '../../src/config/settings.ts'
+import { randomId } from '../../src/ids.ts'
 import { publicJwk } from '../../src/keys/jwk.ts'
-import { acceptClaims, REQUIRED_CLAIMS } from '../../src/tokens/claims.ts'
+import { MAX_KEY_BITS } from '../../src/keys/sound-key.ts'
+import { acceptClaims, MAX_TOKEN_LENGTH, REQUIRED_CLAIMS } from '../../src/tokens/claims.ts'
 import { createIssuer, type Grant, OPTIONAL_CLAIMS_BUDGET_BYTES } from '../../src/tokens/issue.ts'
 import { bearer, newUser, startApp } from '../support/app.ts'
 
@@ -80,6 +88,41 @@ t.test('optional claims up to their budget are issued, and one byte more is an e
   await t.rejects(issue({ ...grant, scope: 'x'.repeat(room + 1) }), RangeError)
   await t.rejects(issue({ ...grant, roles: Array(300).fill('role') }), RangeError)
   await t.rejects(issue({ ...grant, scope: '€'.repeat(room / 2) }), RangeError, 'bytes, not characters')
+})
+
+t.test('the most that settings, roles and scopes may be fits into a token of the largest key', async (t) => {
+  const largest = generateKeyPairSync('rsa', { modulusLength: MAX_KEY_BITS }).privateKey
+  const signingKey = {
+    kid: publicJwk(largest).kid,
+    key: largest.toCryptoKey({ name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' }, false, ['sign']),
+  }
+  const audience =
+    ['a', 'b', 'c', 'd'].map((letter) => letter.repeat(MAX_AUDIENCE_BYTES / 4 - 4)).join() + 'd'.repeat(3)
+  const config = loadConfig({
+    env: { ISSUER: `https://${'i'.repeat(60)}.example/${'p'.repeat(178)}`, AUDIENCE: audience },
+  })
+  t.equal(config.ISSUER.length, Settings.properties.ISSUER.maxLength)
+  t.equal(JSON.stringify(config.AUDIENCE).length, MAX_AUDIENCE_BYTES)
+  const issue = createIssuer({
+    ...settings,
+    issuer: config.ISSUER,
+    audience: config.AUDIENCE,
+    keyring: { signingKey: () => signingKey },
+  })
+
+  const role = (index: number) => `r${index.toString(36)}`.padEnd(32, 'x')
+  const roles = Array.from({ length: Roles.maxItems ?? 0 }, (_, index) => role(index))
+  t.ok(Value.Check(Roles, roles))
+  t.notOk(Value.Check(Roles, [...roles, 'one-more']) || Value.Check(Roles, [`${roles[0]}x`]))
+  const scope = 's'.repeat(Scope.maxLength ?? 0)
+  t.notOk(Value.Check(Scope, `${scope}s`))
+  const token_version = Number.MAX_SAFE_INTEGER
+  const person = { sub: `acc_${randomId()}`, client_id: 'signet', sid: `ses_${randomId()}`, auth_time: NOW, roles }
+  const client = { sub: `${CLIENT_ID_PREFIX}${randomId()}`, client_id: `${CLIENT_ID_PREFIX}${randomId()}`, scope }
+  for (const grant of [person, client]) {
+    const { token } = await issue({ ...grant, token_version })
+    t.ok(token.length <= MAX_TOKEN_LENGTH, `${token.length} characters`)
+  }
 })
 
 t.test('a token that no verifier would read is an error at issue time', async (t) => {
