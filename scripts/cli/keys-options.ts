@@ -1,6 +1,7 @@
 import { type Config, loadConfig } from '../../src/config/config.ts'
 import { OperatorError } from '../../src/errors/app-error.ts'
 import type { KeysFolder } from '../../src/keys/keys-folder.ts'
+import { giveLockToOwner } from '../../src/keys/keys-lock.ts'
 import { readPassphrase } from '../../src/keys/passphrase.ts'
 import type { Bits } from '../../src/keys/private-keys.ts'
 import { defaultLead, keyTiming, minimumLead, RELOAD_INTERVAL_SECONDS } from '../../src/keys/rotation.ts'
@@ -14,6 +15,7 @@ export const bitsHelp = { '--bits <n>': 'size of a new key: 2048 (default), 3072
 export async function setting(): Promise<{ config: Config; folder: KeysFolder }> {
   const config = loadConfig()
   const folder = { dir: config.KEYS_DIR, passphrase: await readPassphrase(config.KEY_PASSPHRASE_FILE) }
+  if (process.geteuid?.() === 0) await giveLockToOwner(folder)
   await actAsOwner('KEYS_DIR', folder.dir)
   return { config, folder }
 }

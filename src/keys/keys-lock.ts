@@ -85,6 +85,19 @@ async function makePrivateLockFile(folder: KeysFolder): Promise<void> {
   }
 }
 
+/**
+ * Gives a lock file that root made to the owner of the folder: earlier versions left it to root, and nobody else could
+ * take the lock. For root, before it acts as the owner. A link is left alone: whoever takes the lock refuses it.
+ */
+export async function giveLockToOwner(folder: KeysFolder): Promise<void> {
+  const found = await lstat(lockPath(folder)).catch(() => undefined)
+  if (found?.isFile() !== true || found.nlink !== 1) return
+  const file = await open(lockPath(folder), O_RDONLY | NOFOLLOW).catch(() => undefined)
+  // A folder that is mounted read-only: whoever takes the lock is told so.
+  await (file && giveToOwner(file, folder.dir).catch(() => undefined))
+  await file?.close()
+}
+
 function notOurs(path: string): OperatorError {
   return new OperatorError(`KEYS_DIR: ${path} is not a plain file of this folder`, {
     hint: `find out who put it there, then delete it: rm ${path}`,

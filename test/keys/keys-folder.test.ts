@@ -1,10 +1,11 @@
-import { chmod, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { chmod, link, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import { OperatorError } from '../../src/errors/app-error.ts'
 import { makeFirstKey } from '../../src/keys/change-keyring.ts'
+import { openEncryptedPem } from '../../src/keys/encrypted-pem.ts'
 import { type KeysFolder, writeDurably } from '../../src/keys/keys-folder.ts'
 import { withKeysLock } from '../../src/keys/keys-lock.ts'
 import { openLiveKeyring } from '../../src/keys/live-keyring.ts'
@@ -32,7 +33,9 @@ t.test('a private key is PKCS#8, readable for its owner only, and named by its k
 
 t.test('with a passphrase the private key is encrypted, and another passphrase does not open it', async (t) => {
   const { folder, kid } = await folderWithKey(t, 'open sesame')
-  t.match(await readFile(privateKeyPath(folder, kid), 'utf8'), /^-----BEGIN ENCRYPTED PRIVATE KEY-----/)
+  const pem = await readFile(privateKeyPath(folder, kid), 'utf8')
+  t.match(pem, /^-----BEGIN ENCRYPTED PRIVATE KEY-----/)
+  t.ok(await openEncryptedPem(pem, 'open sesame'), 'with the slow derivation')
   t.equal((await readPrivateKey(folder, kid)).asymmetricKeyType, 'rsa')
   await t.rejects(readPrivateKey({ ...folder, passphrase: 'wrong' }, kid), { message: /can be opened/ })
   await t.rejects(readPrivateKey({ ...folder, passphrase: undefined }, kid), { message: /can be opened/ })
@@ -133,6 +136,28 @@ t.test('the lock is closed to others also when its file was open to them', async
   await chmod(path, 0o644)
   await withKeysLock(folder, async () => undefined)
   t.equal((await stat(path)).mode & 0o777, 0o600)
+})
+
+t.test('a lock that is a link, a folder or a file with a second name is refused, and nothing is made', async (t) => {
+  const { folder } = await folderWithKey(t)
+  const path = join(folder.dir, '.lock')
+  const outside = await temporaryFolder(t)
+  const other = join(outside, 'other')
+  await writeFile(other, '', { mode: 0o644 })
+  const others: Record<string, () => Promise<unknown>> = {
+    'a link': () => symlink(other, path),
+    'a link to nothing': () => symlink(join(outside, 'new'), path),
+    'a folder': () => mkdir(path),
+    'a second name': () => link(other, path),
+  }
+  for (const [name, make] of Object.entries(others)) {
+    await rm(path, { recursive: true })
+    await make()
+    const refused = withKeysLock(folder, async () => t.fail('it ran'))
+    await t.rejects(refused, { message: /\.lock is not a plain file of this folder/, hint: /rm / }, name)
+  }
+  t.same(await readdir(outside), ['other'])
+  t.equal((await stat(other)).mode & 0o777, 0o644)
 })
 
 t.test('a file that is there is not written over, and one that can not be written is not left half', async (t) => {

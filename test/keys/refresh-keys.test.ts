@@ -14,6 +14,7 @@ import {
   refreshKeyPath,
   revokeRefreshKey,
   rotateRefreshKey,
+  unrevokedRefreshKeys,
 } from '../../src/keys/refresh-keys.ts'
 import { temporaryFolder } from '../support/app.ts'
 import { refresh, refreshed, refreshVerdict, serverAt, signUp, verdict } from '../support/front-door.ts'
@@ -167,6 +168,14 @@ t.test('a file that is broken is an error for the operator, which names it and s
     t.ok(String(error.message).includes(refreshKeyPath(folder, good.id)), `${name}: names the file`)
     t.notMatch(`${error.message} ${error.hint} ${error.cause}`, /c2Vj/, `${name}: shows nothing of it`)
   }
+})
+
+t.test('a folder that can not be listed takes no key away from a running server, and is no empty one', async (t) => {
+  const { folder, key } = await withKey(t)
+  const file = { ...folder, dir: refreshKeyPath(folder, key.id) }
+  t.same(await unrevokedRefreshKeys(file, [key]), [key])
+  await t.rejects(readRefreshKeys(file), { fault: 'unreadable', message: /can't list the folder .*ENOTDIR/ })
+  await t.rejects(makeFirstKey(file, at(NOW)), OperatorError)
 })
 
 t.test('other files in the folder are left alone', async (t) => {

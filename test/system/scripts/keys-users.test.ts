@@ -102,6 +102,9 @@ t.test('check names what root left, before it acted as the owner', { skip: reaso
     code: 1,
     stdout: lines(`.*\\.lock belongs to root and the folder to user ${SERVICE.uid}: .*`, `  mend: ${mend}`),
   })
+  t.match(await keys('rotate', SERVICE), { code: 1, stderr: /can't write in/ })
+  t.match(await keys('rotate'), { code: 0, stderr: '' }, 'root goes on, and puts it right')
+  t.match(await keys('prune', SERVICE), { code: 0, stderr: '' })
 })
 
 t.test('another user is told just that, and nothing is called lost or damaged', { skip: reason }, async (t) => {
