@@ -84,11 +84,13 @@ export function sendProblem(error: AppError, request: FastifyRequest, reply: Fas
 export function asAppError(error: unknown, request: FastifyRequest): AppError {
   if (error instanceof AppError) return error
   const { code = '', statusCode = 500, validation, validationContext } = error as Partial<FastifyError>
-  if (validation)
-    return new AppError('validation_failed', {
-      fields: validation.slice(0, MAX_FIELD_ERRORS).map(fieldError),
-      reason: validationContext ?? '',
-    })
+  if (validation) {
+    const missing = validationContext === 'body' && request.body === undefined
+    const fields = missing
+      ? [{ field: '', message: 'the body is missing' }]
+      : validation.slice(0, MAX_FIELD_ERRORS).map(fieldError)
+    return new AppError('validation_failed', { fields, reason: missing ? 'no body' : (validationContext ?? '') })
+  }
   const known = FRAMEWORK_CODES[code]
   if (known !== undefined) return new AppError(known, { reason: code })
   if (statusCode >= 400 && statusCode < 500)

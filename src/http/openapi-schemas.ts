@@ -12,7 +12,7 @@ export function named<S extends object>(schema: S): S {
 
 /**
  * Moves every named schema to `components`, once, and puts a reference in its place: generated clients get one type for
- * each.
+ * each. A request body whose schema allows null may be absent, which @fastify/swagger does not say.
  */
 export function withComponents(document: object): object {
   const schemas: Record<string, unknown> = {}
@@ -21,10 +21,18 @@ export function withComponents(document: object): object {
     if (Array.isArray(value)) return value.map(hoisted)
     const { [NAME]: name, ...rest } = value as Record<string, unknown>
     const copy = Object.fromEntries(Object.entries(rest).map(([key, member]) => [key, hoisted(member)]))
+    if (mayBeAbsent(copy)) return { ...copy, required: false }
     if (typeof name !== 'string') return copy
     schemas[name] = copy
     return { $ref: `#/components/schemas/${name}` }
   }
   const result = hoisted(document) as { components?: { schemas?: object } }
   return { ...result, components: { ...result.components, schemas: { ...result.components?.schemas, ...schemas } } }
+}
+
+/** True for a Request Body Object of OpenAPI whose schema allows null: no body is validated as null. */
+function mayBeAbsent({ required, content }: Record<string, unknown>): boolean {
+  if (required !== true || typeof content !== 'object' || content === null) return false
+  const alternatives = Object.values(content).flatMap((media) => media?.schema?.anyOf ?? [])
+  return alternatives.some(({ type }) => type === 'null')
 }

@@ -30,10 +30,15 @@ export function refreshRoute(
         limit: 'refresh',
         errors: ['invalid_refresh_token', 'cross_site_request', 'store_unavailable', 'signing_unavailable'],
       },
-      schema: { tags: ['Sessions'], summary: 'Refresh the tokens', body: Body, response: { 200: TokenResponse } },
+      schema: {
+        tags: ['Sessions'],
+        summary: 'Refresh the tokens',
+        body: Type.Union([Body, Type.Null()]),
+        response: { 200: TokenResponse },
+      },
     },
     async (request, reply) => {
-      const fromBody = request.body.refresh_token
+      const fromBody = request.body?.refresh_token
       const token = fromBody ?? refreshCookie.read(request)
       if (token === undefined) throw new AppError('invalid_refresh_token', { reason: 'no refresh token was sent' })
       const pair = await refresh(token, requestSource(request))

@@ -13,7 +13,8 @@ const BODIES: [
   status: number,
   code: string,
 ][] = [
-  ['no body', json, undefined, 400, 'invalid_json'],
+  ['no body', json, undefined, 400, 'validation_failed'],
+  ['no body, as text', { 'content-type': 'text/plain' }, undefined, 400, 'validation_failed'],
   ['no body and no content type', {}, undefined, 400, 'validation_failed'],
   ['half a body', json, good.slice(0, 20), 400, 'invalid_json'],
   ['text', json, 'email=ada', 400, 'invalid_json'],
