@@ -47,7 +47,10 @@ export function presentedCredential(authorization: string | undefined, form: Cre
   return { kind: 'assertion', clientId, assertion }
 }
 
-/** RFC 6749 section 2.3.1: id and secret are form-urlencoded first, then joined as RFC 7617 says. */
+/**
+ * RFC 6749 section 2.3.1: id and secret are form-urlencoded first, then joined as RFC 7617 says. With an empty secret,
+ * as some libraries send it for a public client, it says no more than `client_id` in the form does.
+ */
 function basicCredential(authorization: string, clientIdOfForm: string | undefined): PresentedCredential {
   const [, base64] = /^basic +([A-Za-z0-9+/]+={0,2})$/i.exec(authorization) ?? []
   if (base64 === undefined) throw new OAuthError('invalid_client', 'an Authorization header that is not Basic')
@@ -55,8 +58,9 @@ function basicCredential(authorization: string, clientIdOfForm: string | undefin
   const colon = pair.indexOf(':')
   const clientId = formDecoded(pair.slice(0, Math.max(colon, 0)))
   const secret = formDecoded(pair.slice(colon + 1))
-  if (!clientId || !secret) throw new OAuthError('invalid_client', 'Basic without an id and a secret')
+  if (colon === -1 || !clientId || secret === undefined)
+    throw new OAuthError('invalid_client', 'Basic without an id and a secret')
   if (clientIdOfForm !== undefined && clientIdOfForm !== clientId)
     throw new OAuthError('invalid_request', 'two client ids', 'client_id is not that of the Authorization header.')
-  return { kind: 'secret', clientId, secret }
+  return secret === '' ? { kind: 'none', clientId } : { kind: 'secret', clientId, secret }
 }

@@ -24,3 +24,12 @@ export function formOf<T extends TProperties>(properties: T) {
 export function credentialOf(request: FastifyRequest, form: CredentialMembers): PresentedCredential {
   return presentedCredential(authorizationLine(request.raw.rawHeaders), form)
 }
+
+/**
+ * The same where our own public client may ask. Its apps often add their access token to every request, and it has
+ * often expired when they refresh: a Bearer header is no client credential, and counts as absent.
+ */
+export function publicCredentialOf(request: FastifyRequest, form: CredentialMembers): PresentedCredential {
+  const line = authorizationLine(request.raw.rawHeaders)
+  return presentedCredential(line !== undefined && /^bearer(\s|$)/i.test(line) ? undefined : line, form)
+}

@@ -9,10 +9,15 @@ const LIST = 'resource'
  * Reads `application/x-www-form-urlencoded` as RFC 6749 section 3.1 and appendix B require: strict UTF-8, no parameter
  * twice, and a parameter without a value counts as absent.
  *
+ * @param options.asciiOnly for a form that names another charset, as some libraries do: ASCII reads the same in each of
+ *   them, and all else could be meant in two ways
  * @returns an object without a prototype, because its names come from the sender
  * @throws OAuthError `invalid_request`
  */
-export function parseForm(bytes: Uint8Array): Record<string, string | string[]> {
+export function parseForm(
+  bytes: Uint8Array,
+  { asciiOnly = false }: { asciiOnly?: boolean } = {},
+): Record<string, string | string[]> {
   const form: Record<string, string | string[]> = Object.create(null)
   const seen = new Set<string>()
   for (const pair of decodeUtf8(bytes).split('&')) {
@@ -23,6 +28,8 @@ export function parseForm(bytes: Uint8Array): Record<string, string | string[]> 
     if (seen.has(name) && name !== LIST)
       throw malformed('a parameter is there more than once', 'A parameter is there more than once.')
     seen.add(name)
+    if (asciiOnly && !isAscii(`${name}${value}`))
+      throw malformed('another charset', 'The body names another charset than UTF-8 and is not all ASCII.')
     if (value === '') continue
     form[name] = name === LIST ? [...(form[name] ?? []), value] : value
   }
@@ -43,6 +50,10 @@ function storable(text: string): string {
     throw malformed('the body is not form-urlencoded', 'The body is not form-urlencoded UTF-8.')
   if (decoded.includes('\0')) throw malformed('the body holds a NUL character', 'The body holds a NUL character.')
   return decoded
+}
+
+function isAscii(text: string): boolean {
+  return Buffer.byteLength(text) === text.length
 }
 
 function malformed(reason: string, description: string): OAuthError {

@@ -8,6 +8,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { AppError, errorRow } from '../errors/app-error.ts'
 import { OAuthError, type OAuthErrorCode, oauthErrorRow } from '../errors/oauth-error.ts'
 import type { App } from '../http/app-type.ts'
+import { acceptNoBytes } from '../http/empty-body.ts'
 import { asAppError } from '../http/error-handler.ts'
 import { parseForm } from './form-body.ts'
 
@@ -26,12 +27,11 @@ export async function registerOAuth(
 ): Promise<void> {
   await app.register(async (scope) => {
     scope.removeAllContentTypeParsers()
+    acceptNoBytes(scope as App)
     scope.addContentTypeParser(FORM, { parseAs: 'buffer' }, (request, body, done) => {
       try {
         const [, charset = 'utf-8'] = /;\s*charset="?([^";\s]+)/i.exec(request.headers['content-type'] ?? '') ?? []
-        if (!/^utf-?8$/i.test(charset))
-          throw new AppError('unsupported_media_type', { reason: 'the charset of the form is not UTF-8' })
-        done(null, parseForm(body as Buffer))
+        done(null, parseForm(body as Buffer, { asciiOnly: !/^utf-?8$/i.test(charset) }))
       } catch (error) {
         done(error as Error)
       }

@@ -3,7 +3,7 @@ import type { AuthenticateClient } from '../clients/authenticate-client.ts'
 import type { App } from '../http/app-type.ts'
 import { requestSource } from '../http/request-source.ts'
 import { FIRST_PARTY_CLIENT } from '../tokens/issue.ts'
-import { credentialOf, formOf } from './client-form.ts'
+import { formOf, publicCredentialOf } from './client-form.ts'
 import type { Revoke } from './revoke.ts'
 
 const Form = formOf({
@@ -31,7 +31,7 @@ export function revokeRoute(app: App, parts: { authenticate: AuthenticateClient;
     },
     async (request, reply) => {
       const source = requestSource(request)
-      const client = await parts.authenticate.any(credentialOf(request, request.body), source)
+      const client = await parts.authenticate.any(publicCredentialOf(request, request.body), source)
       await parts.revoke(client?.id ?? FIRST_PARTY_CLIENT, request.body.token, source)
       return reply.send('' as never) // RFC 7009 section 2.2: the status is the whole answer
     },

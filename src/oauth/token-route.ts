@@ -7,7 +7,7 @@ import { TokenResponse } from '../http/schemas.ts'
 import { tokenReply } from '../sessions/token-reply.ts'
 import { FIRST_PARTY_CLIENT } from '../tokens/issue.ts'
 import type { ClientCredentialsGrant } from './client-credentials-grant.ts'
-import { credentialOf, formOf } from './client-form.ts'
+import { credentialOf, formOf, publicCredentialOf } from './client-form.ts'
 import type { RefreshGrant } from './refresh-grant.ts'
 
 const Form = formOf({
@@ -54,10 +54,9 @@ export function tokenRoute(app: App, { authenticate, clientCredentials, refreshG
     },
     async (request, reply) => {
       const { grant_type: grant, scope, resource: resources = [], refresh_token: refreshToken } = request.body
-      const credential = credentialOf(request, request.body)
       const source = requestSource(request)
       if (grant === 'client_credentials') {
-        const client = await authenticate.confidential(credential, source)
+        const client = await authenticate.confidential(credentialOf(request, request.body), source)
         const token = await clientCredentials(client, { scope, resources }, source)
         const { accessToken: access_token, expiresIn: expires_in, scope: granted } = token
         return { access_token, token_type: 'Bearer' as const, expires_in, scope: granted }
@@ -65,7 +64,7 @@ export function tokenRoute(app: App, { authenticate, clientCredentials, refreshG
       if (grant !== 'refresh_token') throw new OAuthError('unsupported_grant_type', 'another grant type')
       if (refreshToken === undefined)
         throw new OAuthError('invalid_request', 'no refresh token', 'Missing or not acceptable: refresh_token.')
-      const client = await authenticate.any(credential, source)
+      const client = await authenticate.any(publicCredentialOf(request, request.body), source)
       const pair = await refreshGrant(client?.id ?? FIRST_PARTY_CLIENT, refreshToken, { scope, resources }, source)
       return tokenReply(reply, pair, undefined)
     },

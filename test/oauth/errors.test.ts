@@ -14,6 +14,7 @@ t.test('every refusal is in the words of RFC 6749 section 5.2', async (t) => {
   const { id, secret } = await register(server)
   const good = basic(id, secret)
   const raw = (text: string) => ({ authorization: `Basic ${Buffer.from(text).toString('base64')}` })
+  const utf16 = { ...good, 'content-type': 'application/x-www-form-urlencoded; charset=utf-16' }
   const CASES: [name: string, form: string, headers: Record<string, string>, status: number, error: string][] = [
     ['no grant type', '', good, 400, 'invalid_request'],
     ['an empty grant type', 'grant_type=', good, 400, 'invalid_request'],
@@ -63,13 +64,14 @@ t.test('every refusal is in the words of RFC 6749 section 5.2', async (t) => {
       'invalid_request',
     ],
     ['text', CC, { ...good, 'content-type': 'text/plain' }, 400, 'invalid_request'],
-    [
-      'the charset of the form is not UTF-8',
-      CC,
-      { ...good, 'content-type': 'application/x-www-form-urlencoded; charset=iso-8859-1' },
-      400,
-      'invalid_request',
-    ],
+    ...['iso-8859-1', 'us-ascii', 'utf-16', 'x'].flatMap((charset): typeof CASES => {
+      const headers = { ...good, 'content-type': `application/x-www-form-urlencoded; charset=${charset}` }
+      return [
+        [`${charset} and no ASCII`, `${CC}&x=%C3%A9`, headers, 400, 'invalid_request'],
+        [`${charset} and a byte of it`, `${CC}&x=%E9`, headers, 400, 'invalid_request'],
+      ]
+    }),
+    ['UTF-16 in name and deed', `\0${[...CC].join('\0')}`, utf16, 400, 'invalid_request'],
   ]
   for (const [name, form, headers, status, error] of CASES) {
     const reply = await send(server.app, 'token', form, headers)
@@ -99,8 +101,17 @@ t.test('unknown and empty parameters are ignored', async (t) => {
     `${CC}&x`,
   ])
     t.equal(outcome(await send(app, 'token', form, headers)), 'good', form)
-  const typed = { ...headers, 'content-type': 'Application/X-WWW-Form-Urlencoded; Charset="utf-8"' }
-  t.equal(outcome(await send(app, 'token', CC, typed)), 'good')
+  for (const type of [
+    'Application/X-WWW-Form-Urlencoded; Charset="utf-8"',
+    'application/x-www-form-urlencoded;charset=UTF8',
+    ...['ISO-8859-1', 'iso-8859-15', 'us-ascii', 'US-ASCII', 'windows-1252', '"ISO-8859-1"', 'latin1', 'x'].map(
+      (charset) => `application/x-www-form-urlencoded; charset=${charset}`,
+    ),
+    'application/x-www-form-urlencoded; charset=',
+    'application/x-www-form-urlencoded;',
+    'application/x-www-form-urlencoded; boundary=x',
+  ])
+    t.equal(outcome(await send(app, 'token', CC, { ...headers, 'content-type': type })), 'good', type)
 })
 
 t.test('parameters in the query string are refused', async (t) => {

@@ -32,6 +32,59 @@ t.test('refresh works as at /v1/refresh, with and without the public client id',
   t.equal(await verdict(app, retried.json()), 'invalid_token')
 })
 
+t.test(
+  'our own public client may name itself with Basic, and send the access token that it adds everywhere',
+  async (t) => {
+    const server = await serverAt(t, NOW)
+    const { app, pass } = server
+    const client = await register(server)
+    const own = (text: string) => ({ authorization: `Basic ${Buffer.from(text).toString('base64')}` })
+    let tokens: Tokens = await signUp(app)
+    const stale = tokens.access_token
+    const GOOD: [headers: Record<string, string>, more?: Record<string, string>][] = [
+      [own('signet:')],
+      [own('signet:'), { client_id: 'signet' }],
+      [{ authorization: `Bearer ${stale}` }],
+      [{ authorization: `bearer ${stale}` }, { client_id: 'signet' }],
+      [{ authorization: 'Bearer undefined' }],
+      [{ authorization: 'Bearer' }],
+    ]
+    for (const [headers, more] of GOOD) {
+      pass(700) // the access token has expired
+      const reply = await send(app, 'token', grant(tokens, more), headers)
+      t.equal(reply.statusCode, 200, `${JSON.stringify(headers).slice(0, 60)} ${reply.body}`)
+      tokens = reply.json()
+    }
+    const REFUSED: [headers: Record<string, string>, more: Record<string, string>, error: string][] = [
+      [own('signet'), {}, 'invalid_client'],
+      [own('signet:x'), {}, 'invalid_client'],
+      [own(':'), {}, 'invalid_client'],
+      [own(`${client.id}:`), {}, 'invalid_client'],
+      [own('signet:'), { client_id: client.id }, 'invalid_request'],
+      [own('signet:'), { client_secret: 'x' }, 'invalid_request'],
+      [{ authorization: `Bearer ${stale}` }, { client_id: client.id }, 'invalid_client'],
+      [{ authorization: 'Bearerx' }, {}, 'invalid_client'],
+      [{ authorization: 'Digest x' }, {}, 'invalid_client'],
+    ]
+    for (const [headers, more, error] of REFUSED) {
+      const reply = await send(app, 'token', grant(tokens, more), headers)
+      t.equal(outcome(reply), error, `${JSON.stringify([headers, more]).slice(0, 90)}`)
+    }
+    const bearer = { authorization: `Bearer ${stale}` }
+    const form = { client_id: client.id, client_secret: client.secret }
+    t.equal(outcome(await send(app, 'token', { grant_type: 'client_credentials', ...form }, bearer)), 'invalid_request')
+    t.equal(
+      outcome(await send(app, 'introspect', { token: 'x' }, bearer)),
+      'invalid_client',
+      'people ask for nothing else',
+    )
+
+    const gone = await send(app, 'revoke', { token: tokens.refresh_token }, bearer)
+    t.equal(gone.statusCode, 200, 'a logout with a stale token beside it')
+    t.equal(await refreshVerdict(app, tokens), 'invalid_refresh_token')
+  },
+)
+
 t.test('a refused request does not use the refresh token up', async (t) => {
   const server = await serverAt(t, NOW)
   const { app, pass } = server
