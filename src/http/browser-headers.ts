@@ -1,6 +1,7 @@
 import cors from '@fastify/cors'
 import helmet from '@fastify/helmet'
 import Fastify from 'fastify'
+import { registerAnyOriginPreflight } from './any-origin.ts'
 import type { App } from './app-type.ts'
 
 /**
@@ -39,6 +40,7 @@ export async function registerBrowserHeaders(
     reply.headers(headers)
     done()
   })
+  registerAnyOriginPreflight(app)
   await registerCors(app, origins)
   return Object.fromEntries(forPages)
 }

@@ -3,6 +3,7 @@ import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyContextConfig } from 'fastify'
 import { ERRORS, type ErrorCode, errorRow } from '../errors/app-error.ts'
 import { OAUTH_ERRORS, type OAuthErrorCode, oauthErrorRow } from '../errors/oauth-error.ts'
+import { ANY_ORIGIN } from './any-origin.ts'
 import type { App } from './app-type.ts'
 import { named, withComponents } from './openapi-schemas.ts'
 import { OAuthProblem, Problem } from './schemas.ts'
@@ -60,9 +61,9 @@ export async function registerDocs(
   })
 
   let document: string | undefined
-  app.get('/openapi.json', { config: { auth: 'public' }, schema: { hide: true } }, (_request, reply) => {
+  app.get('/openapi.json', { config: { auth: 'public', cors: false }, schema: { hide: true } }, (_request, reply) => {
     document ??= JSON.stringify(withComponents(app.swagger()))
-    reply.type('application/json; charset=utf-8').header('access-control-allow-origin', '*').send(document)
+    reply.type('application/json; charset=utf-8').headers(ANY_ORIGIN).send(document)
   })
   await app.register(async (page) => {
     page.addHook('onRoute', (route) => {

@@ -1,3 +1,4 @@
+import { ANY_ORIGIN } from '../http/any-origin.ts'
 import type { App } from '../http/app-type.ts'
 import { matchesEtag } from '../http/etag.ts'
 import { JwkSet } from './jwks.ts'
@@ -24,7 +25,7 @@ export function jwksRoute(app: App, { keyring }: { keyring: LiveKeyring }): void
       reply
         .header('cache-control', `public, max-age=${keyring.jwksMaxAge()}`)
         .header('etag', etag)
-        .header('access-control-allow-origin', '*')
+        .headers(ANY_ORIGIN)
         .type('application/jwk-set+json')
       if (matchesEtag(request.headers['if-none-match'], etag)) return reply.code(304).send(null as never)
       return reply.send(body as never)

@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import { CLIENT_AUTH_METHODS } from '../clients/client.ts'
 import { ASSERTION_ALGS } from '../clients/client-public-key.ts'
+import { ANY_ORIGIN } from '../http/any-origin.ts'
 import type { App } from '../http/app-type.ts'
 
 const WELL_KNOWN = '/.well-known/oauth-authorization-server'
@@ -68,7 +69,7 @@ export function metadataRoute(app: App, { issuer }: { issuer: string }): void {
   const paths = pathname === '/' ? [WELL_KNOWN] : [WELL_KNOWN, `${WELL_KNOWN}${pathname}`]
   for (const path of paths) {
     app.get(path, { config: { auth: 'public', cors: false }, schema }, (_request, reply) => {
-      reply.header('cache-control', `public, max-age=${MAX_AGE_SECONDS}`).header('access-control-allow-origin', '*')
+      reply.header('cache-control', `public, max-age=${MAX_AGE_SECONDS}`).headers(ANY_ORIGIN)
       return metadata
     })
   }

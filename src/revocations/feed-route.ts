@@ -1,4 +1,5 @@
 import { Type } from '@sinclair/typebox'
+import { ANY_ORIGIN } from '../http/any-origin.ts'
 import type { App } from '../http/app-type.ts'
 import { matchesEtag } from '../http/etag.ts'
 import type { Feed } from './feed.ts'
@@ -59,8 +60,7 @@ export function feedRoute(app: App, { feed }: { feed: Feed }): void {
       reply
         .header('cache-control', 'public, no-cache') // caches keep it, and revalidate it each time
         .header('etag', document.etag)
-        .header('access-control-allow-origin', '*')
-        .header('access-control-expose-headers', 'etag')
+        .headers(ANY_ORIGIN)
         .type('application/revocations+jwt')
       if (matchesEtag(held, document.etag)) return reply.code(304).send(null as never)
       return reply.send(document.body as never)

@@ -39,6 +39,65 @@ t.test('with no origins set no other site reads an answer, but for the public ke
   }
 })
 
+const DOCUMENTS = [
+  '/.well-known/jwks.json',
+  '/.well-known/revocations',
+  '/.well-known/oauth-authorization-server',
+  '/.well-known/oauth-authorization-server/auth',
+  '/openapi.json',
+]
+
+t.test('a page of any origin may revalidate the public documents', async (t) => {
+  for (const env of [{}, { CORS_ORIGINS: 'https://app.example.com' }]) {
+    const { app } = await startApp(t, { env: { ISSUER: 'https://host.example/auth', ...env } })
+    for (const url of DOCUMENTS) {
+      for (const origin of ['https://app.example.com', 'https://other.example', 'null']) {
+        const asks = { 'access-control-request-method': 'GET', 'access-control-request-headers': 'if-none-match' }
+        const reply = await app.inject({ method: 'OPTIONS', url, headers: { origin, ...asks } })
+        t.equal(reply.statusCode, 204, `${url} ${origin}`)
+        t.match(reply.headers, {
+          'access-control-allow-origin': '*',
+          'access-control-allow-methods': /GET/,
+          'access-control-allow-headers': /\*/,
+          'access-control-allow-credentials': undefined,
+        })
+        const read = await app.inject({ url, headers: { origin, 'if-none-match': '"x"' } })
+        t.match([read.statusCode, read.headers['access-control-allow-origin']], [200, '*'])
+        t.equal(read.headers['access-control-allow-credentials'], undefined)
+        t.match(read.headers['access-control-expose-headers'], /etag/, 'the page can read the tag')
+      }
+      t.equal((await app.inject({ method: 'POST', url })).headers.allow, 'GET, HEAD')
+      const hidden = { 'access-control-request-method': 'GET', origin: 'https://other.example' }
+      for (const other of ['/v1/me', `${url}x`, '/health/ready']) {
+        const reply = await app.inject({ method: 'OPTIONS', url: other, headers: hidden })
+        t.equal(reply.headers['access-control-allow-origin'], undefined, `${other} is for nobody else`)
+      }
+    }
+  }
+})
+
+t.test('HEAD is GET without the body on every public route', async (t) => {
+  const routes: string[] = []
+  const { app } = await startApp(t, {
+    env: { ISSUER: 'https://host.example/auth' },
+    onRoute: ({ method, url, config }) => {
+      if (method === 'GET' && config?.auth === 'public') routes.push(url.replace('*', 'index.css'))
+    },
+  })
+  for (const url of new Set([...routes, ...DOCUMENTS, '/docs', '/docs/', '/docs/static/swagger-ui-bundle.js'])) {
+    const [get, head] = [await app.inject({ url }), await app.inject({ method: 'HEAD', url })]
+    const { date: _date, 'x-request-id': _id, ...same } = get.headers
+    if (url === '/health/ready') delete same['content-length'] // the body says how old something is
+    t.equal(head.statusCode, get.statusCode, url)
+    t.match(head.headers, same, url)
+    t.equal(head.body, '')
+  }
+  t.ok(routes.length >= 7)
+  const tag = (await app.inject('/.well-known/jwks.json')).headers.etag
+  const held = { 'if-none-match': String(tag) }
+  t.equal((await app.inject({ method: 'HEAD', url: '/.well-known/jwks.json', headers: held })).statusCode, 304)
+})
+
 t.test('every answer carries the security headers, and a page those of a page', async (t) => {
   const { app } = await startApp(t, { env: { ISSUER: 'https://signet.example' } })
   for (const url of ['/v1/me', '/health/live', '/nothing', '/.well-known/jwks.json', '/docs/', '/openapi.json']) {
