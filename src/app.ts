@@ -11,6 +11,7 @@ import { registerDocs } from './http/docs-route.ts'
 import { type IsStopping, registerDrain } from './http/drain.ts'
 import { registerErrorHandler } from './http/error-handler.ts'
 import { healthRoutes } from './http/health-route.ts'
+import { issuerPath, servedBelow } from './http/issuer-path.ts'
 import { registerJsonBody } from './http/json-body.ts'
 import { registerLimits } from './http/limits.ts'
 import { registerLoad } from './http/load.ts'
@@ -63,10 +64,13 @@ export async function buildApp(options: AppOptions): Promise<App> {
                      revocationsAge: () => revocations.age(), isStopping }
 
   const loggerInstance = parts.logger as FastifyBaseLogger
-  const app: App = Fastify({ ...serverOptions(config, instrumentation.refused), loggerInstance })
+  const path = issuerPath(issuer)
+  const below = servedBelow(path)
+  const app: App = Fastify({ ...serverOptions(config, instrumentation.refused), ...below.options, loggerInstance })
   app.addHook('onClose', async () => revocations.close())
 
   if (onRoute) app.addHook('onRoute', onRoute)
+  below.learnRoutes               (app)
   if (traces) await app.register  (traces)
   registerErrorHandler            (app, instrumentation.refused)
   registerRequestLog              (app)
@@ -79,13 +83,13 @@ export async function buildApp(options: AppOptions): Promise<App> {
   await registerLimits            (app, { limiter: parts.limiter, quotas: quotas(config), overload })
   registerNotFound                (app)
   registerJsonBody                (app)
-  await registerDocs              (app, { version: VERSION, pageHeaders })
+  await registerDocs              (app, { version: VERSION, path, pageHeaders })
   registerMaintenance             (app, { ...parts, ...cleanup })
 
   registerRoute                   (app, { register: parts.register, open: config.REGISTRATION === 'open' })
   await registerRefreshCookie     (app, { issuer, origins }, (scope, refreshCookie) => {
     loginRoute                    (scope, { login: parts.login, refreshCookie, idleTtl })
-    refreshRoute                  (scope, { refresh: parts.refresh, refreshCookie, idleTtl })
+    refreshRoute                  (scope, { ...parts, refreshCookie, idleTtl })
     logoutRoute                   (scope, { endSession: parts.endSession, refreshCookie })
   })
   sessionsRoutes                  (app, { list: parts.sessions.list, endSession: parts.endSession, now: parts.now })

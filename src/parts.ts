@@ -33,6 +33,8 @@ import { openGuardedRevocations } from './revocations/guarded-revocations.ts'
 import { revocationExpiry } from './revocations/revocation.ts'
 import { createRevocationStore } from './revocations/revocation-store.ts'
 import { createEndSession } from './sessions/end-session.ts'
+import { createPredatesHostCookie } from './sessions/former-cookie.ts'
+import { createBeganBeforeUpdate } from './sessions/former-cookie-store.ts'
 import { createIsKnownNetwork } from './sessions/known-network.ts'
 import { createLiveCheck } from './sessions/live-check.ts'
 import { createLogin } from './sessions/login.ts'
@@ -145,6 +147,7 @@ function makeAccounts(base: Base, stores: Stores, { revocationsApplied }: Revoca
   const forLogin = instrumentation.issuing('password', issuePair)
   const forRefresh = instrumentation.issuing('refresh_token', issuePair)
   const observe = instrumentation.refreshed
+  const beganBeforeUpdate = createBeganBeforeUpdate(database)
   const revoking = { revocationsApplied, now }
   return {
     passwords,
@@ -163,6 +166,7 @@ function makeAccounts(base: Base, stores: Stores, { revocationsApplied }: Revoca
       ...revoking,
     }),
     refresh: createRefresh({ sessions, refreshKeys, limits, issuePair: forRefresh, limiter, observe, ...revoking }),
+    predatesHostCookie: createPredatesHostCookie({ beganBeforeUpdate, refreshKeys }),
     endSession: createEndSession({ sessions, ...revoking }),
     live: createLiveCheck({ sessions, clients, now }),
   }

@@ -24,10 +24,12 @@ const PAGE_POLICY = {
 /**
  * `GET /openapi.json` and the interactive page `GET /docs`, offline and under a Content-Security-Policy.
  * Registered before the routes, so that it sees each of them.
+ *
+ * @param options.path of the issuer, without a slash at its end: links of the page and the document lead there
  */
 export async function registerDocs(
   app: App,
-  options: { version: string; pageHeaders: Record<string, string> },
+  options: { version: string; path: string; pageHeaders: Record<string, string> },
 ): Promise<void> {
   await app.register(swagger, {
     // Only the document lists the errors: as reply schemas, Fastify would compile a serializer for every error of every
@@ -44,7 +46,7 @@ export async function registerDocs(
         description: 'Stateless tokens you can take back.',
         license: { name: 'Apache-2.0' },
       },
-      servers: [{ url: '/' }], // the server that the page came from: its policy allows no other
+      servers: [{ url: options.path || '/' }], // the server that the page came from: its policy allows no other
       components: {
         securitySchemes: {
           bearer: {
@@ -75,6 +77,7 @@ export async function registerDocs(
     })
     await page.register(swaggerUi, {
       routePrefix: '/docs',
+      indexPrefix: options.path,
       staticCSP: PAGE_POLICY,
       uiConfig: { persistAuthorization: false, layout: 'BaseLayout' },
       theme: { title: 'Signet API' },
@@ -82,7 +85,9 @@ export async function registerDocs(
       // there is one document only.
       uiHooks: {
         onRequest({ routeOptions }, reply, done) {
-          if (routeOptions.url === '/docs/json') reply.redirect('../openapi.json')
+          if (routeOptions.url === '/docs/static/index.html')
+            reply.redirect('../') // its own knows no path
+          else if (routeOptions.url === '/docs/json') reply.redirect('../openapi.json')
           else if (routeOptions.url === '/docs/yaml') reply.callNotFound()
           else done()
         },

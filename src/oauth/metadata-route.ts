@@ -3,6 +3,7 @@ import { CLIENT_AUTH_METHODS } from '../clients/client.ts'
 import { ASSERTION_ALGS } from '../clients/client-public-key.ts'
 import { ANY_ORIGIN } from '../http/any-origin.ts'
 import type { App } from '../http/app-type.ts'
+import { issuerPath } from '../http/issuer-path.ts'
 
 const WELL_KNOWN = '/.well-known/oauth-authorization-server'
 /** Clients may cache the metadata this long: it changes with a release or a setting only. */
@@ -63,10 +64,10 @@ export function metadataRoute(app: App, { issuer }: { issuer: string }): void {
     summary: 'OAuth server metadata: endpoints and features',
     response: { 200: Metadata },
   }
-  const { pathname } = new URL(issuer)
+  const pathname = issuerPath(issuer)
   // RFC 8414 section 3.1: the path of an issuer follows the well-known part. A proxy that strips the path finds the
   // metadata at the root.
-  const paths = pathname === '/' ? [WELL_KNOWN] : [WELL_KNOWN, `${WELL_KNOWN}${pathname}`]
+  const paths = pathname === '' ? [WELL_KNOWN] : [WELL_KNOWN, `${WELL_KNOWN}${pathname}`]
   for (const path of paths) {
     app.get(path, { config: { auth: 'public', cors: false }, schema }, (_request, reply) => {
       reply.header('cache-control', `public, max-age=${MAX_AGE_SECONDS}`).headers(ANY_ORIGIN)

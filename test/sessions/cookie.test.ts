@@ -1,38 +1,22 @@
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { bearer, PASSWORD, startApp } from '../support/app.ts'
 import { signUp, verdict } from '../support/front-door.ts'
+import {
+  browser,
+  FRIEND,
+  https,
+  IDLE,
+  ISSUER,
+  kept,
+  NAME,
+  SAME_SITE,
+  send,
+  setCookies,
+} from '../support/refresh-cookie.ts'
 
 // The refresh token of a browser lives in a cookie.
 
-const ISSUER = 'https://id.example.com'
-const FRIEND = 'https://app.example.com'
-const NAME = '__Secure-signet_refresh'
-const SAME_SITE = { 'sec-fetch-site': 'same-origin' }
-const IDLE = 5000
-
-type Server = Awaited<ReturnType<typeof startApp>>
-type Reply = Awaited<ReturnType<typeof send>>
-
-const https = (t: Test) =>
-  startApp(t, { env: { ISSUER, CORS_ORIGINS: `${FRIEND},https://admin.example.com`, SESSION_IDLE_TTL: String(IDLE) } })
 const server = await https(t)
-
-function send({ app }: Server, url: string, headers: Record<string, string | undefined>, payload: unknown = {}) {
-  const given = Object.entries(headers).filter(([, value]) => value !== undefined)
-  return app.inject({ method: 'POST', url, headers: Object.fromEntries(given), payload: payload as string })
-}
-
-const setCookies = ({ headers }: Reply) => [headers['set-cookie'] ?? []].flat()
-
-/** `name=value` as the browser sends it back. */
-const kept = (reply: Reply) => setCookies(reply)[0]?.split(';')[0] ?? ''
-
-/** Logs a browser in. */
-async function browser(server: Server): Promise<{ reply: Reply; cookie: string; access_token: string }> {
-  const { email } = await signUp(server.app)
-  const reply = await send(server, '/v1/login', {}, { email, password: PASSWORD, transport: 'cookie' })
-  return { reply, cookie: kept(reply), access_token: reply.json().access_token }
-}
 
 t.test('on an https issuer the cookie is as locked as cookies get, and the token is not in the body', async (t) => {
   const { reply } = await browser(server)
@@ -43,7 +27,7 @@ t.test('on an https issuer the cookie is as locked as cookies get, and the token
   t.same(others, [])
   const [pair, ...attributes] = cookie.split('; ')
   t.match(pair, new RegExp(`^${NAME}=srt_[\\w-]{80}$`))
-  t.same(attributes.sort(), ['HttpOnly', `Max-Age=${IDLE}`, 'Path=/v1', 'SameSite=Strict', 'Secure'])
+  t.same(attributes.sort(), ['HttpOnly', `Max-Age=${IDLE}`, 'Path=/', 'SameSite=Strict', 'Secure'])
   t.equal(reply.headers['cache-control'], 'no-store')
 })
 
@@ -52,6 +36,23 @@ t.test('on an http issuer it is the same without Secure and its prefix, which a 
   const [pair, ...attributes] = setCookies(reply)[0]?.split('; ') ?? []
   t.match(pair, /^signet_refresh=srt_[\w-]{80}$/)
   t.same(attributes.sort(), ['HttpOnly', 'Max-Age=2592000', 'Path=/v1', 'SameSite=Strict'])
+})
+
+t.test('the issuer of a path has a cookie of its own: its name says so on https, its path on http', async (t) => {
+  const CASES: [issuer: string, name: string, path: string][] = [
+    ['https://host.example/auth', '__Host-signet_refresh.auth', '/'],
+    ['https://host.example/auth/one', '__Host-signet_refresh.auth.one', '/'],
+    ['https://host.example/auth.one', '__Host-signet_refresh.auth%2eone', '/'],
+    ['https://host.example/a%20b', '__Host-signet_refresh.a%2520b', '/'],
+    ['http://localhost:3000/auth', 'signet_refresh', '/auth/v1'],
+  ]
+  for (const [ISSUER, name, path] of CASES) {
+    const server = await startApp(t, { env: { ISSUER } })
+    const { reply, cookie } = await browser(server)
+    t.match(cookie, new RegExp(`^${name}=srt_`), ISSUER)
+    t.ok(setCookies(reply)[0]?.split('; ').includes(`Path=${path}`), ISSUER)
+    t.equal((await send(server, '/v1/refresh', { ...SAME_SITE, cookie })).statusCode, 200)
+  }
 })
 
 t.test('without the cookie transport no cookie is set', async (t) => {
@@ -72,7 +73,7 @@ t.test('a refresh by cookie gives the next cookie, and a body without the token'
   t.equal(reply.statusCode, 200)
   t.notOk(reply.body.includes('srt_'))
   t.equal(await verdict(server.app, reply.json()), 'good')
-  t.match(setCookies(reply)[0], /; Max-Age=5000; Path=\/v1; HttpOnly; Secure; SameSite=Strict$/)
+  t.match(setCookies(reply)[0], /; Max-Age=5000; Path=\/; HttpOnly; Secure; SameSite=Strict$/)
   t.not(kept(reply), cookie)
   const repeat = await send(server, '/v1/refresh', { ...SAME_SITE, cookie })
   t.equal(kept(repeat), kept(reply), 'another tab gets the same one')
@@ -184,7 +185,7 @@ t.test('the cookie opens no route: an access token is Bearer or nothing', async 
 
 t.test('the name without the prefix is not the cookie: another host of the site could set it', async (t) => {
   const { cookie } = await browser(server)
-  const reply = await send(server, '/v1/refresh', { ...SAME_SITE, cookie: cookie.replace('__Secure-', '') })
+  const reply = await send(server, '/v1/refresh', { ...SAME_SITE, cookie: cookie.replace('__Host-', '') })
   t.equal(reply.json().code, 'invalid_refresh_token')
 })
 
@@ -215,7 +216,7 @@ t.test('a logout clears the cookie, one of the others does not', async (t) => {
         ['Max-Age=0'].filter((name) => attributes.includes(name)),
       )
       t.ok(attributes.some((text) => text === 'Max-Age=0' || text.startsWith('Expires=Thu, 01 Jan 1970')))
-      for (const name of ['Path=/v1', 'HttpOnly', 'Secure', 'SameSite=Strict']) t.ok(attributes.includes(name), name)
+      for (const name of ['Path=/', 'HttpOnly', 'Secure', 'SameSite=Strict']) t.ok(attributes.includes(name), name)
     }
     const after = await send(server, '/v1/refresh', { ...SAME_SITE, cookie })
     t.equal(after.statusCode, clears ? 401 : 200)
