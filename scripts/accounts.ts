@@ -5,6 +5,7 @@ import { type Account, type AccountChange, type AccountStatus, normaliseEmail, R
 import { type AccountStore, createAccountStore } from '../src/accounts/account-store.ts'
 import { createAdminister } from '../src/accounts/administer.ts'
 import { isCommonPassword } from '../src/accounts/common-passwords.ts'
+import { accountByEmail } from '../src/accounts/find-account.ts'
 import { createPasswords, hashCost, hashGate } from '../src/accounts/passwords.ts'
 import { createRegister } from '../src/accounts/register.ts'
 import { systemClock, toTimestamp } from '../src/clock.ts'
@@ -100,10 +101,10 @@ await runScript('accounts', {
 
 async function change([given = '']: readonly string[], what: AccountChange, said: string): Promise<Result> {
   return withAccounts(async (accounts) => {
-    const email = normaliseEmail(given)
-    const account = await accounts.byEmail(email)
+    const account = await accountByEmail(accounts, given)
     if (account === undefined)
-      throw new OperatorError(`there is no account ${email}`, { hint: 'npm run accounts -- list' })
+      throw new OperatorError(`there is no account ${normaliseEmail(given)}`, { hint: 'npm run accounts -- list' })
+    const { email } = account
     // Running servers read the change from the store, within a second.
     const administer = createAdminister({
       accounts,

@@ -56,11 +56,46 @@ export const AccountReply = Type.Object(
 export type AccountReply = Static<typeof AccountReply>
 
 /**
- * The one form in which emails are stored and compared: trimmed, lower case (domain and local part), Unicode NFC.
+ * The one form in which emails are stored and compared: trimmed, lower case, Unicode NFC, and the domain as the DNS and
+ * browsers write it (`user@bücher.example` is `user@xn--bcher-kva.example`, UTS 46). A domain that can't be written
+ * like that stays as it is, and `isEmail` refuses it.
  * `normaliseEmail(normaliseEmail(x)) === normaliseEmail(x)`.
  */
 export function normaliseEmail(email: string): string {
+  const text = asTyped(email)
+  const domainAt = text.lastIndexOf('@') + 1
+  return `${text.slice(0, domainAt)}${asciiDomain(text.slice(domainAt))}`
+}
+
+function asTyped(email: string): string {
   return email.normalize('NFC').toLowerCase().normalize('NFC').trim()
+}
+
+/** What `domainToASCII` would take for a part of a URL, or drop without a word: spaces, invisible characters. */
+const NO_DOMAIN = /[\s\p{C}\p{Default_Ignorable_Code_Point}%/?#@:\\[\]<>^|]/u
+
+function asciiDomain(domain: string): string {
+  if (isAscii(domain) || NO_DOMAIN.test(domain)) return domain
+  const ascii = domainToASCII(domain)
+  return ascii === '' || /^[\d.]+$/.test(ascii) ? domain : ascii // digits would become an IPv4 address
+}
+
+function isAscii(text: string): boolean {
+  return Buffer.byteLength(text) === text.length
+}
+
+/**
+ * Every spelling under which an account may stand in the store, in the order in which to look: as typed, in the one
+ * form, and with the domain in Unicode, the form until Signet 0.2. Two only stand there while an operator has not
+ * decided about them (`one-email-form-store.ts`), or while a server of before still registers accounts. For nearly all emails
+ * it is one.
+ */
+export function storedSpellings(email: string): readonly string[] {
+  const one = normaliseEmail(email)
+  const domainAt = one.lastIndexOf('@') + 1
+  const domain = one.slice(domainAt)
+  if (!/(^|\.)xn--/.test(domain)) return [one]
+  return [...new Set([asTyped(email), one, `${one.slice(0, domainAt)}${domainToUnicode(domain)}`])]
 }
 
 /**
@@ -75,9 +110,10 @@ export function isEmail(normalised: string): boolean {
   if (/[\s\p{C}<>()[\]\\,;:"]/u.test(normalised)) return false
   // Invisible characters and compatibility forms: it would look like another address.
   if (/\p{Default_Ignorable_Code_Point}/u.test(normalised) || normalised.normalize('NFKC') !== normalised) return false
-  // Other kinds of dots and letters in the domain: two texts would be the same address.
-  if (domainToUnicode(domainToASCII(domain)) !== domain) return false
-  return domain.split('.').every((label) => label !== '' && !label.startsWith('-') && !label.endsWith('-'))
+  // A domain that is not in the one form: two texts would be the same address. `xn--` that means nothing stays `xn--`.
+  const shown = domainToUnicode(domain)
+  if (domainToASCII(shown) !== domain) return false
+  return shown.split('.').every((label) => label !== '' && !/^(-|xn--)|-$/.test(label))
 }
 
 /**

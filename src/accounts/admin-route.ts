@@ -3,7 +3,7 @@ import { toTimestamp } from '../clock.ts'
 import type { App } from '../http/app-type.ts'
 import { CursorQuery, NextCursor, pageAfter, pageOf } from '../http/paging.ts'
 import { requestSource } from '../http/request-source.ts'
-import { type Account, AccountReply, ADMIN_ROLE, normaliseEmail, Roles } from './account.ts'
+import { type Account, AccountReply, ADMIN_ROLE, Roles, storedSpellings } from './account.ts'
 import type { Administer } from './administer.ts'
 
 const Status = Type.Union([Type.Literal('active'), Type.Literal('suspended')])
@@ -45,11 +45,9 @@ export function adminRoutes(app: App, { administer }: { administer: Administer }
       schema: { tags, summary: 'List accounts', querystring: Query, response: { 200: AccountPage } },
     },
     async ({ query: { email, cursor } }) => {
-      const found = await administer.page({
-        email: email === undefined ? undefined : normaliseEmail(email),
-        ...pageAfter(cursor),
-      })
-      const { page, next } = pageOf(found)
+      const emails = email === undefined ? [undefined] : storedSpellings(email)
+      const found = await Promise.all(emails.map((one) => administer.page({ email: one, ...pageAfter(cursor) })))
+      const { page, next } = pageOf(found.flat())
       return { accounts: page.map(toReply), ...next }
     },
   )

@@ -3,8 +3,9 @@ import type { Clock } from '../clock.ts'
 import { AppError } from '../errors/app-error.ts'
 import { randomId } from '../ids.ts'
 import { type Spending, spend } from '../limits/limiter.ts'
-import { type Account, emailKey, isEmail, normaliseEmail } from './account.ts'
+import { type Account, emailKey, isEmail, normaliseEmail, storedSpellings } from './account.ts'
 import type { AccountStore } from './account-store.ts'
+import { accountByEmail } from './find-account.ts'
 import { checkNewPassword } from './password-rules.ts'
 import type { IsGone, Passwords } from './passwords.ts'
 
@@ -55,7 +56,9 @@ export function createRegister(parts: {
       createdAt: now(),
     }
     const entry: AuditEntry = { event: 'account_registered', source, accountId: account.id }
-    if (!(await accounts.insert(account, entry))) throw new AppError('email_taken')
+    // The unique index compares texts, and an account from before may stand there in another spelling.
+    const taken = storedSpellings(given).length > 1 && (await accountByEmail(accounts, given)) !== undefined
+    if (taken || !(await accounts.insert(account, entry))) throw new AppError('email_taken')
     return account
   }
 }

@@ -5,6 +5,7 @@
 
 import { createServer } from 'node:net'
 import type { Logger } from 'pino'
+import { bringEmailsToOneForm } from '../accounts/one-email-form-store.ts'
 import { createAuditStore } from '../audit/audit-store.ts'
 import { systemClock } from '../clock.ts'
 import { type Config, loadConfig } from '../config/config.ts'
@@ -77,7 +78,21 @@ export async function prepareStore(config: Config, folder: KeysFolder, logger: L
   const database = await openDatabase(config)
   for (const { version, name } of await migrate(database, systemClock))
     logger.info({ version, name }, 'database migrated')
+  await finishMigrations(database, logger)
   return database
+}
+
+/** The work on rows that a migration left, because SQL can't do it. */
+async function finishMigrations(database: Database, logger: Logger): Promise<void> {
+  const { changed = 0, collisions = [] } = (await bringEmailsToOneForm(database)) ?? {}
+  if (changed > 0) logger.info({ accounts: changed }, 'emails of internationalised domains are stored in one form now')
+  for (const { inOneForm, other } of collisions)
+    logger.warn(
+      { account_ids: [inOneForm, other] },
+      'two accounts have the same email address, with the domain spelled in two ways: both are kept, and each logs in ' +
+        'with its own spelling (npm run accounts -- list). Ask the owner which one to keep, let him delete the other ' +
+        'one (DELETE /v1/me), and start again',
+    )
 }
 
 /** Logs the line which says that everything is up. */

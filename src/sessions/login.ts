@@ -1,5 +1,6 @@
-import { emailKey, normaliseEmail } from '../accounts/account.ts'
+import { emailKey } from '../accounts/account.ts'
 import type { AccountStore } from '../accounts/account-store.ts'
+import { accountByEmail } from '../accounts/find-account.ts'
 import type { IsGone, Passwords } from '../accounts/passwords.ts'
 import type { AuditEntry, RequestSource } from '../audit/audit.ts'
 import type { AuditStore } from '../audit/audit-store.ts'
@@ -46,7 +47,7 @@ export function createLogin(parts: {
   }
 
   const logIn: Login = async ({ email, password }, source, isGone) => {
-    const account = await accounts.byEmail(normaliseEmail(email))
+    const account = await accountByEmail(accounts, email)
     const matches = await passwords.verify(password, account?.passwordHash, isGone)
     if (account === undefined) return refuse(source, undefined, 'unknown email')
     if (!matches) return refuse(source, account.id, 'wrong password')
@@ -94,7 +95,7 @@ export function createLogin(parts: {
   }
   return (credentials, source, isGone) => {
     const { email } = credentials
-    const accountId = async () => (await accounts.byEmail(normaliseEmail(email)))?.id
+    const accountId = async () => (await accountByEmail(accounts, email))?.id
     const attempt = { account: emailKey(email), ip: source.ip, accountId }
     return attempts.judge(attempt, () => logIn(credentials, source, isGone))
   }

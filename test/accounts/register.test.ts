@@ -1,5 +1,6 @@
 import t from 'tap'
-import { PASSWORD, startApp } from '../support/app.ts'
+import { bearer, PASSWORD, registered, startApp } from '../support/app.ts'
+import { signUpAdmin } from '../support/front-door.ts'
 
 const url = '/v1/accounts'
 
@@ -35,6 +36,47 @@ t.test('closed registration is 403', async (t) => {
   t.equal(reply.json().code, 'registration_closed')
 })
 
+t.test('an internationalised domain is one account, in Unicode, as Chrome submits it, and with any dot', async (t) => {
+  const { app } = await startApp(t)
+  const WAYS = [
+    ['user@bücher.example', 'user@xn--bcher-kva.example', 'User@BÜCHER。example'],
+    ['user@xn--r8jz45g.example', 'user@例え。example', 'user@例え.example'],
+  ]
+  for (const ways of WAYS) {
+    const [first = ''] = ways
+    const made = await app.inject({ method: 'POST', url, payload: { email: first, password: PASSWORD } })
+    t.equal(made.statusCode, 201, first)
+    t.match(made.json().email, /^user@xn--/)
+    for (const email of ways) {
+      const again = await app.inject({ method: 'POST', url, payload: { email, password: PASSWORD } })
+      t.equal(again.json().code, 'email_taken', email)
+      const login = await app.inject({ method: 'POST', url: '/v1/login', payload: { email, password: PASSWORD } })
+      t.equal(login.statusCode, 200, email)
+    }
+  }
+})
+
+t.test(
+  'an account from before, with its domain in Unicode, is found in every spelling and not made twice',
+  async (t) => {
+    const server = await startApp(t)
+    const { app } = server
+    await registered(app, 'old@bücher.example') // as a server of before leaves it
+    const admin = await signUpAdmin(server)
+    for (const email of ['old@bücher.example', 'old@xn--bcher-kva.example', 'OLD@bücher。example']) {
+      const login = await app.inject({ method: 'POST', url: '/v1/login', payload: { email, password: PASSWORD } })
+      t.equal(login.statusCode, 200, email)
+      const again = await app.inject({ method: 'POST', url, payload: { email, password: PASSWORD } })
+      t.equal(again.json().code, 'email_taken', email)
+      const found = await app.inject({
+        url: `/v1/admin/accounts?email=${encodeURIComponent(email)}`,
+        headers: bearer(admin.access_token),
+      })
+      t.equal(found.json().accounts.length, 1, email)
+    }
+  },
+)
+
 t.test('what is no email address is refused by field', async (t) => {
   const { app } = await startApp(t)
   for (const email of [
@@ -50,7 +92,8 @@ t.test('what is no email address is refused by field', async (t) => {
     'a@-b.co',
     'ａda@b.co',
     'a\u3164@b.co',
-    'ada@example。com',
+    'ada@b%C3%BCcher.example',
+    'ada@büc\u00adher.example',
   ]) {
     const reply = await app.inject({ method: 'POST', url, payload: { email, password: PASSWORD } })
     t.equal(reply.statusCode, 400, email)
