@@ -10,6 +10,7 @@ import { registerConnectionLimits } from './http/connections.ts'
 import { registerDocs } from './http/docs-route.ts'
 import { type IsStopping, registerDrain } from './http/drain.ts'
 import { registerErrorHandler } from './http/error-handler.ts'
+import { registerForwardedFor } from './http/forwarded-for.ts'
 import { healthRoutes } from './http/health-route.ts'
 import { issuerPath, servedBelow } from './http/issuer-path.ts'
 import { registerJsonBody } from './http/json-body.ts'
@@ -72,6 +73,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   if (onRoute) app.addHook('onRoute', onRoute)
   below.learnRoutes               (app)
   if (traces) await app.register  (traces)
+  registerForwardedFor            (app, { trustProxy: config.TRUST_PROXY })
   registerErrorHandler            (app, instrumentation.refused)
   registerRequestLog              (app)
   instrumentation.requests        (app)

@@ -11,7 +11,8 @@ const MAX_PIPELINED = 32
 const REPORT_INTERVAL_MS = 10_000
 
 /**
- * Limits the number of connections, of headers per request, and of pipelined requests per connection. The time-outs are
+ * Limits the number of connections, of headers per request, and of pipelined requests per connection. A request has
+ * one `Host` line. The time-outs are
  * in server-options.ts.
  *
  * @param maxConnections 0 = no limit
@@ -24,11 +25,22 @@ export function registerConnectionLimits(app: App, { maxConnections }: { maxConn
   app.addHook('onRequest', ({ raw }, reply, done) => {
     if (raw.rawHeaders.length > 2 * MAX_HEADERS)
       return done(new AppError('headers_too_large', { reason: 'too many headers' }))
+    if (hasTwoHosts(raw.rawHeaders)) return done(new AppError('malformed_request', { reason: 'two Host lines' }))
     // A response without a socket is pipelined: it waits for the responses before it.
     if (reply.raw.socket !== null || pipeline(raw.socket, reply.raw)) return done()
     raw.socket.destroy()
     done(new AppError('malformed_request', { reason: 'too many pipelined requests' }))
   })
+}
+
+/** RFC 9112 section 3.2: such a request is 400. Node takes the first line and a proxy may take the last. */
+function hasTwoHosts(rawHeaders: readonly string[]): boolean {
+  let hosts = 0
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]
+    if (name?.length === 4 && name.toLowerCase() === 'host') hosts += 1
+  }
+  return hosts > 1
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { App } from './app-type.ts'
+import { addressOf } from './request-source.ts'
 
 /** One log line per response, and the request id in a header of the response, so that a caller can name the line. */
 export function registerRequestLog(app: App): void {
@@ -15,7 +16,7 @@ export function registerRequestLog(app: App): void {
         route: request.routeOptions.url ?? null,
         status: reply.statusCode,
         ms: Math.round(reply.elapsedTime * 10) / 10,
-        ip: request.ip,
+        ip: addressOf(request),
       },
       'answered',
     )
