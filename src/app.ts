@@ -14,7 +14,7 @@ import { registerForwardedFor } from './http/forwarded-for.ts'
 import { healthRoutes } from './http/health-route.ts'
 import { issuerPath, servedBelow } from './http/issuer-path.ts'
 import { registerJsonBody } from './http/json-body.ts'
-import { registerLimits } from './http/limits.ts'
+import { limitedLive, registerLimits } from './http/limits.ts'
 import { registerLoad } from './http/load.ts'
 import { registerNotFound } from './http/not-found.ts'
 import { registerRequestLog } from './http/request-log.ts'
@@ -80,7 +80,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   registerDrain                   (app)
   const pageHeaders = await registerBrowserHeaders (app, { origins, https: issuer.startsWith('https:') })
   registerConnectionLimits        (app, { maxConnections: config.MAX_CONNECTIONS })
-  registerGuard                   (app, { ...parts, configNames: ROUTE_CONFIG_NAMES })
+  registerGuard                   (app, { ...parts, live: limitedLive(parts), configNames: ROUTE_CONFIG_NAMES })
   const overload = await registerLoad (app, { ...load, store: database, passwords: parts.passwords })
   await registerLimits            (app, { limiter: parts.limiter, quotas: quotas(config), overload })
   registerNotFound                (app)

@@ -153,7 +153,7 @@ function makeAccounts(base: Base, stores: Stores, { revocationsApplied }: Revoca
     passwords,
     refreshKeys,
     register: createRegister({ accounts, passwords, ...rules, limiter, now }),
-    ownAccount: createOwnAccount({ accounts, passwords, attempts, ...rules, ...revoking }),
+    ownAccount: createOwnAccount({ accounts, passwords, attempts, limiter, ...rules, ...revoking }),
     administer: createAdminister({ accounts, ...revoking }),
     login: createLogin({
       accounts,

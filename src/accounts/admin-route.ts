@@ -41,7 +41,7 @@ export function adminRoutes(app: App, { administer }: { administer: Administer }
   app.get(
     '/v1/admin/accounts',
     {
-      config: { roles, errors: ['store_unavailable'] },
+      config: { roles, limit: 'store', errors: ['store_unavailable'] },
       schema: { tags, summary: 'List accounts', querystring: Query, response: { 200: AccountPage } },
     },
     async ({ query: { email, cursor } }) => {
@@ -54,7 +54,7 @@ export function adminRoutes(app: App, { administer }: { administer: Administer }
   app.get(
     '/v1/admin/accounts/:id',
     {
-      config: { roles, errors },
+      config: { roles, limit: 'store', errors },
       schema: { tags, summary: 'Read one account', params: Params, response: { 200: AdminAccount } },
     },
     async ({ params }) => toReply(await administer.account(params.id)),

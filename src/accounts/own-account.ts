@@ -1,6 +1,8 @@
 import type { AuditEntry, RequestSource } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors/app-error.ts'
+import { type Spending, spend } from '../limits/limiter.ts'
+import { networkOf } from '../limits/network.ts'
 import type { PasswordAttempts } from '../limits/password-attempts.ts'
 import type { AccountStore } from './account-store.ts'
 import { checkNewPassword } from './password-rules.ts'
@@ -36,21 +38,23 @@ export function createOwnAccount(parts: {
   accounts: AccountStore
   passwords: Passwords
   attempts: PasswordAttempts
+  limiter: Spending
   minLength: number
   isCommon: (text: string) => Promise<boolean>
   /** Resolves when this node refuses the tokens that were just revoked. */
   revocationsApplied: () => Promise<void>
   now: Clock
 }): OwnAccount {
-  const { accounts, passwords, attempts, minLength, isCommon, revocationsApplied, now } = parts
+  const { accounts, passwords, attempts, limiter, minLength, isCommon, revocationsApplied, now } = parts
 
   const change: OwnAccount['changePassword'] = async ({ accountId, sessionId }, { current, next }, source, isGone) => {
     const account = await accounts.byId(accountId)
-    if (!(await passwords.verify(current, account?.passwordHash, isGone)) || account === undefined) {
+    const by = { network: networkOf(source.ip), ...(isGone && { isGone }) }
+    if (!(await passwords.verify(current, account?.passwordHash, by)) || account === undefined) {
       throw new AppError('invalid_credentials', { reason: 'the current password is wrong' })
     }
     await checkNewPassword(next, account.email, { minLength, isCommon })
-    const hashes = { from: account.passwordHash, to: await passwords.hash(next, isGone) }
+    const hashes = { from: account.passwordHash, to: await passwords.hash(next, by) }
     const entry: AuditEntry = { event: 'password_changed', source, accountId, sessionId }
     if (!(await accounts.changePassword(accountId, hashes, sessionId, now(), entry)))
       throw new AppError('password_changed_meanwhile')
@@ -58,7 +62,9 @@ export function createOwnAccount(parts: {
   }
 
   return {
-    changePassword(caller, given, source, isGone) {
+    async changePassword(caller, given, source, isGone) {
+      // The quota of the route is the account's. One network may have many accounts.
+      await spend(limiter, 'passwordNetwork', networkOf(source.ip))
       // Limited like the password of a login: whoever stole a token must not be able to try ten thousand passwords.
       const { accountId } = caller
       const attempt = { account: accountId, ip: source.ip, accountId: async () => accountId }

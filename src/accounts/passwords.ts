@@ -4,6 +4,8 @@ import argon2 from 'argon2'
 import pLimit from 'p-limit'
 import type { Config } from '../config/config.ts'
 import { AppError } from '../errors/app-error.ts'
+import { createFairShare } from '../limits/fair-share.ts'
+import { tooMany } from '../limits/limiter.ts'
 import { normalisePassword } from './password-rules.ts'
 
 export interface HashCost {
@@ -32,30 +34,42 @@ export const hashGate = (config: Config): HashGate => ({
   waiting: config.PASSWORD_QUEUE,
 })
 
+/** A network that holds its share may ask again after so long: the time of some ten hashes. */
+const SHARE_RETRY_SECONDS = 1
+
 /** True once the client has closed its connection: work that still waits is then dropped. */
 export type IsGone = () => boolean
 
+/** For whom a password is hashed. */
+export interface HashFor {
+  /** The network that asks, as `networkOf` names it: it gets only its share of the queue. Scripts have none. */
+  readonly network?: string
+  readonly isGone?: IsGone
+}
+
 export interface Passwords {
-  hash(password: string, isGone?: IsGone): Promise<string>
+  /** @throws AppError as `verify` */
+  hash(password: string, by?: HashFor): Promise<string>
   /**
    * Compares a password with a stored hash. Without a hash (an unknown account) it does the same work on a decoy and
    * returns false, so that the time does not tell who has an account.
    *
-   * @throws AppError `overloaded` when the queue is full or the client left, `validation_failed` for text that is not
-   *   well-formed
+   * @throws AppError `overloaded` when the queue is full or the client left, `too_many_requests` when the network holds
+   *   its share of the queue, `validation_failed` for text that is not well-formed
    */
-  verify(password: string, storedHash: string | undefined, isGone?: IsGone): Promise<boolean>
+  verify(password: string, storedHash: string | undefined, by?: HashFor): Promise<boolean>
   /** True when the hash was made at another cost than the present one. */
   needsRehash(storedHash: string): boolean
   /** How many hashes are running and waiting now. */
   gate(): HashGate
-  /** True when the next hash would be refused. */
-  isFull(): boolean
+  /** The error with which the next hash for this network would be refused, if it would be. */
+  refusal(network?: string): AppError | undefined
 }
 
 /**
  * argon2id behind a gate. Every hash takes a core and 19 MiB (by default): without a bound, a storm of logins would
- * take the whole machine.
+ * take the whole machine. No network holds more than its share of the gate, so a storm from one network leaves room for
+ * the logins of all others.
  *
  * @param gate beyond `waiting` a hash is refused at once with AppError `overloaded` (503, Retry-After)
  * @param waited called for every hash when its turn comes, with the seconds that it waited
@@ -63,26 +77,35 @@ export interface Passwords {
 export function createPasswords(cost: HashCost, gate: HashGate, waited?: (seconds: number) => void): Passwords {
   const options = { type: argon2.argon2id, memoryCost: cost.memory, timeCost: cost.passes, parallelism: 1 } as const
   const limit = pLimit(gate.running)
-  const isFull = () => limit.activeCount + limit.pendingCount >= gate.running + gate.waiting
-  const behindGate = <T>(work: () => Promise<T>, isGone?: IsGone): Promise<T> => {
-    if (isFull()) {
-      return Promise.reject(new AppError('overloaded', { reason: 'the queue for password hashing is full' }))
-    }
+  const places = createFairShare(gate.running + gate.waiting)
+  const refusal = (network?: string): AppError | undefined => {
+    const why = places.refusal(network)
+    if (why === 'full') return new AppError('overloaded', { reason: 'the queue for password hashing is full' })
+    return why && tooMany(SHARE_RETRY_SECONDS, 'share of the queue for password hashing')
+  }
+  const behindGate = async <T>(work: () => Promise<T>, { network, isGone }: HashFor = {}): Promise<T> => {
+    const refused = refusal(network)
+    if (refused !== undefined) throw refused
     const arrived = performance.now()
-    return limit(() => {
-      waited?.((performance.now() - arrived) / 1000)
-      // Clients that give up and retry would otherwise fill the queue with hashes that nobody waits for.
-      if (isGone?.())
-        throw new AppError('overloaded', { reason: 'the client disconnected before its password was hashed' })
-      return work()
-    })
+    places.take(network)
+    try {
+      return await limit(() => {
+        waited?.((performance.now() - arrived) / 1000)
+        // Clients that give up and retry would otherwise fill the queue with hashes that nobody waits for.
+        if (isGone?.())
+          throw new AppError('overloaded', { reason: 'the client disconnected before its password was hashed' })
+        return work()
+      })
+    } finally {
+      places.leave(network)
+    }
   }
   // Made at once, not at the first unknown email: that one answer would take twice as long as all others.
   const decoy = argon2.hash(randomBytes(32).toString('base64'), options)
 
   return {
-    hash: (password, isGone) => behindGate(async () => argon2.hash(normalisePassword(password), options), isGone),
-    verify: (password, storedHash, isGone) =>
+    hash: (password, by) => behindGate(async () => argon2.hash(normalisePassword(password), options), by),
+    verify: (password, storedHash, by) =>
       behindGate(async () => {
         const normalised = normalisePassword(password)
         const matches = await argon2.verify(storedHash ?? (await decoy), normalised)
@@ -90,9 +113,9 @@ export function createPasswords(cost: HashCost, gate: HashGate, waited?: (second
         if (!matches && storedHash !== undefined && argon2.needsRehash(storedHash, options))
           await argon2.verify(await decoy, normalised)
         return matches && storedHash !== undefined
-      }, isGone),
+      }, by),
     needsRehash: (storedHash) => argon2.needsRehash(storedHash, options),
     gate: () => ({ running: limit.activeCount, waiting: limit.pendingCount }),
-    isFull,
+    refusal,
   }
 }

@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts'
 import { AppError } from '../errors/app-error.ts'
 import { randomId } from '../ids.ts'
 import { type Spending, spend } from '../limits/limiter.ts'
+import { networkOf } from '../limits/network.ts'
 import { type Account, emailKey, isEmail, normaliseEmail, storedSpellings } from './account.ts'
 import type { AccountStore } from './account-store.ts'
 import { accountByEmail } from './find-account.ts'
@@ -49,7 +50,7 @@ export function createRegister(parts: {
     const account: Account = {
       id: `${ACCOUNT_ID_PREFIX}${randomId()}`,
       email,
-      passwordHash: await passwords.hash(password, isGone),
+      passwordHash: await passwords.hash(password, { network: networkOf(source.ip), ...(isGone && { isGone }) }),
       status: 'active',
       roles: [...new Set(roles)],
       tokenVersion: 1,

@@ -53,8 +53,9 @@ interface Parts {
 type Reply = (client: Client) => Static<typeof ClientReply>
 
 const tags = ['Admin']
-const reads = { roles: [ADMIN_ROLE], errors: ['not_found', 'store_unavailable'] } as const
-const writes = { ...reads, auth: 'live' } as const
+const demands = { roles: [ADMIN_ROLE], errors: ['not_found', 'store_unavailable'] } as const
+const reads = { ...demands, limit: 'store' } as const
+const writes = { ...demands, auth: 'live' } as const
 const by = (request: Parameters<typeof requestSource>[0]) => ({
   actorId: request.user.sub,
   source: requestSource(request),

@@ -43,6 +43,11 @@ export const limitSettings = {
   RATE_LIMIT_REFRESH: perMinute(600, 'Refreshes per minute from one client network'),
   RATE_LIMIT_REFRESH_PER_SESSION: perMinute(60, 'Refreshes per minute of one session'),
   RATE_LIMIT_PASSWORD_CHANGE: perMinute(10, 'Password changes per minute of one account'),
+  RATE_LIMIT_PASSWORD_CHANGE_PER_NETWORK: perMinute(60, 'Password changes per minute from one client network'),
+  RATE_LIMIT_STORE: perMinute(
+    600,
+    'Calls per minute from one client network that ask the database: sessions, logout, administration, `live` routes',
+  ),
   RATE_LIMIT_TOKEN: perMinute(600, 'Calls of `/oauth/token` per minute from one client network'),
   RATE_LIMIT_TOKEN_PER_CLIENT: perMinute(300, 'Calls of `/oauth/token` per minute by one OAuth client'),
   RATE_LIMIT_INTROSPECT: perMinute(6000, 'Calls of `/oauth/introspect` per minute from one client network'),

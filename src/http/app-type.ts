@@ -22,8 +22,8 @@ export type App = FastifyInstance<
 declare module 'fastify' {
   interface FastifyContextConfig {
     /**
-     * The quota of this route; the route is also refused under load. For routes that issue tokens or hash passwords.
-     * Default: neither.
+     * The quota of this route. Routes that issue tokens or hash passwords are also refused under load; `store` is for
+     * those that only ask the database. Default: neither.
      */
     limit?: RouteLimit
     /** Codes this route may answer with, beyond those that every route of its kind can (for /openapi.json). */

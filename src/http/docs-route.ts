@@ -140,7 +140,7 @@ function problemCodes(config: FastifyContextConfig, schema: Documented): Readonl
     'invalid_request',
     'revocations_stale',
   )
-  add(auth === 'live', 'store_unavailable')
+  add(auth === 'live', 'store_unavailable', 'too_many_requests', 'overloaded')
   add(config.roles !== undefined || config.scope !== undefined, 'insufficient_scope')
   add(config.maxAuthAge !== undefined, 'insufficient_user_authentication')
   add(config.limit !== undefined, 'too_many_requests', 'overloaded')

@@ -1,15 +1,23 @@
 import rateLimit, { type FastifyRateLimitStore, type FastifyRateLimitStoreCtor } from '@fastify/rate-limit'
 import type { FastifyRequest, onRequestHookHandler } from 'fastify'
-import { AppError } from '../errors/app-error.ts'
-import { type Limiter, type Quotas, ROUTE_LIMITS, type RouteLimit, tooMany } from '../limits/limiter.ts'
-import { networkOf } from '../limits/network.ts'
+import {
+  type Limiter,
+  type Quotas,
+  ROUTE_LIMITS,
+  type RouteLimit,
+  type Spending,
+  spend,
+  tooMany,
+} from '../limits/limiter.ts'
 import type { App } from './app-type.ts'
+import type { Overload } from './load.ts'
+import { networkOfRequest } from './request-source.ts'
 
 interface Options {
   readonly limiter: Limiter
   readonly quotas: Quotas
-  /** The reason why such a request must be refused now, or undefined when there is room. */
-  readonly overload: (limit: RouteLimit) => string | undefined
+  /** The error with which such a request must be refused now, if it must. */
+  readonly overload: Overload
 }
 
 /**
@@ -42,15 +50,27 @@ export async function registerLimits(app: App, { limiter, quotas, overload }: Op
   })
 
   function shed(limit: RouteLimit): onRequestHookHandler {
-    return (_request, _reply, done) => {
-      const reason = overload(limit)
-      done(reason === undefined ? undefined : new AppError('overloaded', { reason }))
-    }
+    return (request, _reply, done) => done(overload(limit, () => networkOfRequest(request)))
+  }
+}
+
+type Live<Claims> = (claims: Claims) => Promise<void>
+
+/**
+ * The look at the database that `auth: 'live'` asks for, after the quota `store` of the network was asked. The guard
+ * looks before any limit of the route, so without it every refused request would still be a query.
+ *
+ * @returns a function that rejects with AppError `too_many_requests`, or as `live` does
+ */
+export function limitedLive<Claims>(parts: { live: Live<Claims>; limiter: Spending }) {
+  return async (claims: Claims, request: FastifyRequest): Promise<void> => {
+    await spend(parts.limiter, 'store', networkOfRequest(request))
+    await parts.live(claims)
   }
 }
 
 function keyOf(request: FastifyRequest): string {
-  return request.routeOptions.config.limit === 'password' ? request.user.sub : networkOf(request.ip)
+  return request.routeOptions.config.limit === 'password' ? request.user.sub : networkOfRequest(request)
 }
 
 /** A store for the plugin that counts in the limiter: with our clock, and in one place for all workers. */

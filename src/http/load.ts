@@ -1,4 +1,5 @@
 import underPressure from '@fastify/under-pressure'
+import { AppError } from '../errors/app-error.ts'
 import type { RouteLimit } from '../limits/limiter.ts'
 import type { App } from './app-type.ts'
 
@@ -11,23 +12,30 @@ interface Options {
   /** How many calls may wait for the store; 0 = no limit. */
   readonly maxStoreQueue: number
   readonly store: { waiting(): number }
-  readonly passwords: { isFull(): boolean }
+  readonly passwords: { refusal(network: string): AppError | undefined }
 }
+
+/** Whether the server has room for a request of a route with this limit, from this network. */
+export type Overload = (limit: RouteLimit, network: () => string) => AppError | undefined
 
 /**
  * Measures whether the server has room to issue tokens. The plugin is registered without thresholds: so it only
  * measures and adds no hook, and routes that only verify pay nothing.
  *
- * @returns a function that gives the reason to refuse, or undefined when there is room
+ * @returns a function that gives the error to refuse a request with, or undefined when there is room; `network` is
+ *   called only when the answer depends on it
  */
-export async function registerLoad(app: App, options: Options): Promise<(limit: RouteLimit) => string | undefined> {
+export async function registerLoad(app: App, options: Options): Promise<Overload> {
   const { maxEventLoopDelay, maxStoreQueue, store, passwords } = options
   const isLate = maxEventLoopDelay > 0 ? await watchEventLoop(app, maxEventLoopDelay) : () => false
-  return (limit) => {
-    if (isLate()) return 'the event loop is late'
-    if (maxStoreQueue > 0 && store.waiting() > maxStoreQueue) return 'too many calls wait for the store'
+  const overloaded = (reason: string) => new AppError('overloaded', { reason })
+  return (limit, network) => {
+    // What only reads or ends sessions goes on: a logout must not depend on how busy the server is.
+    if (limit === 'store') return undefined
+    if (isLate()) return overloaded('the event loop is late')
+    if (maxStoreQueue > 0 && store.waiting() > maxStoreQueue) return overloaded('too many calls wait for the store')
     const hashes = limit === 'login' || limit === 'register' || limit === 'password'
-    return hashes && passwords.isFull() ? 'the queue for password hashing is full' : undefined
+    return hashes ? passwords.refusal(network()) : undefined
   }
 }
 

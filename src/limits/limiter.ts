@@ -9,10 +9,19 @@ import { AppError } from '../errors/app-error.ts'
 import { type Budget, createBudget, type Quota, type Spent } from './budget.ts'
 import { type Admission, type Attempt, createPasswordThrottle, type Outcome, type Ticket } from './password-throttle.ts'
 
-/** Quotas that a route names as its `config.limit`. */
-export const ROUTE_LIMITS = ['login', 'register', 'refresh', 'password', 'token', 'introspect'] as const
+/**
+ * Quotas that a route names as its `config.limit`. `store` is for routes that ask the database and issue nothing: every
+ * route with `auth: 'live'` spends from it too, without naming it.
+ */
+export const ROUTE_LIMITS = ['login', 'register', 'refresh', 'password', 'token', 'introspect', 'store'] as const
 export type RouteLimit = (typeof ROUTE_LIMITS)[number]
-export type QuotaName = RouteLimit | 'registerEmail' | 'refreshSession' | 'tokenClient' | 'clientFailure'
+export type QuotaName =
+  | RouteLimit
+  | 'registerEmail'
+  | 'refreshSession'
+  | 'passwordNetwork'
+  | 'tokenClient'
+  | 'clientFailure'
 export type Quotas = Readonly<Record<QuotaName, Quota>>
 
 /**
@@ -42,6 +51,8 @@ export const quotas = (config: Config): Quotas => ({
   refresh: { limit: config.RATE_LIMIT_REFRESH, window: MINUTE_SECONDS },
   refreshSession: { limit: config.RATE_LIMIT_REFRESH_PER_SESSION, window: MINUTE_SECONDS },
   password: { limit: config.RATE_LIMIT_PASSWORD_CHANGE, window: MINUTE_SECONDS },
+  passwordNetwork: { limit: config.RATE_LIMIT_PASSWORD_CHANGE_PER_NETWORK, window: MINUTE_SECONDS },
+  store: { limit: config.RATE_LIMIT_STORE, window: MINUTE_SECONDS },
   token: { limit: config.RATE_LIMIT_TOKEN, window: MINUTE_SECONDS },
   introspect: { limit: config.RATE_LIMIT_INTROSPECT, window: MINUTE_SECONDS },
   clientFailure: { limit: MAX_FAILURE_ROWS_PER_MINUTE, window: MINUTE_SECONDS },

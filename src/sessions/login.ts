@@ -1,12 +1,13 @@
 import { emailKey } from '../accounts/account.ts'
 import type { AccountStore } from '../accounts/account-store.ts'
 import { accountByEmail } from '../accounts/find-account.ts'
-import type { IsGone, Passwords } from '../accounts/passwords.ts'
+import type { HashFor, IsGone, Passwords } from '../accounts/passwords.ts'
 import type { AuditEntry, RequestSource } from '../audit/audit.ts'
 import type { AuditStore } from '../audit/audit-store.ts'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors/app-error.ts'
 import { randomId } from '../ids.ts'
+import { networkOf } from '../limits/network.ts'
 import type { PasswordAttempts } from '../limits/password-attempts.ts'
 import { FIRST_PARTY_CLIENT } from '../tokens/issue.ts'
 import type { SessionLimits } from './session.ts'
@@ -48,12 +49,13 @@ export function createLogin(parts: {
 
   const logIn: Login = async ({ email, password }, source, isGone) => {
     const account = await accountByEmail(accounts, email)
-    const matches = await passwords.verify(password, account?.passwordHash, isGone)
+    const by = { network: networkOf(source.ip), ...(isGone && { isGone }) }
+    const matches = await passwords.verify(password, account?.passwordHash, by)
     if (account === undefined) return refuse(source, undefined, 'unknown email')
     if (!matches) return refuse(source, account.id, 'wrong password')
     if (account.status !== 'active') return refuse(source, account.id, `account ${account.status}`)
 
-    const hash = await renewed(account, password)
+    const hash = await renewed(account, password, by)
     const instant = now()
     const session = {
       id: randomId(),
@@ -81,10 +83,11 @@ export function createLogin(parts: {
   async function renewed(
     { id, passwordHash }: { id: string; passwordHash: string },
     password: string,
+    by: HashFor,
   ): Promise<string> {
     if (!passwords.needsRehash(passwordHash)) return passwordHash
     try {
-      const fresh = await passwords.hash(password)
+      const fresh = await passwords.hash(password, by)
       return (await accounts.replacePasswordHash(id, passwordHash, fresh)) ? fresh : passwordHash
     } catch (error) {
       // A login with the right password must not fail because there was no room to renew the hash: the next login tries

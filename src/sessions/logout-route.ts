@@ -18,7 +18,7 @@ export function logoutRoute(
     '/v1/logout',
     {
       onRequest: refreshCookie.sameSiteOnly,
-      config: { errors: ['cross_site_request', 'store_unavailable'] },
+      config: { limit: 'store', errors: ['cross_site_request', 'store_unavailable'] },
       schema: {
         tags: ['Sessions'],
         summary: 'Log out',

@@ -38,7 +38,7 @@ export function sessionsRoutes(app: App, { list, endSession, now }: Parts): void
   app.get(
     '/v1/sessions',
     {
-      config: { errors: ['store_unavailable'] },
+      config: { limit: 'store', errors: ['store_unavailable'] },
       schema: { tags, summary: 'List my sessions', response: { 200: Sessions } },
     },
     async ({ user }) => ({ sessions: (await list(user.sub, now())).map((session) => toReply(session, user.sid)) }),
@@ -46,7 +46,7 @@ export function sessionsRoutes(app: App, { list, endSession, now }: Parts): void
   app.delete(
     '/v1/sessions/:id',
     {
-      config: { errors: ['not_found', 'store_unavailable'] },
+      config: { limit: 'store', errors: ['not_found', 'store_unavailable'] },
       schema: { tags, summary: 'End one of my sessions', params: Params, response: { 204: Type.Null() } },
     },
     async (request, reply) => {

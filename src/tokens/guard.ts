@@ -37,7 +37,7 @@ export interface GuardOptions {
   readonly verify: (token: string) => AccessTokenClaims | Promise<AccessTokenClaims>
   readonly now: Clock
   /** The check of `auth: 'live'`: rejects with the AppError to answer. Without it no route may ask for `live`. */
-  readonly live?: (claims: AccessTokenClaims) => Promise<void>
+  readonly live?: (claims: AccessTokenClaims, request: FastifyRequest) => Promise<void>
   /** Sends the response to a refusal. Without it the error goes to the error handler of the app. */
   readonly refuse?: (error: unknown, request: FastifyRequest, reply: FastifyReply) => void
   /**
@@ -79,7 +79,7 @@ export function registerGuard(app: Guardable, options: GuardOptions): void {
         return fail(error)
       }
       if (config.auth !== 'live' || live === undefined) return done()
-      live(caller).then(() => done(), fail)
+      live(caller, request).then(() => done(), fail)
     }
 
     let caller: AccessTokenClaims | Promise<AccessTokenClaims>

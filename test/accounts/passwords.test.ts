@@ -39,9 +39,9 @@ t.test('a client that leaves before its turn costs no hash; one that leaves late
   const passwords = createPasswords(COST, { running: 1, waiting: 5 })
   let present = true
   const first = passwords.hash('secret')
-  const left = passwords.hash('secret', () => !present)
-  const leftToo = passwords.verify('secret', undefined, () => !present)
-  const last = passwords.hash('secret', () => false)
+  const left = passwords.hash('secret', { isGone: () => !present })
+  const leftToo = passwords.verify('secret', undefined, { isGone: () => !present })
+  const last = passwords.hash('secret', { isGone: () => false })
   present = false
   const outcomes = await Promise.allSettled([first, left, leftToo, last])
   t.same(
@@ -57,9 +57,23 @@ t.test('a client that leaves before its turn costs no hash; one that leaves late
 
 t.test('the hashing queue says when it is full', async (t) => {
   const passwords = createPasswords(COST, { running: 1, waiting: 1 })
-  t.equal(passwords.isFull(), false)
+  t.equal(passwords.refusal(), undefined)
   const two = [passwords.hash('secret'), passwords.hash('secret')]
-  t.equal(passwords.isFull(), true)
+  t.equal(passwords.refusal()?.code, 'overloaded')
   await Promise.all(two)
-  t.equal(passwords.isFull(), false)
+  t.equal(passwords.refusal(), undefined)
+})
+
+t.test('one network takes half of the queue, and the hashes of others go on', async (t) => {
+  const passwords = createPasswords(COST, { running: 1, waiting: 5 })
+  const flood = Array.from({ length: 6 }, () => passwords.hash('secret', { network: '192.0.2.1' }))
+  t.match(passwords.refusal('192.0.2.1'), { code: 'too_many_requests', headers: { 'retry-after': '1' } })
+  t.equal(passwords.refusal('192.0.2.2'), undefined)
+  const others = [passwords.hash('secret', { network: '192.0.2.2' }), passwords.verify('secret', undefined)]
+  const outcomes = await Promise.allSettled([...flood, ...others])
+  t.same(
+    outcomes.map((outcome) => (outcome.status === 'fulfilled' ? 'hashed' : outcome.reason.code)),
+    [...Array(3).fill('hashed'), ...Array(3).fill('too_many_requests'), 'hashed', 'hashed'],
+  )
+  t.equal(passwords.refusal('192.0.2.1'), undefined, 'what was held is given back, whatever came of it')
 })

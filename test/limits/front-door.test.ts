@@ -128,6 +128,53 @@ t.test('each of the other routes has a limit of its own', async (t) => {
   t.equal((await app.inject({ url: '/v1/me', headers: bearer(user.access_token) })).statusCode, 200)
 })
 
+t.test('many accounts of one network share its quota of password changes', async (t) => {
+  const { app } = await limited(t, { RATE_LIMIT_PASSWORD_CHANGE_PER_NETWORK: '2' })
+  const passwords = { current_password: PASSWORD, new_password: 'short' }
+  const change = async (user: User, ip: string) =>
+    app.inject({
+      method: 'PUT',
+      url: '/v1/me/password',
+      headers: bearer(user.access_token),
+      remoteAddress: ip,
+      payload: passwords,
+    })
+  const users = [await signUp(app), await signUp(app), await signUp(app)] as const
+  t.equal((await change(users[0], '192.0.2.1')).statusCode, 422)
+  t.equal((await change(users[1], '192.0.2.1')).statusCode, 422)
+  t.match(await change(users[2], '192.0.2.1'), { statusCode: 429, headers: { 'retry-after': '30' } })
+  t.equal((await change(users[2], '192.0.2.2')).statusCode, 422)
+})
+
+t.test('routes that ask the store share a quota of the network, spent before the store is asked', async (t) => {
+  const { app, database, pass } = await limited(t, { RATE_LIMIT_STORE: '3' })
+  const user = await signUp(app)
+  const other = await signUp(app)
+  let asked = 0
+  const { query } = database
+  database.query = ((...args: Parameters<typeof query>) => {
+    asked += 1
+    return query.apply(database, args)
+  }) as typeof query
+  const ask = (method: 'GET' | 'POST' | 'DELETE', url: string, { access_token }: User = user, ip = '192.0.2.1') =>
+    app.inject({ method, url, headers: bearer(access_token), remoteAddress: ip })
+  t.equal((await ask('GET', '/v1/sessions')).statusCode, 200)
+  t.equal((await ask('GET', '/v1/sessions', other)).statusCode, 200)
+  t.equal((await ask('DELETE', '/v1/sessions/nothing')).statusCode, 404)
+  asked = 0
+  for (const [method, url] of [
+    ['GET', '/v1/sessions'],
+    ['POST', '/v1/logout'],
+    ['DELETE', '/v1/me'],
+  ] as const)
+    t.match(await ask(method, url), { statusCode: 429, headers: { 'retry-after': '20' } }, url)
+  t.equal(asked, 0)
+  t.equal((await ask('GET', '/v1/me')).statusCode, 200, 'what asks no store has no limit')
+  t.equal((await ask('GET', '/v1/sessions', user, '192.0.2.2')).statusCode, 200)
+  pass(20)
+  t.equal((await ask('POST', '/v1/logout')).statusCode, 204)
+})
+
 t.test('the OAuth routes have theirs, in the words of OAuth', async (t) => {
   const { app } = await limited(t, { RATE_LIMIT_TOKEN: '1', RATE_LIMIT_INTROSPECT: '2' })
   const ask = (url: string) =>

@@ -77,8 +77,8 @@ t.test('when too many calls wait for the store, issuing is refused, and what nee
 t.test('a full queue for hashing is told before the body is read, and refresh does not care', async (t) => {
   const { app } = await startApp(t, { env: { PASSWORD_QUEUE: '1' } })
   const user = await signUp(app)
-  const storm = Array.from({ length: 50 }, () =>
-    post(app, '/v1/login', { email: user.email, password: 'wrong password' }),
+  const storm = Array.from({ length: 50 }, (_, i) =>
+    post(app, '/v1/login', { email: user.email, password: 'wrong password' }, { ip: `192.0.2.${i}` }),
   )
   const refreshes = refresh(app, user)
   const statuses = (await Promise.all(storm)).map(({ statusCode }) => statusCode)
@@ -87,8 +87,39 @@ t.test('a full queue for hashing is told before the body is read, and refresh do
   await logIn(app, user.email)
 })
 
+t.test('a storm of one network, by whatever route, is refused to it alone while others log in', async (t) => {
+  const { app } = await startApp(t, { env: { PASSWORD_QUEUE: '20' } })
+  const attackers: User[] = []
+  for (let i = 0; i < 30; i += 1) attackers.push(await signUp(app))
+  const owner = await signUp(app)
+  const ip = '192.0.2.1'
+  const change = ({ access_token }: User) =>
+    app.inject({
+      method: 'PUT',
+      url: '/v1/me/password',
+      headers: bearer(access_token),
+      remoteAddress: ip,
+      payload: { current_password: PASSWORD, new_password: 'short' },
+    })
+  const storm = attackers.map(change)
+  const registration = { email: 'ada@example.com', password: PASSWORD }
+  const registrations = Array.from({ length: 20 }, () => post(app, '/v1/accounts', registration, { ip }))
+  await nextTurn()
+  const others = Array.from({ length: 5 }, (_, i) =>
+    post(app, '/v1/login', { email: owner.email, password: PASSWORD }, { ip: `203.0.113.${i}` }),
+  )
+  const codes = async (replies: PromiseLike<{ statusCode: number }>[]) =>
+    (await Promise.all(replies)).map(({ statusCode }) => statusCode)
+  t.same(await codes(others), Array(5).fill(200))
+  t.same(new Set(await codes(storm)), new Set([422, 429]))
+  t.ok((await codes(registrations)).includes(429))
+  const refused = (await Promise.all(storm)).find(({ statusCode }) => statusCode === 429)
+  t.match(refused, { headers: { 'retry-after': '1' } })
+  t.equal(await codes([change(attackers[0] as User)]).then(([code]) => code), 422, 'and afterwards it may again')
+})
+
 t.test('logins whose clients have left are not hashed', async (t) => {
-  const { app, log } = await startApp(t, { env: { PASSWORD_HASH_PASSES: '8' } })
+  const { app, log } = await startApp(t, { env: { PASSWORD_HASH_PASSES: '8', PASSWORD_QUEUE: '100' } })
   const { email } = await signUp(app)
   const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }))
   const body = JSON.stringify({ email, password: 'wrong password' })
