@@ -2,6 +2,7 @@ import { Type } from '@sinclair/typebox'
 import { ANY_ORIGIN } from '../http/any-origin.ts'
 import type { App } from '../http/app-type.ts'
 import { matchesEtag } from '../http/etag.ts'
+import { networkOfRequest } from '../http/request-source.ts'
 import type { Feed } from './feed.ts'
 import { FeedClaims } from './feed-format.ts'
 
@@ -54,7 +55,7 @@ export function feedRoute(app: App, { feed }: { feed: Feed }): void {
       const wait = Number(request.query.wait ?? 0)
       let document = await feed.current()
       if (wait > 0 && matchesEtag(held, document.etag)) {
-        await feed.newerThan(document.etag, wait * 1000, request.signal)
+        await feed.newerThan(document.etag, wait * 1000, request.signal, networkOfRequest(request))
         document = await feed.current()
       }
       reply

@@ -3,6 +3,7 @@ import { CompactSign } from 'jose'
 import type { Clock } from '../clock.ts'
 import { strongEtag } from '../http/etag.ts'
 import type { LiveKeyring } from '../keys/live-keyring.ts'
+import { createFairShare } from '../limits/fair-share.ts'
 import { FEED_TYPE, type FeedClaims } from './feed-format.ts'
 import type { Revocations } from './follow-revocations.ts'
 
@@ -23,9 +24,9 @@ export interface Feed {
   current(): Promise<FeedDocument>
   /**
    * Resolves when there is something newer than `etag`, after `timeout` milliseconds, or at once when too many wait
-   * already.
+   * already, in all or from this network.
    */
-  newerThan(etag: string, timeout: number, signal: AbortSignal): Promise<void>
+  newerThan(etag: string, timeout: number, signal: AbortSignal, network: string): Promise<void>
   /** Ends every wait. From then on `newerThan` returns at once. */
   close(): void
   readonly waiting: number
@@ -53,6 +54,7 @@ interface FeedOptions {
 export function createFeed({ issuer, ttl, maxWaiters, keyring, revocations, now, monotonic }: FeedOptions): Feed {
   const half = Math.max(1, Math.floor(ttl / 2))
   const waiters = new Set<() => void>()
+  const places = createFairShare(maxWaiters)
   let kept: (FeedDocument & { readonly version: string }) | undefined
   let signing: Promise<void> | undefined
   let notBefore = 0
@@ -107,11 +109,14 @@ export function createFeed({ issuer, ttl, maxWaiters, keyring, revocations, now,
 
   return {
     current,
-    newerThan(etag, timeout, signal) {
-      if (closed || signal.aborted || waiters.size >= maxWaiters || kept?.etag !== etag) return Promise.resolve()
+    newerThan(etag, timeout, signal, network) {
+      if (closed || signal.aborted || kept?.etag !== etag) return Promise.resolve()
+      if (places.refusal(network) !== undefined) return Promise.resolve()
+      places.take(network)
       return new Promise((resolve) => {
         const release = () => {
-          waiters.delete(release)
+          if (!waiters.delete(release)) return
+          places.leave(network)
           clearTimeout(timer)
           signal.removeEventListener('abort', release)
           resolve()

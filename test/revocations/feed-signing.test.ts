@@ -9,6 +9,7 @@ import { RevocationSet } from '../../src/revocations/revocation-set.ts'
 import { fakeTimeouts, realTimeouts } from '../support/fake-timeouts.ts'
 
 const NOW = 1_800_000_000
+const NET = '192.0.2.1'
 const key = await generatePrivateKey(2048)
 
 /** The feed alone, with a set, a keyring and clocks that the test controls. */
@@ -166,14 +167,14 @@ t.test('beyond the limit nobody waits, and who hangs up makes room', async (t) =
   const { feed, set, made } = bareFeed(t, { maxWaiters: 2 })
   const { etag } = await made()
   const first = new AbortController()
-  const waits = [feed.newerThan(etag, LONG, first.signal), feed.newerThan(etag, LONG, NEVER)]
+  const waits = [feed.newerThan(etag, LONG, first.signal, 'one'), feed.newerThan(etag, LONG, NEVER, 'two')]
   t.equal(feed.waiting, 2)
-  await feed.newerThan(etag, LONG, NEVER)
+  await feed.newerThan(etag, LONG, NEVER, 'three')
   t.equal(feed.waiting, 2, 'the third was answered at once')
   first.abort()
   await waits[0]
   t.equal(feed.waiting, 1)
-  const third = feed.newerThan(etag, LONG, NEVER)
+  const third = feed.newerThan(etag, LONG, NEVER, 'three')
   await set.look()
   t.equal(feed.waiting, 2, 'a look that found nothing new wakes nobody')
   set.seq += 1
@@ -183,27 +184,46 @@ t.test('beyond the limit nobody waits, and who hangs up makes room', async (t) =
   t.equal(feed.waiting, 0)
 })
 
+t.test('one network takes half of the places, and others still find one', async (t) => {
+  const { feed, made } = bareFeed(t, { maxWaiters: 10 })
+  const { etag } = await made()
+  const hung = new AbortController()
+  const waits = [feed.newerThan(etag, LONG, hung.signal, 'one')]
+  for (let i = 1; i < 10; i += 1) waits.push(feed.newerThan(etag, LONG, NEVER, 'one'))
+  t.equal(feed.waiting, 5, 'the other five were answered at once')
+  for (const network of ['two', 'three']) waits.push(feed.newerThan(etag, LONG, NEVER, network))
+  t.equal(feed.waiting, 7)
+  hung.abort()
+  hung.abort()
+  await waits[0]
+  t.equal(feed.waiting, 6)
+  waits.push(feed.newerThan(etag, LONG, NEVER, 'one'))
+  t.equal(feed.waiting, 6, 'it holds four, and four are free')
+  feed.close()
+  await Promise.all(waits)
+})
+
 t.test('a wait ends by itself, and there is none with an old tag or a caller who is gone', async (t) => {
   const { feed, made } = bareFeed(t)
   const { etag } = await made()
-  const wait = feed.newerThan(etag, 1000, NEVER)
+  const wait = feed.newerThan(etag, 1000, NEVER, NET)
   mock.timers.tick(999)
   t.equal(feed.waiting, 1)
   mock.timers.tick(1)
   t.equal(feed.waiting, 0)
   await wait
-  await feed.newerThan('"old"', LONG, NEVER)
-  await feed.newerThan(etag, LONG, AbortSignal.abort())
+  await feed.newerThan('"old"', LONG, NEVER, NET)
+  await feed.newerThan(etag, LONG, AbortSignal.abort(), NET)
   t.equal(feed.waiting, 0)
 })
 
 t.test('closing lets everybody go, and from then on nobody waits and nothing is followed', async (t) => {
   const { feed, set, made } = bareFeed(t)
   const { etag } = await made()
-  const wait = feed.newerThan(etag, LONG, NEVER)
+  const wait = feed.newerThan(etag, LONG, NEVER, NET)
   feed.close()
   await wait
-  await feed.newerThan(etag, LONG, NEVER)
+  await feed.newerThan(etag, LONG, NEVER, NET)
   t.equal(feed.waiting, 0)
   t.equal(set.followed, false)
 })
@@ -211,7 +231,7 @@ t.test('closing lets everybody go, and from then on nobody waits and nothing is 
 t.test('while no key may sign there is no document, and whoever waits goes on waiting', async (t) => {
   const { feed, set, ring, made } = bareFeed(t)
   const { etag } = await made()
-  const wait = feed.newerThan(etag, LONG, NEVER)
+  const wait = feed.newerThan(etag, LONG, NEVER, NET)
   ring.signs = false
   await set.look()
   t.equal(feed.waiting, 1)
@@ -230,7 +250,7 @@ t.test('whoever waited leaves no timer and no listener behind', async (t) => {
   const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
   const before = timers()
   const { signal } = new AbortController()
-  const waits = Array.from({ length: 5 }, () => feed.newerThan(etag, LONG, signal))
+  const waits = Array.from({ length: 5 }, () => feed.newerThan(etag, LONG, signal, NET))
   t.equal(feed.waiting, 5)
   t.equal(timers(), before + 5)
   feed.close()
