@@ -3,6 +3,7 @@ import { adminRoutes } from './accounts/admin-route.ts'
 import { meRoutes } from './accounts/me-route.ts'
 import { registerRoute } from './accounts/register-route.ts'
 import { clientsAdminRoutes } from './clients/clients-admin-route.ts'
+import { monotonicClock } from './clock.ts'
 import { ping } from './db/database.ts'
 import { type App, ROUTE_CONFIG_NAMES } from './http/app-type.ts'
 import { registerBrowserHeaders } from './http/browser-headers.ts'
@@ -62,7 +63,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
                      runsMaintenance, now: parts.deletionClock }
   const defaults = { audience: config.AUDIENCE, ttl: config.ACCESS_TOKEN_TTL }
   const checks   = { store: () => ping(database), keyring: () => keyring.state(),
-                     revocationsAge: () => revocations.age(), isStopping }
+                     revocationsAge: () => revocations.age(), isStopping, monotonic: monotonicClock }
 
   const loggerInstance = parts.logger as FastifyBaseLogger
   const path = issuerPath(issuer)
