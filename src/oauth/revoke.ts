@@ -7,11 +7,17 @@ import type { RefreshKeys } from '../sessions/token-pair.ts'
 import type { TokenStore } from './token-store.ts'
 import type { VerifyIssuedToken } from './verify-issued-token.ts'
 
+/**
+ * So many access tokens of one session are revoked one by one within the life of a token; with the next one the whole
+ * session ends. Each is an entry of the feed, which every verifier reads: nobody may fill it with tokens of their own.
+ */
+const MAX_REVOKED_TOKENS_PER_SESSION = 5
+
 export type Revoke = (clientId: string, token: string, source: RequestSource) => Promise<void>
 
 /**
- * Token revocation (RFC 7009): for a refresh token its session ends, an access token is revoked alone. When it
- * resolves, this node refuses what was revoked. A text that is no token, or no longer one, is ignored: it can't be used
+ * Token revocation (RFC 7009): for a refresh token its session ends. An access token is revoked alone; after a few of
+ * one session, the session ends instead (section 2.1 leaves related tokens to the server's policy). When it resolves, this node refuses what was revoked. A text that is no token, or no longer one, is ignored: it can't be used
  * either.
  *
  * @returns a function that throws OAuthError `unauthorized_client` for a good token of another client (section 2.1)
@@ -65,7 +71,11 @@ export function createRevoke(parts: {
       sessionId,
       detail,
     }
-    await tokens.revoke(jti, now(), entry)
+    const among = { most: MAX_REVOKED_TOKENS_PER_SESSION, since: now() - (claims.exp - claims.iat) }
+    if (!(await tokens.revoke(jti, now(), entry, among)) && sessionId !== undefined) {
+      const ended = { ...entry, detail: { ...detail, ended: 'session' } }
+      await sessions.end({ accountId: sub, id: sessionId }, 'revoked', now(), ended)
+    }
     await revocationsApplied()
   }
 }

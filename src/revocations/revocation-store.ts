@@ -154,15 +154,23 @@ function revokeClientChangedBy(minVersion: string, clientId: string, mark: strin
   ]
 }
 
-/** Revokes one access token. */
-export function revokeToken(jti: string, expiresAt: number): Statement[] {
+/**
+ * Revokes one access token. The second statement returns it.
+ *
+ * @param onlyIf a condition on what is committed, with parameters from `$3` on
+ */
+export function revokeToken(
+  jti: string,
+  expiresAt: number,
+  onlyIf: { sql: string; params: readonly (string | number)[] } = { sql: '1 = 1', params: [] },
+): Statement[] {
   return [
     { sql: 'UPDATE revocation_head SET seq = seq + 1 WHERE id = 1' },
     {
       sql: `INSERT INTO revocations (kind, subject, min_version, seq, expires_at)
             SELECT 'token', CAST($1 AS TEXT), NULL, h.seq, CAST($2 AS BIGINT)
-            FROM revocation_head h WHERE h.id = 1 ${UPSERT}`,
-      params: [jti, expiresAt],
+            FROM revocation_head h WHERE h.id = 1 AND ${onlyIf.sql} ${UPSERT} RETURNING subject`,
+      params: [jti, expiresAt, ...onlyIf.params],
     },
   ]
 }

@@ -115,3 +115,55 @@ t.test('revoked twice at once and refreshed meanwhile, the session is over', asy
     t.equal(await refreshVerdict(app, rotated.json()), 'invalid_refresh_token')
   }
 })
+
+t.test('a few access tokens of a session are revoked alone, and with the next one the session ends', async (t) => {
+  let instant = NOW
+  const server = await startApp(t, { now: () => instant, env: { ACCESS_TOKEN_TTL: '600' } })
+  const { app, database } = server
+  const bystander = await signUp(app)
+  let tokens = await signUp(app)
+  const { id } = tokens
+  const entries = async (kind: string) =>
+    (await database.query('SELECT subject FROM revocations WHERE kind = $1', [kind])).length
+  const next = async () => {
+    tokens = { ...tokens, ...(await refreshed(app, tokens)) }
+  }
+  const revoke = async () => {
+    t.equal(outcome(await send(app, 'revoke', { token: tokens.access_token })), 'good')
+    t.equal(await verdict(app, tokens), 'invalid_token')
+  }
+  for (let i = 1; i <= 5; i += 1, await next()) {
+    await revoke()
+    t.same([await entries('token'), await entries('session')], [i, 0])
+  }
+  instant += 600 // the tokens that were revoked have expired: the count begins anew
+  for (let i = 0; i < 5; i += 1, await next()) await revoke()
+  t.same([await entries('token'), await entries('session')], [10, 0])
+  await revoke()
+  t.same([await entries('token'), await entries('session')], [10, 1], 'one entry for the whole session')
+  t.equal(await refreshVerdict(app, tokens), 'invalid_refresh_token')
+  t.equal(await verdict(app, bystander), 'good')
+  const [last] = await database.query(
+    "SELECT account_id, session_id, detail FROM audit_events WHERE event = 'token_revoked' AND detail LIKE '%ended%'",
+  )
+  t.match(last, { account_id: id, session_id: claimsOf(tokens).sid })
+  t.match(JSON.parse(String(last?.detail)), { token_type: 'access_token', ended: 'session' })
+  t.equal((await database.query("SELECT 1 AS one FROM audit_events WHERE event = 'token_revoked'")).length, 11)
+})
+
+t.test('all at once they are no more, and a service may revoke as many of its own as it got', async (t) => {
+  const server = await startApp(t, { now, env: { REFRESH_GRACE: '60' } })
+  const { app, database } = server
+  let tokens = await signUp(app)
+  const held = [tokens.access_token]
+  for (let i = 0; i < 11; i += 1, held.push(tokens.access_token))
+    tokens = { ...tokens, ...(await refreshed(app, tokens)) }
+  await Promise.all(held.map((token) => send(app, 'revoke', { token })))
+  const count = async (kind: string) =>
+    (await database.query('SELECT subject FROM revocations WHERE kind = $1', [kind])).length
+  t.same([await count('token'), await count('session')], [5, 1])
+  const client = await register(server)
+  for (let i = 0; i < 8; i += 1)
+    await send(app, 'revoke', { token: await tokenOf(app, client) }, basic(client.id, client.secret))
+  t.same([await count('token'), await count('session'), await count('client')], [13, 1, 0])
+})
