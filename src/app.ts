@@ -73,8 +73,8 @@ export async function buildApp(options: AppOptions): Promise<App> {
 
   if (onRoute) app.addHook('onRoute', onRoute)
   below.learnRoutes               (app)
-  if (traces) await app.register  (traces)
   registerForwardedFor            (app, { trustProxy: config.TRUST_PROXY })
+  if (traces) await app.register  (traces)
   registerErrorHandler            (app, instrumentation.refused)
   registerRequestLog              (app)
   instrumentation.requests        (app)
@@ -86,7 +86,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   await registerLimits            (app, { limiter: parts.limiter, quotas: quotas(config), overload })
   registerNotFound                (app)
   registerJsonBody                (app)
-  await registerDocs              (app, { version: VERSION, path, pageHeaders })
+  await registerDocs              (app, { version: VERSION, path, page: config.DOCS === 'on', pageHeaders })
   registerMaintenance             (app, { ...parts, ...cleanup })
 
   registerRoute                   (app, { register: parts.register, open: config.REGISTRATION === 'open' })
@@ -104,7 +104,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     revokeRoute                   (scope, parts)
     introspectRoute               (scope, parts)
   })
-  metadataRoute                   (app, { issuer })
+  metadataRoute                   (app, { issuer, docs: config.DOCS === 'on' })
   jwksRoute                       (app, parts)
   feedRoute                       (app, parts)
   healthRoutes                    (app, checks)

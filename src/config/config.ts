@@ -15,9 +15,10 @@ import { isTypo } from './typo.ts'
 
 type Read = Static<typeof Settings>
 export type Config = Readonly<
-  Omit<Read, 'ISSUER' | 'AUDIENCE' | 'WORKERS'> & {
+  Omit<Read, 'ISSUER' | 'AUDIENCE' | 'WORKERS' | 'DOCS'> & {
     ISSUER: string
     WORKERS: number
+    DOCS: 'on' | 'off'
     AUDIENCE: readonly [string, ...string[]]
     /** Whether OpenTelemetry's standard variables ask for traces. Its SDK reads the rest of them itself. */
     TRACES: boolean
@@ -29,7 +30,7 @@ export type Config = Readonly<
  *
  * @param options.env the environment
  * @param options.port replaces PORT: the free port that was found for PORT=0
- * @returns the settings under their own names, frozen; `ISSUER`, `AUDIENCE` and `WORKERS=auto` filled in
+ * @returns the settings under their own names, frozen; `ISSUER`, `AUDIENCE`, `DOCS` and `WORKERS=auto` filled in
  * @throws OperatorError that names every bad setting at once
  */
 export function loadConfig({ env = process.env, port }: { env?: NodeJS.ProcessEnv; port?: number } = {}): Config {
@@ -57,7 +58,8 @@ export function loadConfig({ env = process.env, port }: { env?: NodeJS.ProcessEn
   const read = { ...(values as Read), ...(port !== undefined && { PORT: port }) }
   const issuer = read.ISSUER ?? defaultIssuer(read.HOST, read.PORT)
   const audience = (read.AUDIENCE ?? [issuer]) as [string, ...string[]]
-  const filledIn = { ISSUER: issuer, AUDIENCE: audience, WORKERS: workers, TRACES: asksForTraces(env) }
+  const docs = read.DOCS ?? (read.NODE_ENV === 'production' ? ('off' as const) : ('on' as const))
+  const filledIn = { ISSUER: issuer, AUDIENCE: audience, WORKERS: workers, DOCS: docs, TRACES: asksForTraces(env) }
   return Object.freeze({ ...read, ...filledIn })
 }
 

@@ -190,6 +190,11 @@ export const Settings = Type.Object({
     default: '127.0.0.1',
     description: 'Address that `GET /metrics` listens on. It asks for no token: never use a public address',
   }),
+  DOCS: Type.Optional(
+    oneOf(['on', 'off'], {
+      description: 'The page `/docs`. `/openapi.json` is always there. Default: off in production, else on',
+    }),
+  ),
   CORS_ORIGINS: Type.Optional(
     list(Type.String({ format: 'origin' }), {
       description: 'Browser origins that may call the API, comma-separated: `https://app.example.com`. Default: none',

@@ -1,35 +1,24 @@
 import swagger from '@fastify/swagger'
-import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyContextConfig } from 'fastify'
 import { ERRORS, type ErrorCode, errorRow } from '../errors/app-error.ts'
 import { OAUTH_ERRORS, type OAuthErrorCode, oauthErrorRow } from '../errors/oauth-error.ts'
 import { ANY_ORIGIN } from './any-origin.ts'
 import type { App } from './app-type.ts'
+import { registerDocsPage } from './docs-page.ts'
 import { named, withComponents } from './openapi-schemas.ts'
+import { createPreparedBody } from './prepared-body.ts'
 import { OAuthProblem, Problem } from './schemas.ts'
 
-// swagger-ui sets inline styles. Scripts come from this server only, and the page may call no other server.
-const PAGE_POLICY = {
-  'default-src': "'none'",
-  'script-src': "'self'",
-  'style-src': "'self' 'unsafe-inline'",
-  'img-src': "'self' data:",
-  'font-src': "'self'",
-  'connect-src': "'self'",
-  'base-uri': "'none'",
-  'form-action': "'none'",
-  'frame-ancestors': "'none'",
-}
-
 /**
- * `GET /openapi.json` and the interactive page `GET /docs`, offline and under a Content-Security-Policy.
- * Registered before the routes, so that it sees each of them.
+/**
+ * `GET /openapi.json`, and the interactive page `GET /docs` if it is wanted. Registered before the routes, so that it
+ * sees each of them.
  *
- * @param options.path of the issuer, without a slash at its end: links of the page and the document lead there
+ * @param options.path of the issuer, without a slash at its end: the `servers` of the document
  */
 export async function registerDocs(
   app: App,
-  options: { version: string; path: string; pageHeaders: Record<string, string> },
+  options: { version: string; path: string; page: boolean; pageHeaders: Record<string, string> },
 ): Promise<void> {
   await app.register(swagger, {
     // Only the document lists the errors: as reply schemas, Fastify would compile a serializer for every error of every
@@ -62,38 +51,18 @@ export async function registerDocs(
     refResolver: { buildLocalReference: (json, _base, _fragment, i) => String(json.$id ?? `def-${i}`) },
   })
 
-  let document: string | undefined
-  app.get('/openapi.json', { config: { auth: 'public', cors: false }, schema: { hide: true } }, (_request, reply) => {
-    document ??= JSON.stringify(withComponents(app.swagger()))
-    reply.type('application/json; charset=utf-8').headers(ANY_ORIGIN).send(document)
-  })
-  await app.register(async (page) => {
-    page.addHook('onRoute', (route) => {
-      route.config = { ...route.config, auth: 'public' }
-    })
-    page.addHook('onRequest', (_request, reply, done) => {
-      reply.headers(options.pageHeaders)
-      done()
-    })
-    await page.register(swaggerUi, {
-      routePrefix: '/docs',
-      indexPrefix: options.path,
-      staticCSP: PAGE_POLICY,
-      uiConfig: { persistAuthorization: false, layout: 'BaseLayout' },
-      theme: { title: 'Signet API' },
-      // The page fetches the document from a path of the plugin that can't be configured. It is redirected, so that
-      // there is one document only.
-      uiHooks: {
-        onRequest({ routeOptions }, reply, done) {
-          if (routeOptions.url === '/docs/static/index.html')
-            reply.redirect('../') // its own knows no path
-          else if (routeOptions.url === '/docs/json') reply.redirect('../openapi.json')
-          else if (routeOptions.url === '/docs/yaml') reply.callNotFound()
-          else done()
-        },
-      },
-    })
-  })
+  // Whoever names no coding gets plain JSON: many programs that read the document can't decompress.
+  const document = createPreparedBody(
+    async () => Buffer.from(JSON.stringify(withComponents(app.swagger()))),
+    'identity',
+  )
+  app.get('/openapi.json', { config: { auth: 'public', cors: false }, schema: { hide: true } }, (request, reply) =>
+    document.send(
+      request,
+      reply.type('application/json; charset=utf-8').header('cache-control', 'public, no-cache').headers(ANY_ORIGIN),
+    ),
+  )
+  if (options.page) await registerDocsPage(app, options)
 }
 
 interface Documented {

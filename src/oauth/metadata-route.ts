@@ -25,7 +25,7 @@ const Metadata = Type.Object(
     revocation_endpoint_auth_signing_alg_values_supported: Strings,
     introspection_endpoint_auth_methods_supported: Strings,
     introspection_endpoint_auth_signing_alg_values_supported: Strings,
-    service_documentation: Type.String(),
+    service_documentation: Type.Optional(Type.String({ description: 'absent with `DOCS=off`' })),
     signet_openapi: Type.String({ description: 'URL of the OpenAPI document' }),
     signet_revocation_feed: Type.String({ description: 'URL of the signed revocation feed' }),
   },
@@ -39,7 +39,7 @@ export function tokenEndpointOf(issuer: string): string {
 /**
  * `GET /.well-known/oauth-authorization-server`: the endpoints and abilities of this server (RFC 8414), for any origin.
  */
-export function metadataRoute(app: App, { issuer }: { issuer: string }): void {
+export function metadataRoute(app: App, { issuer, docs }: { issuer: string; docs: boolean }): void {
   const confidential: string[] = [...CLIENT_AUTH_METHODS]
   const metadata = {
     issuer,
@@ -55,7 +55,7 @@ export function metadataRoute(app: App, { issuer }: { issuer: string }): void {
     revocation_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGS,
     introspection_endpoint_auth_methods_supported: confidential,
     introspection_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGS,
-    service_documentation: `${issuer}/docs`,
+    ...(docs && { service_documentation: `${issuer}/docs` }),
     signet_openapi: `${issuer}/openapi.json`,
     signet_revocation_feed: `${issuer}/.well-known/revocations`,
   }

@@ -96,9 +96,10 @@ async function finishMigrations(database: Database, logger: Logger): Promise<voi
 }
 
 /** Logs the line which says that everything is up. */
-export function announce(logger: Pick<Logger, 'info'>, { HOST, PORT, ISSUER }: Config): void {
+export function announce(logger: Pick<Logger, 'info'>, { HOST, PORT, ISSUER, DOCS }: Config): void {
   const host = HOST.includes(':') ? `[${HOST}]` : HOST
-  logger.info({ issuer: ISSUER }, `docs at http://${host}:${PORT}/docs`)
+  const origin = `http://${host}:${PORT}`
+  logger.info({ issuer: ISSUER }, DOCS === 'on' ? `docs at ${origin}/docs` : `ready at ${origin}`)
 }
 
 function freePort(host: string): Promise<number> {

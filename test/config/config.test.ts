@@ -77,6 +77,16 @@ t.test('WORKERS: one by default, as many as there are cores when asked to', asyn
   t.equal(loadConfig({ env: { WORKERS: 'auto' } }).WORKERS, Math.min(availableParallelism(), 64))
 })
 
+t.test('the docs page is off in production unless asked for, and on elsewhere', async (t) => {
+  for (const [NODE_ENV, DOCS, docs] of [
+    ['production', undefined, 'off'],
+    ['production', 'on', 'on'],
+    ['development', undefined, 'on'],
+    ['development', 'off', 'off'],
+  ] as const)
+    t.equal(loadConfig({ env: { NODE_ENV, ISSUER: 'https://signet.example', ...(DOCS && { DOCS }) } }).DOCS, docs)
+})
+
 t.test('several processes can not share a database in memory', async (t) => {
   t.match(refusal({ WORKERS: '2', DATABASE_URL: 'sqlite::memory:' }), /WORKERS: .*DATABASE_URL=sqlite::memory:/)
   t.equal(refusal({ WORKERS: '1', DATABASE_URL: 'sqlite::memory:' }), 'accepted')

@@ -100,12 +100,12 @@ t.test('what a caller does wrong with the files of the docs page is a clean 4xx 
     ['/docs/static/..%5c..%5cpackage.json', {}, 404],
     ['/docs/static/%2e%2e/%2e%2e/package.json', {}, 404],
     [`/docs/static/${'a'.repeat(300)}`, {}, 404],
-    ['/docs/static/swagger-ui.css', { range: 'bytes=99999999-' }, 400],
-    ['/docs/static/swagger-ui.css', { 'if-match': '"x"' }, 400],
+    ['/docs/static/swagger-ui.css', {}, 404],
+    ['/docs/static/000000000000/swagger-ui.css', { range: 'bytes=99999999-' }, 404],
   ]
   for (const [url, headers, status] of CASES) {
     const reply = await app.inject({ url, headers })
-    t.ok(reply.statusCode === status || reply.statusCode === 404, `${url} ${reply.statusCode}`)
+    t.equal(reply.statusCode, status, url)
     t.match(reply.headers['content-type'], /problem\+json/)
   }
   t.equal((await app.inject({ method: 'QUERY' as 'GET', url: '/v1/me' })).statusCode < 500, true)

@@ -104,7 +104,7 @@ export async function startServer(t: Test, settings: Record<string, string> = {}
   const running = run(t, 'src/server.ts', [], env)
   const url = await new Promise<string>((resolve, reject) => {
     running.child.stdout?.on('data', () => {
-      const [, found] = /docs at (http:[^"\s]+)\/docs/.exec(running.output()) ?? []
+      const [, found] = /(?:docs|ready) at (http:\/\/[^"\s/]+)/.exec(running.output()) ?? []
       if (found !== undefined) resolve(found)
     })
     running.finished.then(({ code, stderr }) => reject(new Error(`the server ended with ${code}: ${stderr}`)))
