@@ -85,6 +85,10 @@ export function settings(home: string): Record<string, string> {
     RATE_LIMIT_REFRESH_PER_SESSION: '0',
     RATE_LIMIT_TOKEN: '0',
     RATE_LIMIT_TOKEN_PER_CLIENT: '0',
+    RATE_LIMIT_INTROSPECT: '0',
+    RATE_LIMIT_PASSWORD_CHANGE: '0',
+    RATE_LIMIT_PASSWORD_CHANGE_PER_NETWORK: '0',
+    RATE_LIMIT_STORE: '0',
     // If the server refused requests under load, the figures would mean nothing. That the machine was busy is in the
     // report.
     LOAD_MAX_EVENT_LOOP_DELAY: '0',
