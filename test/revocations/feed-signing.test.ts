@@ -184,25 +184,6 @@ t.test('beyond the limit nobody waits, and who hangs up makes room', async (t) =
   t.equal(feed.waiting, 0)
 })
 
-t.test('one network takes half of the places, and others still find one', async (t) => {
-  const { feed, made } = bareFeed(t, { maxWaiters: 10 })
-  const { etag } = await made()
-  const hung = new AbortController()
-  const waits = [feed.newerThan(etag, LONG, hung.signal, 'one')]
-  for (let i = 1; i < 10; i += 1) waits.push(feed.newerThan(etag, LONG, NEVER, 'one'))
-  t.equal(feed.waiting, 5, 'the other five were answered at once')
-  for (const network of ['two', 'three']) waits.push(feed.newerThan(etag, LONG, NEVER, network))
-  t.equal(feed.waiting, 7)
-  hung.abort()
-  hung.abort()
-  await waits[0]
-  t.equal(feed.waiting, 6)
-  waits.push(feed.newerThan(etag, LONG, NEVER, 'one'))
-  t.equal(feed.waiting, 6, 'it holds four, and four are free')
-  feed.close()
-  await Promise.all(waits)
-})
-
 t.test('a wait ends by itself, and there is none with an old tag or a caller who is gone', async (t) => {
   const { feed, made } = bareFeed(t)
   const { etag } = await made()
