@@ -102,8 +102,13 @@ t.test('a hash made at a lower cost is renewed at the next login', async (t) => 
 t.test('a login storm is answered with 503 and Retry-After, and nobody is logged in by it', async (t) => {
   const { app } = await startApp(t, { env: { PASSWORD_QUEUE: '1' } })
   const replies = await Promise.all(
-    Array.from({ length: 12 }, () =>
-      app.inject({ method: 'POST', url, payload: { email: 'a@example.com', password: PASSWORD } }),
+    Array.from({ length: 12 }, (_, i) =>
+      app.inject({
+        method: 'POST',
+        url,
+        payload: { email: 'a@example.com', password: PASSWORD },
+        remoteAddress: `192.0.2.${i}`,
+      }),
     ),
   )
   const busy = replies.filter((reply) => reply.statusCode === 503)
