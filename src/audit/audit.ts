@@ -23,6 +23,8 @@ export type AuditEvent =
   | 'login_succeeded'
   | 'logout'
   | 'password_changed'
+  | 'refresh_token_repeated'
+  | 'refresh_token_retried'
   | 'refresh_token_reused'
   | 'roles_changed'
   | 'session_ended'

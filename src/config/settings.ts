@@ -116,7 +116,12 @@ export const Settings = Type.Object({
   }),
   REFRESH_GRACE: seconds(0, 60, {
     default: 10,
-    description: 'How long a refresh token that was just replaced still gets the same successor again, 0..60 s',
+    description: 'How long a refresh token that was just replaced still gets the newest one, 0..60 s; 0 = never',
+  }),
+  REFRESH_RETRY: seconds(0, 31_536_000, {
+    default: 604_800,
+    description:
+      'How long a client that lost the answer of a refresh may ask again, 0..31536000 s (the default is 7 days); 0 = never',
   }),
   REVOCATION_MAX_STALENESS: seconds(0, 3600, {
     default: 60,

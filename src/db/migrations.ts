@@ -144,6 +144,23 @@ export const MIGRATIONS: readonly Migration[] = [
     ],
   },
   {
+    version: 5,
+    name: 'exchanged refresh tokens',
+    statements: [
+      // The last exchanges, newest first: `<instant>:<counter of the token that was shown>,`.
+      "ALTER TABLE sessions ADD COLUMN exchanged TEXT NOT NULL DEFAULT ''",
+      // Rotations in a row that somebody else repeated, and the counter at the last of these repeats.
+      'ALTER TABLE sessions ADD COLUMN foreign_repeats BIGINT NOT NULL DEFAULT 0',
+      'ALTER TABLE sessions ADD COLUMN foreign_counter BIGINT NOT NULL DEFAULT -1',
+      // Refresh tokens with a lower counter are from before a change of the password.
+      'ALTER TABLE sessions ADD COLUMN valid_from BIGINT NOT NULL DEFAULT 0',
+      // A random mark of the last change, as in accounts. The column `repeats` is not used any more.
+      'ALTER TABLE sessions ADD COLUMN changed_by TEXT',
+      `UPDATE sessions SET exchanged = CAST(rotated_at AS TEXT) || ':' || CAST(counter - 1 AS TEXT) || ','
+       WHERE counter > 0 AND ended_at IS NULL`,
+    ],
+  },
+  {
     version: 6,
     name: 'mail addresses in one form',
     statements: [

@@ -38,7 +38,7 @@ export function createRefreshGrant(parts: {
       throw new AppError('invalid_refresh_token', {
         reason: 'the refresh token was not made with a key of this server',
       })
-    const session = await sessions.live(claim.sessionId, now())
+    const session = await sessions.live(claim, now())
     if (session === undefined)
       throw new AppError('invalid_refresh_token', { reason: 'the session has ended or expired' })
     if (session.clientId !== clientId) throw new OAuthError('invalid_grant', 'a session of another client')

@@ -1,7 +1,7 @@
 import type { AuditEntry, RequestSource } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import { OAuthError } from '../errors/oauth-error.ts'
-import { decodeRefreshToken } from '../sessions/refresh-token.ts'
+import { decodeRefreshToken, type RefreshClaim } from '../sessions/refresh-token.ts'
 import type { SessionStore } from '../sessions/session-store.ts'
 import type { RefreshKeys } from '../sessions/token-pair.ts'
 import type { TokenStore } from './token-store.ts'
@@ -38,8 +38,9 @@ export function createRevoke(parts: {
     throw new OAuthError('unauthorized_client', 'a token of another client', 'The token belongs to another client.')
   }
 
-  const endSession = async (clientId: string, sessionId: string, source: RequestSource) => {
-    const session = await sessions.live(sessionId, now())
+  const endSession = async (clientId: string, claim: RefreshClaim, source: RequestSource) => {
+    const { sessionId } = claim
+    const session = await sessions.live(claim, now())
     if (session === undefined) return
     assertOwn(clientId, session.clientId)
     const { accountId } = session
@@ -56,7 +57,7 @@ export function createRevoke(parts: {
   return async (clientId, token, source) => {
     const refreshClaim = decodeRefreshToken(token, refreshKeys.current())
     if (refreshClaim !== undefined) {
-      await endSession(clientId, refreshClaim.sessionId, source)
+      await endSession(clientId, refreshClaim, source)
       return revocationsApplied()
     }
     const claims = verifyIssuedToken(token)

@@ -1,21 +1,22 @@
 import type { RequestSource } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors/app-error.ts'
-import { type Limiter, spend } from '../limits/limiter.ts'
+import { type Limiter, spend, tooMany } from '../limits/limiter.ts'
 import { decodeRefreshToken } from './refresh-token.ts'
 import type { SessionLimits } from './session.ts'
 import type { SessionStore } from './session-store.ts'
 import type { IssuePair, Narrowed, RefreshKeys, TokenPair } from './token-pair.ts'
 
 /** The results of presenting a refresh token, for the metrics. `forged`: not made with a key of ours. */
-export const REFRESH_OUTCOMES = ['rotated', 'repeated', 'reused', 'refused', 'forged'] as const
+export const REFRESH_OUTCOMES = ['rotated', 'repeated', 'retried', 'reused', 'refused', 'forged'] as const
 export type RefreshOutcomeName = (typeof REFRESH_OUTCOMES)[number]
 
 export type Refresh = (refreshToken: string, source: RequestSource, narrowed?: Narrowed) => Promise<TokenPair>
 
 /**
- * Exchanges a refresh token for the next pair of tokens (RFC 9700 section 4.14.2). A lost response, two tabs at the
- * same time and a client that retries get the same successor again; a token older than that ends the session.
+ * Exchanges a refresh token for the next pair of tokens (RFC 9700 section 4.14.2). `judgeRefresh` has the rules: tabs
+ * that refresh at the same time get the same successor, a client that lost the answer gets another one, and a copy of a
+ * token ends the session.
  *
  * @returns a function that throws AppError `invalid_refresh_token`, the same for every refusal, or `too_many_requests`
  */
@@ -41,12 +42,14 @@ export function createRefresh(parts: {
       })
     }
     await spend(limiter, 'refreshSession', claim.sessionId) // only the holder of a genuine token can use up this quota
-    const entry = { event: 'refresh_token_reused' as const, source }
-    const outcome = await sessions.refresh(claim, { now: now(), limits, audit: entry })
+    const outcome = await sessions.refresh(claim, { now: now(), limits, source })
+    // To its client this is the quota of the session, which is counted where it is refused.
+    if (outcome.kind === 'busy') throw tooMany(outcome.retryIn, 'refreshSession')
     observe?.(outcome.kind)
     switch (outcome.kind) {
       case 'rotated':
       case 'repeated':
+      case 'retried':
         return issuePair(outcome.session, outcome.subject, narrowed)
       case 'reused':
         await revocationsApplied()

@@ -26,13 +26,10 @@ export interface SessionLimits {
   readonly maxTtl: number
   /** Sessions of one account at a time. */
   readonly perAccount: number
-  /** Seconds during which the previous refresh token gets the same successor again. */
+  /** Seconds during which a refresh token that was exchanged gets the current one again; 0 = never. */
   readonly grace: number
-  /**
-   * Seconds after which using the previous refresh token ends the session: `grace` or more. Between the two the request
-   * is only refused.
-   */
-  readonly reusedAfter: number
+  /** Seconds during which a client that lost the answer of a refresh may ask again; 0 = never. */
+  readonly retry: number
 }
 
 /**
@@ -41,22 +38,16 @@ export interface SessionLimits {
  * honest retry must not be taken for a theft.
  */
 export function sessionLimits(config: Config, { engine }: { engine: 'sqlite' | 'postgres' }): SessionLimits {
-  const grace = config.REFRESH_GRACE
   const skew = engine === 'postgres' ? config.CLOCK_SKEW : 0
+  const withSkew = (seconds: number) => (seconds === 0 ? 0 : seconds + skew) // 0 means never
   return {
     idleTtl: config.SESSION_IDLE_TTL,
     maxTtl: config.SESSION_MAX_TTL,
     perAccount: config.MAX_SESSIONS_PER_ACCOUNT,
-    grace: grace === 0 ? 0 : grace + skew, // 0 means that no repeat is allowed
-    reusedAfter: grace + skew,
+    grace: withSkew(config.REFRESH_GRACE),
+    retry: withSkew(config.REFRESH_RETRY),
   }
 }
-
-/**
- * How often the same successor is given again: enough for all tabs of a browser, too few for a thief who uses each
- * token right after its owner.
- */
-export const MAX_REPEATS = 10
 
 /** The members of an account that its tokens carry, read again at each refresh. */
 export interface TokenSubject {
@@ -67,8 +58,14 @@ export interface TokenSubject {
 
 /** The result of presenting a refresh token. It is committed before it is answered. */
 export type RefreshOutcome =
-  | { readonly kind: 'rotated' | 'repeated'; readonly session: RefreshedSession; readonly subject: TokenSubject }
+  | {
+      readonly kind: 'rotated' | 'repeated' | 'retried'
+      readonly session: RefreshedSession
+      readonly subject: TokenSubject
+    }
   | { readonly kind: 'reused' | 'refused' }
+  /** Too much at once. `retryIn`: seconds. */
+  | { readonly kind: 'busy'; readonly retryIn: number }
 
 export interface RefreshedSession {
   readonly id: string

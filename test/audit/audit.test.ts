@@ -54,7 +54,7 @@ const EVENTS: [what: string, act: (scene: Scene) => Promise<Reply>, status: numb
   [
     'a refresh token that comes back late',
     async ({ app, person, clock, send }) => {
-      await refreshed(app, person)
+      await refreshed(app, person, { userAgent: 'another' })
       clock.now += 11
       return send('POST', '/v1/refresh', { refresh_token: person.refresh_token })
     },
@@ -63,7 +63,34 @@ const EVENTS: [what: string, act: (scene: Scene) => Promise<Reply>, status: numb
       event: 'refresh_token_reused',
       session: 'own',
       level: 'warn',
-      detail: { last_ip: '127.0.0.1', last_user_agent: 'test' },
+      detail: { last_ip: '127.0.0.1', last_user_agent: 'another' },
+    },
+  ],
+  [
+    'a refresh whose answer was lost',
+    async ({ app, person, clock, send }) => {
+      await refreshed(app, person, { ip: '192.0.2.9', userAgent: AGENT })
+      clock.now += 11
+      return send('POST', '/v1/refresh', { refresh_token: person.refresh_token })
+    },
+    200,
+    {
+      event: 'refresh_token_retried',
+      session: 'own',
+      detail: { last_ip: '192.0.2.9', last_user_agent: AGENT },
+    },
+  ],
+  [
+    'a refresh token that somebody else repeats',
+    async ({ app, person, send }) => {
+      await refreshed(app, person, { ip: '192.0.2.9', userAgent: 'another' })
+      return send('POST', '/v1/refresh', { refresh_token: person.refresh_token })
+    },
+    200,
+    {
+      event: 'refresh_token_repeated',
+      session: 'own',
+      detail: { last_ip: '192.0.2.9', last_user_agent: 'another', in_a_row: 1 },
     },
   ],
   [

@@ -9,7 +9,7 @@ import { ENGINES, openNode } from '../support/engines.ts'
 
 const NOW = 1_800_000_000
 const AUDIT = { event: 'login_succeeded', source: { ip: null, userAgent: null, requestId: null } } as const
-const LIMITS = { idleTtl: 60, maxTtl: 600, perAccount: 2, grace: 10, reusedAfter: 10 }
+const LIMITS = { idleTtl: 60, maxTtl: 600, perAccount: 2, grace: 10, retry: 60 }
 
 /** Records every statement from now on. @returns the statements, and the database without the recorder */
 function record(database: Database): { asked: Statement[]; query: Database['query'] } {
@@ -59,9 +59,15 @@ t.test(
       userAgent: null,
     }
     for (const id of ['one', 'two', 'three']) await sessions.open({ ...session, id }, 'x', LIMITS, AUDIT)
-    await sessions.refresh({ sessionId: 'three', counter: 0 }, { now: NOW, limits: LIMITS, audit: AUDIT })
+    const refresh = (now: number) =>
+      sessions.refresh({ sessionId: 'three', counter: 0 }, { now, limits: LIMITS, source: AUDIT.source })
+    const outcomes = [await refresh(NOW), await refresh(NOW), await refresh(NOW + 20)]
+    t.same(
+      outcomes.map(({ kind }) => kind),
+      ['rotated', 'repeated', 'retried'],
+    )
     await sessions.list('acc', NOW)
-    await sessions.live('three', NOW)
+    await sessions.live({ sessionId: 'three', counter: 3 }, NOW)
     await sessions.tokenSubject('three', 'acc', NOW)
     await sessions.end({ accountId: 'acc' }, 'logout', NOW, AUDIT)
     await sessions.deleteOver(NOW - 1)

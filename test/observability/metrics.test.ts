@@ -95,13 +95,14 @@ t.test('every outcome of a refresh is counted by its name', async (t) => {
   await refresh(first) // repeated
   await refresh(second) // rotated
   clock += 60
+  await refresh(second) // retried
   await refresh(first) // reused
   await refresh(second) // refused: the session was ended
   await refresh(`srt_${'A'.repeat(80)}`) // forged
   const page = await scrape(metrics)
   const outcome = (name: string) => page.get(`signet_refresh_total{outcome="${name}"}`)
-  t.same(['rotated', 'repeated', 'reused', 'refused', 'forged'].map(outcome), [2, 1, 1, 1, 1])
-  t.equal(page.get('signet_tokens_issued_total{grant="refresh_token"}'), 3)
+  t.same(['rotated', 'repeated', 'retried', 'reused', 'refused', 'forged'].map(outcome), [2, 1, 1, 1, 1, 1])
+  t.equal(page.get('signet_tokens_issued_total{grant="refresh_token"}'), 4)
   t.equal(page.get('signet_tokens_refused_total{reason="invalid_refresh_token"}'), 3)
 })
 

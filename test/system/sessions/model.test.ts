@@ -21,7 +21,7 @@ import { Sut } from './session-sut.ts'
 
 type Command = fc.AsyncCommand<Model, Sut>
 
-const seen: Record<Outcome, number> = { rotated: 0, repeated: 0, reused: 0, refused: 0 }
+const seen: Record<Outcome, number> = { rotated: 0, repeated: 0, retried: 0, reused: 0, refused: 0 }
 
 /** A command on one of the last sessions, ended and expired ones too. It takes a second. */
 abstract class OnSession implements Command {
@@ -49,7 +49,7 @@ class Login implements Command {
     makeRoom(model)
     const { id, token } = await sut.login()
     const times = { createdAt: model.now, lastUsedAt: model.now }
-    model.sessions.push({ id, ...times, tokens: [token], repeats: 0, ended: false })
+    model.sessions.push({ id, ...times, tokens: [token], exchanges: [], ended: false })
     await holdsTo(model, sut)
   }
 
@@ -76,9 +76,10 @@ class Present extends OnSession {
     for (let n = 0; n < this.times; n += 1) {
       const { outcome, next } = await sut.refresh(token)
       assert.equal(outcome, expected(session, counter, now))
-      if (outcome === 'repeated') assert.equal(next, session.tokens[counter + 1])
-      if (outcome === 'rotated') assert.ok(!session.tokens.includes(next as string), 'a token is never given twice')
-      apply(session, outcome, next, now)
+      if (outcome === 'repeated') assert.equal(next, session.tokens.at(-1))
+      if (outcome === 'rotated' || outcome === 'retried')
+        assert.ok(!session.tokens.includes(next as string), 'a token is never given twice')
+      apply(session, outcome, { counter, token: next, now })
       seen[outcome] += 1
     }
   }
@@ -178,7 +179,7 @@ const otherwise = [
   fc.tuple(nth, fc.constantFrom('session', 'others', 'all')).map(([nth, scope]) => new LogOut(nth, scope)),
   fc.integer({ min: 1, max: LIMITS.grace }).map((seconds) => new Pass(seconds)),
   fc
-    .constantFrom(LIMITS.grace - 1, LIMITS.grace, LIMITS.reusedAfter - 1, LIMITS.reusedAfter, 240, LIMITS.idleTtl - 1)
+    .constantFrom(LIMITS.grace - 1, LIMITS.grace, LIMITS.retry - 1, LIMITS.retry, 240, LIMITS.idleTtl - 1)
     .map((seconds) => new Pass(seconds)),
   fc.constant(new ChangeKey()),
 ]

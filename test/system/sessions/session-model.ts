@@ -1,6 +1,6 @@
-import { MAX_REPEATS, type SessionLimits } from '../../../src/sessions/session.ts'
+import type { SessionLimits } from '../../../src/sessions/session.ts'
 
-export const LIMITS: SessionLimits = { idleTtl: 300, maxTtl: 450, perAccount: 3, grace: 30, reusedAfter: 35 }
+export const LIMITS: SessionLimits = { idleTtl: 300, maxTtl: 450, perAccount: 3, grace: 30, retry: 120 }
 
 /** A session as it is promised. */
 export interface ModelSession {
@@ -8,8 +8,9 @@ export interface ModelSession {
   readonly createdAt: number
   /** Every refresh token it ever had, by counter: the last one is current. */
   readonly tokens: string[]
+  /** Which of them was shown for the next one, and when. */
+  readonly exchanges: { readonly counter: number; readonly at: number }[]
   lastUsedAt: number
-  repeats: number
   ended: boolean
 }
 
@@ -18,31 +19,36 @@ export interface Model {
   readonly sessions: ModelSession[]
 }
 
-export type Outcome = 'rotated' | 'repeated' | 'reused' | 'refused'
+export type Outcome = 'rotated' | 'repeated' | 'retried' | 'reused' | 'refused'
 
 const expiresAt = ({ createdAt, lastUsedAt }: ModelSession) =>
   Math.min(lastUsedAt + LIMITS.idleTtl, createdAt + LIMITS.maxTtl)
 
 export const isLive = (session: ModelSession, now: number) => !session.ended && now < expiresAt(session)
 
-/** What is promised, as a table. A rotation is the last use of a session, so the grace counts from there. */
+/** What is promised, as a table. */
 export function expected(session: ModelSession, counter: number, now: number): Outcome {
   const behind = session.tokens.length - 1 - counter
   if (!isLive(session, now) || behind < 0) return 'refused'
   if (behind === 0) return 'rotated'
-  if (behind > 1 || now > session.lastUsedAt + LIMITS.reusedAfter) return 'reused'
-  if (now > session.lastUsedAt + LIMITS.grace) return 'refused'
-  return session.repeats < MAX_REPEATS ? 'repeated' : 'refused'
+  const shown = session.exchanges.findLast((exchange) => exchange.counter === counter)
+  const newest = session.exchanges.at(-1)
+  if (shown === undefined || newest === undefined) return 'reused' // it was lost, and another one took its place
+  if (now - shown.at <= LIMITS.grace) return 'repeated'
+  return newest.at - shown.at <= LIMITS.grace && now - shown.at <= LIMITS.retry ? 'retried' : 'reused'
 }
 
 /** What an outcome does to a session. */
-export function apply(session: ModelSession, outcome: Outcome, token: string | undefined, now: number): void {
-  if (outcome === 'repeated') session.repeats += 1
+export function apply(
+  session: ModelSession,
+  outcome: Outcome,
+  { counter, token, now }: { counter: number; token: string | undefined; now: number },
+): void {
   if (outcome === 'reused') session.ended = true
-  if (outcome !== 'rotated' || token === undefined) return
+  if (!['rotated', 'retried'].includes(outcome) || token === undefined) return
   session.tokens.push(token)
+  session.exchanges.push({ counter, at: now })
   session.lastUsedAt = now
-  session.repeats = 0
 }
 
 /** What one login more does to the others: the least recently used goes. */

@@ -28,7 +28,7 @@ export class Sut {
   readonly #refresh: Refresh
   readonly #endSession: EndSession
   readonly #revocations: FollowedRevocations
-  #reuses = 0
+  #outcome: Outcome | 'forged' = 'refused'
 
   private constructor(database: Database, now: number) {
     this.now = now
@@ -40,8 +40,8 @@ export class Sut {
     this.#issuePair = createIssuePair({ issue, refreshKeys })
     const store = createRevocationStore(database)
     this.#revocations = new FollowedRevocations({ store, now: clock, monotonic: () => 0, report: () => undefined })
-    const observe = (outcome: string) => {
-      if (outcome === 'reused') this.#reuses += 1
+    const observe = (outcome: Outcome | 'forged') => {
+      this.#outcome = outcome
     }
     const parts = { sessions: this.#sessions, revocationsApplied: () => this.#revocations.catchUp(), now: clock }
     const limiter = createLimiter(loadConfig({ env: UNLIMITED }), clock)
@@ -100,13 +100,12 @@ export class Sut {
   }
 
   async refresh(token: string): Promise<{ outcome: Outcome; next?: string }> {
-    const before = this.#reuses
     try {
-      const { refreshToken, repeated } = await this.#refreshed(token)
-      return { outcome: repeated ? 'repeated' : 'rotated', next: refreshToken }
+      const { refreshToken: next } = await this.#refresh(token, source)
+      return { outcome: this.#outcome as Outcome, next }
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== 'invalid_refresh_token') throw error
-      return { outcome: this.#reuses > before ? 'reused' : 'refused' }
+      return { outcome: this.#outcome === 'forged' ? 'refused' : (this.#outcome as Outcome) }
     }
   }
 
@@ -122,15 +121,5 @@ export class Sut {
   isRevoked(sid: string): boolean {
     const claims = { iss: '', aud: '', sub: this.#accountId, client_id: '', iat: 0, exp: 1, jti: '', sid }
     return this.#revocations.judge({ ...claims, token_version: 1 }) !== 'good'
-  }
-
-  readonly #given = new Set<string>()
-
-  /** A successor that was given before is a repeat. */
-  async #refreshed(token: string) {
-    const { refreshToken } = await this.#refresh(token, source)
-    const repeated = this.#given.has(refreshToken)
-    this.#given.add(refreshToken)
-    return { refreshToken, repeated }
   }
 }
