@@ -30,6 +30,7 @@ import { revokeRoute } from './oauth/revoke-route.ts'
 import { tokenRoute } from './oauth/token-route.ts'
 import { makeParts, type PartsOptions } from './parts.ts'
 import { feedRoute } from './revocations/feed-route.ts'
+import { changePasswordRoute } from './sessions/change-password-route.ts'
 import { loginRoute } from './sessions/login-route.ts'
 import { logoutRoute } from './sessions/logout-route.ts'
 import { registerRefreshCookie } from './sessions/refresh-cookie.ts'
@@ -94,6 +95,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     loginRoute                    (scope, { login: parts.login, refreshCookie, idleTtl })
     refreshRoute                  (scope, { ...parts, refreshCookie, idleTtl })
     logoutRoute                   (scope, { endSession: parts.endSession, refreshCookie })
+    changePasswordRoute           (scope, { ...parts, issuePair: parts.passwordPair, refreshCookie, idleTtl })
   })
   sessionsRoutes                  (app, { list: parts.sessions.list, endSession: parts.endSession, now: parts.now })
   meRoutes                        (app, parts)

@@ -144,7 +144,7 @@ function makeAccounts(base: Base, stores: Stores, { revocationsApplied }: Revoca
   const limits = sessionLimits(config, database)
   const refreshKeys = { current: () => keyring.refreshKeys() }
   const issuePair = createIssuePair({ issue, refreshKeys })
-  const forLogin = instrumentation.issuing('password', issuePair)
+  const passwordPair = instrumentation.issuing('password', issuePair)
   const forRefresh = instrumentation.issuing('refresh_token', issuePair)
   const observe = instrumentation.refreshed
   const beganBeforeUpdate = createBeganBeforeUpdate(database)
@@ -153,7 +153,17 @@ function makeAccounts(base: Base, stores: Stores, { revocationsApplied }: Revoca
     passwords,
     refreshKeys,
     register: createRegister({ accounts, passwords, ...rules, limiter, now }),
-    ownAccount: createOwnAccount({ accounts, passwords, attempts, limiter, ...rules, ...revoking }),
+    passwordPair,
+    ownAccount: createOwnAccount({
+      accounts,
+      passwords,
+      attempts,
+      limiter,
+      ...rules,
+      setPassword: (password, now, audit) => sessions.changePassword(password, { now, limits, audit }),
+      isLive: async (...session) => (await sessions.tokenSubject(...session)) !== undefined,
+      ...revoking,
+    }),
     administer: createAdminister({ accounts, ...revoking }),
     login: createLogin({
       accounts,
@@ -161,7 +171,7 @@ function makeAccounts(base: Base, stores: Stores, { revocationsApplied }: Revoca
       attempts,
       sessions,
       limits,
-      issuePair: forLogin,
+      issuePair: passwordPair,
       auditStore,
       ...revoking,
     }),

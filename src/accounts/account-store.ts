@@ -31,19 +31,6 @@ export interface AccountStore {
    * @returns false when the hash was changed in between; that change stays
    */
   replacePasswordHash(id: string, from: string, to: string): Promise<boolean>
-  /**
-   * Sets a new password and ends every other session.
-   *
-   * @param keep the id of the session that stays
-   * @returns false when another change was faster
-   */
-  changePassword(
-    id: string,
-    hashes: { from: string; to: string },
-    keep: string | undefined,
-    now: number,
-    audit: AuditEntry,
-  ): Promise<boolean>
   /** Sets the status, the roles or both: every older token becomes stale, and a suspension ends every session. */
   change(id: string, change: AccountChange, now: number, audit: AuditEntry): Promise<ChangeOutcome>
   /**
@@ -109,21 +96,6 @@ export function createAccountStore(database: Database): AccountStore {
         [id, from, to],
       )
       return rows.length === 1
-    },
-
-    changePassword(id, { from, to }, keep, now, audit) {
-      const mark = randomId()
-      return changed(
-        [
-          {
-            sql: `UPDATE accounts SET password_hash = $3, changed_by = $4
-                  WHERE id = $1 AND password_hash = $2 AND status = 'active' RETURNING id`,
-            params: [id, from, to, mark],
-          },
-          ...consequences({ accountId: id, except: keep, ifChanged: true }, 'password_changed', mark, now, audit),
-        ],
-        0,
-      )
     },
 
     async change(id, { status = null, roles, evenLastAdmin = false }, now, audit) {

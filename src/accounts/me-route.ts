@@ -1,7 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { toTimestamp } from '../clock.ts'
 import type { App } from '../http/app-type.ts'
-import { isGone, requestSource } from '../http/request-source.ts'
+import { requestSource } from '../http/request-source.ts'
 import { Timestamp } from '../http/schemas.ts'
 import type { AccessTokenClaims } from '../tokens/claims.ts'
 import type { OwnAccount } from './own-account.ts'
@@ -18,19 +18,12 @@ const Me = Type.Object(
   },
   { $id: 'Me', description: 'What the access token says' },
 )
-const NewPassword = Type.Object(
-  {
-    current_password: Type.String({ minLength: 1, maxLength: 4096 }),
-    new_password: Type.String({ minLength: 1, maxLength: 4096 }),
-  },
-  { additionalProperties: false },
-)
 
 /** An account can be deleted only this soon after a login (RFC 9470). */
 const RECENT_LOGIN_SECONDS = 300
 
-/** `GET /v1/me`, `PUT /v1/me/password`, `DELETE /v1/me`: the caller's own account. */
-export function meRoutes(app: App, { ownAccount }: { ownAccount: OwnAccount }): void {
+/** `GET /v1/me`, `DELETE /v1/me`: the caller's own account. */
+export function meRoutes(app: App, { ownAccount }: { ownAccount: Pick<OwnAccount<unknown>, 'remove'> }): void {
   const tags = ['Accounts']
   // Answered from the claims of the token alone: no store, no await.
   app.get(
@@ -38,30 +31,6 @@ export function meRoutes(app: App, { ownAccount }: { ownAccount: OwnAccount }): 
     { schema: { tags, summary: 'Read the claims of my access token', response: { 200: Me } } },
     ({ user }, reply) => {
       reply.send(toReply(user))
-    },
-  )
-
-  app.put(
-    '/v1/me/password',
-    {
-      config: {
-        auth: 'live',
-        limit: 'password',
-        errors: ['invalid_credentials', 'password_unacceptable', 'password_changed_meanwhile'],
-      },
-      schema: {
-        tags,
-        summary: 'Change my password; every other session ends',
-        body: NewPassword,
-        response: { 204: Type.Null() },
-      },
-    },
-    async (request, reply) => {
-      const { current_password: current, new_password: next } = request.body
-      const { sub: accountId, sid: sessionId } = request.user
-      const passwords = { current, next }
-      await ownAccount.changePassword({ accountId, sessionId }, passwords, requestSource(request), isGone(request))
-      return reply.code(204).send(null)
     },
   )
 

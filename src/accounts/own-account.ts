@@ -13,19 +13,21 @@ export interface Caller {
   readonly sessionId: string | undefined
 }
 
-export interface OwnAccount {
+/** @typeParam Renewed what a session is after it got a new refresh token (`sessions/`) */
+export interface OwnAccount<Renewed> {
   /**
-   * Sets a new password and ends every other session.
+   * Sets a new password, ends every other session, and makes the refresh tokens of this one worthless.
    *
+   * @returns this session, for a new pair of tokens
    * @throws AppError `invalid_credentials` for a wrong current password, `password_unacceptable`,
-   *   `password_changed_meanwhile`, `overloaded`, `too_many_requests`
+   *   `password_changed_meanwhile`, `overloaded`, `too_many_requests`, `invalid_token` when the session ended meanwhile
    */
   changePassword(
     caller: Caller,
     passwords: { current: string; next: string },
     source: RequestSource,
     isGone?: IsGone,
-  ): Promise<void>
+  ): Promise<Renewed>
   /**
    * Deletes the account.
    *
@@ -34,8 +36,15 @@ export interface OwnAccount {
   remove(caller: Caller, source: RequestSource): Promise<void>
 }
 
-export function createOwnAccount(parts: {
+export function createOwnAccount<Renewed>(parts: {
   accounts: AccountStore
+  /** In one transaction. @returns undefined when nothing changed: another was faster, or the session is over */
+  setPassword: (
+    password: { accountId: string; sessionId: string; hashes: { from: string; to: string } },
+    now: number,
+    audit: AuditEntry,
+  ) => Promise<Renewed | undefined>
+  isLive: (sessionId: string, accountId: string, now: number) => Promise<boolean>
   passwords: Passwords
   attempts: PasswordAttempts
   limiter: Spending
@@ -44,21 +53,31 @@ export function createOwnAccount(parts: {
   /** Resolves when this node refuses the tokens that were just revoked. */
   revocationsApplied: () => Promise<void>
   now: Clock
-}): OwnAccount {
+}): OwnAccount<Renewed> {
   const { accounts, passwords, attempts, limiter, minLength, isCommon, revocationsApplied, now } = parts
 
-  const change: OwnAccount['changePassword'] = async ({ accountId, sessionId }, { current, next }, source, isGone) => {
+  const change: OwnAccount<Renewed>['changePassword'] = async (
+    { accountId, sessionId },
+    { current, next },
+    source,
+    isGone,
+  ) => {
     const account = await accounts.byId(accountId)
     const by = { network: networkOf(source.ip), ...(isGone && { isGone }) }
-    if (!(await passwords.verify(current, account?.passwordHash, by)) || account === undefined) {
+    const isRight = await passwords.verify(current, account?.passwordHash, by)
+    // A service has neither an account nor a session.
+    if (!isRight || account === undefined || sessionId === undefined)
       throw new AppError('invalid_credentials', { reason: 'the current password is wrong' })
-    }
     await checkNewPassword(next, account.email, { minLength, isCommon })
     const hashes = { from: account.passwordHash, to: await passwords.hash(next, by) }
     const entry: AuditEntry = { event: 'password_changed', source, accountId, sessionId }
-    if (!(await accounts.changePassword(accountId, hashes, sessionId, now(), entry)))
-      throw new AppError('password_changed_meanwhile')
-    await revocationsApplied()
+    const renewed = await parts.setPassword({ accountId, sessionId, hashes }, now(), entry)
+    if (renewed !== undefined) {
+      await revocationsApplied()
+      return renewed
+    }
+    if (await parts.isLive(sessionId, accountId, now())) throw new AppError('password_changed_meanwhile')
+    throw new AppError('invalid_token', { reason: 'the session ended while the password was changed' })
   }
 
   return {

@@ -1,5 +1,7 @@
+import type { RequestSource } from '../audit/audit.ts'
 import type { Statement } from '../db/database.ts'
 import type { Session } from './session.ts'
+import { REFRESHED_COLUMNS } from './session-rows.ts'
 
 // Statements on the sessions table that several stores use in their transactions.
 
@@ -43,5 +45,32 @@ export function endAboveLimit({ id, accountId, createdAt }: Session, limit: numb
             SELECT id FROM sessions WHERE account_id = $1 AND ended_at IS NULL AND expires_at > $2
             ORDER BY CASE WHEN id = $4 THEN 0 ELSE 1 END, last_used_at DESC, id LIMIT 1000000 OFFSET $5) RETURNING id`,
     params: [accountId, createdAt, mark, id, limit],
+  }
+}
+
+export interface Renewal {
+  readonly id: string
+  readonly accountId: string
+  /** Epoch seconds, like `expiresAt`. */
+  readonly now: number
+  readonly expiresAt: number
+  readonly source: RequestSource
+}
+
+/**
+ * Gives a live session a new refresh token, and makes all that it had before worthless: for a caller who has just shown
+ * the password. Returns the session as after a refresh.
+ *
+ * @param mark the session gets it as `changed_by`; the same transaction must have marked the account with it
+ */
+export function renewRefreshToken({ id, accountId, now, expiresAt, source }: Renewal, mark: string): Statement {
+  return {
+    sql: `UPDATE sessions
+          SET counter = counter + 1, valid_from = counter + 1, exchanged = '', foreign_repeats = 0,
+            foreign_counter = -1, rotated_at = $3, last_used_at = $3, ip = $5, user_agent = $6, changed_by = $7,
+            expires_at = CASE WHEN max_expires_at < $4 THEN max_expires_at ELSE $4 END
+          WHERE id = $1 AND account_id = $2 AND ended_at IS NULL AND expires_at > $3
+            AND EXISTS (SELECT 1 FROM accounts WHERE id = $2 AND changed_by = $7) RETURNING ${REFRESHED_COLUMNS}`,
+    params: [id, accountId, now, expiresAt, source.ip, source.userAgent, mark],
   }
 }

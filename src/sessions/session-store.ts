@@ -4,9 +4,10 @@ import type { Database } from '../db/database.ts'
 import { randomId } from '../ids.ts'
 import { type EndReason, revocationExpiry } from '../revocations/revocation.ts'
 import { endSessions, REVOCATIONS, revokeSessionsEndedBy } from '../revocations/revocation-store.ts'
+import { changePassword, type NewPassword } from './change-password-store.ts'
 import { type RefreshBy, refreshSession } from './refresh-store.ts'
 import type { RefreshClaim } from './refresh-token.ts'
-import type { RefreshOutcome, Session, SessionLimits, TokenSubject } from './session.ts'
+import type { RefreshOutcome, RenewedSession, Session, SessionLimits, TokenSubject } from './session.ts'
 import { SESSION_COLUMNS, toSession, toTokenSubject } from './session-rows.ts'
 import { ACTIVE_ACCOUNT, endAboveLimit, insertSession } from './session-statements-store.ts'
 
@@ -26,6 +27,11 @@ export interface SessionStore {
   ): Promise<{ subject: TokenSubject; ended: number } | undefined>
   /** Applies a refresh token, as `judgeRefresh` decides. */
   refresh(claim: RefreshClaim, by: RefreshBy): Promise<RefreshOutcome>
+  /** Sets a new password. The session in which that was done goes on, with a new refresh token. */
+  changePassword(
+    password: NewPassword,
+    by: { now: number; limits: SessionLimits; audit: AuditEntry },
+  ): Promise<RenewedSession | undefined>
   /** Live sessions of an account, the most recently used first. */
   list(accountId: string, now: number): Promise<Session[]>
   /**
@@ -72,6 +78,7 @@ export function createSessionStore(database: Database): SessionStore {
     },
 
     refresh: (claim, by) => refreshSession(database, claim, by),
+    changePassword: (password, by) => changePassword(database, password, by),
 
     async list(accountId, now) {
       const rows = await database.query(

@@ -75,3 +75,9 @@ export interface RefreshedSession {
   readonly counter: number
   readonly rotatedAt: number
 }
+
+/** A session that got a new refresh token because its owner showed the password. */
+export interface RenewedSession {
+  readonly session: RefreshedSession
+  readonly subject: TokenSubject
+}

@@ -115,7 +115,7 @@ const EVENTS: [what: string, act: (scene: Scene) => Promise<Reply>, status: numb
     'a new password',
     ({ send, person }) =>
       send('PUT', '/v1/me/password', { current_password: PASSWORD, new_password: NEXT }, person.access_token),
-    204,
+    200,
     { event: 'password_changed', session: 'own' },
   ],
   [

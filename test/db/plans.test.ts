@@ -66,6 +66,11 @@ t.test(
       outcomes.map(({ kind }) => kind),
       ['rotated', 'repeated', 'retried'],
     )
+    const hashes = { from: 'x', to: 'y' }
+    await sessions.changePassword(
+      { accountId: 'acc', sessionId: 'three', hashes },
+      { now: NOW, limits: LIMITS, audit: AUDIT },
+    )
     await sessions.list('acc', NOW)
     await sessions.live({ sessionId: 'three', counter: 3 }, NOW)
     await sessions.tokenSubject('three', 'acc', NOW)
