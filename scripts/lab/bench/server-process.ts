@@ -83,6 +83,8 @@ export function settings(home: string): Record<string, string> {
     RATE_LIMIT_REGISTER: '0',
     RATE_LIMIT_REFRESH: '0',
     RATE_LIMIT_REFRESH_PER_SESSION: '0',
+    // A session that is refreshed hundreds of times within the grace would be told to wait.
+    REFRESH_GRACE: '0',
     RATE_LIMIT_TOKEN: '0',
     RATE_LIMIT_TOKEN_PER_CLIENT: '0',
     RATE_LIMIT_INTROSPECT: '0',
