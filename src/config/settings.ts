@@ -21,7 +21,6 @@ FormatRegistry.Set('database-url', isDatabaseUrl)
 FormatRegistry.Set('workers', isWorkers)
 
 export const MAX_WORKERS = 64
-
 /** Every setting, once. A test compares the list in scripts/README.md with this schema. */
 export const Settings = Type.Object({
   NODE_ENV: oneOf(['development', 'test', 'production'], {
@@ -120,8 +119,7 @@ export const Settings = Type.Object({
   }),
   REFRESH_RETRY: seconds(0, 31_536_000, {
     default: 604_800,
-    description:
-      'How long a client that lost the answer of a refresh may ask again, 0..31536000 s (the default is 7 days); 0 = never',
+    description: 'How long a client that lost the answer of a refresh may ask again, 0..31536000 s; 0 = never',
   }),
   REVOCATION_MAX_STALENESS: seconds(0, 3600, {
     default: 60,
