@@ -8,7 +8,15 @@ export const ACCESS_TOKEN_TYPE = 'at+jwt'
 /** The longest token that the guard accepts, in characters. Our own tokens are far shorter. */
 export const MAX_TOKEN_LENGTH = 4096
 
-const Identifier = Type.String({ minLength: 1, maxLength: 255 })
+/**
+ * Without control characters (C0, DEL, C1), line separators and halves of surrogate pairs. Stores, logs and other
+ * services change or cut such text, and two identifiers could become one.
+ */
+const CLEAN = '(?:[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029\\ud800-\\udfff]|[\\ud800-\\udbff][\\udc00-\\udfff])*$'
+/** Not blank: a character that is not white space is in it. */
+const clean = (maxLength: number) => Type.String({ minLength: 1, maxLength, pattern: `^(?=.*\\S)${CLEAN}` })
+
+const Identifier = clean(255)
 // The last second that RFC 3339 can write. A later one would pass here, and fail where it is formatted.
 const NumericDate = Type.Integer({ minimum: 0, maximum: Date.UTC(9999, 11, 31, 23, 59, 59) / 1000 })
 
@@ -27,16 +35,25 @@ export const AccessTokenClaims = Type.Object({
   nbf: Type.Optional(NumericDate),
   sid: Type.Optional(Identifier),
   auth_time: Type.Optional(NumericDate),
-  scope: Type.Optional(Type.String({ maxLength: 2048 })),
-  roles: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 64 }), { maxItems: 32 })),
+  scope: Type.Optional(Type.String({ maxLength: 2048, pattern: `^${CLEAN}` })),
+  roles: Type.Optional(Type.Array(clean(64), { maxItems: 32 })),
   token_version: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })),
 })
-export type AccessTokenClaims = Static<typeof AccessTokenClaims>
+/**
+ * The claims of an access token, frozen. Who uses the verifier package can declare claims of their own here: see its
+ * README.
+ */
+export interface AccessTokenClaims extends Static<typeof AccessTokenClaims> {}
 
 const compiled = TypeCompiler.Compile(AccessTokenClaims)
+const identifier = TypeCompiler.Compile(Identifier)
+/** True for what may stand in `iss`, `aud`, `sub`, `client_id`, `jti` and `sid`. */
+export const isIdentifier = (value: unknown): value is string => identifier.Check(value)
 /** True when every claim is present and has the right type. It does not check their values. */
 export const isAccessTokenClaims = (value: unknown): value is AccessTokenClaims => compiled.Check(value)
 
+/** Assigning to `__proto__` changes the prototype, and code that merges objects follows `constructor` to it. */
+const INHERITED: ReadonlySet<string> = new Set(Object.getOwnPropertyNames(Object.prototype))
 const CLAIM_NAMES = Object.keys(AccessTokenClaims.properties) as (keyof AccessTokenClaims)[]
 
 export interface ClaimsPolicy {
@@ -50,6 +67,8 @@ export interface ClaimsPolicy {
   readonly skew: number
   /** Largest `exp - iat` in seconds; null for any. */
   readonly maxLifetime: number | null
+  /** True: claims that are not named here are kept. Default: they are dropped, because our own tokens have none. */
+  readonly keepOthers?: boolean
 }
 
 /**
@@ -58,7 +77,9 @@ export interface ClaimsPolicy {
  *
  * @param payload the parsed payload
  * @param now epoch seconds
- * @returns the named claims in a new frozen object; nothing else of the payload is passed on
+ * @returns a new object with the named claims, and with all others where the policy keeps them; frozen at every depth,
+ *   because the cache gives the same object to every request. Members that would hide an inherited one (`__proto__`,
+ *   `constructor`, `toString`) are left out, at every depth
  * @throws AppError `token_expired` when the age is the only fault, `invalid_token` otherwise
  */
 export function acceptClaims(payload: unknown, policy: ClaimsPolicy, now: number): AccessTokenClaims {
@@ -67,7 +88,7 @@ export function acceptClaims(payload: unknown, policy: ClaimsPolicy, now: number
     throw refused(`claim ${first?.path ?? ''}: ${first?.message ?? 'not accepted'}`)
   }
   const { iss, aud, iat, exp, nbf } = payload
-  if (iss !== policy.issuer) throw refused('iss is not the configured issuer')
+  if (iss !== policy.issuer) throw refused(`iss is not the configured issuer ${policy.issuer}`)
   if (policy.audience !== null && !holdsOneOf(aud, policy.audience))
     throw refused('aud has none of the configured audiences')
   // RFC 7800: a token bound to a key is no bearer token, and proof of possession is not implemented.
@@ -79,17 +100,23 @@ export function acceptClaims(payload: unknown, policy: ClaimsPolicy, now: number
     throw refused('exp - iat is above the maximum lifetime')
   if (exp <= now - policy.skew) throw new AppError('token_expired', { reason: 'exp is in the past' })
 
-  const claims: Partial<Record<keyof AccessTokenClaims, unknown>> = {}
-  for (const name of CLAIM_NAMES) if (Object.hasOwn(payload, name)) claims[name] = frozen(payload[name])
-  return Object.freeze(claims) as AccessTokenClaims
+  const claims: Record<string, unknown> = {}
+  for (const name of policy.keepOthers === true ? Object.keys(payload) : CLAIM_NAMES)
+    if (Object.hasOwn(payload, name) && !INHERITED.has(name))
+      claims[name] = frozen(payload[name as keyof typeof payload])
+  return Object.freeze(claims) as unknown as AccessTokenClaims
 }
 
 function holdsOneOf(aud: string | readonly string[], audience: readonly string[]): boolean {
   return typeof aud === 'string' ? audience.includes(aud) : aud.some((one) => audience.includes(one))
 }
 
-function frozen<T>(value: T): T {
-  return Array.isArray(value) ? Object.freeze(value) : value
+/** A copy of a parsed JSON value. A payload of at most `MAX_TOKEN_LENGTH` can't be nested too deeply for recursion. */
+function frozen(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  if (Array.isArray(value)) return Object.freeze(value.map(frozen))
+  const members = Object.entries(value).filter(([name]) => !INHERITED.has(name))
+  return Object.freeze(Object.fromEntries(members.map(([name, member]) => [name, frozen(member)])))
 }
 
 function refused(reason: string): AppError {

@@ -6,7 +6,7 @@
 
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors/app-error.ts'
-import { type AccessTokenClaims, acceptClaims, type ClaimsPolicy } from './claims.ts'
+import { type AccessTokenClaims, acceptClaims, type ClaimsPolicy, isIdentifier } from './claims.ts'
 import { checkHeader } from './credential.ts'
 import type { VerifiedToken, VerifiedTokens } from './verified-tokens.ts'
 
@@ -109,8 +109,8 @@ export function createTokenVerifier(options: {
 function assertPolicy({ issuer, audience, typ, skew, maxLifetime }: ClaimsPolicy): void {
   const isText = (value: unknown) => typeof value === 'string' && value !== ''
   const isSeconds = (value: unknown) => typeof value === 'number' && Number.isFinite(value) && value >= 0
-  if (!isText(issuer)) throw new TypeError('a verifier needs an issuer')
-  if (audience !== null && !(Array.isArray(audience) && audience.length > 0 && audience.every(isText)))
+  if (!isIdentifier(issuer)) throw new TypeError('a verifier needs an issuer')
+  if (audience !== null && !(Array.isArray(audience) && audience.length > 0 && audience.every(isIdentifier)))
     throw new TypeError('a verifier needs an audience')
   if (typ !== null && !isText(typ)) throw new TypeError('a verifier needs the typ of the tokens it takes')
   if (!isSeconds(skew) || !(maxLifetime === null || (isSeconds(maxLifetime) && maxLifetime > 0)))

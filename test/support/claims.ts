@@ -33,12 +33,14 @@ export function verdict(payload: unknown, overrides: Partial<ClaimsPolicy> = {})
   }
 }
 
-const text = (value: unknown) => typeof value === 'string' && value.length >= 1 && value.length <= 255
+/** Not blank, and no control character, line separator or half of a surrogate pair in it. */
+const clean = (value: string) => value.trim() !== '' && !/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/u.test(value)
+const text = (value: unknown) => typeof value === 'string' && value.length <= 255 && clean(value)
 export const count = (value: unknown) => Number.isSafeInteger(value) && Number(value) >= 0
 const instant = (value: unknown) => count(value) && Number(value) < 253_402_300_800 // the year 10000
 const list = (value: unknown, item: (member: unknown) => boolean, least = 0) =>
   Array.isArray(value) && value.length >= least && value.length <= 32 && value.every(item)
-const role = (value: unknown) => typeof value === 'string' && value.length >= 1 && value.length <= 64
+const role = (value: unknown) => typeof value === 'string' && value.length <= 64 && clean(value)
 
 /** The rules for claims, written a second time and differently from the source, as the oracle of the properties. */
 export const MAY_BE: Readonly<Record<string, (value: unknown) => boolean>> = {
@@ -55,9 +57,24 @@ export const MAY_BE: Readonly<Record<string, (value: unknown) => boolean>> = {
   nbf: instant,
   auth_time: instant,
   token_version: count,
-  scope: (value) => typeof value === 'string' && value.length <= 2048,
+  scope: (value) => typeof value === 'string' && value.length <= 2048 && clean(`${value}x`),
   roles: (value) => list(value, role),
 }
+
+/** Text that no identifier may be: blank, or with a character in it that nobody sees. */
+const UNCLEAN = [
+  ' ',
+  ' \u00a0\u3000',
+  '\ufeff',
+  'a\u0000b',
+  '\u0000',
+  'a\n',
+  '\tadmin',
+  'a\u001b[2Jb',
+  'a\u007f',
+  'a\u0080b',
+]
+const MORE_UNCLEAN = ['\u009fa', 'a\u2028b', 'a\u2029', 'a\ud800', '\udc00a', '\udc00\ud800', `${'x'.repeat(60)}\r`]
 
 /** What may stand in the place of a claim. */
 export const VALUES: readonly unknown[] = [
@@ -77,5 +94,7 @@ export const VALUES: readonly unknown[] = [
     [['api']],
   ],
   ...[['api', 1], ['api', null], ['api', ''], ['x'.repeat(65)], Array(32).fill('api'), Array(33).fill('api')],
+  ...[...UNCLEAN, ...MORE_UNCLEAN].flatMap((value) => [value, [value], ['api', value]]),
+  ...['a b', 'ü', '𝒳', '\u{1f600}', 'a\u200db', 'acc_1|x', `${'x'.repeat(253)}𝒳`, `${'x'.repeat(254)}𝒳`],
   ...[{}, { 0: 'api' }, { length: 1 }, { $ne: null }, { toString: 'x' }, 1n, Symbol('x'), () => 'api', new Date(0)],
 ]

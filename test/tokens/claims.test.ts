@@ -3,6 +3,12 @@ import t from 'tap'
 import { acceptClaims, REQUIRED_CLAIMS } from '../../src/tokens/claims.ts'
 import { good, MAY_BE, NOW, policy, VALUES, verdict } from '../support/claims.ts'
 
+/** For the name of an assertion: in one line, whatever the value holds. */
+const shown = (value: unknown) =>
+  inspect(value)
+    .slice(0, 40)
+    .replaceAll(/[^\x20-\x7e]/g, (unit) => `U+${unit.charCodeAt(0).toString(16)}`)
+
 t.test('a required claim that is absent refuses the token, an optional one does not', async (t) => {
   t.equal(verdict(good), 'accepted')
   for (const name of Object.keys(MAY_BE)) {
@@ -17,7 +23,7 @@ t.test('a required claim that is absent refuses the token, an optional one does 
 t.test('a claim of the wrong type, size or range refuses the token', async (t) => {
   for (const [name, may] of Object.entries(MAY_BE)) {
     for (const value of VALUES.filter((value) => !may(value))) {
-      t.equal(verdict({ ...good, [name]: value }), 'invalid_token', `${name}: ${inspect(value).slice(0, 40)}`)
+      t.equal(verdict({ ...good, [name]: value }), 'invalid_token', `${name}: ${shown(value)}`)
     }
   }
 })
@@ -26,7 +32,7 @@ t.test('a claim that may be so does not refuse the token', async (t) => {
   for (const [name, may] of Object.entries(MAY_BE)) {
     if (['iat', 'exp', 'nbf'].includes(name)) continue // instants hang together: below
     for (const value of VALUES.filter(may)) {
-      t.equal(verdict({ ...good, [name]: value }), 'accepted', `${name}: ${inspect(value).slice(0, 40)}`)
+      t.equal(verdict({ ...good, [name]: value }), 'accepted', `${name}: ${shown(value)}`)
     }
   }
 })
@@ -143,6 +149,44 @@ t.test('__proto__ and constructor bring no claims and reach nobody', async (t) =
   t.equal(Object.getPrototypeOf(claims), Object.prototype)
   t.equal((Object.assign({}, claims) as { admin?: boolean }).admin, undefined)
   t.equal(claims.roles, undefined)
+})
+
+/** As the package's policy keeps them. */
+const kept = (json: string) => acceptClaims(JSON.parse(json), { ...policy, keepOthers: true }, NOW) as object
+
+t.test(
+  'claims that are not known are kept where the policy says so, under their names and frozen at every depth',
+  async (t) => {
+    const others = {
+      email: 'x@example.com',
+      act: { sub: 'b', list: [{ deep: [1] }, 'x'] },
+      0: null,
+      '': false,
+      'a b': 1.5,
+    }
+    const claims = kept(JSON.stringify({ ...others, ...good, aud: ['api'] })) as typeof others
+    t.strictSame(claims, { ...others, ...good, aud: ['api'] })
+    const objects = (value: unknown): object[] =>
+      typeof value === 'object' && value !== null ? [value, ...Object.values(value).flatMap(objects)] : []
+    t.equal(objects(claims).length, 6)
+    t.ok(objects(claims).every(Object.isFrozen))
+  },
+)
+
+t.test('kept claims bring no prototype, and hide nothing that objects inherit, at any depth', async (t) => {
+  const evil = '"__proto__":{"admin":true},"constructor":{"prototype":{"admin":true}},"toString":1,"hasOwnProperty":"x"'
+  const claims = kept(`{${evil},"x":{${evil},"y":[{${evil}}]},${JSON.stringify(good).slice(1)}`)
+  t.strictSame(claims, { x: { y: [{}] }, ...good })
+  for (const object of [claims, (claims as { x: object }).x]) {
+    t.equal(Object.getPrototypeOf(object), Object.prototype)
+    t.equal((object as { admin?: boolean }).admin, undefined)
+  }
+  t.equal(({} as { admin?: boolean }).admin, undefined)
+})
+
+t.test('claims as deep as a token can be are kept', async (t) => {
+  const deep = '['.repeat(1500) + ']'.repeat(1500)
+  t.ok(kept(`{"deep":${deep},${JSON.stringify(good).slice(1)}`))
 })
 
 t.test('the result is a fresh frozen copy of the named claims and nothing else', async (t) => {
