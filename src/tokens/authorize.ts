@@ -13,7 +13,8 @@ export interface Demands {
   readonly maxAuthAge?: number
 }
 
-const DEMANDS = ['auth', 'roles', 'scope', 'maxAuthAge', 'limit']
+const DEMANDS = ['roles', 'scope', 'maxAuthAge']
+const CONFIG = ['auth', ...DEMANDS, 'limit']
 
 /**
  * A demand under a wrong name would leave its route open to everybody who is logged in.
@@ -23,11 +24,11 @@ const DEMANDS = ['auth', 'roles', 'scope', 'maxAuthAge', 'limit']
  */
 export function assertSpelling(url: string, config: object, others?: readonly string[]): void {
   for (const given of Object.keys(config)) {
-    if (DEMANDS.includes(given) || others?.includes(given)) continue
-    const meant = DEMANDS.find((name) => isTypo(given.toLowerCase(), name.toLowerCase()))
+    if (CONFIG.includes(given) || others?.includes(given)) continue
+    const meant = meantBy(given, CONFIG)
     if (meant !== undefined) throw new TypeError(`route ${url}: config.${given} is not known (${meant}?)`)
     if (others !== undefined) {
-      const known = [...DEMANDS, ...others].join(', ')
+      const known = [...CONFIG, ...others].join(', ')
       throw new TypeError(`route ${url}: config.${given} is not known. Known are: ${known}`)
     }
   }
@@ -39,9 +40,13 @@ export function assertSpelling(url: string, config: object, others?: readonly st
  * @throws TypeError at boot
  */
 export function assertPlace(route: { readonly url: string }): void {
-  const misplaced = DEMANDS.find((name) => Object.hasOwn(route, name))
+  const misplaced = CONFIG.find((name) => Object.hasOwn(route, name))
   if (misplaced !== undefined)
     throw new TypeError(`route ${route.url}: ${misplaced} has no effect there: write config: { ${misplaced}: … }`)
+}
+
+function meantBy(given: string, names: readonly string[]): string | undefined {
+  return names.find((name) => isTypo(given.toLowerCase(), name.toLowerCase()))
 }
 
 /**
@@ -49,16 +54,43 @@ export function assertPlace(route: { readonly url: string }): void {
  *
  * @throws TypeError at boot
  */
-export function assertDemands(url: string, auth: string | undefined, { roles, scope, maxAuthAge }: Demands): void {
-  const wrong = (what: string) => new TypeError(`route ${url}: config.${what}`)
-  const isList = (list: unknown) =>
-    Array.isArray(list) && list.length > 0 && list.every((name) => typeof name === 'string' && /^\S+$/.test(name))
-  if (roles !== undefined && !isList(roles)) throw wrong('roles must be a list of names')
-  if (scope !== undefined && !isList(scope)) throw wrong('scope must be a list of names without spaces')
-  if (maxAuthAge !== undefined && !(Number.isSafeInteger(maxAuthAge) && maxAuthAge > 0))
-    throw wrong('maxAuthAge must be whole seconds')
-  if (auth === 'public' && (roles ?? scope ?? maxAuthAge) !== undefined)
-    throw wrong('auth is public, and nobody would be asked for more')
+export function assertRouteDemands(url: string, auth: string | undefined, config: Demands): void {
+  const fault = faultIn(config)
+  if (fault !== undefined) throw new TypeError(`route ${url}: config.${fault}`)
+  if (auth === 'public' && DEMANDS.some((name) => name in config))
+    throw new TypeError(`route ${url}: config.auth is public, and nobody would be asked for more`)
+}
+
+/**
+ * The same for demands that are no part of a route's config. Here every name that is not known is refused, because
+ * nothing else can be meant.
+ *
+ * @throws TypeError that names the demand and says what it must be
+ */
+export function assertDemands(demands: Demands): void {
+  if (typeof demands !== 'object' || demands === null) throw new TypeError('demands must be an object')
+  for (const given of Object.keys(demands)) {
+    if (DEMANDS.includes(given)) continue
+    const meant = meantBy(given, DEMANDS)
+    const hint = meant === undefined ? `only ${DEMANDS.join(', ')}` : `${meant}?`
+    throw new TypeError(`demands: ${given.slice(0, 40)} is not known (${hint})`)
+  }
+  const fault = faultIn(demands)
+  if (fault !== undefined) throw new TypeError(`demands: ${fault}`)
+}
+
+/** What is wrong with demands. One that is there and undefined is a slip too: its value came from somewhere else. */
+function faultIn(demands: Demands): string | undefined {
+  const { roles, scope, maxAuthAge } = demands
+  if ('roles' in demands && !isListOfNames(roles)) return 'roles must be a list of names'
+  if ('scope' in demands && !isListOfNames(scope)) return 'scope must be a list of names without spaces'
+  if ('maxAuthAge' in demands && !(Number.isSafeInteger(maxAuthAge) && Number(maxAuthAge) > 0))
+    return 'maxAuthAge must be whole seconds'
+  return undefined
+}
+
+function isListOfNames(list: unknown): boolean {
+  return Array.isArray(list) && list.length > 0 && list.every((name) => typeof name === 'string' && /^\S+$/.test(name))
 }
 
 /**
@@ -72,7 +104,7 @@ export function authorize(
   demands: Demands,
   now: Clock,
 ): void {
-  if (demands.maxAuthAge !== undefined && (auth_time === undefined || now() - auth_time > demands.maxAuthAge)) {
+  if (demands.maxAuthAge !== undefined && !(now() - (auth_time ?? Number.NaN) <= demands.maxAuthAge)) {
     throw new AppError('insufficient_user_authentication', {
       challengeParameters: { max_age: String(demands.maxAuthAge) },
     })

@@ -44,15 +44,37 @@ export function bearerToken(authorization: string): string {
   return authorization.slice(scheme[0].length)
 }
 
+/** What is read of a request: of `node:http`, of a framework on it, of an adapter for functions, or of a mock. */
+export interface RequestHeaders {
+  /** Names and values in turn, as received. They decide where there are any. */
+  readonly rawHeaders?: readonly string[] | undefined
+  /** Values by name, the names in any case; or the `Headers` of a Fetch request. */
+  readonly headers?: object | undefined
+}
+
 /**
  * The one token of a request (RFC 6750 section 2.1): from its Authorization header and from nowhere else.
  *
  * @throws AppError `missing_token`, `invalid_request`, `invalid_token`
  */
-export function requestToken(rawHeaders: readonly string[]): string {
-  const line = authorizationLine(rawHeaders)
-  if (line === undefined) throw new AppError('missing_token')
+export function requestToken({ rawHeaders, headers }: RequestHeaders): string {
+  const isRaw = Array.isArray(rawHeaders) && rawHeaders.length > 0
+  const line = authorizationLine(isRaw ? rawHeaders : headerLines(headers))
+  if (typeof line !== 'string') throw new AppError('missing_token')
   return bearerToken(line)
+}
+
+/**
+ * Headers as names and values in turn. Adapters such as serverless-http, and mocks, leave `rawHeaders` out or empty.
+ */
+function headerLines(headers: object | undefined): string[] {
+  const { entries } = (headers ?? {}) as { entries?: unknown }
+  const isFetch = typeof entries === 'function'
+  const pairs: Iterable<[unknown, unknown]> = isFetch ? entries.call(headers) : Object.entries(headers ?? {})
+  const lines: unknown[] = []
+  for (const [name, value] of pairs)
+    if (typeof name === 'string' && value !== undefined) for (const one of [value].flat()) lines.push(name, one)
+  return lines as string[]
 }
 
 /**

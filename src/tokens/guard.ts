@@ -1,6 +1,6 @@
 import type { FastifyContextConfig, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Clock } from '../clock.ts'
-import { assertDemands, assertPlace, assertSpelling, authorize } from './authorize.ts'
+import { assertPlace, assertRouteDemands, assertSpelling, authorize } from './authorize.ts'
 import type { AccessTokenClaims } from './claims.ts'
 import { requestToken } from './credential.ts'
 
@@ -59,18 +59,26 @@ type Guardable = Pick<FastifyInstance, 'addHook' | 'decorateRequest' | 'hasReque
 export function registerGuard(app: Guardable, options: GuardOptions): void {
   const { verify, now, live, refuse, configNames } = options
   if (!app.hasRequestDecorator('user')) app.decorateRequest('user', null as never)
-  app.addHook('onRoute', (route) => {
-    assertPlace(route)
-    assertSpelling(route.url, route.config ?? {}, configNames)
-    assertConfig(route.url, route.config, live !== undefined)
-  })
+  app.addHook('onRoute', (route) => assertRoute(route, live !== undefined, configNames))
+  const asserted = new WeakSet<object>()
 
   app.addHook('onRequest', function guard(request, reply, done) {
-    const { config } = request.routeOptions
-    if (config.auth === 'public' || request.is404) return done()
+    if (request.is404) return done()
+    const { config, url = '' } = request.routeOptions
+    const fail = (error: unknown) => (refuse === undefined ? done(error as Error) : refuse(error, request, reply))
+    // A route that was added before the guard was seen by no `onRoute` hook. Its slips must not let anybody in.
+    if (!asserted.has(config)) {
+      try {
+        assertSpelling(url, config)
+        assertConfig(url, config, live !== undefined)
+      } catch (error) {
+        return fail(error)
+      }
+      asserted.add(config)
+    }
+    if (config.auth === 'public') return done()
     reply.header('cache-control', 'no-store')
 
-    const fail = (error: unknown) => (refuse === undefined ? done(error as Error) : refuse(error, request, reply))
     const admit = (caller: AccessTokenClaims) => {
       request.user = caller
       try {
@@ -84,7 +92,7 @@ export function registerGuard(app: Guardable, options: GuardOptions): void {
 
     let caller: AccessTokenClaims | Promise<AccessTokenClaims>
     try {
-      caller = verify(requestToken(request.raw.rawHeaders))
+      caller = verify(requestToken(request.raw))
     } catch (error) {
       return fail(error)
     }
@@ -93,7 +101,27 @@ export function registerGuard(app: Guardable, options: GuardOptions): void {
   })
 }
 
-/** @throws TypeError at boot for a route whose demands would have no effect */
+/**
+ * What a route says of its caller, as it was registered.
+ *
+ * @param hasLive whether routes may ask for `auth: 'live'`
+ * @param configNames the names that may stand beside the demands. Undefined: any that is not a misspelled demand
+ * @throws TypeError for a route whose demands are misspelled or would have no effect
+ */
+export function assertRoute(
+  route: { readonly url: string; readonly config?: FastifyContextConfig },
+  hasLive: boolean,
+  configNames?: readonly string[],
+): void {
+  assertPlace(route)
+  assertSpelling(route.url, route.config ?? {}, configNames)
+  assertConfig(route.url, route.config, hasLive)
+}
+
+/**
+ * @param hasLive whether routes may ask for `auth: 'live'`
+ * @throws TypeError for a route whose demands would have no effect
+ */
 function assertConfig(url: string, config: FastifyContextConfig | undefined, hasLive: boolean): void {
   if (!ROUTE_AUTH.includes(config?.auth)) {
     throw new TypeError(
@@ -102,5 +130,5 @@ function assertConfig(url: string, config: FastifyContextConfig | undefined, has
   }
   if (config?.auth === 'live' && !hasLive)
     throw new TypeError(`route ${url}: config.auth is "live", and only the issuer can look at its sessions`)
-  assertDemands(url, config?.auth, config ?? {})
+  assertRouteDemands(url, config?.auth, config ?? {})
 }

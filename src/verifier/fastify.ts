@@ -2,7 +2,8 @@ import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import { systemClock } from '../clock.ts'
 import { AppError } from '../errors/app-error.ts'
 import { problemResponse } from '../errors/problem.ts'
-import { registerGuard } from '../tokens/guard.ts'
+import { assertRoute, registerGuard } from '../tokens/guard.ts'
+import { earlierRoutes } from './earlier-routes.ts'
 import type { VerifierOptions } from './options.ts'
 import { createVerifier, type Verifier } from './verifier.ts'
 
@@ -37,6 +38,7 @@ const FOR_THE_WHOLE_APP = {
 export const fastifySignet: FastifyPluginAsync<VerifierOptions> = Object.assign(guardWholeApp, FOR_THE_WHOLE_APP)
 
 async function guardWholeApp(app: FastifyInstance, options: VerifierOptions): Promise<void> {
+  for (const route of earlierRoutes(app)) assertRoute(route, false)
   const report = options.onEvent ?? (() => undefined)
   const verifier = createVerifier({
     ...options,

@@ -1,9 +1,8 @@
-import type { IncomingMessage } from 'node:http'
 import { monotonicClock } from '../clock.ts'
 import { AppError } from '../errors/app-error.ts'
-import { authorize, type Demands } from '../tokens/authorize.ts'
+import { assertDemands, authorize, type Demands } from '../tokens/authorize.ts'
 import type { AccessTokenClaims } from '../tokens/claims.ts'
-import { requestToken } from '../tokens/credential.ts'
+import { type RequestHeaders, requestToken } from '../tokens/credential.ts'
 import { createNodeSignature } from '../tokens/node-signature.ts'
 import { VerifiedTokens } from '../tokens/verified-tokens.ts'
 import { createTokenVerifier, type RevocationCheck, UnknownKid } from '../tokens/verify.ts'
@@ -27,7 +26,7 @@ export interface Verifier {
    * @throws SignetError as `verify`, and `missing_token`, `invalid_request`; with demands `insufficient_scope` and
    *   `insufficient_user_authentication`
    */
-  authenticate(request: Pick<IncomingMessage, 'rawHeaders'>, demands?: Demands): Promise<AccessTokenClaims>
+  authenticate(request: RequestHeaders, demands?: Demands): Promise<AccessTokenClaims>
   /** `verify` without a promise where the key is at hand, as it nearly always is. */
   verifyNow(token: string): AccessTokenClaims | Promise<AccessTokenClaims>
   /**
@@ -93,8 +92,9 @@ export function createVerifier(options: VerifierOptions): Verifier {
   return {
     verifyNow,
     verify: async (token) => verifyNow(token),
-    async authenticate({ rawHeaders }, demands = {}) {
-      const claims = await verifyNow(requestToken(rawHeaders))
+    async authenticate(request, demands = {}) {
+      assertDemands(demands) // before the token: a slip fails every request, not only those with a good token
+      const claims = await verifyNow(requestToken(request))
       authorize(claims, demands, now)
       return claims
     },

@@ -164,8 +164,8 @@ t.test('a look that fails for a reason of our own is 500, and nobody gets in by 
 
 /** Mistakes that leave a route more open than it looks, or make it answer 500 to every request. */
 const SLIPS: object[] = [
-  ...[{ roles: 'admin' }, { roles: [] }, { roles: [''] }, { roles: [1] }, { roles: null }],
-  ...[{ scope: 'a b' }, { scope: [] }, { scope: ['a b'] }, { scope: [undefined] }],
+  ...[{ roles: 'admin' }, { roles: [] }, { roles: [''] }, { roles: [1] }, { roles: null }, { roles: undefined }],
+  ...[{ scope: 'a b' }, { scope: [] }, { scope: ['a b'] }, { scope: [undefined] }, { scope: undefined }],
   ...[{ maxAuthAge: Number.NaN }, { maxAuthAge: '300' }, { maxAuthAge: '5m' }, { maxAuthAge: -1 }, { maxAuthAge: 0.5 }],
   ...[{ roles: ['a'] }, { scope: ['a'] }, { maxAuthAge: 60 }].map((demand) => ({ auth: 'public', ...demand })),
 ]

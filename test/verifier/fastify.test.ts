@@ -69,6 +69,63 @@ t.test('a demand that would not be asked does not boot', async (t) => {
   }
 })
 
+const SLIPS: object[] = [
+  ...[{ role: ['a'] }, { scopes: ['a'] }, { maxAuthAge: Number.NaN }, { roles: [] }, { scope: [] }, { roles: 'a' }],
+  ...[{ auth: 'live' }, { auth: 'none' }, { auth: 'public', scope: ['a'] }, { scope: undefined }],
+]
+
+t.test('a slip does not boot either where the route was added before the plugin', async (t) => {
+  const { mint, issuer } = await service(t, () => undefined)
+  const options = { issuer: mint.issuer, audience: mint.audience, fetch: issuer.fetch }
+  const CASES: [where: string, add: (app: FastifyInstance, config: object) => unknown][] = [
+    ['beside it', (app, config) => app.get('/mine', { config }, () => 'x')],
+    ['in a plugin', (app, config) => app.register(async (scope) => scope.get('/mine', { config }, () => 'x'))],
+  ]
+  for (const config of SLIPS) {
+    for (const [where, add] of CASES) {
+      const app = Fastify()
+      t.teardown(() => app.close())
+      await add(app, config)
+      app.register(fastifySignet, options)
+      const refused = { name: 'TypeError', message: /\/mine: config\./ }
+      await t.rejects(async () => app.ready(), refused, `${where}: ${JSON.stringify(config)}`)
+    }
+  }
+})
+
+t.test('the routes of another plugin are none of its business', async (t) => {
+  const { mint, issuer } = await service(t, () => undefined)
+  const options = { issuer: mint.issuer, audience: mint.audience, fetch: issuer.fetch }
+  const app = Fastify()
+  t.teardown(() => app.close())
+  app.get('/theirs', { config: { roles: 'theirs' as never } }, () => 'x')
+  app.register(async (scope) => {
+    await scope.register(fastifySignet, options)
+    scope.get('/ours', () => 'x')
+  })
+  t.equal((await app.inject('/theirs')).statusCode, 200)
+  t.equal((await app.inject('/ours')).statusCode, 401)
+})
+
+t.test('a route with a slip that nobody saw at the start answers 500, and the log names it', async (t) => {
+  const { app, mint, log } = await service(t, () => undefined)
+  const { server } = app
+  Object.assign(app, { server: {} }) // as if the app had been made before the package was imported
+  for (const [row, config] of SLIPS.entries()) app.get(`/slip-${row}`, { config: config as never }, () => 'x')
+  app.get('/good', () => 'x')
+  await app.ready()
+  Object.assign(app, { server })
+  const all = mint.token({ claims: { roles: ['a'], scope: 'a', auth_time: mint.now } })
+  for (const [row, config] of SLIPS.entries()) {
+    for (const headers of [{}, bearer(all)]) {
+      const reply = await app.inject({ url: `/slip-${row}`, headers })
+      t.match([reply.statusCode, reply.json().code], [500, 'internal'], JSON.stringify(config))
+    }
+    t.match(log.join(''), `route /slip-${row}: config.`)
+  }
+  t.equal((await app.inject({ url: '/good', headers: bearer(all) })).statusCode, 200)
+})
+
 t.test('the service starts while the issuer is away, says 503, and goes on when it is back', async (t) => {
   const { app, mint, issuer } = await service(t, (app) => void app.get('/closed', () => 'x'), { down: true })
   const headers = bearer(mint.token())

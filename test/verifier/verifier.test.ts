@@ -1,7 +1,14 @@
 import t, { type Test } from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import { revokeKey } from '../../src/keys/change-keyring.ts'
-import { createVerifier, toResponse, type VerifierEvent, type VerifierOptions } from '../../src/verifier/index.ts'
+import {
+  assertDemands,
+  authorize,
+  createVerifier,
+  toResponse,
+  type VerifierEvent,
+  type VerifierOptions,
+} from '../../src/verifier/index.ts'
 import { bearer, newUser, PASSWORD, startApp } from '../support/app.ts'
 import { issuerOf } from '../support/issuer.ts'
 import { serverMint } from '../support/mint.ts'
@@ -198,6 +205,70 @@ t.test('a request of any framework: one Bearer token, and the demands of a route
   t.equal(await asked(line, { maxAuthAge: 9 }), 'insufficient_user_authentication')
   for (const token of [undefined, null, 7, {}, Buffer.from('x')])
     t.equal(await code(verifier.verify(token as never)), 'missing_token')
+})
+
+t.test('the token is found wherever an adapter or a mock has put the headers', async (t) => {
+  const { verifier, mint } = await verifying(t)
+  const value = `Bearer ${mint.token()}`
+  const rows: [what: string, request: object, verdict: string][] = [
+    ['headers alone', { headers: { authorization: value } }, 'good'],
+    ['no raw headers', { rawHeaders: [], headers: { authorization: value } }, 'good'],
+    ['raw headers undefined', { rawHeaders: undefined, headers: { host: 'x', Authorization: value } }, 'good'],
+    ['raw headers null', { rawHeaders: null, headers: { AUTHORIZATION: [value] } }, 'good'],
+    ['Headers of a Fetch request', { headers: new Headers({ authorization: value }) }, 'good'],
+    ['a Fetch request', new Request('http://x', { headers: { authorization: value } }), 'good'],
+    ['a Map', { headers: new Map([['Authorization', value]]) }, 'good'],
+    ['two values', { headers: { authorization: [value, value] } }, 'invalid_request'],
+    ['two spellings', { headers: { authorization: value, Authorization: value } }, 'invalid_request'],
+    ['two lines joined', { headers: { authorization: `${value}, ${value}` } }, 'invalid_token'],
+    ['raw headers decide', { rawHeaders: ['Host', 'x'], headers: { authorization: value } }, 'missing_token'],
+    ['inherited', { headers: Object.create({ authorization: value }) }, 'missing_token'],
+    ['no text', { headers: { authorization: 7 } }, 'missing_token'],
+    ['undefined', { headers: { authorization: undefined } }, 'missing_token'],
+    ['empty', { headers: {} }, 'missing_token'],
+    ['neither', {}, 'missing_token'],
+    ['null', { headers: null }, 'missing_token'],
+  ]
+  for (const [what, request, expected] of rows)
+    t.equal(await code(verifier.authenticate(request as never)), expected, what)
+})
+
+t.test('a slip in demands is refused, whoever asks', async (t) => {
+  const { verifier, mint } = await verifying(t)
+  const claims = await verifier.verify(mint.token({ claims: { auth_time: mint.now, roles: ['a'], scope: 'a' } }))
+  const request = { headers: { authorization: `Bearer ${mint.token()}` } }
+  const rows: [demands: unknown, message: RegExp][] = [
+    [{ role: ['a'] }, /role is not known \(roles\?\)/],
+    [{ scopes: ['a'] }, /scopes is not known \(scope\?\)/],
+    [{ maxAge: 60 }, /maxAge is not known \(only roles, scope, maxAuthAge\)/],
+    [{ maxAuthage: 60 }, /maxAuthage is not known \(maxAuthAge\?\)/],
+    [{ auth: 'public' }, /auth is not known/],
+    ...[[], '', 'a', [''], [1], ['a b'], null, undefined, {}].flatMap((list): [unknown, RegExp][] => [
+      [{ roles: list }, /roles must be a list of names/],
+      [{ scope: list }, /scope must be a list of names/],
+    ]),
+    ...[Number.NaN, 0, -1, 0.5, Number.POSITIVE_INFINITY, '60', null, undefined].map(
+      (maxAuthAge): [unknown, RegExp] => [{ maxAuthAge }, /maxAuthAge must be whole seconds/],
+    ),
+    [['a'], /0 is not known/],
+    ['roles', /must be an object/],
+    [null, /must be an object/],
+  ]
+  for (const [demands, message] of rows) {
+    const refused = { name: 'TypeError', message }
+    const shown = `${JSON.stringify(demands)} ${message.source}`
+    await t.rejects(verifier.authenticate(request, demands as never), refused, shown)
+    await t.rejects(verifier.authenticate({}, demands as never), refused, `${shown}, without a token`)
+    t.throws(() => authorize(claims, demands as never), refused, shown)
+    t.throws(() => assertDemands(demands as never), refused, shown)
+  }
+  t.equal(toResponse(await verifier.authenticate(request, { roles: [] }).catch((error) => error)).status, 500)
+  authorize(claims, { roles: ['b', 'a'], scope: ['a'] }, () => mint.now)
+  t.throws(
+    () => authorize(claims, { maxAuthAge: 60 }, () => Number.NaN),
+    { name: 'AppError' },
+    'a clock that is broken',
+  )
 })
 
 t.test('a refusal as an answer', async (t) => {

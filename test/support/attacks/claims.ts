@@ -35,6 +35,23 @@ const NO_TEXT: readonly unknown[] = [
   { toString: 'x' },
   'x'.repeat(256),
 ]
+/** Blank, or with a character in it that logs, stores and people do not see. */
+const UNCLEAN: readonly unknown[] = [
+  ...[
+    ' ',
+    '\u00a0\u3000',
+    '\u0000',
+    'root\u0000',
+    '\u0000root',
+    'a\nb',
+    '\troot',
+    'a\u001b[2Jb',
+    'a\u007f',
+    'a\u0080b',
+  ],
+  ...['\u009f', 'a\u2028b', '\u2029a', new Raw('"\\ud800"'), new Raw('"root\\udc00"'), new Raw('"\\u0000"')],
+]
+const NO_IDENTIFIER: readonly unknown[] = [...NO_TEXT, ...UNCLEAN]
 const NO_TIME: readonly unknown[] = [
   null,
   true,
@@ -54,12 +71,12 @@ const NO_INTEGER = [
 ]
 
 const WRONG: Readonly<Record<string, readonly unknown[]>> = {
-  iss: NO_TEXT,
-  aud: [...NO_TEXT.filter((value) => !Array.isArray(value)), [], [''], [null], [[]], [{}], [1]],
-  sub: NO_TEXT,
-  client_id: NO_TEXT,
-  jti: NO_TEXT,
-  sid: NO_TEXT,
+  iss: NO_IDENTIFIER,
+  aud: [...NO_IDENTIFIER.filter((value) => !Array.isArray(value)), [], [''], [null], [[]], [{}], [1]],
+  sub: NO_IDENTIFIER,
+  client_id: NO_IDENTIFIER,
+  jti: NO_IDENTIFIER,
+  sid: NO_IDENTIFIER,
   iat: [...NO_TIME, ...NO_INTEGER],
   exp: [...NO_TIME, ...NO_INTEGER],
   nbf: [...NO_TIME, ...NO_INTEGER],
