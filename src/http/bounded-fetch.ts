@@ -1,3 +1,6 @@
+/** A longer timer goes off at once. */
+const LONGEST_TIMEOUT_MS = 2 ** 31 - 1
+
 /** The response: 200 with a text, or 304 with an empty one. */
 export interface Fetched {
   readonly status: 200 | 304
@@ -25,11 +28,31 @@ export interface BoundedFetch {
  * @throws Error for any other status, a redirect, too many bytes or no answer in time; its message may be logged
  */
 export async function boundedFetch(url: URL, options: BoundedFetch): Promise<Fetched> {
-  const { timeout, maxBytes, etag, signal } = options
-  const reply = await options.fetch(url, {
-    headers: { ...options.headers, ...(etag === undefined ? {} : { 'if-none-match': etag }) },
+  const { timeout, signal } = options
+  signal.throwIfAborted()
+  // Not AbortSignal.any(): a signal that lives as long as the process would keep some memory for each request.
+  const request = new AbortController()
+  const abort = () => request.abort(signal.reason)
+  signal.addEventListener('abort', abort)
+  const late = () => request.abort(new DOMException('no response in time', 'TimeoutError'))
+  const timer = setTimeout(late, Math.min(timeout, LONGEST_TIMEOUT_MS)).unref()
+  try {
+    return await fetchText(url, options, request.signal)
+  } finally {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', abort)
+  }
+}
+
+async function fetchText(
+  url: URL,
+  { fetch, headers: extra, etag, maxBytes }: BoundedFetch,
+  signal: AbortSignal,
+): Promise<Fetched> {
+  const reply = await fetch(url, {
+    headers: { ...extra, ...(etag === undefined ? {} : { 'if-none-match': etag }) },
     redirect: 'error',
-    signal: AbortSignal.any([signal, AbortSignal.timeout(timeout)]),
+    signal,
   })
   const { status, headers } = reply
   if (status !== 200 && !(status === 304 && etag !== undefined)) {

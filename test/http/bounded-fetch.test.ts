@@ -1,6 +1,8 @@
-import { once } from 'node:events'
+import { getEventListeners, once } from 'node:events'
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import t, { type Test } from 'tap'
 import { type BoundedFetch, boundedFetch, failure } from '../../src/http/bounded-fetch.ts'
 
@@ -91,6 +93,44 @@ t.test('a signal ends it, before the answer, within it, and before it began', as
   await t.rejects(fetched(begun.url, { signal: second.signal, fetch: answered }), gone)
   await t.rejects(fetched(begun.url, { signal: AbortSignal.abort(gone) }), gone)
   t.equal(begun.requests.length, 1, 'nobody was asked')
+})
+
+t.test('nothing stays behind: no listener, no timer, no memory', async (t) => {
+  const closing = new AbortController()
+  const answers = [
+    async () => new Response('x'),
+    async () => new Response(null, { status: 500 }),
+    () => Promise.reject(),
+  ]
+  let count = 0
+  const stub = () => answers[count++ % 3]?.() as Promise<Response>
+  const poll = () => fetched(new URL('http://x'), { signal: closing.signal, fetch: stub }).catch(() => undefined)
+  for (let i = 0; i < 3000; i += 1) await poll()
+  t.equal(getEventListeners(closing.signal, 'abort').length, 0)
+  t.notOk(process.getActiveResourcesInfo().includes('Timeout'))
+
+  setFlagsFromString('--expose-gc')
+  const gc: () => void = runInNewContext('gc')
+  const idle = () => new Promise((resolve) => setImmediate(resolve))
+  const used = async () => {
+    for (let i = 0; i < 10; i += 1) {
+      await idle()
+      gc()
+    }
+    return process.memoryUsage().heapUsed
+  }
+  const before = await used()
+  for (let i = 0; i < 30_000; i += 1) {
+    await poll()
+    if (i % 100 === 0) await idle()
+  }
+  const bytes = ((await used()) - before) / 30_000
+  t.ok(bytes < 20, `${bytes.toFixed(1)} bytes stay of each request`)
+})
+
+t.test('a time-out that no timer can have is the longest one', async (t) => {
+  const { url } = await serving(t, (_request, reply) => void setTimeout(() => reply.end('x'), 20))
+  t.equal((await fetched(url, { timeout: 1e12 })).text, 'x')
 })
 
 t.test('a redirect is refused, and the other place never asked', async (t) => {
