@@ -1,6 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { AppError } from '../errors/app-error.ts'
+import type { CustomClaims } from './custom-claims.ts'
 
 /** `typ` of an access token, RFC 9068 section 2.1. */
 export const ACCESS_TOKEN_TYPE = 'at+jwt'
@@ -39,11 +40,7 @@ export const AccessTokenClaims = Type.Object({
   roles: Type.Optional(Type.Array(clean(64), { maxItems: 32 })),
   token_version: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })),
 })
-/**
- * The claims of an access token, frozen. Who uses the verifier package can declare claims of their own here: see its
- * README.
- */
-export interface AccessTokenClaims extends Static<typeof AccessTokenClaims> {}
+export interface AccessTokenClaims extends Static<typeof AccessTokenClaims>, CustomClaims {}
 
 const compiled = TypeCompiler.Compile(AccessTokenClaims)
 const identifier = TypeCompiler.Compile(Identifier)

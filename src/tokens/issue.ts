@@ -72,7 +72,9 @@ export function createIssuer(options: {
     if (!isAccessTokenClaims(claims) || ttl > MAX_ACCESS_TOKEN_TTL_SECONDS)
       throw new RangeError('a token with these claims would be refused by every verifier')
     const { kid, key } = keyring.signingKey()
-    const token = await new SignJWT(claims).setProtectedHeader({ alg: 'RS256', typ: ACCESS_TOKEN_TYPE, kid }).sign(key)
+    const token = await new SignJWT({ ...claims })
+      .setProtectedHeader({ alg: 'RS256', typ: ACCESS_TOKEN_TYPE, kid })
+      .sign(key)
     if (token.length > MAX_TOKEN_LENGTH)
       throw new RangeError(`a token of ${token.length} characters would be refused by every verifier`)
     return { token, expiresIn: ttl }

@@ -3,6 +3,7 @@ import { type ProblemResponse, problemResponse } from '../errors/problem.ts'
 
 export { assertDemands, type Demands } from '../tokens/authorize.ts'
 export type { AccessTokenClaims } from '../tokens/claims.ts'
+export type * from '../tokens/custom-claims.ts' // by name it could not be extended by `declare module`
 export { authorize } from './authorize.ts'
 export type { OnStale, VerifierEvent, VerifierOptions } from './options.ts'
 export { createVerifier, type Verifier, type VerifierStats } from './verifier.ts'
