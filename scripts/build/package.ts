@@ -16,7 +16,7 @@ const PACKAGES: readonly PublishedPackage[] = [
     keywords: ['jwt', 'access-token', 'verify', 'jwks', 'revocation', 'fastify', 'express', 'rfc9068'],
     folder: 'verifier',
     entries: { '.': 'index', './fastify': 'fastify' },
-    node: '>=20.3', // AbortSignal.any
+    node: '>=20.3', // older ones were never tried
     dependencies: ['@sinclair/typebox'],
     optionalPeers: { fastify: '^5.0.0' },
   },

@@ -4,6 +4,7 @@ import { isLoopback } from '../http/loopback.ts'
 import { ACCESS_TOKEN_TYPE, type ClaimsPolicy } from '../tokens/claims.ts'
 import { normalisedTyp } from '../tokens/credential.ts'
 import { CACHE_BOUNDS, type CacheLimit } from '../tokens/verified-tokens.ts'
+import { inBackground } from './waiting.ts'
 
 /** What happens to tokens when the copy of the revocation feed is no longer fresh. */
 export type OnStale = 'accept' | 'reject'
@@ -17,8 +18,16 @@ export type VerifierEvent =
 
 /** Issuer and audience are all that has to be said. A check is switched off only by writing `null`. */
 export interface VerifierOptions {
-  /** `iss` of the tokens, exactly; the JWKS and the feed are looked for below it. https, but for loopback. */
+  /**
+   * `iss` of the tokens, exactly, without a slash at the end. The JWKS and the feed are looked for below it. https,
+   * except for loopback.
+   */
   readonly issuer: string
+  /**
+   * `true` allows plain http to any host, for example inside a cluster: whoever can change that traffic can sign tokens
+   * for this service. The process prints a warning. Default: false.
+   */
+  readonly insecureIssuer?: boolean
   /** Your own identifier: a token's `aud` has to hold one of these. */
   readonly audience: string | readonly string[] | null
   /** `true` follows the revocation feed: what is taken back is refused within about a second. Default: false. */
@@ -70,15 +79,17 @@ export interface Resolved {
  */
 export function resolveOptions(options: VerifierOptions): Resolved {
   assertKnown(options)
-  const { issuer, audience, revocations = false, onStale = 'accept' } = options
+  const { issuer, audience, revocations = false, onStale = 'accept', insecureIssuer = false } = options
   const { typ = ACCESS_TOKEN_TYPE, maxLifetime = MAX_ACCESS_TOKEN_TTL_SECONDS } = options
-  if (typeof issuer !== 'string' || issuer === '') throw new TypeError('issuer: the URL of the token server is needed')
+  assertIssuer(issuer)
+  if (typeof insecureIssuer !== 'boolean') throw new TypeError('insecureIssuer: true or false')
   if (audience === undefined) throw new TypeError('audience: your own identifier is needed, or null for any')
   if (typeof revocations !== 'boolean') throw new TypeError('revocations: true or false')
   if (onStale !== 'accept' && onStale !== 'reject') throw new TypeError('onStale: "accept" or "reject"')
-  const base = issuer.replace(/\/$/, '')
-  const jwksUri = secureUrl('jwksUri', options.jwksUri ?? `${base}/.well-known/jwks.json`)
-  const uri = secureUrl('revocationsUri', options.revocationsUri ?? `${base}/.well-known/revocations`)
+  const jwksUri = secureUrl('jwksUri', options.jwksUri ?? `${issuer}/.well-known/jwks.json`, insecureIssuer)
+  const feedUri = options.revocationsUri ?? `${issuer}/.well-known/revocations`
+  const uri = secureUrl('revocationsUri', feedUri, insecureIssuer)
+  warnOfPlainHttp(revocations ? [jwksUri, uri] : [jwksUri])
   return {
     policy: {
       issuer,
@@ -87,6 +98,7 @@ export function resolveOptions(options: VerifierOptions): Resolved {
       maxLifetime,
       // Revocations are kept for tokens that are as late as the ceiling, and no longer.
       skew: bounded('clockSkew', options.clockSkew ?? 5, MAX_CLOCK_SKEW_SECONDS),
+      keepOthers: true,
     },
     jwksUri,
     feed: revocations ? { uri, onStale } : undefined,
@@ -94,13 +106,24 @@ export function resolveOptions(options: VerifierOptions): Resolved {
     timeout: positive('timeout', options.timeout ?? 5000),
     cache: cacheLimit(options.cache ?? CACHE_BOUNDS),
     onEvent: safely(options.onEvent),
-    fetch: options.fetch ?? fetch,
+    fetch: inBackground(options.fetch ?? fetch),
     now: options.now ?? systemClock,
   }
 }
 
 export const OPTION_NAMES: readonly string[] = [
-  ...['issuer', 'audience', 'revocations', 'onStale', 'typ', 'maxLifetime', 'clockSkew', 'jwksUri', 'revocationsUri'],
+  ...[
+    'issuer',
+    'insecureIssuer',
+    'audience',
+    'revocations',
+    'onStale',
+    'typ',
+    'maxLifetime',
+    'clockSkew',
+    'jwksUri',
+    'revocationsUri',
+  ],
   ...['keysMaxStale', 'timeout', 'cache', 'onEvent', 'fetch', 'now'],
 ]
 
@@ -110,18 +133,40 @@ function assertKnown(options: VerifierOptions): void {
   if (unknown !== undefined) throw new TypeError(`${unknown.slice(0, 40)}: there is no such option`)
 }
 
-/** Whoever can change what is read here can sign tokens: no plain http, but on this machine. */
-function secureUrl(option: string, text: string): URL {
+/** `iss` is compared to the letter, so an issuer that no token can have would refuse every token. */
+function assertIssuer(issuer: unknown): void {
+  if (typeof issuer !== 'string' || issuer === '') throw new TypeError('issuer: the URL of the token server is needed')
+  const shown = JSON.stringify(issuer.slice(0, 100))
+  if (issuer.endsWith('/'))
+    throw new TypeError(`issuer: ${shown} ends with a slash, and \`iss\` of the tokens does not: leave the slash out`)
+  if (/[?#]/.test(issuer)) throw new TypeError(`issuer: ${shown} has a query or a fragment, which no issuer has`)
+}
+
+/** Whoever can change what is read here can sign tokens: no plain http, except on this machine, or where it is asked. */
+function secureUrl(option: string, text: string, insecure: boolean): URL {
   let url: URL
   try {
     url = new URL(text)
   } catch {
     throw new TypeError(`${option}: ${JSON.stringify(text.slice(0, 100))} is not a URL`)
   }
-  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopback(url.hostname)))
-    throw new TypeError(`${option}: ${url.origin} is not https, and only loopback may be reached without`)
   if (url.username !== '' || url.password !== '') throw new TypeError(`${option}: a URL with a password in it`)
+  if (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname))) return url
+  if (url.protocol !== 'http:' || !insecure)
+    throw new TypeError(
+      `${option}: ${url.origin} is not https, and only loopback may be reached without; ` +
+        '`insecureIssuer: true` allows plain http, for example inside a cluster',
+    )
   return url
+}
+
+/** Allowed is not silent. */
+function warnOfPlainHttp(urls: readonly URL[]): void {
+  const plain = urls.filter(({ protocol, hostname }) => protocol === 'http:' && !isLoopback(hostname))
+  for (const origin of new Set(plain.map((url) => url.origin))) {
+    const risk = 'whoever can change that traffic can sign tokens for this service'
+    process.emitWarning(`signet: ${origin} is reached over plain http: ${risk}`, { code: 'SIGNET_INSECURE_ISSUER' })
+  }
 }
 
 function cacheLimit({ entries, characters }: CacheLimit): CacheLimit {

@@ -1,157 +1,181 @@
-import { createPublicKey } from 'node:crypto'
 import { AppError } from '../errors/app-error.ts'
-import { boundedFetch, failure } from '../http/bounded-fetch.ts'
-import { publicJwk, toPem } from '../keys/jwk.ts'
+import { boundedFetch, type Fetched, failure } from '../http/bounded-fetch.ts'
 import type { VerificationKeys } from '../tokens/verify.ts'
+import { ageSeconds, maxAgeSeconds, readJwks, withQuery } from './jwks-reply.ts'
+import { boundedKid, KidSearch } from './kid-search.ts'
 import type { Resolved } from './options.ts'
+import type { Standstill } from './standstill.ts'
 
 const MAX_BYTES = 256 * 1024
-const MAX_KEYS = 64
-/** Seconds, where the answer says nothing of its age, and the bounds of what it may say. */
-const MAX_AGE = { default: 300, least: 5, most: 86_400 }
-/**
- * Milliseconds from one look for unknown kids to the next: doubled by each that found nothing, so that a flood of kids
- * is no flood of requests.
- */
-const COOL_DOWN = { least: 1000, most: 10_000 }
-/** Milliseconds from a failed fetch to the next. */
-const RETRY = { least: 500, most: 30_000 }
-/** Kids that were looked for in unknownKids, and for how many milliseconds they are not looked for again. */
-const NEGATIVE_CACHE = { maxKids: 1000, forMs: 5000 }
+/** From one fetch of a copy to the next, at the least: a shared cache may send copies that are over already. */
+const LEAST_FRESH_MS = 1000
+/** `Age` is in whole seconds. */
+const AGE_PRECISION_MS = 1000
+/** From a failed fetch to the next: while there are good keys, and while every token is refused with 503. */
+const RETRY_MS = { least: 500, most: 30_000, mostWithoutKeys: 2000 }
 
-export interface RemoteKeys extends VerificationKeys {
-  /** Resolves when the keys are there. @throws AppError `keys_unavailable` */
-  hydrate(): Promise<void>
-  /**
-   * Looks for a kid that is not known, unless that was done a moment ago. Resolves when there is nothing more to be
-   * learned.
-   *
-   * @param urgent for a look-up that no stranger can cause: it waits for no cool-down and starts none
-   * @throws AppError `keys_unavailable` when the issuer can't be asked: whether the kid is good is not known then
-   */
-  seek(kid: string, urgent?: boolean): Promise<void>
-  /** From now on none of these is used, whatever a JWKS or a later feed says. */
-  withdraw(kids: readonly string[]): void
-  close(): void
+/** A JWKS as it was fetched. Instants are milliseconds of the monotonic clock, unless they say otherwise. */
+interface Copy {
+  readonly pems: ReadonlyMap<string, string>
+  readonly etag: string | undefined
+  /** When the issuer made it, as far as is known. */
+  readonly madeAt: number
+  /** From then on its keys are not used. */
+  readonly goodUntil: number
+  /** Epoch seconds: from then on another copy should be there. The monotonic clock stops while a machine sleeps. */
+  readonly freshUntil: number
 }
 
-/** The JWKS of an issuer: kept for its `max-age`, fetched again behind the scenes, one request at a time. */
-export function createRemoteKeys(
-  { jwksUri, keysMaxStale, timeout, fetch, onEvent }: Resolved,
-  monotonic: () => number,
-): RemoteKeys {
-  const closing = new AbortController()
-  const unknownKids = new Map<string, number>()
-  let pems: ReadonlyMap<string, string> = new Map()
-  const withdrawn = new Set<string>()
-  let etag: string | undefined
-  let goodUntil = Number.NEGATIVE_INFINITY
-  let fetching: Promise<void> | undefined
-  let timer: NodeJS.Timeout | undefined
-  let failedAt = Number.NEGATIVE_INFINITY
-  let failures = 0
-  let soughtAt = Number.NEGATIVE_INFINITY
-  let coolDown = COOL_DOWN.least
+const NEVER = Number.NEGATIVE_INFINITY
+const NO_COPY: Copy = { pems: new Map(), etag: undefined, madeAt: NEVER, goodUntil: NEVER, freshUntil: NEVER }
 
-  const again = (milliseconds: number) => {
-    clearTimeout(timer)
-    if (!closing.signal.aborted) timer = setTimeout(() => void fetchOnce().catch(() => undefined), milliseconds).unref()
+/** The JWKS of an issuer: kept for its `max-age`, fetched again behind the scenes, one request at a time. */
+export class RemoteKeys implements VerificationKeys {
+  readonly #options: Resolved
+  readonly #monotonic: () => number
+  readonly #standstill: Standstill
+  readonly #closing = new AbortController()
+  readonly #withdrawn = new Set<string>()
+  readonly #search: KidSearch
+  #copy = NO_COPY
+  #fetching: Promise<void> | undefined
+  #catchingUp: Promise<void> | undefined
+  #timer: NodeJS.Timeout | undefined
+  #failedAt = NEVER
+  #failures = 0
+  #standstills = 0
+
+  /** @param monotonic milliseconds that only go forward */
+  constructor(options: Resolved, monotonic: () => number, standstill: Standstill) {
+    this.#options = options
+    this.#monotonic = monotonic
+    this.#standstill = standstill
+    this.#search = new KidSearch(monotonic)
   }
-  const fetchKeys = async () => {
+
+  verificationPem(kid: string): string | undefined {
+    return this.#withdrawn.has(kid) || !this.#hasGoodKeys() ? undefined : this.#copy.pems.get(kid)
+  }
+
+  /** Resolves when the keys are there. @throws AppError `keys_unavailable` */
+  async hydrate(): Promise<void> {
+    if (!this.#hasGoodKeys()) await this.#fetchOnce()
+  }
+
+  /**
+   * After a standstill in which the copy ended: resolves when the issuer was asked once, with or without success.
+   * Undefined while there is nothing to wait for. The keys stay good meanwhile.
+   */
+  due(): Promise<void> | undefined {
+    const standstills = this.#standstill.count()
+    if (standstills !== this.#standstills) {
+      this.#standstills = standstills
+      if (this.#hasGoodKeys() && this.#options.now() >= this.#copy.freshUntil) this.#catchUp()
+    }
+    return this.#catchingUp
+  }
+
+  /**
+   * Searches for a kid that is not known, unless that was done a moment ago. Resolves when there is nothing more to be
+   * learned.
+   *
+   * @param urgent for a search that no stranger can cause: it waits for no cool-down and starts none
+   * @throws AppError `keys_unavailable` when the issuer can't be asked: whether the kid is good is not known then
+   */
+  async seek(kid: string, urgent = false): Promise<void> {
+    if (this.#fetching !== undefined) await this.#fetching
+    if (this.verificationPem(kid) !== undefined || !this.#mayAsk(kid, urgent)) return
+    if (urgent) return this.#fetchOnce(kid)
+    this.#search.began()
+    await this.#fetchOnce(kid)
+    this.#search.ended(kid, this.verificationPem(kid) !== undefined)
+  }
+
+  /** From now on none of these is used, whatever a JWKS or a later feed says. */
+  withdraw(kids: readonly string[]): void {
+    for (const kid of kids) this.#withdrawn.add(kid)
+  }
+
+  close(): void {
+    clearTimeout(this.#timer)
+    this.#closing.abort()
+  }
+
+  #hasGoodKeys(): boolean {
+    return this.#monotonic() < this.#copy.goodUntil
+  }
+
+  /** Whether this kid is worth a request now. */
+  #mayAsk(kid: string, urgent: boolean): boolean {
+    if (this.#failures > 0 && this.#monotonic() < this.#failedAt + this.#backOff())
+      throw new AppError('keys_unavailable', { reason: 'the last request failed a moment ago' })
+    if (!this.#hasGoodKeys()) return true
+    return !this.#withdrawn.has(kid) && (urgent || this.#search.maySearch(kid))
+  }
+
+  #backOff(): number {
+    const most = this.#hasGoodKeys() ? RETRY_MS.most : RETRY_MS.mostWithoutKeys
+    return Math.min(most, RETRY_MS.least * 2 ** Math.min(this.#failures - 1, 10))
+  }
+
+  #catchUp(): void {
+    const done = this.#fetchOnce()
+      .catch(() => undefined) // told by onEvent; the keys stay good for `keysMaxStale`
+      .finally(() => {
+        if (this.#catchingUp === done) this.#catchingUp = undefined
+      })
+    this.#catchingUp = done
+  }
+
+  #fetchOnce(kid?: string): Promise<void> {
+    this.#fetching ??= this.#fetch(kid).finally(() => {
+      this.#fetching = undefined
+    })
+    return this.#fetching
+  }
+
+  /** @param kid that is searched: it stands in the URL, so that no shared cache can answer with an old copy */
+  async #fetch(kid: string | undefined): Promise<void> {
+    const { jwksUri, timeout, fetch, onEvent } = this.#options
+    const url = kid === undefined ? jwksUri : withQuery(jwksUri, 'kid', boundedKid(kid))
+    const headers = kid === undefined ? {} : { 'cache-control': 'no-cache' }
+    const bounds = { fetch, timeout, maxBytes: MAX_BYTES, signal: this.#closing.signal }
+    const began = this.#monotonic()
     try {
-      const reply = await boundedFetch(jwksUri, { fetch, timeout, maxBytes: MAX_BYTES, etag, signal: closing.signal })
-      if (reply.status === 200) {
-        pems = readJwks(reply.text)
-        etag = reply.headers.get('etag') ?? undefined
-      }
-      const age = maxAge(reply.headers.get('cache-control')) * 1000
-      failures = 0
-      goodUntil = monotonic() + age + keysMaxStale * 1000
-      again(age)
-      onEvent({ type: 'keys_fetched', kids: [...pems.keys()] })
+      this.#keep(await boundedFetch(url, { ...bounds, headers, etag: this.#copy.etag }), began)
     } catch (error) {
-      failedAt = monotonic()
-      failures += 1
-      again(backOff())
+      this.#failedAt = this.#monotonic()
+      this.#failures += 1
+      this.#fetchAfter(this.#backOff())
       onEvent({ type: 'keys_failed', reason: failure(error) })
       throw new AppError('keys_unavailable', { reason: failure(error), cause: error })
     }
+    this.#failures = 0
+    onEvent({ type: 'keys_fetched', kids: [...this.#copy.pems.keys()] })
   }
-  const backOff = () => Math.min(RETRY.most, RETRY.least * 2 ** Math.min(failures - 1, 10))
-  const fetchOnce = () => {
-    fetching ??= fetchKeys().finally(() => {
-      fetching = undefined
-    })
-    return fetching
+
+  /** @param began when the request was sent: the time until its answer counts as age (RFC 9111 section 4.2.3) */
+  #keep({ status, text, headers }: Fetched, began: number): void {
+    const pems = status === 200 ? readJwks(text) : this.#copy.pems
+    const lifetime = maxAgeSeconds(headers) * 1000
+    const age = ageSeconds(headers) * 1000
+    const madeAt = began - age
+    const freshFor = Math.max(LEAST_FRESH_MS, lifetime - (this.#monotonic() - madeAt))
+    this.#fetchAfter(freshFor)
+    // Of a shared cache. It would forget the newest key, and bring back a revoked one.
+    if (status === 200 && madeAt + AGE_PRECISION_MS < this.#copy.madeAt) return
+    this.#copy = {
+      pems,
+      etag: status === 200 ? (headers.get('etag') ?? undefined) : this.#copy.etag,
+      madeAt: Math.max(madeAt, this.#copy.madeAt),
+      goodUntil: began - Math.min(age, lifetime) + lifetime + this.#options.keysMaxStale * 1000,
+      freshUntil: this.#options.now() + freshFor / 1000,
+    }
   }
-  const verificationPem = (kid: string) => (withdrawn.has(kid) || monotonic() >= goodUntil ? undefined : pems.get(kid))
 
-  /** Whether this kid is worth a request now. */
-  const mayAsk = (kid: string, urgent: boolean) => {
-    if (failures > 0 && monotonic() < failedAt + backOff())
-      throw new AppError('keys_unavailable', { reason: 'the last request failed a moment ago' })
-    if (monotonic() >= goodUntil) return true
-    if (withdrawn.has(kid)) return false
-    return urgent || (monotonic() >= soughtAt + coolDown && !(monotonic() < (unknownKids.get(memorable(kid)) ?? 0)))
+  #fetchAfter(milliseconds: number): void {
+    clearTimeout(this.#timer)
+    if (this.#closing.signal.aborted) return
+    this.#timer = setTimeout(() => void this.#fetchOnce().catch(() => undefined), milliseconds).unref()
   }
-  return {
-    verificationPem,
-    hydrate: async () => (monotonic() < goodUntil ? undefined : fetchOnce()),
-    async seek(kid, urgent = false) {
-      if (fetching !== undefined) await fetching
-      if (verificationPem(kid) !== undefined || !mayAsk(kid, urgent)) return
-      if (urgent) return fetchOnce()
-      soughtAt = monotonic()
-      await fetchOnce()
-      const found = verificationPem(kid) !== undefined
-      coolDown = found ? COOL_DOWN.least : Math.min(COOL_DOWN.most, coolDown * 2)
-      if (!found) remember(unknownKids, kid, monotonic() + NEGATIVE_CACHE.forMs)
-    },
-    withdraw(kids) {
-      for (const kid of kids) withdrawn.add(kid)
-    },
-    close() {
-      clearTimeout(timer)
-      closing.abort()
-    },
-  }
-}
-
-/** A token can bring a kid of thousands of characters. */
-const memorable = (kid: string) => kid.slice(0, 255)
-
-/** Bounded: the oldest goes. */
-function remember(unknownKids: Map<string, number>, kid: string, until: number): void {
-  if (unknownKids.size >= NEGATIVE_CACHE.maxKids) unknownKids.delete(unknownKids.keys().next().value ?? '')
-  unknownKids.set(memorable(kid), until)
-}
-
-/**
- * The keys of a JWK Set that verify RS256, as PEM by kid. A key that can't be used safely is left out: it must not
- * take the others
- * with it.
- *
- * @throws Error when none is left
- */
-function readJwks(text: string): Map<string, string> {
-  const { keys } = JSON.parse(text) as { keys?: unknown }
-  if (!Array.isArray(keys)) throw new Error('not a JWK Set')
-  const pems = new Map<string, string>()
-  for (const jwk of keys.slice(0, MAX_KEYS)) {
-    const { kid, alg, use = 'sig', d } = Object(jwk)
-    if (alg !== 'RS256' || use !== 'sig' || d !== undefined) continue
-    try {
-      const usable = publicJwk(createPublicKey({ key: jwk, format: 'jwk' }))
-      // A kid is the thumbprint of its key (RFC 7638), so it can't name another one.
-      if (usable.kid === kid) pems.set(kid, toPem(usable))
-    } catch {}
-  }
-  if (pems.size === 0) throw new Error('a JWK Set without a key that can be used')
-  return pems
-}
-
-/** Seconds for which an answer may be kept (RFC 9111 section 5.2.2.1). */
-function maxAge(cacheControl: string | null): number {
-  const said = /(?:^|[\s,])max-age=(\d{1,9})/i.exec(cacheControl ?? '')?.[1]
-  return Math.min(MAX_AGE.most, Math.max(MAX_AGE.least, said === undefined ? MAX_AGE.default : Number(said)))
 }

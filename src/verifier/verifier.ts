@@ -7,8 +7,10 @@ import { createNodeSignature } from '../tokens/node-signature.ts'
 import { VerifiedTokens } from '../tokens/verified-tokens.ts'
 import { createTokenVerifier, type RevocationCheck, UnknownKid } from '../tokens/verify.ts'
 import { resolveOptions, type VerifierOptions } from './options.ts'
-import { createRemoteKeys } from './remote-keys.ts'
-import { createRemoteRevocations } from './remote-revocations.ts'
+import { RemoteKeys } from './remote-keys.ts'
+import { RemoteRevocations } from './remote-revocations.ts'
+import { Standstill } from './standstill.ts'
+import { waitedFor } from './waiting.ts'
 
 /** Milliseconds between two sweeps of what is over. */
 const SWEEP_INTERVAL_MS = 60_000
@@ -52,17 +54,18 @@ export interface VerifierStats {
 const NOTHING_REVOKED: RevocationCheck = { judge: () => 'good', isTooOld: () => false }
 
 /**
- * Verifies Signet's access tokens in another service, with the very guard of the server: everything is pinned,
- * nothing is asked
- * of the issuer while a token is verified, and what is taken back is refused where `revocations` are followed.
+ * Verifies Signet's access tokens in another service, with the guard of the server itself. The issuer is asked in the
+ * background, and what is revoked is refused where `revocations` are followed. Timers and requests in the background do
+ * not keep the process alive.
  *
- * @throws TypeError for options that would switch a check off without saying `null`
+ * @throws TypeError for options that are wrong, or that would switch a check off without saying `null`
  */
 export function createVerifier(options: VerifierOptions): Verifier {
   const resolved = resolveOptions(options)
   const { policy, now, feed } = resolved
-  const keys = createRemoteKeys(resolved, monotonicClock)
-  const revocations = feed && createRemoteRevocations(resolved, feed, keys)
+  const standstill = new Standstill(now)
+  const keys = new RemoteKeys(resolved, monotonicClock, standstill)
+  const revocations = feed && new RemoteRevocations(resolved, feed, keys, standstill)
   const cache = new VerifiedTokens(resolved.cache)
   const core = createTokenVerifier({
     keys,
@@ -73,16 +76,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
     verifySignature: createNodeSignature(),
   })
   const sweep = setInterval(() => cache.sweep(now() - policy.skew), SWEEP_INTERVAL_MS).unref()
-
-  const verifyNow = (token: string) => {
-    if (typeof token !== 'string') throw new AppError('missing_token', { reason: 'the token is not a string' })
-    try {
-      return core.verify(token)
-    } catch (error) {
-      if (!(error instanceof UnknownKid)) throw error
-      return keys.seek(error.kid).then(() => core.verify(token))
-    }
-  }
+  const verifyNow = waitingVerify(core.verify, keys, revocations)
   const hydrate = async () => {
     const following = revocations?.hydrate()
     await keys.hydrate()
@@ -98,7 +92,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
       authorize(claims, demands, now)
       return claims
     },
-    hydrate,
+    hydrate: () => waitedFor(hydrate()),
     stats: () => ({
       cacheHits: cache.hits,
       cacheMisses: cache.misses,
@@ -107,8 +101,39 @@ export function createVerifier(options: VerifierOptions): Verifier {
     }),
     close() {
       clearInterval(sweep)
+      standstill.close()
       keys.close()
       revocations?.close()
     },
+  }
+}
+
+/**
+ * Verifies at once where that is possible, as nearly always. A token waits where its key has to be fetched, and where
+ * what is known of keys and revocations is due for a look; a bad token is refused without waiting.
+ */
+function waitingVerify(
+  verify: (token: string) => AccessTokenClaims,
+  keys: RemoteKeys,
+  revocations: RemoteRevocations | undefined,
+): Verifier['verifyNow'] {
+  const current = (token: string): AccessTokenClaims | Promise<AccessTokenClaims> => {
+    const looks = [keys.due(), revocations?.due()]
+    if (looks[0] === undefined && looks[1] === undefined) return verify(token)
+    try {
+      verify(token)
+    } catch (error) {
+      if (!(error instanceof AppError && error.code === 'revocations_stale')) throw error
+    }
+    return waitedFor(Promise.all(looks)).then(() => verify(token))
+  }
+  return (token) => {
+    if (typeof token !== 'string') throw new AppError('missing_token', { reason: 'the token is not a string' })
+    try {
+      return current(token)
+    } catch (error) {
+      if (!(error instanceof UnknownKid)) throw error
+      return waitedFor(keys.seek(error.kid)).then(() => current(token))
+    }
   }
 }

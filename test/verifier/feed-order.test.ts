@@ -1,8 +1,9 @@
 import { mock } from 'node:test'
 import t, { type Test } from 'tap'
 import { resolveOptions } from '../../src/verifier/options.ts'
-import { createRemoteKeys } from '../../src/verifier/remote-keys.ts'
-import { createRemoteRevocations } from '../../src/verifier/remote-revocations.ts'
+import { RemoteKeys } from '../../src/verifier/remote-keys.ts'
+import { RemoteRevocations } from '../../src/verifier/remote-revocations.ts'
+import { Standstill } from '../../src/verifier/standstill.ts'
 import '../support/fake-timeouts.ts'
 import { type Copy, caller, ISSUER, jwk, NOW, signed } from './feed-copies.ts'
 
@@ -36,9 +37,10 @@ async function verdicts(t: Test, copies: readonly Copy[], now = () => NOW): Prom
     },
   })
   if (options.feed === undefined) throw new Error('no feed')
-  const keys = createRemoteKeys(options, () => performance.now())
-  const revocations = createRemoteRevocations(options, options.feed, keys)
-  t.teardown(() => [keys, revocations].map((part) => part.close()))
+  const standstill = new Standstill(options.now)
+  const keys = new RemoteKeys(options, () => performance.now(), standstill)
+  const revocations = new RemoteRevocations(options, options.feed, keys, standstill)
+  t.teardown(() => [keys, revocations, standstill].map((part) => part.close()))
   await keys.hydrate()
   const asked = () => new Promise<void>((resolve) => applied.push(resolve))
   let waiting = asked()

@@ -3,8 +3,9 @@ import t, { type Test } from 'tap'
 import { publicJwk } from '../../src/keys/jwk.ts'
 import { generatePrivateKey } from '../../src/keys/private-keys.ts'
 import { resolveOptions, type VerifierEvent, type VerifierOptions } from '../../src/verifier/options.ts'
-import { createRemoteKeys } from '../../src/verifier/remote-keys.ts'
-import { createRemoteRevocations } from '../../src/verifier/remote-revocations.ts'
+import { RemoteKeys } from '../../src/verifier/remote-keys.ts'
+import { RemoteRevocations } from '../../src/verifier/remote-revocations.ts'
+import { Standstill } from '../../src/verifier/standstill.ts'
 import '../support/fake-timeouts.ts'
 import { type Copy, caller, ISSUER, jwk, NOW, signed } from './feed-copies.ts'
 
@@ -21,6 +22,7 @@ function following(t: Test, options: Partial<VerifierOptions> = {}) {
   const clock = { seconds: NOW, milliseconds: 0 }
   const issuer = { feed: async () => copy({}), jwks: [jwk] as unknown[] }
   const asked: Asked[] = []
+  const searches: string[] = []
   const events: VerifierEvent[] = []
   const resolved = resolveOptions({
     issuer: ISSUER,
@@ -30,17 +32,28 @@ function following(t: Test, options: Partial<VerifierOptions> = {}) {
     onEvent: (event) => void events.push(event),
     fetch: async (input, init) => {
       const url = new URL(String(input))
-      if (url.pathname.endsWith('jwks.json')) return Response.json({ keys: issuer.jwks })
+      if (url.pathname.endsWith('jwks.json')) {
+        searches.push(url.search)
+        return Response.json({ keys: issuer.jwks })
+      }
       asked.push({ url, headers: new Headers(init?.headers), signal: init?.signal as AbortSignal })
       return issuer.feed()
     },
     ...options,
   })
   if (resolved.feed === undefined) throw new Error('no feed')
-  const keys = createRemoteKeys(resolved, () => clock.milliseconds)
-  const revocations = createRemoteRevocations(resolved, resolved.feed, keys)
-  const close = () => [keys, revocations].map((part) => part.close())
+  const standstill = new Standstill(resolved.now)
+  const keys = new RemoteKeys(resolved, () => clock.milliseconds, standstill)
+  const revocations = new RemoteRevocations(resolved, resolved.feed, keys, standstill)
+  const close = () => [keys, revocations, standstill].map((part) => part.close())
   t.teardown(close)
+  /** Seconds in which the process works. */
+  const work = (seconds: number) => {
+    for (let i = 0; i < seconds; i += 1) {
+      clock.seconds += 1
+      standstill.beat()
+    }
+  }
   /** Advances the clock in small steps, so that everything that is due happens in order. */
   const pass = async (seconds: number) => {
     for (let i = 0; i < seconds * 4; i += 1) {
@@ -49,7 +62,7 @@ function following(t: Test, options: Partial<VerifierOptions> = {}) {
       await settled()
     }
   }
-  return { keys, revocations, issuer, asked, events, clock, pass, close }
+  return { keys, revocations, issuer, asked, searches, events, clock, work, pass, close }
 }
 
 async function settled(): Promise<void> {
@@ -96,22 +109,122 @@ t.test('304: nothing is new, and that is no failure', async (t) => {
 })
 
 t.test('a long poll has its time on top of the time-out, and the first request has not', async (t) => {
-  const { revocations, issuer, asked, pass } = following(t, { timeout: 1 })
-  const { promise } = late(t)
-  let answered = false
-  issuer.feed = async () => {
-    if (answered) return promise
-    answered = true
-    return copy({})
+  const { revocations, issuer, asked, pass } = following(t, { timeout: 2000 })
+  issuer.feed = () => late(t).promise
+  void revocations.hydrate()
+  await pass(1.75)
+  t.equal(asked[0]?.signal.aborted, false)
+  await pass(0.25)
+  t.equal(asked[0]?.signal.reason?.name, 'TimeoutError')
+
+  const other = following(t, { timeout: 2000 })
+  await other.revocations.hydrate()
+  other.issuer.feed = () => late(t).promise
+  await other.pass(27)
+  t.equal(other.asked[1]?.signal.aborted, false, 'a pause of 0.25 s, and less than 27 s')
+  await other.pass(0.25)
+  t.equal(other.asked[1]?.signal.reason?.name, 'TimeoutError')
+})
+
+t.test('tokens wait for the first look, and then for none while all is well', async (t) => {
+  for (const answer of [() => copy({}), outage]) {
+    const { revocations, issuer, work, pass } = following(t)
+    issuer.feed = answer
+    const first = revocations.due()
+    t.equal(revocations.due(), first)
+    await first
+    for (let second = 0; second < 50; second += 1) {
+      t.equal(revocations.due(), undefined)
+      work(1)
+      await pass(0.25)
+    }
   }
+})
+
+t.test('after a standstill tokens wait for one look, fresh or not, and the issuer is asked at once', async (t) => {
+  for (const seconds of [3, 30, 3600]) {
+    const { revocations, issuer, clock, asked, pass } = following(t)
+    issuer.feed = () => copy({ exp: NOW + 60 })
+    await revocations.hydrate()
+    const { promise } = late(t)
+    issuer.feed = () => promise // a long poll on a connection that nobody answers any more
+    await pass(0.25)
+    clock.seconds += seconds
+    issuer.feed = () => copy({ seq: 1, iat: clock.seconds, exp: clock.seconds + 60, sessions: ['s1'] })
+    const look = revocations.due()
+    t.ok(look instanceof Promise, `${seconds} s`)
+    t.equal(revocations.due(), look, 'one look for all')
+    await look
+    t.equal(revocations.judge(caller), 'revoked')
+    t.equal(revocations.due(), undefined)
+    t.same(
+      asked.map(({ url }) => url.search),
+      ['', '?wait=25', ''],
+    )
+  }
+})
+
+t.test('a copy that ends without a standstill is looked for once, and then onStale decides', async (t) => {
+  const { revocations, issuer, clock, work, asked, pass } = following(t)
   await revocations.hydrate()
-  await pass(1)
-  const [first, poll] = asked.map(({ signal }) => signal) as [AbortSignal, AbortSignal]
-  await new Promise<void>((resolve) => {
-    const timer = setInterval(() => resolve(clearInterval(timer)), 20) // later than a time-out that was to end before
+  const { promise } = late(t)
+  issuer.feed = () => promise
+  await pass(0.25)
+  const { length } = asked
+  work(64)
+  t.equal(revocations.due(), undefined)
+  work(1)
+  issuer.feed = async () => new Response(null, { status: 500 })
+  const look = revocations.due()
+  t.ok(look instanceof Promise)
+  await look
+  t.equal(asked.length, length + 2, 'twice: the first may go out on a connection that is dead')
+  for (let second = 0; second < 10; second += 1) {
+    work(1)
+    t.equal(revocations.due(), undefined, 'the issuer is known to be away')
+  }
+  clock.seconds += 3
+  t.ok(revocations.due() instanceof Promise, 'but after a standstill it may be back')
+})
+
+t.test('a look that gives no fresh copy is not repeated by each token', async (t) => {
+  const { revocations, issuer, clock, asked } = following(t)
+  await revocations.hydrate()
+  clock.seconds += 65
+  issuer.feed = async () => new Response(null, { status: 304 }) // of a cache
+  await revocations.due()
+  const { length } = asked
+  for (let i = 0; i < 10; i += 1) t.equal(revocations.due(), undefined)
+  t.equal(asked.length, length)
+})
+
+t.test('a look that takes longer than the time-out is over, and is not repeated', async (t) => {
+  const { revocations, issuer, clock, asked, pass } = following(t, { timeout: 2000 })
+  await revocations.hydrate()
+  issuer.feed = () => {
+    const signal = asked.at(-1)?.signal
+    return new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)))
+  }
+  await pass(0.25)
+  clock.seconds += 65
+  let isOver = false
+  void revocations.due()?.then(() => {
+    isOver = true
   })
-  t.equal(first.aborted, true)
-  t.equal(poll.aborted, false)
+  await pass(1.75)
+  t.equal(isOver, false)
+  await pass(0.25)
+  t.equal(isOver, true)
+  t.equal(asked.length, 3)
+})
+
+t.test('closed: nobody waits', async (t) => {
+  const { revocations, clock, close } = following(t)
+  await revocations.hydrate()
+  close()
+  clock.seconds += 100
+  await revocations.due()
+  t.equal(revocations.due(), undefined)
 })
 
 t.test('after a failure the next answer is asked for at once: it tells whether the issuer is back', async (t) => {
@@ -171,7 +284,7 @@ t.test('dates may be off by what two clocks may differ, and by no second more', 
 })
 
 t.test('a feed signed by a key that was just made is read, whatever strangers looked for', async (t) => {
-  const { keys, revocations, issuer } = following(t)
+  const { keys, revocations, issuer, searches } = following(t)
   issuer.jwks = [{ ...jwk, kid: 'unusable' }, other]
   await keys.hydrate()
   for (const kid of ['a', 'b']) await keys.seek(kid)
@@ -179,6 +292,7 @@ t.test('a feed signed by a key that was just made is read, whatever strangers lo
   issuer.feed = () => copy({ sessions: ['s1'] })
   await revocations.hydrate()
   t.equal(revocations.judge(caller), 'revoked')
+  t.equal(searches.at(-1), `?kid=${jwk.kid}`, 'past any cache')
 })
 
 t.test('closed: whoever waits is let go, what comes late is not applied, and nothing more is asked', async (t) => {

@@ -2,10 +2,13 @@ import { mock } from 'node:test'
 import type { Test } from 'tap'
 import { publicJwk } from '../../src/keys/jwk.ts'
 import { generatePrivateKey } from '../../src/keys/private-keys.ts'
-import { resolveOptions, type VerifierEvent } from '../../src/verifier/options.ts'
-import { createRemoteKeys } from '../../src/verifier/remote-keys.ts'
+import { resolveOptions, type VerifierEvent, type VerifierOptions } from '../../src/verifier/options.ts'
+import { RemoteKeys } from '../../src/verifier/remote-keys.ts'
+import { Standstill } from '../../src/verifier/standstill.ts'
 import '../support/fake-timeouts.ts'
 
+/** Epoch seconds when a test begins. */
+const NOW = 1_800_000_000
 /** The private key of `first`, which must never be published. */
 export const firstPrivate = await generatePrivateKey(2048)
 export const first = publicJwk(firstPrivate)
@@ -13,23 +16,34 @@ export const second = publicJwk(await generatePrivateKey(2048))
 export const unknown = (n: number) => `unknown-${n}`
 
 /** Keys of an issuer whose answers and clock the test controls. */
-export function remote(t: Test, answer: () => Response | Promise<Response>) {
+export function remote(
+  t: Test,
+  answer: (url: URL) => Response | Promise<Response>,
+  changes: Partial<VerifierOptions> = {},
+) {
   const clock = { milliseconds: 0 }
   const requests: RequestInit[] = []
+  const urls: URL[] = []
   const events: VerifierEvent[] = []
   const options = resolveOptions({
     issuer: 'https://signet.example',
     audience: 'me',
     keysMaxStale: 3600,
     onEvent: (event) => void events.push(event),
-    fetch: async (_url, init) => {
+    now: () => NOW + clock.milliseconds / 1000,
+    fetch: async (input, init) => {
+      const url = new URL(String(input))
+      urls.push(url)
       requests.push(init ?? {})
-      return answer()
+      return answer(url)
     },
+    ...changes,
   })
-  const keys = createRemoteKeys(options, () => clock.milliseconds)
+  const standstill = new Standstill(options.now)
+  const keys = new RemoteKeys(options, () => clock.milliseconds, standstill)
   t.teardown(() => {
     keys.close()
+    standstill.close()
   })
   /** Time in which no timer fires: a busy process, or a machine that was suspended. */
   const stall = (seconds: number) => {
@@ -41,7 +55,7 @@ export function remote(t: Test, answer: () => Response | Promise<Response>) {
     await new Promise((resolve) => setImmediate(resolve))
     await new Promise((resolve) => setImmediate(resolve))
   }
-  return { keys, requests, events, pass, stall }
+  return { keys, requests, urls, events, pass, stall }
 }
 
 export const jwks = (keys: unknown[], headers: Record<string, string> = { 'cache-control': 'public, max-age=60' }) =>

@@ -1,4 +1,5 @@
-import t from 'tap'
+import t, { type Test } from 'tap'
+import type { VerifierOptions } from '../../src/verifier/options.ts'
 import { first, jwks, outage, remote, second, UNAVAILABLE, unknown } from './remote.ts'
 
 t.test('an unknown kid is looked for at once, and a key that was just made is found', async (t) => {
@@ -128,4 +129,50 @@ t.test('without keys no cool-down holds: it would call a good token bad', async 
   stall(0.6) // past the pause after a failure, and no timer has fired yet
   await t.rejects(keys.seek(first.kid), UNAVAILABLE)
   t.equal(requests.length, 2)
+})
+
+/** A cache that takes no notice of `no-cache`, keyed by URL, before an issuer whose keys the test says. */
+function behindCache(t: Test, changes: Partial<VerifierOptions> = {}) {
+  const issuer = { published: [first] }
+  const cached = new Map<string, string>()
+  const serve = (url: URL) => {
+    const body = cached.get(url.href) ?? JSON.stringify({ keys: issuer.published })
+    cached.set(url.href, body)
+    return new Response(body, { headers: { 'cache-control': 'max-age=600' } })
+  }
+  return { issuer, ...remote(t, serve, changes) }
+}
+
+for (const urgent of [false, true]) {
+  t.test(`a cache can't answer a search with an old copy${urgent ? ', of the feed either' : ''}`, async (t) => {
+    const { issuer, keys, urls, requests } = behindCache(t)
+    await keys.hydrate()
+    issuer.published = [first, second]
+    await keys.seek(second.kid, urgent)
+    t.ok(keys.verificationPem(second.kid))
+    t.same(
+      urls.map(({ search }) => search),
+      ['', `?kid=${second.kid}`],
+    )
+    t.equal(new Headers(requests[1]?.headers).get('cache-control'), 'no-cache')
+  })
+}
+
+t.test('the kid is added to any URL, encoded and bounded', async (t) => {
+  const rows: [jwksUri: string, kid: string, search: string][] = [
+    ['https://cdn.example/jwks', 'a b&c=d#e/ü', '?kid=a+b%26c%3Dd%23e%2F%C3%BC'],
+    ['https://cdn.example/jwks?', 'a', '?kid=a'],
+    ['https://cdn.example/jwks?v=1&sig=a%20b+c', 'a', '?v=1&sig=a%20b+c&kid=a'],
+    ['https://cdn.example/jwks?flag', '\ud800', '?flag&kid=%EF%BF%BD'],
+    ['https://cdn.example/jwks', 'x'.repeat(3000), `?kid=${'x'.repeat(255)}`],
+  ]
+  for (const [jwksUri, kid, search] of rows) {
+    const { keys, urls } = remote(t, () => jwks([first]), { jwksUri })
+    await keys.hydrate()
+    await keys.seek(kid)
+    t.same(
+      urls.map((url) => url.href),
+      [new URL(jwksUri).href, `${jwksUri.split('?')[0]}${search}`],
+    )
+  }
 })

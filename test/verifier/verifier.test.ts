@@ -60,6 +60,92 @@ t.test('issuer and audience are enough', async (t) => {
   t.same(issuer.asked, ['/.well-known/jwks.json'])
 })
 
+t.test('claims that are not known are kept, frozen, and shared by nobody who could change them', async (t) => {
+  const { verifier, mint } = await verifying(t)
+  const others = { tenant: { id: 7, groups: ['a', { b: 1 }] }, 'https://example.com/plan': 'pro', email: null }
+  const token = mint.token({ claims: { ...others, ['__proto__']: { roles: ['admin'] } } })
+  for (const time of ['first', 'from the cache']) {
+    const claims = (await verifier.verify(token)) as unknown as typeof others & { roles?: unknown }
+    t.match(claims, others, time)
+    t.equal(claims.roles, undefined)
+    for (const object of [claims, claims.tenant, claims.tenant.groups, claims.tenant.groups[1]])
+      t.ok(Object.isFrozen(object), time)
+  }
+})
+
+for (const onStale of ['accept', 'reject'] as const) {
+  t.test(`${onStale}: the first token after a start waits for the feed`, async (t) => {
+    const { server, mint, clock } = await verifying(t)
+    const revoked = await newUser(server.app)
+    await server.app.inject({ method: 'POST', url: '/v1/logout', headers: bearer(revoked.token) })
+    const issuer = issuerOf(() => server.app)
+    const reachable = Promise.withResolvers<void>()
+    const restarted = createVerifier({
+      issuer: mint.issuer,
+      audience: mint.audience,
+      revocations: true,
+      onStale,
+      now: () => clock.seconds,
+      fetch: async (input, init) => {
+        if (String(input).includes('revocations')) await reachable.promise
+        return issuer.fetch(input, init)
+      },
+    })
+    t.teardown(() => restarted.close())
+    const verdicts = [revoked.token, mint.token()].map((token) => code(restarted.verify(token)))
+    const forged = mint.token({}, () => Buffer.alloc(256, 1))
+    t.equal(await code(restarted.verify(forged)), 'invalid_token', 'a bad token does not wait')
+    reachable.resolve()
+    t.same(await Promise.all(verdicts), ['invalid_token', 'good'])
+    t.match(restarted.verifyNow(mint.token()), { sub: 'minted-subject' }, 'and from then on nobody waits')
+  })
+
+  t.test(`${onStale}: without a feed the first token waits for one try, and onStale decides`, async (t) => {
+    const { server, mint, clock } = await verifying(t)
+    const issuer = issuerOf(() => server.app)
+    const verifier = createVerifier({
+      issuer: mint.issuer,
+      audience: mint.audience,
+      revocations: true,
+      onStale,
+      now: () => clock.seconds,
+      fetch: async (input, init) => {
+        if (String(input).includes('revocations')) throw new TypeError('fetch failed')
+        return issuer.fetch(input, init)
+      },
+    })
+    t.teardown(() => verifier.close())
+    t.equal(await code(verifier.verify(mint.token())), onStale === 'accept' ? 'good' : 'revocations_stale')
+  })
+
+  t.test(`${onStale}: a runtime that is frozen between two calls knows what was revoked meanwhile`, async (t) => {
+    const { server, verifier, issuer, clock } = await verifying(t, { revocations: true, onStale })
+    await verifier.hydrate()
+    const [stays, goes] = [await newUser(server.app), await newUser(server.app)]
+    for (const seconds of [20, 60, 120, 200]) {
+      t.equal(await code(verifier.verify(stays.token)), 'good')
+      issuer.down = true // what was under way is lost
+      if (seconds === 60) {
+        await server.app.inject({ method: 'POST', url: '/v1/logout', headers: bearer(goes.token) })
+      }
+      clock.seconds += seconds
+      issuer.down = false
+      t.equal(await code(verifier.verify(stays.token)), 'good', `${seconds} s`)
+      if (seconds >= 60) t.equal(await code(verifier.verify(goes.token)), 'invalid_token', `${seconds} s`)
+    }
+  })
+}
+
+t.test('the JWKS is answered whatever its query says, so that a search passes any cache', async (t) => {
+  const { server } = await verifying(t)
+  const url = '/.well-known/jwks.json'
+  const plain = await server.app.inject(url)
+  for (const query of ['?kid=x', '?kid=a+b%26c&v=1', '?kid=a&kid=b', '?', `?kid=${'x'.repeat(255)}`]) {
+    const reply = await server.app.inject(url + query)
+    t.same([reply.statusCode, reply.body], [200, plain.body], query)
+  }
+})
+
 t.test('what is withdrawn is refused as soon as the feed brought it', async (t) => {
   const { server, verifier, seen } = await verifying(t, { revocations: true })
   await verifier.hydrate()

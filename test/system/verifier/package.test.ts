@@ -56,6 +56,35 @@ async function contents(t: Test, installed: string): Promise<void> {
     t.equal(await readFile(join(installed, file), 'utf8'), await readFile(join(ROOT, source), 'utf8'), file)
 }
 
+/** What a handler may read of the caller: claims with their types, those of its own too, and no others. */
+const READS = `
+  const sub: string = user.sub
+  const roles: readonly string[] = user.roles ?? []
+  const tenant: string | undefined = user.tenant
+  // @ts-expect-error a claim that nobody declared
+  user.tenants
+  // @ts-expect-error text
+  const number: number = user.sub
+  return { sub, roles, tenant, number }`
+const FASTIFY_USER = `
+import Fastify from 'fastify'
+import 'signet-verifier'
+import 'signet-verifier/fastify'
+Fastify().get('/me', ({ user }) => {${READS}
+})
+`
+const EXPRESS_USER = `
+import express from 'express'
+import { signedIn } from './express.js'
+express().get('/me', signedIn({ roles: ['a'] }), ({ user }, res) => {
+  const read = () => {${READS}
+  }
+  res.json(read())
+})
+// @ts-expect-error a slip
+signedIn({ role: ['a'] })
+`
+
 async function types(t: Test, folder: string, expressOnly: string): Promise<void> {
   const isPublic = "auth: 'public'"
   const [fastify, express] = [recipe('fastify'), recipe('express-typed')]
@@ -67,10 +96,15 @@ async function types(t: Test, folder: string, expressOnly: string): Promise<void
     `${fastify}export { createVerifier, SignetError } from 'signet-verifier'`,
   )
   for (const place of [folder, expressOnly]) await writeFile(join(place, 'express.ts'), express)
+  const own = recipe('claims')
+  await writeFile(join(folder, 'fastify-user.ts'), `${FASTIFY_USER}${own}`)
+  await writeFile(join(folder, 'express-user.ts'), `${EXPRESS_USER}${own}`)
   for (const resolution of ['node16', 'nodenext', 'bundler']) {
     const errors = await typeErrors(folder, ['fastify.ts', 'slip.ts', 'express.ts', 'require.cts'], resolution)
     t.equal(errors.length, 1, `${resolution}: ${errors.join('; ')}`)
     t.match(errors[0], /^slip\.ts\(\d+,\d+\): error TS2322: .*auth/, resolution)
+    const users = await typeErrors(folder, ['fastify-user.ts', 'express-user.ts'], resolution)
+    t.same(users, [], `${resolution}: the caller of a request has a type`)
   }
   t.throws(() => createRequire(join(expressOnly, 'express.ts')).resolve('fastify'), { code: 'MODULE_NOT_FOUND' })
   t.same(await typeErrors(expressOnly, ['express.ts'], 'nodenext'), [], 'Express without the types of Fastify')
@@ -169,6 +203,8 @@ const CLOSES = `
   setTimeout(() => process.exit(9), 20_000).unref()
   const { ISSUER, TOKEN, UNTIL, AS } = process.env
   const { promise, resolve } = Promise.withResolvers()
+  const alive = setInterval(() => undefined, 1000) // the verifier keeps nobody alive
+  promise.then(() => clearInterval(alive))
   subscribe('undici:client:sendHeaders', ({ request }) => request.path.includes(UNTIL) && setImmediate(resolve))
   const onEvent = ({ type }) => type === UNTIL && resolve()
   const options = { issuer: ISSUER, audience: ISSUER, revocations: true, timeout: 60_000, onEvent }

@@ -68,7 +68,7 @@ async function start(t: Test, { name, file, env: own }: Program, env: Record<str
   const running = run(t, file, [], { ...env, ...own })
   const url = await new Promise<string>((resolve, reject) => {
     running.child.stdout?.on('data', () => {
-      const [found] = /http:\/\/\S+/.exec(running.output()) ?? []
+      const [found] = /http:\/\/[^\s"]+/.exec(running.output()) ?? []
       if (found !== undefined) resolve(found.replace('[::1]', 'localhost'))
     })
     running.finished.then(({ stderr }) => reject(new Error(stderr)))

@@ -1,0 +1,49 @@
+import { createPublicKey } from 'node:crypto'
+import { publicJwk, toPem } from '../keys/jwk.ts'
+
+const MAX_KEYS = 64
+/** Seconds, where the answer does not say how long it may be kept, and the bounds of what it may say. */
+const MAX_AGE_SECONDS = { default: 300, least: 5, most: 86_400 }
+
+/**
+ * The keys of a JWK Set that verify RS256, as PEM by kid. A key that can't be used safely is left out: it must not
+ * take the others with it.
+ *
+ * @throws Error when none is left
+ */
+export function readJwks(text: string): Map<string, string> {
+  const { keys } = JSON.parse(text) as { keys?: unknown }
+  if (!Array.isArray(keys)) throw new Error('not a JWK Set')
+  const pems = new Map<string, string>()
+  for (const jwk of keys.slice(0, MAX_KEYS)) {
+    const { kid, alg, use = 'sig', d } = Object(jwk)
+    if (alg !== 'RS256' || use !== 'sig' || d !== undefined) continue
+    try {
+      const usable = publicJwk(createPublicKey({ key: jwk, format: 'jwk' }))
+      // A kid is the thumbprint of its key (RFC 7638), so it can't name another one.
+      if (usable.kid === kid) pems.set(kid, toPem(usable))
+    } catch {}
+  }
+  if (pems.size === 0) throw new Error('a JWK Set without a key that can be used')
+  return pems
+}
+
+/** Seconds for which an answer may be kept from the moment on when it was made (RFC 9111 section 5.2.2.1). */
+export function maxAgeSeconds(headers: Headers): number {
+  const said = /(?:^|[\s,])max-age=(\d{1,9})/i.exec(headers.get('cache-control') ?? '')?.[1]
+  const seconds = said === undefined ? MAX_AGE_SECONDS.default : Number(said)
+  return Math.min(MAX_AGE_SECONDS.most, Math.max(MAX_AGE_SECONDS.least, seconds))
+}
+
+/** Seconds for which a shared cache had the answer before it sent it (RFC 9111 section 5.1); 0 without a cache. */
+export function ageSeconds(headers: Headers): number {
+  const said = /^\s*(\d{1,9})\s*(?:,|$)/.exec(headers.get('age') ?? '')?.[1]
+  return Number(said ?? 0)
+}
+
+/** The URL with one more member in its query. What is there stays to the letter: it may be signed. */
+export function withQuery(url: URL, name: string, value: string): URL {
+  const longer = new URL(url)
+  longer.search = `${url.search}${url.search === '' ? '?' : '&'}${new URLSearchParams({ [name]: value })}`
+  return longer
+}
