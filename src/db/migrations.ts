@@ -169,4 +169,12 @@ export const MIGRATIONS: readonly Migration[] = [
       "INSERT INTO unfinished_work (name) VALUES ('email_domains')",
     ],
   },
+  {
+    version: 8,
+    name: 'keys that were revoked',
+    statements: [
+      // Signing keys by kid and refresh keys by id. They differ in length, and both are random.
+      'CREATE TABLE revoked_keys (kid TEXT PRIMARY KEY, revoked_at BIGINT NOT NULL)',
+    ],
+  },
 ]

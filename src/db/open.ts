@@ -10,8 +10,13 @@ export type DatabaseSettings = PostgresSettings
  * @throws OperatorError when it can't be opened
  */
 export async function openDatabase(settings: DatabaseSettings): Promise<Database> {
-  const url = settings.DATABASE_URL
-  if (!/^postgres(ql)?:/.test(url)) return openSqlite(url.replace(/^sqlite:(\/\/(?=\/))?/, ''))
+  const path = sqlitePath(settings.DATABASE_URL)
+  if (path !== undefined) return openSqlite(path)
   const { openPostgres } = await import('./postgres.ts') // a server on SQLite does not load `pg`
   return openPostgres(settings)
+}
+
+/** The file of an SQLite database, or `:memory:`; undefined for PostgreSQL. */
+export function sqlitePath(url: string): string | undefined {
+  return /^postgres(ql)?:/.test(url) ? undefined : url.replace(/^sqlite:(\/\/(?=\/))?/, '')
 }
