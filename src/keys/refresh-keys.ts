@@ -17,6 +17,7 @@ import {
   syncFolder,
 } from './keys-folder.ts'
 import { withKeysLock } from './keys-lock.ts'
+import { markRevoked, revokedAmong } from './revoked-refresh-keys.ts'
 import { RELOAD_INTERVAL_SECONDS } from './rotation.ts'
 
 // The HMAC keys of refresh tokens: one file per key, `refresh-<id>.json`, mode 0600. A file is written once and never
@@ -78,14 +79,11 @@ export async function unrevokedRefreshKeys(folder: KeysFolder, known: readonly R
 
 async function storedNames(folder: KeysFolder): Promise<string[]> {
   const names = await namesIn(folder)
-  return names.filter((name) => /^refresh-[\w-]{11}\.json$/.test(name))
+  const revoked = revokedAmong(names).map(fileName)
+  return names.filter((name) => /^refresh-[\w-]{11}\.json$/.test(name) && !revoked.includes(name))
 }
 
-/**
- * Makes the next refresh key. The first one of a folder is in use at once.
- *
- * @returns undefined when a key waits already
- */
+/** Makes the next refresh key, or nothing when a key waits already. The first one of a folder is in use at once. */
 export function rotateRefreshKey(folder: KeysFolder, now: Clock): Promise<RefreshKey | undefined> {
   return withKeysLock(folder, async () => {
     const keys = await readRefreshKeys(folder)
@@ -117,6 +115,7 @@ export function revokeRefreshKey(folder: KeysFolder, id: string, now: Clock): Pr
       await assertPassphraseFits(folder)
       await writeRefreshKey(folder, now())
     }
+    await markRevoked(folder, id, now())
     await deleteFile(refreshKeyPath(folder, id))
     await syncFolder(folder.dir)
     return true
