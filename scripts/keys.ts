@@ -12,16 +12,20 @@ import { type Command, parseDuration, runScript } from './cli/command-line.ts'
 import { inspectKeys } from './cli/keys-check.ts'
 import { bits, bitsHelp, bitsOf, leadOf, setting } from './cli/keys-options.ts'
 import * as report from './cli/keys-report.ts'
+import { revokedInStore } from './cli/revoked-in-store.ts'
 
 const now = systemClock
 
 const rotate: Command = {
   usage: '[--lead <duration> | --now] [--if-older-than <duration>] [--bits <n>]',
-  summary: 'Make the next signing key. Running servers switch to it by themselves; repeating the command is harmless.',
+  summary:
+    'Give the standby key its date, and publish a new standby key. ' +
+    'Running servers switch to it by themselves; repeating the command is harmless.',
   options: { lead: { type: 'string' }, now: { type: 'boolean' }, 'if-older-than': { type: 'string' }, bits },
   optionHelp: {
-    '--lead <duration>': 'time between publishing the key and signing with it (default 15m)',
-    '--now': 'sign with it at once: verifiers with a cached JWKS will refuse tokens until they fetch it again',
+    '--lead <duration>': 'time until the next key signs (default 15m); short ones only for a key that caches have',
+    '--now':
+      'sign with it at once. If it was published just now, verifiers refuse its tokens until they fetch the JWKS again',
     '--if-older-than <duration>': 'do nothing when the current key has signed for less than this (for cron)',
     ...bitsHelp,
   },
@@ -29,11 +33,10 @@ const rotate: Command = {
   positionals: 0,
   async run({ options }) {
     const { config, folder } = await setting()
-    const lead = leadOf(options, config)
     const ifOlderThan = options['if-older-than']
     const outcome = await rotateKeys(folder, {
       now,
-      lead,
+      ...leadOf(options, config),
       bits: bitsOf(options),
       ifOlderThan: typeof ifOlderThan === 'string' ? parseDuration('if-older-than', ifOlderThan) : undefined,
     })
@@ -61,8 +64,8 @@ const importKey: Command = {
     const { config, folder } = await setting()
     const key = await openPrivateKey(pem, path, own ?? folder.passphrase, IMPORT_HINTS)
     assertSoundKey(key)
-    const outcome = await rotateKeys(folder, { now, lead: leadOf(options, config), bits: 2048, key })
-    if (outcome.made === undefined)
+    const outcome = await rotateKeys(folder, { now, ...leadOf(options, config), bits: 2048, key })
+    if (outcome.planned === undefined)
       throw new OperatorError(`key ${outcome.entry.kid} waits already`, { hint: 'npm run keys -- list' })
     return report.describeChange(outcome, config, now())
   },
@@ -74,13 +77,19 @@ const IMPORT_HINTS = {
 }
 
 const revoke: Command = {
-  usage: '<kid> [--no-successor] [--force] [--bits <n>]',
+  usage: '<kid> [--unpublished-successor] [--no-successor [--force]] [--bits <n>]',
   summary:
     'Revoke a leaked key on every server. ' +
     'Tokens it signed are refused; clients that hold one refresh it or log in again.',
-  options: { 'no-successor': { type: 'boolean' }, force: { type: 'boolean' }, bits },
+  options: {
+    'unpublished-successor': { type: 'boolean' },
+    'no-successor': { type: 'boolean' },
+    force: { type: 'boolean' },
+    bits,
+  },
   optionHelp: {
-    '--no-successor': 'make no new key in its place',
+    '--unpublished-successor': 'when no published key waits: let a new key sign at once that no cache has',
+    '--no-successor': 'make no new key, neither in its place nor as the next standby key',
     '--force': 'revoke it even when no signing key is left and every login fails',
     ...bitsHelp,
   },
@@ -89,27 +98,14 @@ const revoke: Command = {
   id: /^[\w-]{43}$/,
   async run({ positionals: [kid = ''], options }) {
     const { config, folder } = await setting()
-    const successor = options['no-successor'] !== true
-    const { signs, tidied } = await revokeKey(folder, kid, {
+    const outcome = await revokeKey(folder, kid, {
       now,
       bits: bitsOf(options),
-      successor,
+      successor: options['no-successor'] !== true,
+      unpublishedSuccessor: options['unpublished-successor'] === true,
       force: options.force === true,
     })
-    const cachedUntil = now() + RELOAD_INTERVAL_SECONDS + config.JWKS_MAX_AGE
-    return {
-      json: { revoked: kid, signs: signs?.kid ?? null, cached_until: report.at(cachedUntil).absolute, tidied },
-      text: [
-        `revoked ${kid}: within ${RELOAD_INTERVAL_SECONDS} s no server signs or verifies with it, ` +
-          'and it is out of the JWKS',
-        signs ? `${signs.kid} signs now` : 'NO KEY SIGNS: every login fails until you run `npm run keys -- rotate`',
-        `integrators who have the old JWKS cached accept its tokens until ${report.at(cachedUntil).both} ` +
-          'at the latest (JWKS_MAX_AGE), and ones who',
-        'cache longer than that for longer: tell them the kid. ' +
-          'Whoever holds the leaked key can sign for them until then.',
-        ...report.describeTidied(tidied),
-      ].join('\n'),
-    }
+    return report.describeRevocation(kid, outcome, config, now())
   },
 }
 
@@ -221,13 +217,9 @@ const check: Command = {
       timing: keyTiming(config),
       ttl: config.ACCESS_TOKEN_TTL,
       maxAge,
+      revoked: await revokedInStore(config),
     })
-    const text = problems.map(({ problem, mend }) => `${problem}\n  mend: ${mend}`).join('\n')
-    return {
-      json: problems,
-      text: problems.length === 0 ? `${folder.dir} is in order` : text,
-      exitCode: problems.length === 0 ? 0 : 1,
-    }
+    return report.describeFindings(problems, folder)
   },
 }
 

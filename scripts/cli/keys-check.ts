@@ -1,13 +1,14 @@
 import { stat } from 'node:fs/promises'
 import { OperatorError } from '../../src/errors/app-error.ts'
-import { type Keyring, phase } from '../../src/keys/keyring.ts'
+import { type KeyEntry, type Keyring, phase } from '../../src/keys/keyring.ts'
 import { KeyFileError, type KeysFolder, namesIn } from '../../src/keys/keys-folder.ts'
 import { readManifest } from '../../src/keys/manifest.ts'
 import { privateKeyPath, readPrivateKey, storedKids } from '../../src/keys/private-keys.ts'
-import { readRefreshKey, refreshKeyFiles } from '../../src/keys/refresh-keys.ts'
+import { readRefreshKey, readRefreshKeys, refreshKeyFiles } from '../../src/keys/refresh-keys.ts'
 import {
   brokenInvariants,
   signingKey,
+  standbyKey,
   stoppedSigning,
   type Timing,
   unsafePlans,
@@ -18,7 +19,17 @@ import { fileFindings } from './keys-file-check.ts'
 export interface Finding {
   readonly problem: string
   readonly mend: string
+  /** A remark is no failure: it will be in order by itself, or could not be looked at. Default: a failure. */
+  readonly severity?: 'remark'
 }
+
+export const isRemark = ({ severity }: Finding): boolean => severity === 'remark'
+
+/** What the store says: the revoked keys, or why it can't be asked. */
+export type StoredRevocations = { readonly kids: readonly string[] } | { readonly why: string }
+
+/** How long a private half that signs no more may wait for the next daily run, which deletes it. */
+const LEFTOVER_GRACE_SECONDS = 2 * 86_400
 
 interface Yardstick {
   readonly now: number
@@ -26,6 +37,7 @@ interface Yardstick {
   readonly ttl: number
   /** Seconds for which a key may sign without a successor; undefined for any time. */
   readonly maxAge: number | undefined
+  readonly revoked: StoredRevocations
 }
 
 /** Finds everything that is wrong in a keys folder, and says how to fix it. */
@@ -38,12 +50,15 @@ export async function inspectKeys(folder: KeysFolder, yardstick: Yardstick): Pro
     const lost = 'restore keyring.json from a backup; the private keys alone do not say when each one signs'
     return [await findingOf(folder, faultOf(error), lost)]
   }
-  return [
+  const findings: Finding[] = [
+    // First: what the others advise is right for the newest copy of the folder only.
+    ...(await outdatedFindings(folder, keyring, yardstick)),
     ...planFindings(keyring, yardstick),
     ...(await keyFindings(folder, keyring, yardstick.now)),
     ...(await leftoverFindings(folder, keyring, yardstick.now)),
     ...(await fileFindings(folder)),
   ]
+  return [...findings.filter((finding) => !isRemark(finding)), ...findings.filter(isRemark)]
 }
 
 function planFindings(keyring: Keyring, { now, timing, ttl, maxAge }: Yardstick): Finding[] {
@@ -59,16 +74,13 @@ function planFindings(keyring: Keyring, { now, timing, ttl, maxAge }: Yardstick)
   ]
   const current = signingKey(keyring, now)
   const waiting = waitingKey(keyring, now)
-  if (current === undefined && waiting === undefined)
-    findings.push({ problem: 'no key signs: every login fails', mend: 'npm run keys -- rotate' })
-  if (current && current.sign_until !== null && waiting === undefined) {
-    findings.push({ problem: `${current.kid} stops signing and no next key waits`, mend: 'npm run keys -- rotate' })
+  const rotate = (problem: string) => findings.push({ problem, mend: 'npm run keys -- rotate' })
+  if (current === undefined && waiting === undefined) rotate('no key signs: every login fails')
+  else if (standbyKey(keyring, now) === undefined) {
+    rotate('no published key stands by: after an emergency, other services could not verify new tokens for a while')
   }
   if (current && waiting === undefined && maxAge !== undefined && now - current.sign_from >= maxAge) {
-    findings.push({
-      problem: `${current.kid} signs for longer than --max-age allows, and no next key waits`,
-      mend: 'npm run keys -- rotate',
-    })
+    rotate(`${current.kid} signs for longer than --max-age allows, and no next key waits`)
   }
   return findings
 }
@@ -76,7 +88,7 @@ function planFindings(keyring: Keyring, { now, timing, ttl, maxAge }: Yardstick)
 /** Whether every key that is in use can be read and opened. */
 async function keyFindings(folder: KeysFolder, keyring: Keyring, now: number): Promise<Finding[]> {
   const faults: { error: OperatorError; lost: string }[] = []
-  for (const { kid } of keyring.filter((entry) => ['current', 'next'].includes(phase(entry, now)))) {
+  for (const { kid } of keyring.filter((entry) => ['current', 'next', 'standby'].includes(phase(entry, now)))) {
     const lost = `restore ${kid}.pem from a backup, or take the key out: npm run keys -- revoke ${kid}`
     await readPrivateKey(folder, kid).catch((error) => faults.push({ error: faultOf(error), lost }))
   }
@@ -134,6 +146,41 @@ async function leftoverFindings(folder: KeysFolder, keyring: Keyring, now: numbe
     const path = privateKeyPath(folder, kid)
     const mend = 'npm run keys -- prune'
     if (!known.includes(kid)) return [{ problem: `${path} belongs to no key of the keyring`, mend }]
-    return stopped.includes(kid) ? [{ problem: `${path} no longer signs, but was not deleted`, mend }] : []
+    if (!stopped.includes(kid)) return []
+    return [
+      leftover(
+        path,
+        keyring.find((entry) => entry.kid === kid),
+        now,
+      ),
+    ]
   })
+}
+
+function leftover(path: string, entry: KeyEntry | undefined, now: number): Finding {
+  const { revoked_at = null, sign_until = null } = entry ?? {}
+  const isFresh = revoked_at === null && sign_until !== null && now - sign_until < LEFTOVER_GRACE_SECONDS
+  return {
+    ...(isFresh && { severity: 'remark' as const }),
+    problem: `${path} no longer signs, but was not deleted`,
+    mend: isFresh ? 'nothing: the next `rotate` or `prune` deletes it' : 'npm run keys -- prune',
+  }
+}
+
+/** Keys that the folder holds as if they were good, and the store knows as revoked. */
+async function outdatedFindings(folder: KeysFolder, keyring: Keyring, { now, revoked }: Yardstick): Promise<Finding[]> {
+  if ('why' in revoked) {
+    const problem = `not compared with what the database remembers: ${revoked.why}`
+    return [{ severity: 'remark', problem, mend: 'run check where DATABASE_URL names the database of the servers' }]
+  }
+  const finding = (kid: string, command: string): Finding => ({
+    problem: `${kid} was revoked, and this folder holds it as if it were good: the folder is older than the revocation`,
+    mend: `put the newest copy of the folder back, or npm run keys -- ${command} ${kid}`,
+  })
+  const signing = keyring.filter((entry) => !['revoked', 'retired'].includes(phase(entry, now)))
+  const refresh = await readRefreshKeys(folder).catch(() => [])
+  return [
+    ...signing.filter(({ kid }) => revoked.kids.includes(kid)).map(({ kid }) => finding(kid, 'revoke')),
+    ...refresh.filter(({ id }) => revoked.kids.includes(id)).map(({ id }) => finding(id, 'revoke-refresh')),
+  ]
 }

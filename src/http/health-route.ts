@@ -3,8 +3,10 @@ import type { App } from './app-type.ts'
 import type { IsStopping } from './drain.ts'
 
 const State = Type.Union([Type.Literal('ok'), Type.Literal('failed')])
-const KeyringState = Type.Union([State, Type.Literal('stale')], {
-  description: 'stale: the keys folder can not be used, and the last good keyring is still in force',
+const KeyringState = Type.Union([State, Type.Literal('stale'), Type.Literal('outdated')], {
+  description:
+    'stale: the keys folder can not be used, and the last good keyring is still in force. ' +
+    'outdated: the keys folder is older than a revocation; the revoked keys in it are not used',
 })
 const Live = Type.Object({ status: Type.Literal('ok') }, { $id: 'Live', description: 'The process runs' })
 const Ready = Type.Object(

@@ -1,25 +1,28 @@
 import type { KeyObject } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import { OperatorError } from '../errors/app-error.ts'
-import { publicJwk } from './jwk.ts'
 import type { KeyEntry, Keyring } from './keyring.ts'
 import { deleteFile, type KeysFolder, unfinishedPath } from './keys-folder.ts'
 import { withKeysLock } from './keys-lock.ts'
-import { manifestPath, readKeyring, writeKeyring } from './manifest.ts'
-import {
-  type Bits,
-  deletePrivateKeys,
-  generatePrivateKey,
-  readPrivateKey,
-  storedKids,
-  storePrivateKey,
-} from './private-keys.ts'
+import { adoptPrivateKeys, lacksStandby, leaveStandby, newKey } from './make-keys.ts'
+import { readKeyring, writeKeyring } from './manifest.ts'
+import { type Bits, deletePrivateKeys, generatePrivateKey, storedKids, storePrivateKey } from './private-keys.ts'
 import { assertPassphraseFits, ensureRefreshKey, readRefreshKeys } from './refresh-keys.ts'
-import { planRevocation, planRotation, signingKey, stoppedSigning, waitingKey, withoutDeadKeys } from './rotation.ts'
+import { deleteRevokedRefreshKeys } from './revoked-refresh-keys.ts'
+import {
+  heirOf,
+  planRevocation,
+  planRotation,
+  signingKey,
+  standbyKey,
+  stoppedSigning,
+  waitingKey,
+  withoutDeadKeys,
+} from './rotation.ts'
 
 // The only functions that change a keyring: the scripts and the first boot use them. Each takes the lock, reads the
 // folder again, and writes in this order, so that a crash at any point leaves a folder that loads: new private key,
-// manifest, deletion of old private keys.
+// manifest, deletion of old private keys, and at last the private key and the manifest with a new standby key.
 
 /** How long to wait for another process that holds the lock, where giving up at once would be worse. */
 const LOCK_TIMEOUT_SECONDS = 10
@@ -40,77 +43,126 @@ export interface Tidied {
   readonly privateKeys: readonly string[]
 }
 
-export type RotationOutcome = Changed &
-  (
-    | { readonly made: KeyEntry }
-    | { readonly made: undefined; readonly because: 'waiting' | 'young'; readonly entry: KeyEntry }
-  )
+/** A change that leaves a standby key behind. */
+export type ChangedWithStandby = Changed & {
+  /** The standby key that this run made; undefined when there was one already. */
+  readonly standby: KeyEntry | undefined
+}
 
-/**
- * Plans the next key, or says why there is nothing to do.
- *
- * @param options.lead seconds from publication to the first signature
- * @param options.ifOlderThan seconds: nothing is done while the current key has signed for less
- * @param options.key an existing private key instead of a new one
- * @throws OperatorError when another process holds the lock, or the folder can't be read or written
- */
-export async function rotateKeys(
-  folder: KeysFolder,
-  options: { now: Clock; lead: number; bits: Bits; ifOlderThan?: number | undefined; key?: KeyObject | undefined },
-): Promise<RotationOutcome> {
-  const { now, lead, bits, ifOlderThan = 0 } = options
-  return withKeysLock(folder, async () => {
-    const before = await readKeyring(folder)
-    await readRefreshKeys(folder) // another passphrase, or a damaged file, is found before anything is changed
-    const waiting = waitingKey(before, now())
-    if (waiting) return { made: undefined, because: 'waiting', entry: waiting, ...(await tidy(folder, before, now)) }
-    const current = signingKey(before, now())
-    if (current && now() - current.sign_from < ifOlderThan) {
-      return { made: undefined, because: 'young', entry: current, ...(await tidy(folder, before, now)) }
-    }
-    const { keyring, tidied } = await tidy(folder, before, now)
-    const leftover = before.length === 0 ? await leftoverPrivateKey(folder) : undefined
-    const key = options.key ?? leftover ?? (await generatePrivateKey(bits))
-    const { kid } = publicJwk(key)
-    if (before.some((entry) => entry.kid === kid))
-      throw new OperatorError(`key ${kid} is in this keyring already`, { hint: 'a key is never used twice' })
-    const jwk = key === leftover ? publicJwk(key) : await storePrivateKey(folder, key)
-    const planned = planRotation(keyring, jwk, now(), lead) // read the clock after key generation, which is slow
-    await writeKeyring(folder, planned)
-    return { keyring: planned, tidied, made: planned.at(-1) as KeyEntry }
-  })
+type Planned =
+  | { readonly planned: KeyEntry }
+  | { readonly planned: undefined; readonly because: 'waiting' | 'young'; readonly entry: KeyEntry }
+
+export type RotationOutcome = ChangedWithStandby & Planned
+
+interface RotationOptions {
+  readonly now: Clock
+  /** Seconds until the first signature. */
+  readonly lead: number
+  /** Throws when the lead is too short for a key that has been in the JWKS for so many seconds. */
+  readonly assertLead?: ((publishedFor: number) => void) | undefined
+  readonly bits: Bits
+  /** Seconds: nothing is planned while the current key has signed for less. */
+  readonly ifOlderThan?: number | undefined
+  /** An existing private key instead of the standby key. */
+  readonly key?: KeyObject | undefined
 }
 
 /**
- * Revokes a key at once; its private half is deleted.
+ * Plans the next key, or says why there is nothing to do. The standby key becomes the next one, and a new standby key is
+ * published in its place. A standby key that is missing is made in any case.
  *
- * @param options.successor false: no new key is made when the revoked one was signing and none waits
+ * @throws OperatorError when another process holds the lock, or the folder can't be read or written
+ */
+export async function rotateKeys(folder: KeysFolder, options: RotationOptions): Promise<RotationOutcome> {
+  return withKeysLock(folder, async () => {
+    const outcome = await planNext(folder, options)
+    return { ...outcome, ...(await leaveStandby(folder, outcome.keyring, options)) }
+  })
+}
+
+async function planNext(folder: KeysFolder, options: RotationOptions): Promise<Changed & Planned> {
+  const { now, lead, assertLead, bits, ifOlderThan = 0 } = options
+  const found = await readKeyring(folder)
+  await readRefreshKeys(folder) // another passphrase, or a damaged file, is found before anything is changed
+  const before = found.length === 0 ? await adoptPrivateKeys(folder, now()) : found
+  const adopted = signingKey(before, now())
+  if (found.length === 0 && adopted && options.key === undefined) {
+    return { planned: adopted, ...(await tidy(folder, before, now)) }
+  }
+  const waiting = waitingKey(before, now())
+  if (waiting) return { planned: undefined, because: 'waiting', entry: waiting, ...(await tidy(folder, before, now)) }
+  const current = signingKey(before, now())
+  if (current && now() - current.sign_from < ifOlderThan) {
+    return { planned: undefined, because: 'young', entry: current, ...(await tidy(folder, before, now)) }
+  }
+  const standby = options.key === undefined ? standbyKey(before, now()) : undefined
+  if (current) assertLead?.(standby === undefined ? 0 : now() - standby.publish_at)
+  const { keyring, tidied } = await tidy(folder, before, now)
+  const jwk = standby?.jwk ?? (await newKey(folder, before, options.key, bits))
+  const planned = planRotation(keyring, jwk, now(), lead) // read the clock after key generation, which is slow
+  await writeKeyring(folder, planned)
+  return { keyring: planned, tidied, planned: planned.find(({ kid }) => kid === jwk.kid) as KeyEntry }
+}
+
+export type Revoked = ChangedWithStandby & {
+  readonly signs: KeyEntry | undefined
+  /** True when `signs` takes the place of the revoked key. */
+  readonly tookOver: boolean
+  /** Why no standby key could be made; the revocation is in force all the same. */
+  readonly standbyError: OperatorError | undefined
+}
+
+/**
+ * Revokes a key at once; its private half is deleted. When it was the current key, a key that is published already
+ * takes over. Then a new standby key is made if none is left.
+ *
+ * @param options.successor false: no new key is made
+ * @param options.unpublishedSuccessor allows that a new key takes over which no cache has, when no published key waits
  * @param options.force allows that no key signs any more
- * @throws OperatorError when there is no such key, or nothing would sign any more
+ * @throws OperatorError when there is no such key, nothing would sign any more, or no published key waits
  */
 export async function revokeKey(
   folder: KeysFolder,
   kid: string,
-  options: { now: Clock; bits: Bits; successor: boolean; force: boolean },
-): Promise<Changed & { readonly signs: KeyEntry | undefined }> {
-  const { now, bits, successor, force } = options
+  options: { now: Clock; bits: Bits; successor: boolean; unpublishedSuccessor?: boolean; force: boolean },
+): Promise<Revoked> {
+  const { now, bits, successor, unpublishedSuccessor = false, force } = options
   const work = async () => {
     const before = await readKeyring(folder)
     const instant = now()
-    const wasCurrent = signingKey(before, instant)?.kid === kid
-    const leavesNoSigner = wasCurrent && waitingKey(before, instant) === undefined
-    if (leavesNoSigner && !successor && !force) {
+    const tookOver = signingKey(before, instant)?.kid === kid
+    const needsSuccessor = tookOver && heirOf(before, instant) === undefined
+    if (needsSuccessor && !successor && !force) {
       throw new OperatorError('no key would sign any more, and every login would fail', {
         hint: 'leave --no-successor out, or add --force',
       })
     }
-    if (leavesNoSigner && successor) await assertPassphraseFits(folder)
-    const jwk = leavesNoSigner && successor ? await storePrivateKey(folder, await generatePrivateKey(bits)) : undefined
+    if (needsSuccessor && successor && !unpublishedSuccessor) throw noPublishedKey()
+    if (needsSuccessor && successor) await assertPassphraseFits(folder)
+    const jwk = needsSuccessor && successor ? await storePrivateKey(folder, await generatePrivateKey(bits)) : undefined
     const planned = planRevocation(before, kid, now(), jwk)
-    await writeKeyring(folder, planned)
-    return { ...(await tidy(folder, planned, now)), signs: signingKey(planned, now()) }
+    await writeKeyring(folder, planned) // the revocation first: making a standby key takes time, and may fail
+    const { keyring, tidied } = await tidy(folder, planned, now)
+    const left = successor
+      ? await leaveStandby(folder, keyring, { now, bits }).catch(notMade)
+      : { keyring, standby: undefined }
+    return { keyring, standbyError: undefined, ...left, tidied, tookOver, signs: signingKey(keyring, now()) }
   }
   return withKeysLock(folder, work, LOCK_TIMEOUT_SECONDS) // in an emergency, waiting is better than failing
+}
+
+function noPublishedKey(): OperatorError {
+  return new OperatorError('no published key waits: a new one would sign that no cache of the JWKS has', {
+    hint:
+      'run `npm run keys -- rotate` first, which publishes one, and revoke as soon as the caches have it ' +
+      '(JWKS_MAX_AGE); or accept that other services refuse new tokens until then: --unpublished-successor',
+  })
+}
+
+function notMade(error: unknown): { standby: undefined; standbyError: OperatorError } {
+  if (error instanceof OperatorError) return { standby: undefined, standbyError: error }
+  throw error
 }
 
 /**
@@ -123,44 +175,33 @@ export function pruneKeys(folder: KeysFolder, now: Clock): Promise<Changed> {
 }
 
 /**
- * Makes the first signing key and the first refresh key of an empty folder.
+ * Makes the first signing key, the standby key and the first refresh key of a folder, as far as they are missing.
  *
  * @returns the kid of the new signing key, or undefined when there was one already
- * @throws OperatorError when the folder can't be read or written, or holds several private keys and no manifest
+ * @throws OperatorError when the folder can't be read or written, or holds many private keys and no manifest
  */
 export async function makeFirstKey(folder: KeysFolder, now: Clock): Promise<string | undefined> {
-  const complete = async () => (await readKeyring(folder)).length > 0 && (await readRefreshKeys(folder)).length > 0
-  if (await complete()) return undefined
-  return withKeysLock(
-    folder,
-    async () => {
-      await ensureRefreshKey(folder, now)
-      if ((await readKeyring(folder)).length > 0) return undefined
-      const leftover = await leftoverPrivateKey(folder)
-      const jwk = leftover ? publicJwk(leftover) : await storePrivateKey(folder, await generatePrivateKey(2048))
-      await writeKeyring(folder, planRotation([], jwk, now(), 0))
-      return jwk.kid
-    },
-    LOCK_TIMEOUT_SECONDS,
-  )
+  const keyring = await readKeyring(folder)
+  const serves = keyring.length > 0 && (await readRefreshKeys(folder)).length > 0
+  if (serves && !lacksStandby(keyring, now())) return undefined
+  const made = withKeysLock(folder, () => makeMissingKeys(folder, now), LOCK_TIMEOUT_SECONDS)
+  // Without a standby key a server can serve: a folder that can't be written is no reason not to start.
+  return serves ? made.catch(() => undefined) : made
 }
 
-/**
- * The private key in a folder without a manifest: left by a first run that was killed, or by the loss of the manifest.
- *
- * @throws OperatorError when there are several: only the manifest knew which one signs
- */
-async function leftoverPrivateKey(folder: KeysFolder): Promise<KeyObject | undefined> {
-  const [kid, ...others] = await storedKids(folder)
-  if (others.length > 0) {
-    throw new OperatorError(
-      `keys: ${manifestPath(folder)} is missing, and there are ${others.length + 1} private keys`,
-      {
-        hint: 'restore keyring.json from a backup, or move all but one .pem away: that one will sign',
-      },
-    )
+async function makeMissingKeys(folder: KeysFolder, now: Clock): Promise<string | undefined> {
+  await ensureRefreshKey(folder, now)
+  const found = await readKeyring(folder)
+  const before = found.length === 0 ? await adoptPrivateKeys(folder, now()) : found
+  if (before.length > 0) {
+    await leaveStandby(folder, before, { now, bits: 2048 })
+    return found.length > 0 ? undefined : signingKey(before, now())?.kid
   }
-  return kid === undefined ? undefined : readPrivateKey(folder, kid)
+  const jwk = await newKey(folder, [], undefined, 2048)
+  const first = planRotation([], jwk, now(), 0)
+  await writeKeyring(folder, first)
+  await leaveStandby(folder, first, { now, bits: 2048 })
+  return jwk.kid
 }
 
 async function tidy(folder: KeysFolder, before: Keyring, now: Clock): Promise<Changed> {
@@ -175,6 +216,7 @@ async function tidy(folder: KeysFolder, before: Keyring, now: Clock): Promise<Ch
   if (keyring.length < before.length) await writeKeyring(folder, keyring)
   await deleteFile(unfinishedPath(folder))
   await deletePrivateKeys(folder, privateKeys)
+  await deleteRevokedRefreshKeys(folder)
   await ensureRefreshKey(folder, now)
   const entries = before.filter((entry) => !keyring.includes(entry)).map(({ kid }) => kid)
   return { keyring, tidied: { entries, privateKeys } }

@@ -1,7 +1,7 @@
 /**
  * Signing keys and refresh keys: their life as pure plans (`keyring.ts`, `rotation.ts`), the folder on disk, the one
- * door through which it changes (`change-keyring.ts`) and the live copy that a server uses. What is signed with a key
- * belongs to `tokens/` and `revocations/`.
+ * door through which it changes (`change-keyring.ts`), the live copy that a server uses, and the memory of what was ever
+ * revoked (`revoked-keys.ts`). What is signed with a key belongs to `tokens/` and `revocations/`.
  */
 
 import { type Static, Type } from '@sinclair/typebox'
@@ -13,8 +13,15 @@ import { type PublicJwk, PublicJwk as PublicJwkSchema } from './jwk.ts'
 const Instant = Type.Integer({ minimum: 0 })
 
 /**
+ * `sign_from` of a standby key, which is published and has no date yet: the first second of the year 9999. It is an
+ * instant like every other, so the key before it stops signing in that second, and a server that knows no standby keys
+ * reads the same manifest as a rotation that is planned for that year.
+ */
+export const UNDATED = Date.UTC(9999, 0, 1) / 1000
+
+/**
  * One signing key and the instants of its life. Every state follows from these and the clock:
- * next -> current -> previous -> retired, or revoked.
+ * standby -> next -> current -> previous -> retired, or revoked.
  */
 export const KeyEntry = Type.Object(
   {
@@ -32,7 +39,7 @@ export const KeyEntry = Type.Object(
 export type KeyEntry = Static<typeof KeyEntry>
 export type Keyring = readonly KeyEntry[]
 
-export type Phase = 'next' | 'current' | 'previous' | 'retired' | 'revoked'
+export type Phase = 'standby' | 'next' | 'current' | 'previous' | 'retired' | 'revoked'
 
 /** The state of a key at an instant, from what is written in its entry alone. */
 export function phase(entry: KeyEntry, now: number): Phase {
@@ -41,19 +48,19 @@ export function phase(entry: KeyEntry, now: number): Phase {
   if (entry.verify_until !== null && entry.verify_until <= now) return 'retired'
   if (entry.sign_until !== null && entry.sign_until <= now) return 'previous'
   if (entry.sign_from <= now) return 'current'
-  return 'next'
+  return entry.sign_from >= UNDATED ? 'standby' : 'next'
 }
 
 /** What a server does with a keyring from one instant to the next. */
 export interface KeyringView {
   /**
-   * The key that signs now: the current one. If none is current yet (this clock is behind the clock of the node that
-   * wrote the plan), the first that will be.
+   * The key that signs now: the current one. If none is current (this clock is behind the clock of the node that wrote
+   * the plan, or the folder is older than the revocation of its current key), the first that will be.
    */
   readonly current: KeyEntry | undefined
   /**
-   * The keys that are in the JWKS and verify tokens: next, current and previous. A next key verifies because another
-   * node's clock may be ahead.
+   * The keys that are in the JWKS and verify tokens: standby, next, current and previous. A next key verifies because
+   * another node's clock may be ahead.
    */
   readonly published: readonly KeyEntry[]
   /** The view holds for `validFrom <= now < validUntil`. */
@@ -70,8 +77,7 @@ export function viewAt(keyring: Keyring, now: number): KeyringView {
     current,
     // The signing key is published whatever the plan says: the clock may have been set back to before the key was made.
     published: keyring.filter(
-      (entry) =>
-        (entry === current || isPublished(entry, now)) && ['next', 'current', 'previous'].includes(phase(entry, now)),
+      (entry) => (entry === current || isPublished(entry, now)) && !['retired', 'revoked'].includes(phase(entry, now)),
     ),
     validFrom: Math.max(0, ...instants.filter((instant) => instant <= now)),
     validUntil: Math.min(Number.POSITIVE_INFINITY, ...instants.filter((instant) => instant > now)),
@@ -87,7 +93,8 @@ export function isPublished({ publish_at }: KeyEntry, now: number): boolean {
 }
 
 function firstToBegin(keyring: Keyring, now: number): KeyEntry | undefined {
-  return keyring.filter((entry) => phase(entry, now) === 'next').sort((a, b) => a.sign_from - b.sign_from)[0]
+  const waiting = keyring.filter((entry) => ['next', 'standby'].includes(phase(entry, now)))
+  return waiting.sort((a, b) => a.sign_from - b.sign_from)[0]
 }
 
 /** The first key of an empty keyring: published and signing at once, because nobody can hold an older JWKS. */

@@ -2,7 +2,7 @@ import { MAX_ACCESS_TOKEN_TTL_SECONDS, MAX_CLOCK_SKEW_SECONDS } from '../config/
 import type { Config } from '../config/config.ts'
 import { OperatorError } from '../errors/app-error.ts'
 import type { PublicJwk } from './jwk.ts'
-import { firstEntry, isPublished, type KeyEntry, type Keyring, phase } from './keyring.ts'
+import { firstEntry, isPublished, type KeyEntry, type Keyring, phase, UNDATED } from './keyring.ts'
 
 // The rules of change: old keyring in, new keyring out. No files, no clock.
 
@@ -33,13 +33,26 @@ export function minimumLead({ jwksMaxAge, skew }: Timing): number {
   return jwksMaxAge + RELOAD_INTERVAL_SECONDS + skew
 }
 
+/**
+ * The shortest safe lead in seconds for a key that has been in the JWKS for `publishedFor` seconds already. Every server
+ * must have read the plan before the key signs.
+ */
+export function shortestLead(publishedFor: number, timing: Timing): number {
+  return Math.max(minimumLead(timing) - Math.max(0, publishedFor), RELOAD_INTERVAL_SECONDS + timing.skew)
+}
+
 export function defaultLead(timing: Timing): number {
   return Math.max(DEFAULT_LEAD_SECONDS, minimumLead(timing))
 }
 
-/** The key that is published and will sign later, if there is one. */
+/** The key that is published and has the date of its first signature, if there is one. */
 export function waitingKey(keyring: Keyring, now: number): KeyEntry | undefined {
   return keyring.find((entry) => phase(entry, now) === 'next')
+}
+
+/** The key that is published and has no date yet: it is there for the next rotation, or for an emergency. */
+export function standbyKey(keyring: Keyring, now: number): KeyEntry | undefined {
+  return keyring.find((entry) => phase(entry, now) === 'standby')
 }
 
 export function signingKey(keyring: Keyring, now: number): KeyEntry | undefined {
@@ -47,29 +60,49 @@ export function signingKey(keyring: Keyring, now: number): KeyEntry | undefined 
 }
 
 /**
- * Plans a new key: published now, signing from `now + lead`. The current key stops signing at that second, and verifies
- * until the last of its tokens has expired. It is one plan: no second step is needed.
- *
- * @param now epoch seconds
- * @param lead seconds; 0 for a key that signs at once
- * @throws TypeError when a key waits already: the caller must check first
+ * The key that takes over when the current one is revoked: of those that wait, the one that has been published for the
+ * longest. Most caches have it.
  */
-export function planRotation(keyring: Keyring, jwk: PublicJwk, now: number, lead: number): Keyring {
-  if (waitingKey(keyring, now)) throw new TypeError('planRotation: a next key waits already')
-  const current = signingKey(keyring, now)
-  if (current === undefined) return [...keyring, firstEntry(jwk, now)]
-  const signFrom = now + lead
-  return [
-    ...keyring.map((entry) =>
-      entry === current ? { ...entry, sign_until: signFrom, verify_until: signFrom + VERIFY_TAIL_SECONDS } : entry,
-    ),
-    { ...firstEntry(jwk, now), sign_from: signFrom },
-  ]
+export function heirOf(keyring: Keyring, now: number): KeyEntry | undefined {
+  return keyring
+    .filter((entry) => ['next', 'standby'].includes(phase(entry, now)))
+    .sort((a, b) => a.publish_at - b.publish_at || byStart(a, b))[0]
 }
 
 /**
- * Revokes a key at once: what it signed is refused from now on. When it was the current key, the waiting one takes its
- * place in the same second, or else `successor`.
+ * Plans the next key: it signs from `now + lead`. The current key stops signing at that second, and verifies until the
+ * last of its tokens has expired. It is one plan: no second step is needed. When no key signs, the next one does so at
+ * once.
+ *
+ * @param jwk the standby key, or a new one, which is published now. A standby key that is not the next stays what it is
+ * @param now epoch seconds
+ * @param lead seconds; 0 for a key that signs at once
+ * @throws TypeError when a key waits for its date already: the caller must check first
+ */
+export function planRotation(keyring: Keyring, jwk: PublicJwk, now: number, lead: number): Keyring {
+  if (waitingKey(keyring, now)) throw new TypeError('planRotation: a next key waits already')
+  const standby = standbyKey(keyring, now)
+  const others = standby === undefined ? keyring : unlink(keyring, standby)
+  const next = standby?.kid === jwk.kid ? standby : firstEntry(jwk, now)
+  const signFrom = signingKey(others, now) === undefined ? now : now + lead
+  const planned = append(others, { ...next, sign_from: Math.max(signFrom, next.publish_at) })
+  return standby === undefined || next === standby ? planned : append(planned, standby)
+}
+
+/**
+ * Adds a standby key: published now, without a date.
+ *
+ * @param now epoch seconds
+ * @throws TypeError when there is one already: the caller must check first
+ */
+export function planStandby(keyring: Keyring, jwk: PublicJwk, now: number): Keyring {
+  if (standbyKey(keyring, now)) throw new TypeError('planStandby: there is a standby key already')
+  return append(keyring, { ...firstEntry(jwk, now), sign_from: UNDATED })
+}
+
+/**
+ * Revokes a key at once: what it signed is refused from now on. When it was the current key, its heir takes its place in
+ * the same second, or else `successor`.
  *
  * @param now epoch seconds
  * @param successor a new key, for when none waits; undefined leaves the service without a signing key
@@ -80,25 +113,45 @@ export function planRevocation(keyring: Keyring, kid: string, now: number, succe
   if (revoked === undefined) throw new OperatorError(`there is no key ${kid}`, { hint: 'npm run keys -- list' })
   const was = phase(revoked, now)
   if (was === 'revoked') throw new OperatorError(`key ${kid} is revoked already`)
-  const others = keyring.filter((entry) => entry !== revoked)
 
-  if (was === 'next') {
-    // It never signed: its interval becomes empty, and the current key goes on as if nothing had been planned.
-    const ended = { ...revoked, sign_until: revoked.sign_from, verify_until: revoked.sign_from, revoked_at: now }
+  if (was === 'next' || was === 'standby') {
+    // It never signed: its interval becomes empty, and the key before it goes on as if nothing had been planned.
+    const { sign_from } = revoked
     return [
-      ...others.map((entry) =>
-        entry.sign_until === revoked.sign_from ? { ...entry, sign_until: null, verify_until: null } : entry,
-      ),
-      ended,
+      ...unlink(keyring, revoked),
+      { ...revoked, sign_until: sign_from, verify_until: sign_from, revoked_at: now },
     ]
   }
+  const others = keyring.filter((entry) => entry !== revoked)
   if (was !== 'current') return [...others, { ...revoked, revoked_at: now }].sort(byStart)
 
   const ended = { ...revoked, sign_until: now, verify_until: now, revoked_at: now }
-  const waiting = waitingKey(keyring, now)
-  const remaining = waiting ? others.map((entry) => (entry === waiting ? { ...entry, sign_from: now } : entry)) : others
-  const made = waiting === undefined && successor !== undefined ? [firstEntry(successor, now)] : []
-  return [...remaining, ended, ...made].sort(byStart)
+  const heir = heirOf(keyring, now)
+  if (heir === undefined) {
+    return [...others, ended, ...(successor === undefined ? [] : [firstEntry(successor, now)])].sort(byStart)
+  }
+  // The heir gets the end that the revoked key has when the heir's own interval is taken out.
+  const chain = unlink(keyring, heir)
+  const { sign_until, verify_until } = chain.find((entry) => entry.kid === kid) ?? ended
+  const begun = { ...heir, sign_from: Math.max(now, heir.publish_at), sign_until, verify_until }
+  return [...chain.filter((entry) => entry.kid !== kid), ended, begun].sort(byStart)
+}
+
+/** Takes a waiting key out: the key before it signs until the one after it begins. */
+function unlink(keyring: Keyring, taken: KeyEntry): KeyEntry[] {
+  const { sign_until, verify_until } = taken
+  const isBefore = (entry: KeyEntry) =>
+    entry.revoked_at === null && entry.sign_until === taken.sign_from && entry.sign_from < taken.sign_from
+  return keyring
+    .filter((entry) => entry !== taken)
+    .map((entry) => (isBefore(entry) ? { ...entry, sign_until, verify_until } : entry))
+}
+
+/** Adds a key at the end: the one that had no end stops signing when it begins. */
+function append(keyring: Keyring, last: KeyEntry): KeyEntry[] {
+  const ends = { sign_until: last.sign_from, verify_until: last.sign_from + VERIFY_TAIL_SECONDS }
+  const before = keyring.map((entry) => (entry.sign_until === null ? { ...entry, ...ends } : entry))
+  return [...before, { ...last, sign_until: null, verify_until: null }]
 }
 
 /** Keys whose private half is needed no more, with extra time for a node whose clock is behind. */

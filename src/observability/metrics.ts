@@ -10,8 +10,8 @@ import { BOUNDS, createRequestTimes, type Sample } from './request-times.ts'
 import { OPERATIONS, timedDatabase } from './timed-database.ts'
 import { WORKER_DEATHS } from './worker-deaths.ts'
 
-const PHASES: readonly Phase[] = ['next', 'current', 'previous', 'retired', 'revoked']
-const KEYRING_STATES: readonly KeyringState[] = ['ok', 'stale', 'failed']
+const PHASES: readonly Phase[] = ['standby', 'next', 'current', 'previous', 'retired', 'revoked']
+const KEYRING_STATES: readonly KeyringState[] = ['ok', 'stale', 'outdated', 'failed']
 type Code = ErrorCode | OAuthErrorCode
 const CODES = [...new Set([...Object.keys(ERRORS), ...Object.keys(OAUTH_ERRORS)])] as Code[]
 /** Codes of refused credentials, and the code for credentials that could not be checked (`revocations_stale`). */
@@ -198,7 +198,7 @@ function registerKeys(registry: Registry, { keyring, now }: Sources): void {
   new Gauge({
     name: 'signet_keyring_state',
     aggregator: 'max',
-    help: 'stale: the keys folder can not be used, the keyring from before is in force. failed: no token can be issued',
+    help: 'stale: the keys folder can not be used. outdated: it is older than a revocation. failed: no token can be issued',
     labelNames: ['state'],
     registers,
     collect() {

@@ -17,6 +17,7 @@ import { makeFirstKey } from '../keys/change-keyring.ts'
 import type { KeysFolder } from '../keys/keys-folder.ts'
 import { type LiveKeyring, openLiveKeyring } from '../keys/live-keyring.ts'
 import { readPassphrase } from '../keys/passphrase.ts'
+import { createRevokedKeyStore } from '../keys/revoked-key-store.ts'
 import { keyTiming } from '../keys/rotation.ts'
 import { createLogger } from '../observability/logger.ts'
 import { reportKeys } from './report-keys.ts'
@@ -51,6 +52,7 @@ export async function boot(config: Config, { openStore, reportsKeys }: BootOptio
     timing: keyTiming(config),
     ttl: config.ACCESS_TOKEN_TTL,
     now: systemClock,
+    store: createRevokedKeyStore(database),
     report: reportsKeys ? reportKeys(logger, createAuditStore(database)) : () => undefined,
   })
   return { config, logger, folder, database, keyring }

@@ -9,9 +9,11 @@ t.test('the JWKS holds public members only and may be cached', async (t) => {
   t.equal(reply.headers['cache-control'], 'public, max-age=120')
   t.equal(reply.headers['access-control-allow-origin'], '*')
   const { keys } = reply.json()
-  t.equal(keys.length, 1)
-  t.same(Object.keys(keys[0]).sort(), ['alg', 'e', 'kid', 'kty', 'n', 'use'])
-  t.match(keys[0], { kty: 'RSA', e: 'AQAB', use: 'sig', alg: 'RS256' })
+  t.equal(keys.length, 2, 'the key that signs, and the standby key')
+  for (const key of keys) {
+    t.same(Object.keys(key).sort(), ['alg', 'e', 'kid', 'kty', 'n', 'use'])
+    t.match(key, { kty: 'RSA', e: 'AQAB', use: 'sig', alg: 'RS256' })
+  }
 })
 
 t.test('a cache that has the JWKS already gets 304', async (t) => {
@@ -26,6 +28,32 @@ t.test('a cache that has the JWKS already gets 304', async (t) => {
   }
   const other = await app.inject({ url: '/.well-known/jwks.json', headers: { 'if-none-match': '"other"' } })
   t.equal(other.statusCode, 200)
+})
+
+t.test('a query changes nothing: a verifier asks with ?kid=… past a cache that keeps the JWKS too long', async (t) => {
+  const { app } = await startApp(t)
+  const plain = await app.inject('/.well-known/jwks.json')
+  const QUERIES = [
+    'kid=SSFBk3jaikTXH4N2v7ExyvHf48XOGKEOPPj6zODGWGg',
+    'kid=',
+    'kid',
+    'kid=a&kid=b',
+    '',
+    'kid[]=a&constructor=b&__proto__=c',
+    'kid=%00%ff',
+    `kid=${'x'.repeat(4000)}`,
+    'anything=else',
+  ]
+  for (const query of QUERIES) {
+    const url = `/.well-known/jwks.json?${query}`
+    const reply = await app.inject(url)
+    t.equal(reply.statusCode, 200, query.slice(0, 50))
+    t.equal(reply.body, plain.body)
+    t.equal(reply.headers.etag, plain.headers.etag)
+    t.equal(reply.headers['cache-control'], plain.headers['cache-control'])
+    const again = await app.inject({ url, headers: { 'if-none-match': String(plain.headers.etag) } })
+    t.equal(again.statusCode, 304)
+  }
 })
 
 t.test('HEAD answers, POST does not', async (t) => {

@@ -1,7 +1,7 @@
 import { createPublicKey, generateKeyPairSync } from 'node:crypto'
 import t from 'tap'
 import { publicJwk, thumbprint, toPem } from '../../src/keys/jwk.ts'
-import { firstEntry, type KeyEntry, phase, viewAt } from '../../src/keys/keyring.ts'
+import { firstEntry, type KeyEntry, phase, UNDATED, viewAt } from '../../src/keys/keyring.ts'
 
 const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
 const jwk = publicJwk(privateKey)
@@ -27,6 +27,18 @@ t.test('a view says who signs, who is published and how long that holds', async 
   t.same(at(200), ['old', 'old,young', 200, 400], 'published a minute early, for clocks that are behind')
   t.same(at(400), ['young', 'old,young', 400, 500])
   t.same(at(500), ['young', 'young', 500, Number.POSITIVE_INFINITY])
+})
+
+t.test('a standby key is published, and signs when nothing else does', async (t) => {
+  const current = entry({ kid: 'current', sign_until: UNDATED, verify_until: UNDATED + 960 })
+  const standby = entry({ kid: 'standby', publish_at: 150, sign_from: UNDATED })
+  t.same(
+    [phase(standby, 150), phase(standby, 9e9), phase(entry({ sign_from: UNDATED, revoked_at: 160 }), 170)],
+    ['standby', 'standby', 'revoked'],
+  )
+  const kids = (view: ReturnType<typeof viewAt>) => [view.current?.kid, ...view.published.map(({ kid }) => kid)]
+  t.same(kids(viewAt([current, standby], 9e9)), ['current', 'current', 'standby'])
+  t.same(kids(viewAt([{ ...current, revoked_at: 200 }, standby], 300)), ['standby', 'standby'])
 })
 
 t.test('what signs is published, also when the clock was set back to before it was made', async (t) => {

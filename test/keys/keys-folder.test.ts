@@ -4,12 +4,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import { OperatorError } from '../../src/errors/app-error.ts'
-import { makeFirstKey } from '../../src/keys/change-keyring.ts'
+import { makeFirstKey, rotateKeys } from '../../src/keys/change-keyring.ts'
 import { openEncryptedPem } from '../../src/keys/encrypted-pem.ts'
+import { type KeyEntry, phase } from '../../src/keys/keyring.ts'
 import { type KeysFolder, writeDurably } from '../../src/keys/keys-folder.ts'
 import { withKeysLock } from '../../src/keys/keys-lock.ts'
 import { openLiveKeyring } from '../../src/keys/live-keyring.ts'
-import { manifestPath, readKeyring } from '../../src/keys/manifest.ts'
+import { manifestPath, readKeyring, writeKeyring } from '../../src/keys/manifest.ts'
 import { readPassphrase } from '../../src/keys/passphrase.ts'
 import { generatePrivateKey, privateKeyPath, readPrivateKey, storePrivateKey } from '../../src/keys/private-keys.ts'
 import { temporaryFolder } from '../support/app.ts'
@@ -41,16 +42,43 @@ t.test('with a passphrase the private key is encrypted, and another passphrase d
   await t.rejects(readPrivateKey({ ...folder, passphrase: undefined }, kid), { message: /can be opened/ })
 })
 
-t.test('a second first key is not made', async (t) => {
-  const { folder } = await folderWithKey(t)
+const phases = async (folder: KeysFolder) => (await readKeyring(folder)).map((entry) => phase(entry, systemClock()))
+
+t.test('the first boot makes a key that signs and one that stands by, and the second boot none', async (t) => {
+  const { folder, kid } = await folderWithKey(t)
+  t.equal((await readKeyring(folder))[0]?.kid, kid)
   t.equal(await makeFirstKey(folder, systemClock), undefined)
-  t.equal((await readKeyring(folder)).length, 1)
+  t.same(await phases(folder), ['current', 'standby'])
 })
 
 t.test('several processes that boot at once agree on one first key', async (t) => {
   const folder = { dir: join(await temporaryFolder(t), 'keys'), passphrase: undefined }
   await Promise.allSettled(Array.from({ length: 4 }, () => makeFirstKey(folder, systemClock)))
-  t.equal((await readKeyring(folder)).length, 1)
+  t.same(await phases(folder), ['current', 'standby'])
+})
+
+t.test('a keyring of an older version, without a standby key, gets one by the next boot or rotation', async (t) => {
+  const { folder } = await folderWithKey(t)
+  const now = systemClock
+  const old = async () => {
+    const [first] = await readKeyring(folder)
+    await writeKeyring(folder, [{ ...(first as KeyEntry), sign_until: null, verify_until: null }])
+  }
+  await old()
+  await makeFirstKey(folder, now)
+  t.same(await phases(folder), ['current', 'standby'])
+  await old()
+  await rotateKeys(folder, { now, lead: 900, bits: 2048, ifOlderThan: 86_400 })
+  t.same(await phases(folder), ['current', 'standby'], 'also by a run that has nothing else to do')
+  await old()
+  await rotateKeys(folder, { now, lead: 900, bits: 2048 })
+  t.same(await phases(folder), ['current', 'next', 'standby'])
+
+  await old()
+  await rm(join(folder.dir, '.lock'))
+  await mkdir(join(folder.dir, '.lock')) // nobody can lock the folder, as in a read-only mount
+  t.equal(await makeFirstKey(folder, now), undefined, 'a folder that can not be changed is no reason not to start')
+  t.same(await phases(folder), ['current'])
 })
 
 t.test('a keyring that can not sign is refused when it is opened, not at the first login', async (t) => {

@@ -3,6 +3,8 @@ import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
 import { storeUnavailable } from '../../src/db/database.ts'
 import type { App } from '../../src/http/app-type.ts'
+import { readKeyring } from '../../src/keys/manifest.ts'
+import { createRevokedKeyStore } from '../../src/keys/revoked-key-store.ts'
 import { createMetrics } from '../../src/observability/metrics.ts'
 import { timedDatabase } from '../../src/observability/timed-database.ts'
 import { bearer, newUser, PASSWORD, startApp } from '../support/app.ts'
@@ -139,17 +141,31 @@ t.test('whatever clients invent, the number of series stays', async (t) => {
 t.test('keys, and the age of the current one, follow the clock', async (t) => {
   const metrics = createMetrics()
   let clock = 1_800_000_000
-  const { keyring } = await startApp(t, { instrumentation: metrics, now: () => clock, ownKey: true })
+  const { app, keyring, folder, database } = await startApp(t, {
+    instrumentation: metrics,
+    now: () => clock,
+    ownKey: true,
+  })
   const [first] = keyring.phases()
   clock = (first?.signFrom ?? 0) + 86_400
   const page = await scrape(metrics)
   t.equal(page.get('signet_current_key_age_seconds'), 86_400)
   t.same(
-    ['next', 'current', 'previous', 'retired', 'revoked'].map((phase) => page.get(`signet_keys{phase="${phase}"}`)),
-    [0, 1, 0, 0, 0],
+    ['standby', 'next', 'current', 'previous', 'retired', 'revoked'].map((phase) =>
+      page.get(`signet_keys{phase="${phase}"}`),
+    ),
+    [1, 0, 1, 0, 0, 0],
   )
-  t.equal(page.get('signet_keyring_state{state="ok"}'), 1)
-  t.equal(page.get('signet_keyring_state{state="stale"}'), 0)
+  const states = (page: Awaited<ReturnType<typeof scrape>>) =>
+    ['ok', 'stale', 'outdated', 'failed'].map((state) => page.get(`signet_keyring_state{state="${state}"}`))
+  t.same(states(page), [1, 0, 0, 0])
+
+  // Another server revoked the key, and this folder does not know it.
+  const [entry] = await readKeyring(folder)
+  await createRevokedKeyStore(database).add([{ kid: String(entry?.kid), revokedAt: clock }])
+  await keyring.reload()
+  t.same(states(await scrape(metrics)), [0, 0, 1, 0])
+  t.match((await app.inject('/health/ready')).json(), { status: 'ok', checks: { keyring: 'outdated' } })
 })
 
 t.test('the revocation set: its size, and its age as /health/ready tells it', async (t) => {

@@ -19,6 +19,7 @@ import { makeFirstKey } from '../../src/keys/change-keyring.ts'
 import type { KeysFolder } from '../../src/keys/keys-folder.ts'
 import { type LiveKeyring, openLiveKeyring } from '../../src/keys/live-keyring.ts'
 import { generatePrivateKey, storePrivateKey } from '../../src/keys/private-keys.ts'
+import { createRevokedKeyStore } from '../../src/keys/revoked-key-store.ts'
 import { keyTiming } from '../../src/keys/rotation.ts'
 import type { Limiter } from '../../src/limits/limiter.ts'
 import type { Instrumentation } from '../../src/observability/instrumentation.ts'
@@ -77,18 +78,19 @@ export async function startApp(
     ...(!asksForCost(env) && { PASSWORD_HASH_MEMORY: CHEAP_HASH_KIB }),
   }
   const folder = { dir: config.KEYS_DIR, passphrase: undefined }
-  if (!ownKey) await lendKey(folder)
-  await makeFirstKey(folder, now) // adopts the key it finds
+  if (!ownKey) await lendKeys(folder)
+  await makeFirstKey(folder, now) // adopts the keys it finds
+  const database = await openDatabase(config)
+  t.teardown(() => database.close())
+  await migrate(database, now)
   const keyring = await openLiveKeyring({
     folder,
     timing: keyTiming(config),
     ttl: config.ACCESS_TOKEN_TTL,
     now,
+    store: createRevokedKeyStore(database),
     report: () => undefined,
   })
-  const database = await openDatabase(config)
-  t.teardown(() => database.close())
-  await migrate(database, now)
   const log: string[] = []
   const logger = await createLogger({
     level: config.LOG_LEVEL,
@@ -159,13 +161,13 @@ export async function bootsWith(t: Test, config: object): Promise<void> {
   await app.ready()
 }
 
-let signingKey: Promise<KeyObject> | undefined
+let lent: Promise<KeyObject[]> | undefined
 
-/** One private key for all apps of a test file, because making a key takes longer than most tests. */
-async function lendKey(folder: KeysFolder): Promise<void> {
-  signingKey ??= generatePrivateKey(2048)
+/** Two private keys for all apps of a test file, because making a key takes longer than most tests. */
+async function lendKeys(folder: KeysFolder): Promise<void> {
+  lent ??= Promise.all([generatePrivateKey(2048), generatePrivateKey(2048)])
   await mkdir(folder.dir, { recursive: true })
-  await storePrivateKey(folder, await signingKey)
+  for (const key of await lent) await storePrivateKey(folder, key)
 }
 
 /** Every error that any test gets from a documented route must be among those that /openapi.json promises for it. */

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { cp, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -9,15 +10,18 @@ import { openLiveKeyring } from '../../../src/keys/live-keyring.ts'
 import { readKeyring } from '../../../src/keys/manifest.ts'
 import { generatePrivateKey, storedKids } from '../../../src/keys/private-keys.ts'
 import { readRefreshKeys } from '../../../src/keys/refresh-keys.ts'
+import { revokedRefreshIds } from '../../../src/keys/revoked-refresh-keys.ts'
+import { heirOf, signingKey, standbyKey } from '../../../src/keys/rotation.ts'
 import { temporaryFolder } from '../../support/app.ts'
 import { runScript } from '../../support/scripts.ts'
 import { type Finished, ROOT, run } from '../../support/service.ts'
 
 const PRELOAD = `--import=${pathToFileURL(join(ROOT, 'test/support/kill-at.js'))}`
+const CHANGE_KEYRING = pathToFileURL(join(ROOT, 'src/keys/change-keyring.ts')).href
 const DAY = 86_400
 const later = (days: number) => () => systemClock() - 10 * DAY + days * DAY
 
-// A folder with work for every step: a current key, a dead one whose private half still lies there, and an orphan.
+// A folder with work for every step: a current key, a standby key, and a dead one whose private half still lies there.
 // Made once: each run gets a copy.
 const busy = { dir: join(await temporaryFolder(t), 'keys'), passphrase: undefined }
 await makeFirstKey(busy, later(0))
@@ -30,10 +34,10 @@ async function busyFolder(t: Test): Promise<KeysFolder> {
 }
 
 const COMMANDS: Record<string, { least: number; args(kid: string, refreshKey: string): string[] }> = {
-  rotate: { least: 8, args: () => ['rotate'] },
-  revoke: { least: 8, args: (kid) => ['revoke', kid] },
+  rotate: { least: 12, args: () => ['rotate'] },
+  revoke: { least: 12, args: (kid) => ['revoke', kid] },
   'rotate-refresh': { least: 5, args: () => ['rotate-refresh'] },
-  'revoke-refresh': { least: 6, args: (_, refreshKey) => ['revoke-refresh', refreshKey] },
+  'revoke-refresh': { least: 9, args: (_, refreshKey) => ['revoke-refresh', refreshKey] },
 }
 
 /**
@@ -52,7 +56,7 @@ const successor = await generatePrivateKey(2048)
 async function killedAt(t: Test, command: string, at: number, kill: Kill): Promise<boolean> {
   const folder = await busyFolder(t)
   const before = await readKeyring(folder)
-  const kid = before.at(-1)?.kid ?? ''
+  const kid = signingKey(before, systemClock())?.kid ?? ''
   const refreshKey = (await readRefreshKeys(folder))[0]?.id ?? ''
   const { code, signal, stderr } = await kill(t, COMMANDS[command]?.args(kid, refreshKey) ?? [], folder.dir, at)
   t.ok(signal === 'SIGKILL' || code === 0, `step ${at} ${stderr}`)
@@ -66,8 +70,15 @@ async function killedAt(t: Test, command: string, at: number, kill: Kill): Promi
   })
   t.ok(live.signingKey().kid, `step ${at}: a server would boot and sign`)
 
+  const instant = systemClock()
+  const signed = live.signingKey().kid
+  t.ok(heirOf(await readKeyring(folder), instant) || signed !== kid, `step ${at}: a published key waits, or took over`)
+
   await rotateKeys(folder, { now: systemClock, lead: 900, bits: 2048, key: successor })
   const keyring = await readKeyring(folder)
+  t.ok(standbyKey(keyring, instant), `step ${at}: a standby key is there again`)
+  for (const entry of keyring.filter(({ sign_until }) => sign_until === null || sign_until > instant))
+    t.ok((await storedKids(folder)).includes(entry.kid), `step ${at}: ${entry.kid} has its private half`)
   const known = keyring.map((entry) => entry.kid)
   t.same(
     (await storedKids(folder)).filter((stored) => !known.includes(stored)),
@@ -78,9 +89,37 @@ async function killedAt(t: Test, command: string, at: number, kill: Kill): Promi
     (await readdir(folder.dir)).filter((name) => name.endsWith('.tmp')),
     [],
   )
+  const marked = await revokedRefreshIds(folder)
+  t.same(
+    (await readdir(folder.dir)).filter((name) => marked.some((id) => name === `refresh-${id}.json`)),
+    [],
+    `step ${at}: no revoked refresh key is left`,
+  )
   t.equal(keyring.filter((entry) => entry.sign_until === null).length, 1)
   return signal === 'SIGKILL'
 }
+
+t.test('the first boot, killed at every step, leaves a folder with which the next boot serves', async (t) => {
+  // As a server does it: in a process of its own, because a boot makes the keys before anything else.
+  const code = (dir: string) =>
+    `import(${JSON.stringify(CHANGE_KEYRING)}).then(({ makeFirstKey }) =>
+      makeFirstKey({ dir: ${JSON.stringify(dir)}, passphrase: undefined }, () => Math.floor(Date.now() / 1000)))`
+  let steps = 0
+  for (let killed = true; killed; steps += 1) {
+    const dir = join(await temporaryFolder(t), 'keys')
+    const args = ['--input-type=module', PRELOAD, '--eval', code(dir)]
+    const env = { ...process.env, NODE_OPTIONS: '', KILL_AT: String(steps + 1) }
+    const { signal, status, stderr } = spawnSync(process.execPath, args, { cwd: ROOT, env, encoding: 'utf8' })
+    killed = signal === 'SIGKILL'
+    t.ok(killed || status === 0, `step ${steps} ${stderr}`)
+    const folder = { dir, passphrase: undefined }
+    await makeFirstKey(folder, systemClock)
+    const keyring = await readKeyring(folder)
+    t.ok(signingKey(keyring, systemClock()) && standbyKey(keyring, systemClock()), `step ${steps}`)
+    t.equal((await readRefreshKeys(folder)).length, 1)
+  }
+  t.ok(steps > 15, `it was killed at ${steps} steps`)
+})
 
 for (const [command, { least }] of Object.entries(COMMANDS)) {
   t.test(`${command}, killed at every step, leaves a folder that loads, and the next run cleans up`, async (t) => {

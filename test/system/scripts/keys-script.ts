@@ -4,6 +4,7 @@ import { isolated } from '../../support/service.ts'
 
 export const KID = '[\\w-]{43}'
 export const DATE = '\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ'
+export const MADE_STANDBY = `made standby key ${KID}: published now, for the next rotation or an emergency`
 /** The whole of what was printed, line by line. */
 export const lines = (...patterns: string[]) => new RegExp(`^${patterns.join('\n')}\n$`)
 
