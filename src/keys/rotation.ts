@@ -140,8 +140,7 @@ export function planRevocation(keyring: Keyring, kid: string, now: number, succe
 /** Takes a waiting key out: the key before it signs until the one after it begins. */
 function unlink(keyring: Keyring, taken: KeyEntry): KeyEntry[] {
   const { sign_until, verify_until } = taken
-  const isBefore = (entry: KeyEntry) =>
-    entry.revoked_at === null && entry.sign_until === taken.sign_from && entry.sign_from < taken.sign_from
+  const isBefore = (entry: KeyEntry) => entry.sign_until === taken.sign_from && entry.sign_from < taken.sign_from
   return keyring
     .filter((entry) => entry !== taken)
     .map((entry) => (isBefore(entry) ? { ...entry, sign_until, verify_until } : entry))

@@ -160,8 +160,7 @@ t.test('keys, and the age of the current one, follow the clock', async (t) => {
     ['ok', 'stale', 'outdated', 'failed'].map((state) => page.get(`signet_keyring_state{state="${state}"}`))
   t.same(states(page), [1, 0, 0, 0])
 
-  // Another server revoked the key, and this folder does not know it.
-  const [entry] = await readKeyring(folder)
+  const [entry] = await readKeyring(folder) // another server revoked it, and this folder does not know
   await createRevokedKeyStore(database).add([{ kid: String(entry?.kid), revokedAt: clock }])
   await keyring.reload()
   t.same(states(await scrape(metrics)), [0, 0, 1, 0])
