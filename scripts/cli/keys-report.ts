@@ -81,12 +81,12 @@ export function describeChange(outcome: RotationOutcome, config: Config, now: nu
         ? `key ${entry.kid} is published and signs ${at(entry.sign_from, now).both}`
         : `the current key ${entry.kid} began to sign ${at(entry.sign_from, now).both}`
     return {
-      json: { planned: null, because, kid: entry.kid, standby: standby?.kid ?? null, tidied },
+      json: { made: null, because, kid: entry.kid, standby: standby?.kid ?? null, tidied },
       text: [`nothing to do: ${why}`, ...rest].join('\n'),
     }
   }
   const json = {
-    planned: planned.kid,
+    made: planned.kid,
     publish_at: toTimestamp(planned.publish_at),
     sign_from: toTimestamp(planned.sign_from),
     standby: standby?.kid ?? null,

@@ -62,9 +62,9 @@ t.test('for cron: a young key is left alone, and that is no failure', async (t) 
     code: 0,
     stdout: lines(`nothing to do: the current key ${KID} began to sign .*`),
   })
-  t.match(JSON.parse((await keys('rotate --if-older-than 30d --json')).stdout), { planned: null, because: 'young' })
+  t.match(JSON.parse((await keys('rotate --if-older-than 30d --json')).stdout), { made: null, because: 'young' })
   t.match(JSON.parse((await keys('rotate --if-older-than 0s --json')).stdout), {
-    planned: new RegExp(KID),
+    made: new RegExp(KID),
     standby: new RegExp(KID),
     sign_from: new RegExp(DATE),
   })
