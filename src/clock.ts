@@ -9,6 +9,26 @@ export const systemClock: Clock = () => Math.floor(Date.now() / 1000)
  */
 export const monotonicClock = () => performance.now()
 
+/** An instant on both clocks. Each of them alone misses something, see `secondsSince`. */
+export interface Instant {
+  /** Milliseconds of the monotonic clock. */
+  readonly monotonic: number
+  /** Epoch seconds. */
+  readonly wall: number
+}
+
+/**
+ * How long ago an instant was: by the clock that says more. The monotonic clock may stand still while the machine
+ * sleeps or is frozen, and the system clock can be set back.
+ *
+ * @param now what the two clocks say now
+ * @returns seconds, never negative
+ */
+export function secondsSince(instant: Instant, now: Instant): number {
+  // Whole seconds: between 9.9 and 10.0 the clock moves by one. So one is taken off, and the result is never too much.
+  return Math.max((now.monotonic - instant.monotonic) / 1000, now.wall - instant.wall - 1)
+}
+
 /** How many readings the deletion clock keeps. More would only make it react more finely to a step. */
 const READINGS = 32
 

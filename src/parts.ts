@@ -30,6 +30,7 @@ import { createVerifyIssuedToken } from './oauth/verify-issued-token.ts'
 import { type Instrumentation, NO_INSTRUMENTATION } from './observability/instrumentation.ts'
 import { createFeed } from './revocations/feed.ts'
 import { openGuardedRevocations } from './revocations/guarded-revocations.ts'
+import { createLookFirst } from './revocations/look-first.ts'
 import { revocationExpiry } from './revocations/revocation.ts'
 import { createRevocationStore } from './revocations/revocation-store.ts'
 import { createEndSession } from './sessions/end-session.ts'
@@ -46,7 +47,7 @@ import { ACCESS_TOKEN_TYPE, type ClaimsPolicy } from './tokens/claims.ts'
 import { createFastifyJwtSignature } from './tokens/fastify-jwt-signature.ts'
 import { createIssuer } from './tokens/issue.ts'
 import { CACHE_BOUNDS, VerifiedTokens } from './tokens/verified-tokens.ts'
-import { createTokenVerifier } from './tokens/verify.ts'
+import { createTokenVerifier, verifyAfterLook } from './tokens/verify.ts'
 
 /** What the process hands in. */
 export interface PartsOptions {
@@ -111,26 +112,30 @@ async function makeRevocations({ config, keyring, logger, database, now, ...base
   const revocations = await openGuardedRevocations(database, stores.revocationStore, {
     log: logger,
     now: base.deletionClock,
+    wall: now,
     maxStaleness: config.REVOCATION_MAX_STALENESS,
     policy: config.REVOCATION_STALE_POLICY,
   })
   const { ISSUER: issuer, FEED_TTL: ttl, FEED_MAX_WAITERS: maxWaiters } = config
-  const feed = createFeed({ issuer, ttl, maxWaiters, keyring, revocations, now, monotonic: monotonicClock })
-  return { revocations, feed, revocationsApplied: () => revocations.catchUp() }
+  const monotonic = monotonicClock
+  const lookFirst = createLookFirst({ revocations, reloadKeys: keyring.reload, monotonic, now })
+  const feed = createFeed({ issuer, ttl, maxWaiters, keyring, revocations, lookFirst, now, monotonic })
+  return { revocations, feed, lookFirst, revocationsApplied: () => revocations.catchUp() }
 }
 
 /** Issuing and verifying access tokens. */
-function makeTokens({ config, keyring, now }: Base, { revocations }: RevocationParts) {
+function makeTokens({ config, keyring, now }: Base, { revocations, lookFirst }: RevocationParts) {
   const { ISSUER: issuer, AUDIENCE: audience, ACCESS_TOKEN_TTL: ttl, CLOCK_SKEW: skew } = config
   const maxLifetime = MAX_ACCESS_TOKEN_TTL_SECONDS
   const policy: ClaimsPolicy = { issuer, audience, typ: ACCESS_TOKEN_TYPE, skew, maxLifetime }
   const cache = new VerifiedTokens(CACHE_BOUNDS)
   const verifySignature = createFastifyJwtSignature(policy)
+  const verifier = createTokenVerifier({ keys: keyring, policy, now, cache, revocations, verifySignature })
   return {
     cache,
     issue: createIssuer({ issuer, audience, ttl, keyring, now }),
-    verify: createTokenVerifier({ keys: keyring, policy, now, cache, revocations, verifySignature }).verify,
-    verifyIssuedToken: createVerifyIssuedToken({ keys: keyring, policy, revocations, now }),
+    verify: verifyAfterLook(verifier.verify, lookFirst),
+    verifyIssuedToken: verifyAfterLook(createVerifyIssuedToken({ keys: keyring, policy, revocations, now }), lookFirst),
   }
 }
 

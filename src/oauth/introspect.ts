@@ -23,7 +23,7 @@ export function createIntrospect(parts: {
 }): Introspect {
   return async (client, token) => {
     await parts.revocationsApplied()
-    const claims = parts.verifyIssuedToken(token)
+    const claims = await parts.verifyIssuedToken(token)
     if (claims === undefined) return undefined
     const audience = audienceOf(client, parts.audience)
     const concerned = claims.client_id === client.id || [claims.aud].flat().some((name) => audience.includes(name))

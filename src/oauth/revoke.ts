@@ -60,7 +60,7 @@ export function createRevoke(parts: {
       await endSession(clientId, refreshClaim, source)
       return revocationsApplied()
     }
-    const claims = verifyIssuedToken(token)
+    const claims = await verifyIssuedToken(token)
     if (claims === undefined) return
     assertOwn(clientId, claims.client_id)
     const { jti, sub, sid: sessionId } = claims

@@ -8,7 +8,9 @@ import { createTokenVerifier, type RevocationCheck, type VerificationKeys } from
 /**
  * The claims of a token that this server signed and that is neither expired nor revoked; undefined for everything else.
  */
-export type VerifyIssuedToken = (token: string) => AccessTokenClaims | undefined
+export type VerifyIssuedToken = (
+  token: string,
+) => AccessTokenClaims | undefined | Promise<AccessTokenClaims | undefined>
 
 /**
  * The checks of the guard, but for a token of any audience: whom the token concerns is for the caller to decide.
@@ -21,7 +23,7 @@ export function createVerifyIssuedToken(parts: {
   /** The revocation set as it is now; it is not read again here. */
   revocations: RevocationCheck
   now: Clock
-}): VerifyIssuedToken {
+}): (token: string) => AccessTokenClaims | undefined {
   // A cache of its own, and practically without room. In the guard's cache, a token for another audience would be
   // accepted by the guard.
   const cache = new VerifiedTokens({ entries: 1, characters: 0 })

@@ -6,6 +6,7 @@ import type { LiveKeyring } from '../keys/live-keyring.ts'
 import { createFairShare } from '../limits/fair-share.ts'
 import { FEED_TYPE, type FeedClaims } from './feed-format.ts'
 import type { Revocations } from './follow-revocations.ts'
+import type { LookFirst } from './look-first.ts'
 
 /** The shortest time between two signatures, however many revocations arrive: they are collected into the next one. */
 const GATHER_MS = 100
@@ -39,6 +40,8 @@ interface FeedOptions {
   readonly maxWaiters: number
   readonly keyring: Pick<LiveKeyring, 'signingKey' | 'revokedKids'>
   readonly revocations: Pick<Revocations, 'seq' | 'age' | 'snapshot' | 'onLook'>
+  /** The look to wait for when this process stood still: it may have missed what the feed must say. Default: none. */
+  readonly lookFirst?: LookFirst
   readonly now: Clock
   /** Milliseconds on a clock that can't be set. */
   readonly monotonic: () => number
@@ -51,7 +54,8 @@ interface FeedOptions {
  *
  * A node that can't reach its store goes on with the list that it has, and `exp` tells when that stops being fresh.
  */
-export function createFeed({ issuer, ttl, maxWaiters, keyring, revocations, now, monotonic }: FeedOptions): Feed {
+export function createFeed(options: FeedOptions): Feed {
+  const { issuer, ttl, maxWaiters, keyring, revocations, lookFirst, now, monotonic } = options
   const half = Math.max(1, Math.floor(ttl / 2))
   const waiters = new Set<() => void>()
   const places = createFairShare(maxWaiters)
@@ -93,6 +97,8 @@ export function createFeed({ issuer, ttl, maxWaiters, keyring, revocations, now,
     return signing
   }
   const current = async () => {
+    const look = lookFirst?.()
+    if (look !== undefined) await look
     // At most twice: the signature in progress may have begun before the last change.
     for (let i = 0; i < 2 && kept?.version !== version(); i += 1) await signOnce()
     return kept as FeedDocument

@@ -1,13 +1,21 @@
-import type { Clock } from '../clock.ts'
+import { type Clock, type Instant, secondsSince, systemClock } from '../clock.ts'
 import type { AccessTokenClaims } from '../tokens/claims.ts'
 import type { Verdict } from '../tokens/verify.ts'
 import type { RevokedIds } from './feed-format.ts'
 import { RevocationSet } from './revocation-set.ts'
 import type { RevocationStore } from './revocation-store.ts'
+import { settlesWithin } from './settles-within.ts'
 
 /** How often the store is polled: so several processes on one SQLite file learn about each other's revocations. */
 const POLL_INTERVAL_MS = 250
 const PAGE_SIZE = 10_000
+/**
+ * When the last complete look began longer ago, another one is awaited before a token is accepted: this process may have
+ * stood still. It is well above POLL_INTERVAL_MS and the time of a look, so nobody waits in ordinary operation.
+ */
+export const LOOK_FIRST_AFTER_SECONDS = 2
+/** How long such a look is awaited. */
+export const LOOK_TIMEOUT_MS = 1000
 /** How often expired entries are removed from the set. */
 const SWEEP_INTERVAL_MS = 30_000
 
@@ -19,6 +27,12 @@ export interface Revocations {
   catchUp(): Promise<void>
   /** Seconds since the set was last known to be complete. */
   age(): number
+  /**
+   * The look to wait for before a token is accepted; undefined when the last one is recent, as it nearly always is, and
+   * when the store is known to be away. All callers share one look. It resolves after a second at the latest, and never
+   * rejects: a store that gave no answer is known to be away from then on.
+   */
+  lookFirst(): Promise<void> | undefined
   readonly size: number
   /** The number (`seq`) of the newest revocation in the set. */
   readonly seq: number
@@ -35,8 +49,10 @@ export interface FollowOptions {
   readonly store: RevocationStore
   /** The clock by which entries expire: the deletion clock, which a step forward by mistake does not move. */
   readonly now: Clock
-  /** Milliseconds that only go forward: the age of the set must not depend on a clock that somebody can set. */
+  /** Milliseconds that only go forward: a clock that is set back must not make the set younger. */
   readonly monotonic: () => number
+  /** The clock of the machine: the other one may stand still while the machine sleeps. Default: the system clock. */
+  readonly wall?: Clock
   /** Called once when the store can't be read, and once when it can be read again. */
   readonly report: (event: { readonly lost: unknown } | { readonly found: true }) => void
 }
@@ -46,16 +62,19 @@ export class FollowedRevocations implements Revocations {
   readonly #set = new RevocationSet()
   readonly #options: FollowOptions
   #seq = 0
-  #completeAt: number
+  #completeAt: Instant
   #reading: Promise<void> | undefined
   #next: Promise<void> | undefined
   #lost = false
+  /** True after a look that was awaited and got no answer in time, until one does. */
+  #silent = false
+  #awaited: Promise<void> | undefined
   #timers: NodeJS.Timeout[] = []
   readonly #listeners = new Set<() => void>()
 
   constructor(options: FollowOptions) {
     this.#options = options
-    this.#completeAt = options.monotonic()
+    this.#completeAt = this.#instant()
   }
 
   judge(claims: AccessTokenClaims): Verdict {
@@ -80,7 +99,18 @@ export class FollowedRevocations implements Revocations {
   }
 
   age(): number {
-    return (this.#options.monotonic() - this.#completeAt) / 1000
+    return secondsSince(this.#completeAt, this.#instant())
+  }
+
+  lookFirst(): Promise<void> | undefined {
+    if (this.age() <= LOOK_FIRST_AFTER_SECONDS) return undefined
+    if (this.#awaited === undefined) {
+      if (this.#lost || this.#silent) return undefined
+      this.#awaited = this.#boundedLook().finally(() => {
+        this.#awaited = undefined
+      })
+    }
+    return this.#awaited
   }
 
   /** Starts polling. Await `catchUp` first: a node must not take traffic with an incomplete set. */
@@ -102,6 +132,21 @@ export class FollowedRevocations implements Revocations {
     return this.#next
   }
 
+  #instant(): Instant {
+    const { monotonic, wall = systemClock } = this.#options
+    return { monotonic: monotonic(), wall: wall() }
+  }
+
+  async #boundedLook(): Promise<void> {
+    const isOld = () => this.age() > LOOK_FIRST_AFTER_SECONDS
+    const look = async () => {
+      await this.#reading?.catch(() => undefined) // it may be one from before the pause
+      // Its connection may not have outlived the pause. The next try makes a new one.
+      for (let tries = 0; tries < 2 && isOld(); tries += 1) await this.catchUp().catch(() => undefined)
+    }
+    if (!(await settlesWithin(look(), LOOK_TIMEOUT_MS))) this.#silent = true
+  }
+
   #read(): Promise<void> {
     this.#next = undefined
     this.#reading = this.#readOn().finally(() => {
@@ -112,8 +157,8 @@ export class FollowedRevocations implements Revocations {
   }
 
   async #readOn(): Promise<void> {
-    const { store, monotonic, report } = this.#options
-    const began = monotonic()
+    const { store, report } = this.#options
+    const began = this.#instant()
     try {
       let found: number
       do {
@@ -129,6 +174,7 @@ export class FollowedRevocations implements Revocations {
     }
     if (this.#lost) report({ found: true })
     this.#lost = false
+    this.#silent = false
     this.#completeAt = began
   }
 }

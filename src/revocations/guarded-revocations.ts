@@ -23,18 +23,21 @@ export async function openGuardedRevocations(
   store: RevocationStore,
   options: {
     log: Pick<FastifyBaseLogger, 'info' | 'error'>
+    /** The deletion clock: by it entries expire. */
     now: Clock
+    /** The clock of the machine. */
+    wall: Clock
     maxStaleness: number
     policy: 'accept' | 'reject'
   },
 ): Promise<GuardedRevocations> {
-  const { log, now, maxStaleness, policy } = options
+  const { log, now, wall, maxStaleness, policy } = options
   const report: FollowOptions['report'] = (event) => {
     if ('lost' in event)
       log.error({ err: event.lost }, 'the revocations can not be read: what is withdrawn from now on is not seen here')
     else log.info('the revocations can be read again: the set is complete')
   }
-  const followed = new FollowedRevocations({ store, now, monotonic: monotonicClock, report })
+  const followed = new FollowedRevocations({ store, now, monotonic: monotonicClock, wall, report })
   await followed.catchUp()
   followed.start()
   const unlisten = database.listen(REVOCATIONS, () => followed.catchUp().catch(() => undefined))

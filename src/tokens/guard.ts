@@ -32,7 +32,7 @@ declare module 'fastify' {
 export interface GuardOptions {
   /**
    * Returns the claims of a good token; throws or rejects with the AppError to answer. It returns a promise only when a
-   * key has to be fetched.
+   * key has to be fetched, or when this process stood still and has to look first at what was revoked.
    */
   readonly verify: (token: string) => AccessTokenClaims | Promise<AccessTokenClaims>
   readonly now: Clock

@@ -103,6 +103,21 @@ export function createTokenVerifier(options: {
 }
 
 /**
+ * The same verification, after a look at what was revoked when one is due.
+ *
+ * @param lookFirst the look to wait for; undefined when none is due, and then nothing is awaited
+ */
+export function verifyAfterLook<T>(
+  verify: (token: string) => T,
+  lookFirst: () => Promise<void> | undefined,
+): (token: string) => T | Promise<T> {
+  return (token) => {
+    const look = lookFirst()
+    return look === undefined ? verify(token) : look.then(() => verify(token))
+  }
+}
+
+/**
  * An empty value would silently switch a check off: in fast-jwt an empty list, and NaN because no number is greater
  * than NaN.
  */
