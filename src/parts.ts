@@ -26,7 +26,7 @@ import { tokenEndpointOf } from './oauth/metadata-route.ts'
 import { createRefreshGrant } from './oauth/refresh-grant.ts'
 import { createRevoke } from './oauth/revoke.ts'
 import { createTokenStore } from './oauth/token-store.ts'
-import { createVerifyIssuedToken } from './oauth/verify-issued-token.ts'
+import { createVerifyIssuedToken, createVerifyTokenToRevoke } from './oauth/verify-issued-token.ts'
 import { type Instrumentation, NO_INSTRUMENTATION } from './observability/instrumentation.ts'
 import { createFeed } from './revocations/feed.ts'
 import { openGuardedRevocations } from './revocations/guarded-revocations.ts'
@@ -130,12 +130,14 @@ function makeTokens({ config, keyring, now }: Base, { revocations, lookFirst }: 
   const policy: ClaimsPolicy = { issuer, audience, typ: ACCESS_TOKEN_TYPE, skew, maxLifetime }
   const cache = new VerifiedTokens(CACHE_BOUNDS)
   const verifySignature = createFastifyJwtSignature(policy)
+  const issued = { keys: keyring, policy, revocations, now }
   const verifier = createTokenVerifier({ keys: keyring, policy, now, cache, revocations, verifySignature })
   return {
     cache,
     issue: createIssuer({ issuer, audience, ttl, keyring, now }),
     verify: verifyAfterLook(verifier.verify, lookFirst),
-    verifyIssuedToken: verifyAfterLook(createVerifyIssuedToken({ keys: keyring, policy, revocations, now }), lookFirst),
+    verifyIssuedToken: verifyAfterLook(createVerifyIssuedToken(issued), lookFirst),
+    verifyTokenToRevoke: verifyAfterLook(createVerifyTokenToRevoke(issued), lookFirst),
   }
 }
 
@@ -197,7 +199,7 @@ function makeClients(
 ) {
   const { config, now, instrumentation, limiter, auditLog } = base
   const { clients, sessions, tokenStore, auditStore } = stores
-  const { issue, verifyIssuedToken } = tokenParts
+  const { issue, verifyIssuedToken, verifyTokenToRevoke } = tokenParts
   const { refresh, refreshKeys } = accountParts
   const { revocationsApplied } = revocationParts
   const { AUDIENCE: audience, ISSUER: issuer, CLOCK_SKEW: skew } = config
@@ -209,7 +211,14 @@ function makeClients(
     authenticate: createAuthenticateClient({ clients, verifyAssertion, limiter, auditLog, auditStore, now }),
     clientCredentials: createClientCredentialsGrant({ issue: forClient, audience, limiter, auditLog }),
     refreshGrant: createRefreshGrant({ sessions, refreshKeys, refresh, audience, now }),
-    revoke: createRevoke({ sessions, refreshKeys, tokens: tokenStore, verifyIssuedToken, revocationsApplied, now }),
+    revoke: createRevoke({
+      sessions,
+      refreshKeys,
+      tokens: tokenStore,
+      verifyIssuedToken: verifyTokenToRevoke,
+      revocationsApplied,
+      now,
+    }),
     introspect: createIntrospect({ verifyIssuedToken, revocationsApplied, audience }),
   }
 }

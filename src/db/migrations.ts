@@ -170,6 +170,15 @@ export const MIGRATIONS: readonly Migration[] = [
     ],
   },
   {
+    version: 7,
+    name: 'the highest time seen',
+    statements: [
+      // Epoch seconds, written by every server several times a minute. After a step back of the clock it tells until
+      // when tokens from before the step may live.
+      'ALTER TABLE revocation_head ADD COLUMN latest BIGINT NOT NULL DEFAULT 0',
+    ],
+  },
+  {
     version: 8,
     name: 'keys that were revoked',
     statements: [

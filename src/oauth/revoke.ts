@@ -73,7 +73,7 @@ export function createRevoke(parts: {
       detail,
     }
     const among = { most: MAX_REVOKED_TOKENS_PER_SESSION, since: now() - (claims.exp - claims.iat) }
-    if (!(await tokens.revoke(jti, now(), entry, among)) && sessionId !== undefined) {
+    if (!(await tokens.revoke(claims, now(), entry, among)) && sessionId !== undefined) {
       const ended = { ...entry, detail: { ...detail, ended: 'session' } }
       await sessions.end({ accountId: sub, id: sessionId }, 'revoked', now(), ended)
     }

@@ -1,7 +1,7 @@
 import type { AuditEntry } from '../audit/audit.ts'
 import { auditRow } from '../audit/audit-store.ts'
 import type { Database } from '../db/database.ts'
-import { revocationExpiry } from '../revocations/revocation.ts'
+import { tokenRevocationExpiry } from '../revocations/revocation.ts'
 import { REVOCATIONS, revokeToken } from '../revocations/revocation-store.ts'
 
 export interface TokenStore {
@@ -11,12 +11,17 @@ export interface TokenStore {
    * @param among for a token of a session: how many tokens of it may be revoked since an instant, this one included
    * @returns false when that many are revoked already; then nothing is changed
    */
-  revoke(jti: string, now: number, audit: AuditEntry, among?: { most: number; since: number }): Promise<boolean>
+  revoke(
+    token: { jti: string; exp: number },
+    now: number,
+    audit: AuditEntry,
+    among?: { most: number; since: number },
+  ): Promise<boolean>
 }
 
 export function createTokenStore(database: Database): TokenStore {
   return {
-    async revoke(jti, now, audit, among) {
+    async revoke({ jti, exp }, now, audit, among) {
       const { accountId, sessionId } = audit
       const counts = among !== undefined && accountId !== undefined && sessionId !== undefined
       // The audit rows are counted: a revocation does not say which session its token was of. Statements see what was
@@ -28,7 +33,7 @@ export function createTokenStore(database: Database): TokenStore {
       }
       const [, revoked = []] = await database.transaction(
         [
-          ...revokeToken(jti, revocationExpiry(now), onlyIf || undefined),
+          ...revokeToken(jti, tokenRevocationExpiry(exp, now), onlyIf || undefined),
           auditRow(audit, now, {
             exists: "SELECT 1 FROM revocations WHERE kind = 'token' AND subject = $1",
             params: [jti],

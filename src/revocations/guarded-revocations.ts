@@ -2,7 +2,12 @@ import type { FastifyBaseLogger } from 'fastify'
 import { type Clock, monotonicClock } from '../clock.ts'
 import type { Database } from '../db/database.ts'
 import { FollowedRevocations, type FollowOptions, type Revocations } from './follow-revocations.ts'
-import { REVOCATIONS, type RevocationStore } from './revocation-store.ts'
+import {
+  MAX_STEP_BACK_SECONDS,
+  NOTE_TIME_INTERVAL_SECONDS,
+  REVOCATIONS,
+  type RevocationStore,
+} from './revocation-store.ts'
 
 export interface GuardedRevocations extends Revocations {
   /** True when the set is older than the setting allows, and the policy is to refuse tokens then. */
@@ -40,13 +45,41 @@ export async function openGuardedRevocations(
   const followed = new FollowedRevocations({ store, now, monotonic: monotonicClock, wall, report })
   await followed.catchUp()
   followed.start()
+  const stopNoting = noteTimes(store, wall, log)
   const unlisten = database.listen(REVOCATIONS, () => followed.catchUp().catch(() => undefined))
   const refuses = policy === 'reject' && maxStaleness > 0
   return Object.assign(followed, {
     isTooOld: () => refuses && followed.age() > maxStaleness,
     close() {
       unlisten()
+      stopNoting()
       followed.stop()
     },
   })
+}
+
+/**
+ * Writes the time into the store, at once and then at an interval: after a step back of the clock, revocations last as
+ * long as the tokens from before the step.
+ *
+ * @returns a function that stops it
+ */
+function noteTimes(store: RevocationStore, wall: Clock, log: Pick<FastifyBaseLogger, 'error'>): () => void {
+  let latest = wall()
+  const note = () => {
+    const now = wall()
+    if (latest - now > MAX_STEP_BACK_SECONDS) {
+      log.error(
+        { seconds: latest - now },
+        'the clock was set back by more than a day: tokens from before are good again when the clock gets there. ' +
+          'Make a new key and revoke the keys of that time: npm run keys -- rotate --now; npm run keys -- revoke <kid>',
+      )
+      latest = now
+    }
+    latest = Math.max(latest, now)
+    store.noteTime(now).catch(() => undefined) // a store that is away is reported by the looks
+  }
+  note()
+  const timer = setInterval(note, NOTE_TIME_INTERVAL_SECONDS * 1000).unref()
+  return () => clearInterval(timer)
 }

@@ -11,7 +11,19 @@ export interface RevocationStore {
    */
   after(seq: number, limit: number): Promise<Revocation[]>
   deleteExpired(now: number): Promise<void>
+  /** Remembers this time, if it is the highest one seen. A server calls it every NOTE_TIME_INTERVAL_SECONDS. */
+  noteTime(now: number): Promise<void>
 }
+
+/** How often a server notes the time. */
+export const NOTE_TIME_INTERVAL_SECONDS = 15
+/** A token may have been issued so long after the last note: an interval, and the delay of a busy server. */
+const NOTE_IS_LATE_SECONDS = 60
+/**
+ * A highest time that is further ahead was a mistake, and is forgotten: revocations would otherwise be kept, and stand
+ * in the feed, until the clock gets there.
+ */
+export const MAX_STEP_BACK_SECONDS = 86_400
 
 export function createRevocationStore(database: Database): RevocationStore {
   return {
@@ -29,6 +41,12 @@ export function createRevocationStore(database: Database): RevocationStore {
     async deleteExpired(now) {
       await database.query('DELETE FROM revocations WHERE expires_at <= $1', [now])
     },
+    async noteTime(now) {
+      await database.query('UPDATE revocation_head SET latest = $1 WHERE id = 1 AND (latest < $1 OR latest > $2)', [
+        now,
+        now + MAX_STEP_BACK_SECONDS,
+      ])
+    },
   }
 }
 
@@ -42,12 +60,20 @@ const UPSERT = `ON CONFLICT (kind, subject) DO UPDATE
    SET seq = excluded.seq, min_version = excluded.min_version, expires_at = excluded.expires_at`
 
 /**
- * The expiry `$2`, or a later one when the clock was set back: tokens issued before the step live longer than one
- * issued now.
+ * The expiry in a parameter, or a later one when the clock was set back: tokens issued before the step live longer than
+ * one issued now. `h` is the row of `revocation_head`.
+ *
+ * @param expiry for example `$2`
  */
+const lasting = (expiry: string) =>
+  `CASE WHEN h.latest + ${LONGEST} > CAST(${expiry} AS BIGINT)
+          AND h.latest + ${LONGEST} <= CAST(${expiry} AS BIGINT) + ${MAX_STEP_BACK_SECONDS}
+        THEN h.latest + ${NOTE_IS_LATE_SECONDS + LONGEST} ELSE CAST(${expiry} AS BIGINT) END`
+
+/** As `lasting ('$2')`, and long enough for a token that was issued at an instant which the store knows. */
 const lastingBeyond = (lastIssuedAt: string) =>
-  `CASE WHEN ${lastIssuedAt} + ${LONGEST} > CAST($2 AS BIGINT)
-   THEN ${lastIssuedAt} + ${LONGEST} ELSE CAST($2 AS BIGINT) END`
+  `CASE WHEN ${lastIssuedAt} + ${LONGEST} > ${lasting('$2')}
+   THEN ${lastIssuedAt} + ${LONGEST} ELSE ${lasting('$2')} END`
 
 /**
  * Ends sessions of an account: one, all but one, or all. Expired ones as well, because an access token may outlive its
@@ -118,7 +144,7 @@ export function revokeWholeAccount(accountId: string, expiresAt: number): Statem
     },
     {
       sql: `INSERT INTO revocations (kind, subject, min_version, seq, expires_at)
-            SELECT 'account', CAST($1 AS TEXT), NULL, h.seq, CAST($2 AS BIGINT) FROM revocation_head h
+            SELECT 'account', CAST($1 AS TEXT), NULL, h.seq, ${lasting('$2')} FROM revocation_head h
             WHERE NOT EXISTS (SELECT 1 FROM accounts WHERE id = $1) ${UPSERT}`,
       params: [accountId, expiresAt],
     },
@@ -147,7 +173,7 @@ function revokeClientChangedBy(minVersion: string, clientId: string, mark: strin
     },
     {
       sql: `INSERT INTO revocations (kind, subject, min_version, seq, expires_at)
-            SELECT 'client', c.id, ${minVersion}, h.seq, CAST($3 AS BIGINT)
+            SELECT 'client', c.id, ${minVersion}, h.seq, ${lasting('$3')}
             FROM clients c CROSS JOIN revocation_head h WHERE c.id = $1 AND c.changed_by = $2 ${UPSERT}`,
       params: [clientId, mark, expiresAt],
     },
@@ -168,7 +194,7 @@ export function revokeToken(
     { sql: 'UPDATE revocation_head SET seq = seq + 1 WHERE id = 1' },
     {
       sql: `INSERT INTO revocations (kind, subject, min_version, seq, expires_at)
-            SELECT 'token', CAST($1 AS TEXT), NULL, h.seq, CAST($2 AS BIGINT)
+            SELECT 'token', CAST($1 AS TEXT), NULL, h.seq, ${lasting('$2')}
             FROM revocation_head h WHERE h.id = 1 AND ${onlyIf.sql} ${UPSERT} RETURNING subject`,
       params: [jti, expiresAt, ...onlyIf.params],
     },

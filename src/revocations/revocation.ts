@@ -34,5 +34,16 @@ export function revocationExpiry(now: number): number {
   return now + MAX_ACCESS_TOKEN_TTL_SECONDS + 2 * MAX_CLOCK_SKEW_SECONDS
 }
 
+/**
+ * The instant from which a revocation of one access token is not needed any more. After the clock was set back, a token
+ * may live longer than one that is issued now.
+ *
+ * @param exp of the token, epoch seconds like `now`
+ * @returns epoch seconds
+ */
+export function tokenRevocationExpiry(exp: number, now: number): number {
+  return Math.max(revocationExpiry(now), exp + 2 * MAX_CLOCK_SKEW_SECONDS)
+}
+
 /** Why a session ended, as stored in its row. */
 export type EndReason = 'logout' | 'reused' | 'limit' | 'password_changed' | 'suspended' | 'revoked'

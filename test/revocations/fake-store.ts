@@ -30,6 +30,8 @@ export class FakeStore implements RevocationStore {
   }
 
   async deleteExpired(): Promise<void> {}
+
+  async noteTime(): Promise<void> {}
 }
 
 /** Delays the answers of a store until the test releases them, oldest first. */

@@ -6,7 +6,7 @@ import { createLookFirst } from '../../src/revocations/look-first.ts'
 
 function looker() {
   const clock = { milliseconds: 0, now: 1_800_000_000 }
-  const store = { look: undefined as Promise<void> | undefined, lookedAt: () => undefined as void }
+  const store = { look: undefined as Promise<void> | undefined, lookedAt: (): void => undefined }
   const reads: (() => void)[] = []
   const lookFirst = createLookFirst({
     revocations: {
@@ -58,7 +58,7 @@ t.test('after a pause all wait for one reading of the keys, also when the store 
 
 t.test('the look at the store is awaited alone, and together with that at the keys', async (t) => {
   const { clock, store, reads, lookFirst } = looker()
-  let answer = () => undefined as void
+  let answer: () => void = () => undefined
   store.look = new Promise((resolve) => {
     answer = resolve
   })

@@ -85,7 +85,8 @@ for (const engine of ENGINES) {
 
     const tokens = createTokenStore(a.database)
     const audit = { event: 'token_revoked', source } as const
-    await Promise.all([tokens.revoke('jti', NOW, audit), createTokenStore(b.database).revoke('jti', NOW, audit)])
+    const token = { jti: 'jti', exp: NOW }
+    await Promise.all([tokens.revoke(token, NOW, audit), createTokenStore(b.database).revoke(token, NOW, audit)])
     t.match((await revocations.after(0, 100)).at(-1), { kind: 'token', subject: 'jti', minVersion: null })
   })
 
@@ -94,15 +95,25 @@ for (const engine of ENGINES) {
     const audit = { event: 'token_revoked', source, accountId: 'acc_a', sessionId: 'one' } as const
     const stores = [createTokenStore(a.database), createTokenStore(b.database)]
     const revoked = await Promise.all(
-      Array.from({ length: 20 }, (_, i) => stores[i % 2]?.revoke(`jti-${i}`, NOW, audit, { most: 5, since: NOW - 60 })),
+      Array.from({ length: 20 }, (_, i) =>
+        stores[i % 2]?.revoke({ jti: `jti-${i}`, exp: NOW }, NOW, audit, { most: 5, since: NOW - 60 }),
+      ),
     )
     t.equal(revoked.filter((done) => done === true).length, 5)
     const rows = async (table: string) => (await a.database.query(`SELECT * FROM ${table}`)).length
     t.same([await rows('revocations'), await rows('audit_events')], [5, 5])
     const another = { ...audit, sessionId: 'two' }
-    t.equal(await stores[0]?.revoke('other', NOW, another, { most: 5, since: NOW - 60 }), true, 'of another session')
-    t.equal(await stores[1]?.revoke('later', NOW + 60, audit, { most: 5, since: NOW }), true, 'when those are old')
-    t.equal(await stores[1]?.revoke('any', NOW, audit), true, 'without a bound')
+    t.equal(
+      await stores[0]?.revoke({ jti: 'other', exp: NOW }, NOW, another, { most: 5, since: NOW - 60 }),
+      true,
+      'of another session',
+    )
+    t.equal(
+      await stores[1]?.revoke({ jti: 'later', exp: NOW }, NOW + 60, audit, { most: 5, since: NOW }),
+      true,
+      'when those are old',
+    )
+    t.equal(await stores[1]?.revoke({ jti: 'any', exp: NOW }, NOW, audit), true, 'without a bound')
   })
 
   t.test(`${engine.name}: changes at once by two nodes leave one truth`, async (t) => {
