@@ -10,11 +10,13 @@ import { createPasswords, hashCost, hashGate } from '../src/accounts/passwords.t
 import { createRegister } from '../src/accounts/register.ts'
 import { systemClock, toTimestamp } from '../src/clock.ts'
 import { type Config, loadConfig } from '../src/config/config.ts'
+import type { Database } from '../src/db/database.ts'
 import { migrate } from '../src/db/migrate.ts'
 import { openDatabase } from '../src/db/open.ts'
 import { OperatorError } from '../src/errors/app-error.ts'
 import { NO_LIMITS } from '../src/limits/limiter.ts'
 import { actAsOwnerOfDatabase } from './cli/act-as-owner.ts'
+import { afterRestore } from './cli/after-restore.ts'
 import { type Command, type Input, type Result, runScript, table, UsageError } from './cli/command-line.ts'
 
 /** The source in the audit rows of this script. */
@@ -91,12 +93,28 @@ const setStatus = (name: string, status: AccountStatus, summary: string): Comman
   run: ({ positionals }) => change(positionals, { status }, `is now ${status}`),
 })
 
+const restored: Command = {
+  usage: '--backup-at <time> [--dry-run]',
+  summary:
+    'After a backup was restored, before the servers start: end every session, and name what went back. ' +
+    "Standard input: the servers' log.",
+  options: { 'backup-at': { type: 'string' }, 'dry-run': { type: 'boolean' } },
+  optionHelp: { '--backup-at <time>': 'when the backup was made, RFC 3339', '--dry-run': 'change nothing' },
+  examples: ['after-restore --backup-at 2026-11-30T02:00:00Z --dry-run < server.log'],
+  positionals: 0,
+  run: (input) =>
+    withDatabase((database) =>
+      afterRestore(database, input, { now: systemClock, source: SCRIPT, input: process.stdin }),
+    ),
+}
+
 await runScript('accounts', {
   create,
   list,
   suspend: setStatus('suspend', 'suspended', 'Suspend an account: it can no longer log in.'),
   activate: setStatus('activate', 'active', 'Let a suspended account log in again.'),
   'set-roles': setRoles,
+  'after-restore': restored,
 })
 
 async function change([given = '']: readonly string[], what: AccountChange, said: string): Promise<Result> {
@@ -129,7 +147,11 @@ async function everyAccount(accounts: AccountStore): Promise<Account[]> {
   }
 }
 
-async function withAccounts(work: (accounts: AccountStore, config: Config) => Promise<Result>): Promise<Result> {
+function withAccounts(work: (accounts: AccountStore, config: Config) => Promise<Result>): Promise<Result> {
+  return withDatabase((database, config) => work(createAccountStore(database), config))
+}
+
+async function withDatabase(work: (database: Database, config: Config) => Promise<Result>): Promise<Result> {
   const config = loadConfig()
   if (config.DATABASE_URL === 'sqlite::memory:')
     throw new OperatorError('DATABASE_URL: a database in memory has no accounts to work on')
@@ -137,7 +159,7 @@ async function withAccounts(work: (accounts: AccountStore, config: Config) => Pr
   const database = await openDatabase(config)
   try {
     await migrate(database, systemClock)
-    return await work(createAccountStore(database), config)
+    return await work(database, config)
   } finally {
     await database.close()
   }

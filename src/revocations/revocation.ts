@@ -46,4 +46,4 @@ export function tokenRevocationExpiry(exp: number, now: number): number {
 }
 
 /** Why a session ended, as stored in its row. */
-export type EndReason = 'logout' | 'reused' | 'limit' | 'password_changed' | 'suspended' | 'revoked'
+export type EndReason = 'logout' | 'reused' | 'limit' | 'password_changed' | 'suspended' | 'revoked' | 'restored'
