@@ -3,7 +3,7 @@ import { auditRow } from '../audit/audit-store.ts'
 import type { Database, Statement } from '../db/database.ts'
 import { randomId } from '../ids.ts'
 import { revocationExpiry } from './revocation.ts'
-import { endEverything, REVOCATIONS } from './revocation-store.ts'
+import { lasting, REVOCATIONS, UPSERT } from './revocation-store.ts'
 
 /** What `endRestored` ends, and how far the rows of the store go. */
 export interface RestoredStore {
@@ -34,4 +34,38 @@ export async function lookAtRestored(database: Database, now: number): Promise<R
 export async function endRestored(database: Database, now: number, audit: AuditEntry): Promise<void> {
   const statements: Statement[] = endEverything(now, revocationExpiry(now), randomId())
   await database.transaction([auditRow(audit, now), ...statements], REVOCATIONS)
+}
+
+/** More than the changes of any account or client since a backup, and more than all revocations since it. */
+const UNUSED = { versions: 1_000_000, seq: 1_000_000_000 }
+/** Seconds: these statements touch every row. */
+const WHOLE_STORE_TIMEOUT = 600
+
+/**
+ * Ends every session, and revokes every token of each account and client in the store. A restored store is behind: the
+ * versions and numbers that it gives next were given before. So they go on with ones that never were.
+ */
+function endEverything(now: number, expiresAt: number, mark: string): Statement[] {
+  const newVersions = (table: 'accounts' | 'clients') => ({
+    sql: `UPDATE ${table} SET token_version = token_version + ${UNUSED.versions}, changed_by = $1`,
+    params: [mark],
+  })
+  const revokeAll = (kind: 'account' | 'client') => ({
+    sql: `INSERT INTO revocations (kind, subject, min_version, seq, expires_at)
+          SELECT '${kind}', one.id, one.token_version, h.seq, ${lasting('$2')}
+          FROM ${kind}s one CROSS JOIN revocation_head h WHERE one.changed_by = $1 ${UPSERT}`,
+    params: [mark, expiresAt],
+  })
+  const statements: Statement[] = [
+    newVersions('accounts'),
+    newVersions('clients'),
+    {
+      sql: `UPDATE sessions SET ended_at = $1, end_reason = 'restored', ended_by = $2 WHERE ended_at IS NULL`,
+      params: [now, mark],
+    },
+    { sql: `UPDATE revocation_head SET seq = seq + ${UNUSED.seq} WHERE id = 1` },
+    revokeAll('account'),
+    revokeAll('client'),
+  ]
+  return statements.map((statement) => ({ ...statement, timeout: WHOLE_STORE_TIMEOUT }))
 }

@@ -56,7 +56,7 @@ export function createRevocationStore(database: Database): RevocationStore {
 /** How long a revocation is needed after the last token that it could affect was issued. */
 const LONGEST = revocationExpiry(0)
 
-const UPSERT = `ON CONFLICT (kind, subject) DO UPDATE
+export const UPSERT = `ON CONFLICT (kind, subject) DO UPDATE
    SET seq = excluded.seq, min_version = excluded.min_version, expires_at = excluded.expires_at`
 
 /**
@@ -65,7 +65,7 @@ const UPSERT = `ON CONFLICT (kind, subject) DO UPDATE
  *
  * @param expiry for example `$2`
  */
-const lasting = (expiry: string) =>
+export const lasting = (expiry: string) =>
   `CASE WHEN h.latest + ${LONGEST} > CAST(${expiry} AS BIGINT)
           AND h.latest + ${LONGEST} <= CAST(${expiry} AS BIGINT) + ${MAX_STEP_BACK_SECONDS}
         THEN h.latest + ${NOTE_IS_LATE_SECONDS + LONGEST} ELSE CAST(${expiry} AS BIGINT) END`
@@ -199,40 +199,6 @@ export function revokeToken(
       params: [jti, expiresAt, ...onlyIf.params],
     },
   ]
-}
-
-/** More than the changes of any account or client since a backup, and more than all revocations since it. */
-const UNUSED = { versions: 1_000_000, seq: 1_000_000_000 }
-/** Seconds: these statements touch every row. */
-const WHOLE_STORE_TIMEOUT = 600
-
-/**
- * Ends every session, and revokes every token of each account and client in the store. A restored store is behind: the
- * versions and numbers that it gives next were given before. So they go on with ones that never were.
- */
-export function endEverything(now: number, expiresAt: number, mark: string): Statement[] {
-  const newVersions = (table: 'accounts' | 'clients') => ({
-    sql: `UPDATE ${table} SET token_version = token_version + ${UNUSED.versions}, changed_by = $1`,
-    params: [mark],
-  })
-  const revokeAll = (kind: 'account' | 'client') => ({
-    sql: `INSERT INTO revocations (kind, subject, min_version, seq, expires_at)
-          SELECT '${kind}', one.id, one.token_version, h.seq, ${lasting('$2')}
-          FROM ${kind}s one CROSS JOIN revocation_head h WHERE one.changed_by = $1 ${UPSERT}`,
-    params: [mark, expiresAt],
-  })
-  const statements: Statement[] = [
-    newVersions('accounts'),
-    newVersions('clients'),
-    {
-      sql: `UPDATE sessions SET ended_at = $1, end_reason = 'restored', ended_by = $2 WHERE ended_at IS NULL`,
-      params: [now, mark],
-    },
-    { sql: `UPDATE revocation_head SET seq = seq + ${UNUSED.seq} WHERE id = 1` },
-    revokeAll('account'),
-    revokeAll('client'),
-  ]
-  return statements.map((statement) => ({ ...statement, timeout: WHOLE_STORE_TIMEOUT }))
 }
 
 function toRevocation(row: Row): Revocation {

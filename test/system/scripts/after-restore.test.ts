@@ -2,8 +2,9 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import t, { type Test } from 'tap'
 import { toTimestamp } from '../../../src/clock.ts'
+import { anotherNode } from '../../support/another-node.ts'
 import { startApp, temporaryFolder } from '../../support/app.ts'
-import { ENGINES } from '../../support/engines.ts'
+import { ENGINES, openNode } from '../../support/engines.ts'
 import { administer, logIn, refreshed, refreshVerdict, signUp, signUpAdmin, verdict } from '../../support/front-door.ts'
 import { OPERATOR, operator, register, tokenOf } from '../../support/oauth.ts'
 import { call } from '../../support/people.ts'
@@ -54,11 +55,21 @@ async function history(t: Test) {
     }),
   )
   const url = `sqlite:${restored}`
-  return { url, backupAt, people, newest, withRole, after, client, log: log.map((line) => line.trim()).join('\n') }
+  return {
+    url,
+    lost: server,
+    backupAt,
+    people,
+    newest,
+    withRole,
+    after,
+    client,
+    log: log.map((line) => line.trim()).join('\n'),
+  }
 }
 
 t.test('a restored store gives nothing back, and nobody honest is taken for a thief', async (t) => {
-  const { url, backupAt, people, newest, withRole, after, client, log } = await history(t)
+  const { url, lost, backupAt, people, newest, withRole, after, client, log } = await history(t)
   const dry = await script(url, ['--backup-at', backupAt, '--dry-run', '--json'], log)
   t.match(dry, { code: 0, stderr: '' })
   const done = await script(url, ['--backup-at', backupAt, '--json'], log)
@@ -80,8 +91,8 @@ t.test('a restored store gives nothing back, and nobody honest is taken for a th
     ].sort(),
   )
 
-  const server = await startApp(t, { env: { DATABASE_URL: url } })
-  const { app, database } = server
+  const database = await openNode(t, url)
+  const { app } = await anotherNode(t, { ...lost, database }) // the keys are those from before
   for (const [name, tokens] of Object.entries({ ...people, newest, withRole })) {
     t.not(await verdict(app, tokens), 'good', `the access token of ${name}`)
     t.equal(await refreshVerdict(app, tokens), 'invalid_refresh_token', `the refresh token of ${name}`)
@@ -99,7 +110,7 @@ t.test('a restored store gives nothing back, and nobody honest is taken for a th
   )
 
   t.equal(await verdict(app, await logIn(app, people.honest.email)), 'good', 'whoever logs in goes on')
-  const again = await signUpAdmin(server)
+  const again = await signUpAdmin({ app, database })
   t.equal((await administer(app, again, people.roles.id, { roles: ['auditor'] })).statusCode, 200)
   t.equal(await verdict(app, withRole), 'token_stale', 'a version from after the backup is never good again')
 })
