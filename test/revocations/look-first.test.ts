@@ -28,6 +28,7 @@ t.test('nothing is awaited while looks at the store show that the process runs',
   const { clock, store, reads, lookFirst } = looker()
   for (let i = 0; i < 10; i += 1) {
     clock.milliseconds += PAUSE_MS - 1
+    clock.now += 2
     t.equal(lookFirst(), undefined)
     store.lookedAt()
   }
@@ -36,10 +37,13 @@ t.test('nothing is awaited while looks at the store show that the process runs',
 
 t.test('after a pause all wait for one reading of the keys, also when the store has answered before', async (t) => {
   for (const pause of [
-    { milliseconds: PAUSE_MS, now: 0 },
+    { milliseconds: PAUSE_MS, now: 3 }, // the process was stopped
+    { milliseconds: PAUSE_MS, now: -3600 }, // and the clock was set back meanwhile
+
     { milliseconds: 0, now: 3600 },
   ]) {
     const { clock, store, reads, lookFirst } = looker()
+    t.equal(lookFirst(), undefined)
     clock.milliseconds += pause.milliseconds
     clock.now += pause.now
     store.lookedAt() // its timer was faster than the first request
@@ -64,6 +68,7 @@ t.test('the look at the store is awaited alone, and together with that at the ke
   })
   t.equal(lookFirst(), store.look)
   clock.milliseconds += PAUSE_MS
+  clock.now += 3
   let judged = false
   const both = lookFirst()?.then(() => {
     judged = true
