@@ -1,11 +1,5 @@
-import { mock } from 'node:test'
-import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
-import {
-  FollowedRevocations,
-  LOOK_FIRST_AFTER_SECONDS,
-  LOOK_TIMEOUT_MS,
-} from '../../src/revocations/follow-revocations.ts'
+import { FollowedRevocations, LOOK_FIRST_AFTER_SECONDS } from '../../src/revocations/follow-revocations.ts'
 import { good } from '../support/claims.ts'
 import { FakeStore, holdBack } from './fake-store.ts'
 
@@ -83,25 +77,10 @@ t.test('a connection that did not outlive the pause is tried once more', async (
   t.ok(refuses('a'))
 })
 
-t.test('nobody waits for a store that is known to be away, or that gave no answer within a second', async (t) => {
+t.test('nobody waits for a store that is known to be away', async (t) => {
   const away = follow()
   away.store.away = new Error('away')
   await t.rejects(away.followed.catchUp())
   away.clock.milliseconds += 60_000
   t.equal(away.followed.lookFirst(), undefined, 'the policy decides')
-
-  const silent = follow()
-  const gate = holdBack(silent.store)
-  silent.clock.milliseconds += 60_000
-  mock.timers.enable({ apis: ['setTimeout'] })
-  t.teardown(() => mock.timers.reset())
-  const look = silent.followed.lookFirst()
-  mock.timers.tick(LOOK_TIMEOUT_MS)
-  await look
-  t.equal(silent.followed.lookFirst(), undefined, 'known to be away from now on')
-  await gate.letThrough()
-  await turn()
-  silent.clock.milliseconds += 60_000
-  t.ok(silent.followed.lookFirst(), 'until it has answered')
-  await gate.letThrough()
 })

@@ -16,7 +16,10 @@ const GROUPS = {
   'fast-others': ['**'],
   'fast-tokens': ['{tokens,attacks,verifier,revocations}/**'],
   'fast-people': ['{accounts,audit,keys,limits,sessions}/**'],
-  'fast-timeouts': ['revocations/feed-signing*', 'verifier/{feed-order,following,remote-keys,unknown-kids}*'],
+  'fast-timeouts': [
+    'revocations/{feed-signing,silent-store}*',
+    'verifier/{feed-order,following,remote-keys,unknown-kids}*',
+  ],
   'system-others': ['system/**'],
   'system-nodes': ['system/nodes/**'],
   'system-scripts': ['system/{keys,scripts}/**'],
