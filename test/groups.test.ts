@@ -12,7 +12,7 @@ t.test('every group has a file that runs it, and every test file is in one group
 })
 
 t.test('a file that takes the time-outs of its process is where nobody else needs them', async (t) => {
-  const takes = (file: string) => /'[^']*(fake-timeouts|\/remote)\.ts'/.test(read(file))
+  const takes = (file: string) => /'[^']*(fake-timeouts|\/remote|\/following)\.ts'/.test(read(file))
   t.same(groups.flatMap(filesOf).filter(takes).sort(), filesOf('fast-timeouts'))
 })
 
