@@ -10,13 +10,15 @@ import type { Static, TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { OperatorError } from '../errors/app-error.ts'
 import { MAX_AUDIENCE_BYTES } from './ceilings.ts'
-import { MAX_WORKERS, Settings } from './settings.ts'
+import { isLocalDatabase, MAX_WORKERS } from './setting-formats.ts'
+import { Settings } from './settings.ts'
 import { isTypo } from './typo.ts'
 
 type Read = Static<typeof Settings>
 export type Config = Readonly<
-  Omit<Read, 'ISSUER' | 'AUDIENCE' | 'WORKERS' | 'DOCS'> & {
+  Omit<Read, 'ISSUER' | 'AUDIENCE' | 'WORKERS' | 'DOCS' | 'DATABASE_TLS'> & {
     ISSUER: string
+    DATABASE_TLS: NonNullable<Read['DATABASE_TLS']>
     WORKERS: number
     DOCS: 'on' | 'off'
     AUDIENCE: readonly [string, ...string[]]
@@ -30,10 +32,19 @@ export type Config = Readonly<
  *
  * @param options.env the environment
  * @param options.port replaces PORT: the free port that was found for PORT=0
- * @returns the settings under their own names, frozen; `ISSUER`, `AUDIENCE`, `DOCS` and `WORKERS=auto` filled in
+ * @param options.serves true for a server, which needs an ISSUER in production; scripts go without
+ * @returns the settings under their own names, frozen, with every default filled in
  * @throws OperatorError that names every bad setting at once
  */
-export function loadConfig({ env = process.env, port }: { env?: NodeJS.ProcessEnv; port?: number } = {}): Config {
+export function loadConfig({
+  env = process.env,
+  port,
+  serves = false,
+}: {
+  env?: NodeJS.ProcessEnv
+  port?: number
+  serves?: boolean
+} = {}): Config {
   const problems: string[] = misspelled(env)
   const values: Record<string, unknown> = {}
 
@@ -44,6 +55,8 @@ export function loadConfig({ env = process.env, port }: { env?: NodeJS.ProcessEn
     if (!Value.Check(schema, value)) problems.push(complaint(name, text, schema))
     values[name] = value
   }
+  if (serves && values.NODE_ENV === 'production' && values.ISSUER === undefined)
+    problems.push('ISSUER is not set: NODE_ENV=production needs the URL by which clients reach this server')
   const workers = countWorkers(values.WORKERS)
   if (workers > 1 && values.DATABASE_URL === 'sqlite::memory:')
     problems.push(`WORKERS: ${workers} processes can't share DATABASE_URL=sqlite::memory: (take a file, or WORKERS=1)`)
@@ -59,7 +72,15 @@ export function loadConfig({ env = process.env, port }: { env?: NodeJS.ProcessEn
   const issuer = read.ISSUER ?? defaultIssuer(read.HOST, read.PORT)
   const audience = (read.AUDIENCE ?? [issuer]) as [string, ...string[]]
   const docs = read.DOCS ?? (read.NODE_ENV === 'production' ? ('off' as const) : ('on' as const))
-  const filledIn = { ISSUER: issuer, AUDIENCE: audience, WORKERS: workers, DOCS: docs, TRACES: asksForTraces(env) }
+  const tls = read.DATABASE_TLS ?? (isLocalDatabase(read.DATABASE_URL) ? ('off' as const) : ('require' as const))
+  const filledIn = {
+    ISSUER: issuer,
+    AUDIENCE: audience,
+    DATABASE_TLS: tls,
+    WORKERS: workers,
+    DOCS: docs,
+    TRACES: asksForTraces(env),
+  }
   return Object.freeze({ ...read, ...filledIn })
 }
 
@@ -89,9 +110,21 @@ function parse(text: string, schema: TSchema): unknown {
 
 function complaint(name: string, text: string | undefined, schema: TSchema): string {
   if (text === '') return `${name} is empty (unset it to get the default)`
+  const slash = slashAtTheEnd(text ?? '', schema)
+  if (slash !== undefined) return `${name}: ${JSON.stringify(slash)} may not end with a slash`
   const shown = schema.secret === true ? 'its value' : JSON.stringify(text?.slice(0, 80))
   const choices = schema.anyOf?.map((choice: { const: string }) => choice.const).join(' | ')
   return `${name}: ${shown} is not accepted (${choices ?? schema.description})`
+}
+
+/** The first URL of a refused value that would be good without the slash at its end. */
+function slashAtTheEnd(text: string, schema: TSchema): string | undefined {
+  const item: TSchema = schema.items ?? schema
+  if (item.format !== 'issuer' && item.format !== 'origin') return undefined
+  return [parse(text, schema)]
+    .flat()
+    .map(String)
+    .find((url) => url.endsWith('/') && Value.Check(item, url.replace(/\/+$/, '')))
 }
 
 /** A misspelled setting would silently leave the default in force: `ACCES_TOKEN_TTL=60` must stop the boot. */

@@ -1,7 +1,7 @@
-import { isIP } from 'node:net'
-import { FormatRegistry, type TSchema, Type } from '@sinclair/typebox'
+import { type TSchema, Type } from '@sinclair/typebox'
 import { MAX_ACCESS_TOKEN_TTL_SECONDS, MAX_CLOCK_SKEW_SECONDS } from './ceilings.ts'
 import { limitSettings } from './limit-settings.ts'
+import { registerSettingFormats } from './setting-formats.ts'
 
 const list = <T extends TSchema>(item: T, options: object) =>
   Type.Array(item, { minItems: 1, uniqueItems: true, ...options })
@@ -14,13 +14,8 @@ const oneOf = <const T extends string>(values: readonly T[], options: object) =>
     ),
   )
 
-FormatRegistry.Set('issuer', isIssuer)
-FormatRegistry.Set('origin', isOrigin)
-FormatRegistry.Set('proxy', isProxyAddress)
-FormatRegistry.Set('database-url', isDatabaseUrl)
-FormatRegistry.Set('workers', isWorkers)
+registerSettingFormats()
 
-export const MAX_WORKERS = 64
 /** Every setting, once. A test compares the list in scripts/README.md with this schema. */
 export const Settings = Type.Object({
   NODE_ENV: oneOf(['development', 'test', 'production'], {
@@ -44,8 +39,8 @@ export const Settings = Type.Object({
       format: 'issuer',
       maxLength: 255,
       description:
-        '`iss` of every token: an http(s) URL without query, fragment or slash at the end. ' +
-        'Default: made from HOST and PORT',
+        '`iss` of every token: an http(s) URL without query, fragment or slash at the end, and without ' +
+        '`*`, `:`, brackets or `//` in its path. Production needs it. Default elsewhere: made from HOST and PORT',
     }),
   ),
   AUDIENCE: Type.Optional(
@@ -76,7 +71,9 @@ export const Settings = Type.Object({
   DATABASE_URL: Type.String({
     format: 'database-url',
     default: 'sqlite:./data/signet.db',
-    description: 'Which database to use: `sqlite:PATH`, `sqlite::memory:` or `postgres://user:password@host/name`',
+    description:
+      'Which database to use: `sqlite:PATH`, `sqlite::memory:` or `postgres://user:password@host/name`, with every ' +
+      'character of user and password but letters, digits and `-._~` percent-encoded',
     secret: true,
   }),
   DATABASE_POOL_SIZE: Type.Integer({
@@ -89,10 +86,13 @@ export const Settings = Type.Object({
     default: 5,
     description: 'A PostgreSQL statement that takes longer is cancelled, 1..60 s',
   }),
-  DATABASE_TLS: oneOf(['off', 'require', 'verify'], {
-    default: 'off',
-    description: 'TLS on connections to PostgreSQL: `require` encrypts, `verify` also checks the certificate',
-  }),
+  DATABASE_TLS: Type.Optional(
+    oneOf(['off', 'require', 'verify'], {
+      description:
+        'TLS on connections to PostgreSQL: `require` encrypts, `verify` also checks the certificate. ' +
+        'Default: off for a database on this machine, else require',
+    }),
+  ),
   DATABASE_CA_FILE: Type.Optional(
     Type.String({
       minLength: 1,
@@ -211,40 +211,3 @@ export const Settings = Type.Object({
     }),
   ),
 })
-
-function isIssuer(text: string): boolean {
-  const url = URL.parse(text)
-  return (
-    url !== null &&
-    /^https?:$/.test(url.protocol) &&
-    url.username === '' &&
-    !/[?#\s]/.test(text) &&
-    !text.endsWith('/') && // `<issuer>/.well-known/…` would have two slashes
-    [text, `${text}/`].includes(url.href)
-  )
-}
-
-function isWorkers(text: string): boolean {
-  return text === 'auto' || (/^[1-9]\d?$/.test(text) && Number(text) <= MAX_WORKERS)
-}
-
-function isOrigin(text: string): boolean {
-  const url = URL.parse(text)
-  return url !== null && /^https?:$/.test(url.protocol) && url.origin === text
-}
-
-/** Hop counts are refused: Fastify 5.12 trusts no proxy then, and older versions could be spoofed. */
-function isProxyAddress(text: string): boolean {
-  if (['loopback', 'linklocal', 'uniquelocal'].includes(text)) return true
-  const [address = '', bits, ...rest] = text.split('/')
-  const family = isIP(address)
-  if (family === 0 || rest.length > 0) return false
-  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128))
-}
-
-function isDatabaseUrl(text: string): boolean {
-  // SQLite would read `sqlite:file:…` as a URI, and `sqlite://host/…` as a path from the root.
-  if (/^sqlite:(?!file:)(?!\/\/[^/])[^?\0]+$/.test(text)) return true
-  const url = URL.parse(text)
-  return url !== null && /^postgres(ql)?:$/.test(url.protocol) && url.hostname !== '' && url.pathname.length > 1
-}

@@ -74,6 +74,8 @@ function hint(cause: unknown, what: string): string {
   const code = cause instanceof DatabaseError ? cause.code : undefined
   if (code === '3D000') return 'create it first: createdb --encoding=UTF8 NAME'
   if (code?.startsWith('28') || /SASL/.test(what)) return 'check user and password, and what pg_hba.conf asks for'
+  if (what === 'The server does not support SSL connections')
+    return 'switch its TLS on; or, if you trust the network between the two, set DATABASE_TLS=off'
   if (/certificate|SSL|TLS|altnames/i.test(what)) return 'check DATABASE_TLS and DATABASE_CA_FILE'
   return 'PostgreSQL must run there and accept connections from this machine'
 }

@@ -64,8 +64,8 @@ export async function boot(config: Config, { openStore, reportsKeys }: BootOptio
  * @throws OperatorError for bad settings, or a HOST that can't be listened on
  */
 export async function readSettings(): Promise<Config> {
-  const asked = loadConfig()
-  return asked.PORT === 0 ? loadConfig({ port: await freePort(asked.HOST) }) : asked
+  const asked = loadConfig({ serves: true })
+  return asked.PORT === 0 ? loadConfig({ serves: true, port: await freePort(asked.HOST) }) : asked
 }
 
 /**

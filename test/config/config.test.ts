@@ -93,6 +93,72 @@ t.test('several processes can not share a database in memory', async (t) => {
   t.equal(refusal({ WORKERS: '2', DATABASE_URL: 'sqlite:./x.db' }), 'accepted')
 })
 
+t.test('a server in production needs an issuer, and a script does not', async (t) => {
+  const production = { NODE_ENV: 'production' }
+  t.throws(() => loadConfig({ serves: true, env: production }), {
+    message: /settings: ISSUER is not set: NODE_ENV=prod/,
+  })
+  t.throws(() => loadConfig({ serves: true, env: { ...production, CLOCK_SKEW: 'x' } }), {
+    message: /CLOCK_SKEW.*ISSUER/,
+  })
+  t.throws(() => loadConfig({ serves: true, env: { ...production, ISSUER: '' } }), { message: /ISSUER is empty/ })
+  const ISSUER = 'https://auth.example.com'
+  t.equal(loadConfig({ serves: true, env: { ...production, ISSUER } }).ISSUER, ISSUER)
+  t.equal(loadConfig({ serves: true, env: { NODE_ENV: 'test' } }).ISSUER, 'http://127.0.0.1:3000')
+  t.equal(refusal(production), 'accepted')
+})
+
+t.test('a slash at the end is named as what is wrong', async (t) => {
+  for (const [env, url] of [
+    [{ ISSUER: 'https://auth.example.com/' }, 'https://auth.example.com/'],
+    [{ ISSUER: 'https://auth.example.com/tenant//' }, 'https://auth.example.com/tenant//'],
+    [{ CORS_ORIGINS: 'http://a.example, https://app.example.com/' }, 'https://app.example.com/'],
+  ] as const) {
+    const [name] = Object.keys(env)
+    t.equal(refusal(env), `settings: ${name}: "${url}" may not end with a slash`)
+  }
+  t.match(refusal({ ISSUER: 'ftp://auth.example.com/' }), /is not accepted/, 'it has more faults')
+})
+
+t.test('the path of an issuer has no character that a route reads as a pattern', async (t) => {
+  for (const path of ['*', 'a*', ':a', 'a:b', '(a)', 'a)', 'a//b', '/a'])
+    t.match(refusal({ ISSUER: `https://auth.example.com/${path}` }), /ISSUER: .* is not accepted .*brackets/, path)
+  for (const path of ['auth', 'realms/my-realm', 'v1.2/~me/_x', 'a%20b', 'a@b;c+d'])
+    t.equal(refusal({ ISSUER: `https://auth.example.com/${path}` }), 'accepted', path)
+})
+
+t.test('no part of a password in a DATABASE_URL that is none is printed, and how to write it is', async (t) => {
+  for (const url of [
+    'postgres://signet:hunter/2@db/signet',
+    'postgres://signet:77/hunter2@db/signet',
+    'postgres://signet:77/hunter2@db:5432/signet',
+    'postgres://signet:77?hunter2@db/signet',
+    'postgres://signet:77#hunter2@db/signet',
+    'postgres://signet:hunter2@db:port/signet',
+    'postgres://signet:hunter2 @db/signet',
+    'postgres://signet:hun\nter2@db/signet',
+    'postgres:signet:hunter2@db/signet',
+    'POSTGRES://signet:hunter2@db/signet',
+    ' postgres://signet:hunter2@db/signet',
+  ]) {
+    t.match(refusal({ DATABASE_URL: url }), /settings: DATABASE_URL: its value .*percent-encoded/, url)
+    t.notMatch(refusal({ DATABASE_URL: url }), /hun|ter2|77/, url)
+  }
+  t.equal(refusal({ DATABASE_URL: 'postgres://signet:77%2Fhunter2@db:5432/signet' }), 'accepted')
+})
+
+t.test('a database elsewhere is asked for TLS, unless DATABASE_TLS says otherwise', async (t) => {
+  const tls = (host: string, env = {}) =>
+    loadConfig({ env: { DATABASE_URL: `postgres://signet@${host}/signet`, ...env } }).DATABASE_TLS
+  for (const host of ['localhost', 'LOCALHOST:1', 'a.localhost', '127.0.0.1:5432', '127.9.9.9', '[::1]', '%2Frun'])
+    t.equal(tls(host), 'off', host)
+  for (const host of ['db', 'db.example.com', '10.0.0.1', '[::2]', 'localhost.example.com', '127.0.0.1.example.com'])
+    t.equal(tls(host), 'require', host)
+  t.equal(tls('db', { DATABASE_TLS: 'off' }), 'off')
+  t.equal(tls('localhost', { DATABASE_TLS: 'verify' }), 'verify')
+  t.equal(loadConfig({ env: {} }).DATABASE_TLS, 'off', 'SQLite')
+})
+
 const REFUSED: [name: string, value: string][] = [
   ['NODE_ENV', 'prod'],
   ['HOST', ''],

@@ -128,7 +128,12 @@ const REFUSALS: [
     async () => ({ CLOCK_SKEW: '-1', LOG_LEVEL: 'loud' }),
     /settings: CLOCK_SKEW.*LOG_LEVEL/,
   ],
-  ['no key in production', async () => ({ NODE_ENV: 'production' }), /no key in .*keys can sign/],
+  ['no issuer in production', async () => ({ NODE_ENV: 'production' }), /settings: ISSUER is not set: .*production/],
+  [
+    'no key in production',
+    async () => ({ NODE_ENV: 'production', ISSUER: 'https://auth.example.com' }),
+    /no key in .*keys can sign/,
+  ],
   ['a keyring that is broken', withFile('keyring.json', '{'), /keyring\.json is not valid JSON/],
   [
     'a passphrase file that is not there',

@@ -46,7 +46,7 @@ export async function makeHome(bench: Bench): Promise<string> {
 export function startSignet(bench: Bench, home: string, options: ServerOptions = {}): Promise<Server> {
   return start(bench, options, '/health/ready', (port) => ({
     args: ['src/server.ts'],
-    env: { ...settings(home), PORT: String(port) },
+    env: { ...settings(home), PORT: String(port), ISSUER: `http://${HOST}:${port}` },
   }))
 }
 

@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { loadConfig } from '../../../src/config/config.ts'
@@ -89,7 +91,19 @@ t.test('DATABASE_TLS: off is plain, require encrypts, verify also checks who ans
     message: /self-signed certificate/,
     hint: /DATABASE_CA_FILE/,
   })
+  t.equal(await encrypted(change(url, { hostname: '0.0.0.0' }), {}, t), true, 'the default for what is not local')
   t.match(await refusal(url, ca), { message: /altnames/, hint: /DATABASE_CA_FILE/ }, 'right authority, wrong name')
+})
+
+t.test('a server without TLS on another machine: the hint says what the two ways are', async (t) => {
+  const plain = createServer((socket) => socket.on('data', () => socket.end('N'))) // its answer to SSLRequest
+  t.teardown(() => plain.close())
+  await once(plain.listen(0, '127.0.0.1'), 'listening')
+  const { port } = plain.address() as AddressInfo
+  t.match(await refusal(`postgres://signet:${SECRET}@0.0.0.0:${port}/signet`), {
+    message: /does not support SSL/,
+    hint: /switch its TLS on.*DATABASE_TLS=off/,
+  })
 })
 
 t.test('a user who may not make tables is told what to grant, in two lines and without a stack', async (t) => {

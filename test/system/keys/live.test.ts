@@ -141,7 +141,7 @@ t.test('the symlinks that Kubernetes swaps are followed, and SIGHUP does no harm
     await rename(join(mount, '..data_tmp'), join(mount, '..data'))
   }
   await publish('..v1')
-  const server = await startServer(t, { KEYS_DIR: mount, NODE_ENV: 'production' })
+  const server = await startServer(t, { KEYS_DIR: mount, NODE_ENV: 'production', ISSUER: 'http://signet.test' })
   t.same(await kids(server), await kids(source))
 
   await script(source, 'rotate')
