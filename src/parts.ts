@@ -8,6 +8,7 @@ import { createRegister } from './accounts/register.ts'
 import { createAuditLog } from './audit/audit.ts'
 import { createAuditStore } from './audit/audit-store.ts'
 import { auditedDatabase } from './audit/audited-database.ts'
+import { createBoundedInsert } from './audit/bounded-insert.ts'
 import { createAdministerClients } from './clients/administer-clients.ts'
 import { createAuthenticateClient } from './clients/authenticate-client.ts'
 import { createVerifyAssertion } from './clients/client-assertion.ts'
@@ -96,9 +97,11 @@ function makeBase({ config, keyring, logger, now = systemClock, ...options }: Pa
   return { config, keyring, logger, now, deletionClock, instrumentation, limiter, auditLog, database }
 }
 
-function makeStores({ database }: Base) {
+function makeStores({ database, limiter, auditLog, now }: Base) {
+  const auditStore = createAuditStore(database)
   return {
-    auditStore: createAuditStore(database),
+    auditStore,
+    boundedInsert: createBoundedInsert({ limiter, auditStore, auditLog, now }),
     accounts: createAccountStore(database),
     sessions: createSessionStore(database),
     clients: createClientStore(database),
@@ -144,7 +147,7 @@ function makeTokens({ config, keyring, now }: Base, { revocations, lookFirst }: 
 /** Accounts and sessions: what a person uses. */
 function makeAccounts(base: Base, stores: Stores, { revocationsApplied }: RevocationParts, { issue }: TokenParts) {
   const { config, keyring, now, instrumentation, limiter, database } = base
-  const { accounts, sessions, clients, auditStore } = stores
+  const { accounts, sessions, clients, auditStore, boundedInsert } = stores
   const passwords = createPasswords(hashCost(config), hashGate(config), instrumentation.gateWaited)
   const attempts = createPasswordAttempts({ limiter, isKnownNetwork: createIsKnownNetwork({ sessions, now }) })
   const rules = { minLength: config.PASSWORD_MIN_LENGTH, isCommon: isCommonPassword }
@@ -166,6 +169,8 @@ function makeAccounts(base: Base, stores: Stores, { revocationsApplied }: Revoca
       passwords,
       attempts,
       limiter,
+      auditStore,
+      boundedInsert,
       ...rules,
       setPassword: (password, now, audit) => sessions.changePassword(password, { now, limits, audit }),
       isLive: async (...session) => (await sessions.tokenSubject(...session)) !== undefined,
@@ -180,6 +185,7 @@ function makeAccounts(base: Base, stores: Stores, { revocationsApplied }: Revoca
       limits,
       issuePair: passwordPair,
       auditStore,
+      boundedInsert,
       ...revoking,
     }),
     refresh: createRefresh({ sessions, refreshKeys, limits, issuePair: forRefresh, limiter, observe, ...revoking }),
@@ -198,7 +204,7 @@ function makeClients(
   accountParts: AccountParts,
 ) {
   const { config, now, instrumentation, limiter, auditLog } = base
-  const { clients, sessions, tokenStore, auditStore } = stores
+  const { clients, sessions, tokenStore, boundedInsert } = stores
   const { issue, verifyIssuedToken, verifyTokenToRevoke } = tokenParts
   const { refresh, refreshKeys } = accountParts
   const { revocationsApplied } = revocationParts
@@ -208,7 +214,7 @@ function makeClients(
   const forClient = instrumentation.issuing('client_credentials', issue)
   return {
     administerClients: createAdministerClients({ clients, revocationsApplied, now }),
-    authenticate: createAuthenticateClient({ clients, verifyAssertion, limiter, auditLog, auditStore, now }),
+    authenticate: createAuthenticateClient({ clients, verifyAssertion, boundedInsert, now }),
     clientCredentials: createClientCredentialsGrant({ issue: forClient, audience, limiter, auditLog }),
     refreshGrant: createRefreshGrant({ sessions, refreshKeys, refresh, audience, now }),
     revoke: createRevoke({

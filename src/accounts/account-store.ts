@@ -16,7 +16,7 @@ const ANOTHER_ADMIN = `EXISTS (SELECT 1 FROM accounts other
  */
 const ADMINS_LOCK: Statement = { sql: "UPDATE locks SET taken = taken + 1 WHERE name = 'admins'" }
 
-export type ChangeOutcome = 'done' | 'missing' | 'last_admin'
+export type ChangeOutcome = 'done' | 'missing' | 'last_admin' | 'changed_meanwhile'
 
 export interface AccountStore {
   /** @returns false when the email is taken. The unique index decides, so two at the same time can't both succeed */
@@ -31,8 +31,12 @@ export interface AccountStore {
    * @returns false when the hash was changed in between; that change stays
    */
   replacePasswordHash(id: string, from: string, to: string): Promise<boolean>
-  /** Sets the status, the roles or both: every older token becomes stale, and a suspension ends every session. */
-  change(id: string, change: AccountChange, now: number, audit: AuditEntry): Promise<ChangeOutcome>
+  /**
+   * Sets the status, the roles or both: every older token becomes stale, and a suspension ends every session.
+   *
+   * @param audit an entry for each of the changes
+   */
+  change(id: string, change: AccountChange, now: number, ...audit: AuditEntry[]): Promise<ChangeOutcome>
   /**
    * Ends every session and makes every older token stale.
    *
@@ -56,8 +60,11 @@ export function createAccountStore(database: Database): AccountStore {
     const results = await database.transaction(statements, REVOCATIONS)
     return results[decisive]?.length === 1
   }
-  const refusal = async (id: string): Promise<ChangeOutcome> =>
-    (await byId(id)) === undefined ? 'missing' : 'last_admin'
+  const refusal = async (id: string, ifVersion?: number): Promise<ChangeOutcome> => {
+    const account = await byId(id)
+    if (account === undefined) return 'missing'
+    return [undefined, account.tokenVersion].includes(ifVersion) ? 'last_admin' : 'changed_meanwhile'
+  }
 
   return {
     byId,
@@ -98,7 +105,7 @@ export function createAccountStore(database: Database): AccountStore {
       return rows.length === 1
     },
 
-    async change(id, { status = null, roles, evenLastAdmin = false }, now, audit) {
+    async change(id, { status = null, roles, evenLastAdmin = false, ifVersion }, now, ...audit) {
       const mark = randomId()
       const statements = [
         ADMINS_LOCK,
@@ -106,19 +113,22 @@ export function createAccountStore(database: Database): AccountStore {
           sql: `UPDATE accounts
                 SET status = COALESCE(CAST($2 AS TEXT), status), roles = COALESCE(CAST($3 AS TEXT), roles),
                   token_version = token_version + 1, changed_by = $4
-                WHERE id = $1 AND (CAST($5 AS BIGINT) = 1 OR NOT (${IS_ADMIN}) OR ${ANOTHER_ADMIN}
+                WHERE id = $1 AND token_version = COALESCE(CAST($6 AS BIGINT), token_version)
+                  AND (CAST($5 AS BIGINT) = 1 OR NOT (${IS_ADMIN}) OR ${ANOTHER_ADMIN}
                   OR (COALESCE(CAST($2 AS TEXT), status) = 'active'
                     AND COALESCE(CAST($3 AS TEXT), roles) LIKE '%"admin"%')) RETURNING id`,
-          params: [id, status, roles === undefined ? null : JSON.stringify(roles), mark, evenLastAdmin ? 1 : 0],
+          params: [id, status, roles ? JSON.stringify(roles) : null, mark, evenLastAdmin ? 1 : 0, ifVersion ?? null],
         },
         ...(status === 'suspended' ? endSessions({ accountId: id, ifChanged: true }, 'suspended', now, mark) : []),
         ...revokeOlderVersions(id, revocationExpiry(now)),
-        auditRow(audit, now, {
-          exists: 'SELECT 1 FROM accounts WHERE id = $1 AND changed_by = $2',
-          params: [id, mark],
-        }),
+        ...audit.map((entry) =>
+          auditRow(entry, now, {
+            exists: 'SELECT 1 FROM accounts WHERE id = $1 AND changed_by = $2',
+            params: [id, mark],
+          }),
+        ),
       ]
-      return (await changed(statements, 1)) ? 'done' : refusal(id)
+      return (await changed(statements, 1)) ? 'done' : refusal(id, ifVersion)
     },
 
     revoke(id, now, audit) {

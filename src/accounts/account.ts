@@ -41,6 +41,8 @@ export interface AccountChange {
    * another admin.
    */
   readonly evenLastAdmin?: boolean
+  /** The change is made only if the account still has this `tokenVersion`: nobody changed it since it was read. */
+  readonly ifVersion?: number
 }
 
 /** A page of accounts; with an email, the one account that has it. */

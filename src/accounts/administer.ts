@@ -1,14 +1,22 @@
-import type { AuditEntry, AuditEvent, RequestSource } from '../audit/audit.ts'
+import type { AuditEntry, RequestSource } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
+import { storeUnavailable } from '../db/database.ts'
 import { AppError } from '../errors/app-error.ts'
 import type { Account, AccountChange, AccountPage } from './account.ts'
 import type { AccountStore } from './account-store.ts'
+
+/** How often a change is tried again when somebody else was faster. */
+const MAX_ATTEMPTS = 5
 
 export interface Administer {
   page(page: AccountPage): Promise<Account[]>
   /** @throws AppError `not_found` */
   account(id: string): Promise<Account>
-  /** @throws AppError `not_found`, `last_admin` */
+  /**
+   * Changes an account. What is already as wanted is no change: no event, and no token becomes stale.
+   *
+   * @throws AppError `not_found`, `last_admin`, `store_unavailable` when others change the account all the time
+   */
   change(
     id: string,
     change: AccountChange,
@@ -41,18 +49,18 @@ export function createAdminister(parts: {
     page: (page) => accounts.list(page),
     account,
 
-    async change(id, change, { actorId, source }) {
-      const entry: AuditEntry = {
-        event: eventOf(change),
-        source,
-        accountId: id,
-        actorId,
-        detail: { ...(change.roles && { roles: change.roles }) },
+    async change(id, change, by) {
+      for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
+        const before = await account(id)
+        const entries = entriesOf(before, change, by)
+        if (entries.length === 0) return before
+        const outcome = await accounts.change(id, { ...change, ifVersion: before.tokenVersion }, now(), ...entries)
+        if (outcome === 'changed_meanwhile') continue
+        if (outcome !== 'done') throw new AppError(outcome === 'missing' ? 'not_found' : 'last_admin')
+        await revocationsApplied()
+        return account(id)
       }
-      const outcome = await accounts.change(id, change, now(), entry)
-      if (outcome !== 'done') throw new AppError(outcome === 'missing' ? 'not_found' : 'last_admin')
-      await revocationsApplied()
-      return account(id)
+      throw storeUnavailable('an account was changed by others at each attempt')
     },
 
     async revoke(id, { actorId, source }) {
@@ -63,7 +71,19 @@ export function createAdminister(parts: {
   }
 }
 
-function eventOf({ status }: AccountChange): AuditEvent {
-  if (status === 'suspended') return 'account_suspended'
-  return status === 'active' ? 'account_activated' : 'roles_changed'
+/** An entry for each thing that really changes, with what it was before. */
+function entriesOf(
+  before: Account,
+  { status, roles }: AccountChange,
+  { actorId, source }: { actorId: string | undefined; source: RequestSource },
+): AuditEntry[] {
+  const who = { source, accountId: before.id, actorId }
+  const entries: AuditEntry[] = []
+  if (status !== undefined && status !== before.status) {
+    const event = status === 'suspended' ? 'account_suspended' : 'account_activated'
+    entries.push({ event, ...who, detail: { status, status_before: before.status } })
+  }
+  if (roles !== undefined && String(roles.toSorted()) !== String(before.roles.toSorted()))
+    entries.push({ event: 'roles_changed', ...who, detail: { roles, roles_before: before.roles } })
+  return entries
 }

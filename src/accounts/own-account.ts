@@ -1,4 +1,6 @@
 import type { AuditEntry, RequestSource } from '../audit/audit.ts'
+import type { AuditStore } from '../audit/audit-store.ts'
+import type { BoundedInsert } from '../audit/bounded-insert.ts'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors/app-error.ts'
 import { type Spending, spend } from '../limits/limiter.ts'
@@ -48,6 +50,8 @@ export function createOwnAccount<Renewed>(parts: {
   passwords: Passwords
   attempts: PasswordAttempts
   limiter: Spending
+  auditStore: AuditStore
+  boundedInsert: BoundedInsert
   minLength: number
   isCommon: (text: string) => Promise<boolean>
   /** Resolves when this node refuses the tokens that were just revoked. */
@@ -55,6 +59,7 @@ export function createOwnAccount<Renewed>(parts: {
   now: Clock
 }): OwnAccount<Renewed> {
   const { accounts, passwords, attempts, limiter, minLength, isCommon, revocationsApplied, now } = parts
+  const { auditStore, boundedInsert } = parts
 
   const change: OwnAccount<Renewed>['changePassword'] = async (
     { accountId, sessionId },
@@ -66,8 +71,12 @@ export function createOwnAccount<Renewed>(parts: {
     const by = { network: networkOf(source.ip), ...(isGone && { isGone }) }
     const isRight = await passwords.verify(current, account?.passwordHash, by)
     // A service has neither an account nor a session.
-    if (!isRight || account === undefined || sessionId === undefined)
-      throw new AppError('invalid_credentials', { reason: 'the current password is wrong' })
+    if (!isRight || account === undefined || sessionId === undefined) {
+      const reason = 'the current password is wrong'
+      const event = 'password_change_failed'
+      await auditStore.insert({ event, source, accountId: account?.id, sessionId, detail: { reason } }, now())
+      throw new AppError('invalid_credentials', { reason })
+    }
     await checkNewPassword(next, account.email, { minLength, isCommon })
     const hashes = { from: account.passwordHash, to: await passwords.hash(next, by) }
     const entry: AuditEntry = { event: 'password_changed', source, accountId, sessionId }
@@ -86,7 +95,9 @@ export function createOwnAccount<Renewed>(parts: {
       await spend(limiter, 'passwordNetwork', networkOf(source.ip))
       // Limited like the password of a login: whoever stole a token must not be able to try ten thousand passwords.
       const { accountId } = caller
-      const attempt = { account: accountId, ip: source.ip, accountId: async () => accountId }
+      const onThrottled = () =>
+        boundedInsert('passwordThrottled', { event: 'password_change_throttled', source, ...caller })
+      const attempt = { account: accountId, ip: source.ip, accountId: async () => accountId, onThrottled }
       return attempts.judge(attempt, () => change(caller, given, source, isGone))
     },
 

@@ -1,9 +1,7 @@
-import type { AuditEntry, AuditLog, RequestSource } from '../audit/audit.ts'
-import type { AuditStore } from '../audit/audit-store.ts'
+import type { RequestSource } from '../audit/audit.ts'
+import type { BoundedInsert } from '../audit/bounded-insert.ts'
 import type { Clock } from '../clock.ts'
 import { OAuthError } from '../errors/oauth-error.ts'
-import type { Limiter } from '../limits/limiter.ts'
-import { networkOf } from '../limits/network.ts'
 import { FIRST_PARTY_CLIENT } from '../tokens/issue.ts'
 import { CLIENT_ID_PREFIX, type Client, usesSecret } from './client.ts'
 import { unverifiedSubject, type VerifyAssertion } from './client-assertion.ts'
@@ -34,12 +32,10 @@ const CLIENT_ID = new RegExp(`^${CLIENT_ID_PREFIX}[\\w-]{22}$`)
 export function createAuthenticateClient(parts: {
   clients: Pick<ClientStore, 'forAuthentication' | 'useAssertion'>
   verifyAssertion: VerifyAssertion
-  limiter: Pick<Limiter, 'spend'>
-  auditLog: AuditLog
-  auditStore: AuditStore
+  boundedInsert: BoundedInsert
   now: Clock
 }): AuthenticateClient {
-  const { clients, verifyAssertion, limiter, auditLog, auditStore, now } = parts
+  const { clients, verifyAssertion, boundedInsert, now } = parts
 
   const confidential: AuthenticateClient['confidential'] = async (credential, source) => {
     if (credential.kind === 'none') throw new OAuthError('invalid_client', 'no client credential')
@@ -49,12 +45,7 @@ export function createAuthenticateClient(parts: {
     if (fault === undefined && found !== undefined) return found.client
 
     const detail = { reason: fault ?? '', client_id: found?.client.id ?? null }
-    const entry: AuditEntry = { event: 'client_authentication_failed', source, detail }
-    // Anybody can cause failures: the number of rows per minute and network is limited, and the rest is only in the
-    // log.
-    const { allowed } = await limiter.spend('clientFailure', networkOf(source.ip))
-    if (allowed) await auditStore.insert(entry, now())
-    else auditLog(entry)
+    await boundedInsert('clientFailure', { event: 'client_authentication_failed', source, detail })
     throw new OAuthError('invalid_client', detail.reason)
   }
 

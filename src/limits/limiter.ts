@@ -22,6 +22,7 @@ export type QuotaName =
   | 'passwordNetwork'
   | 'tokenClient'
   | 'clientFailure'
+  | 'passwordThrottled'
 export type Quotas = Readonly<Record<QuotaName, Quota>>
 
 /**
@@ -39,8 +40,8 @@ const MINUTE_SECONDS = 60
 const HOUR_SECONDS = 3600
 const DAY_SECONDS = 86_400
 /**
- * Failed client authentications that get a row in the audit table, per minute and network. Without a bound an attacker
- * could fill the store.
+ * Failed client authentications that get a row in the audit table, per minute and network; and as many passwords that
+ * were refused unseen. Without a bound an attacker could fill the store.
  */
 const MAX_FAILURE_ROWS_PER_MINUTE = 60
 
@@ -56,6 +57,7 @@ export const quotas = (config: Config): Quotas => ({
   token: { limit: config.RATE_LIMIT_TOKEN, window: MINUTE_SECONDS },
   introspect: { limit: config.RATE_LIMIT_INTROSPECT, window: MINUTE_SECONDS },
   clientFailure: { limit: MAX_FAILURE_ROWS_PER_MINUTE, window: MINUTE_SECONDS },
+  passwordThrottled: { limit: MAX_FAILURE_ROWS_PER_MINUTE, window: MINUTE_SECONDS },
   tokenClient: { limit: config.RATE_LIMIT_TOKEN_PER_CLIENT, window: MINUTE_SECONDS },
 })
 

@@ -16,6 +16,8 @@ export interface PasswordAttempt {
   readonly ip: string | null
   /** The id of that account, if there is one. Called only when the decision depends on it. */
   readonly accountId: () => Promise<string | undefined>
+  /** Called when the attempt is refused unseen, before the error is thrown: for the audit trail. */
+  readonly onThrottled?: () => Promise<void>
 }
 
 export interface PasswordAttempts {
@@ -32,7 +34,7 @@ export interface PasswordAttempts {
 export function createPasswordAttempts(parts: { limiter: Limiter; isKnownNetwork: IsKnownNetwork }): PasswordAttempts {
   const { limiter, isKnownNetwork } = parts
   return {
-    async judge({ account, ip, accountId }, work) {
+    async judge({ account, ip, accountId, onThrottled }, work) {
       const attempt = { account, network: networkOf(ip) }
       let admission = await limiter.begin(attempt)
       // The store is asked only here, where the answer decides, and not at every login. It is asked in the same way for
@@ -41,7 +43,10 @@ export function createPasswordAttempts(parts: { limiter: Limiter; isKnownNetwork
         const fromKnownNetwork = await isKnownNetwork((await accountId()) ?? 'nobody', attempt.network)
         if (fromKnownNetwork) admission = await limiter.begin({ ...attempt, fromKnownNetwork })
       }
-      if (!admission.admitted) throw tooMany(admission.retryIn, 'password attempts')
+      if (!admission.admitted) {
+        await onThrottled?.()
+        throw tooMany(admission.retryIn, 'password attempts')
+      }
 
       let outcome: Outcome = 'void'
       try {

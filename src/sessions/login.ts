@@ -4,6 +4,7 @@ import { accountByEmail } from '../accounts/find-account.ts'
 import type { HashFor, IsGone, Passwords } from '../accounts/passwords.ts'
 import type { AuditEntry, RequestSource } from '../audit/audit.ts'
 import type { AuditStore } from '../audit/audit-store.ts'
+import type { BoundedInsert } from '../audit/bounded-insert.ts'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors/app-error.ts'
 import { randomId } from '../ids.ts'
@@ -37,9 +38,11 @@ export function createLogin(parts: {
   /** Resolves when this node refuses the tokens that were just revoked. */
   revocationsApplied: () => Promise<void>
   auditStore: AuditStore
+  boundedInsert: BoundedInsert
   now: Clock
 }): Login {
   const { accounts, passwords, attempts, sessions, limits, issuePair, revocationsApplied, auditStore, now } = parts
+  const { boundedInsert } = parts
 
   const refuse = async (source: RequestSource, accountId: string | undefined, reason: string): Promise<never> => {
     const entry: AuditEntry = { event: 'login_failed', source, accountId, detail: { reason } }
@@ -99,7 +102,11 @@ export function createLogin(parts: {
   return (credentials, source, isGone) => {
     const { email } = credentials
     const accountId = async () => (await accountByEmail(accounts, email))?.id
-    const attempt = { account: emailKey(email), ip: source.ip, accountId }
+    const onThrottled = () =>
+      boundedInsert('passwordThrottled', { event: 'login_throttled', source }, async () => ({
+        accountId: await accountId(),
+      }))
+    const attempt = { account: emailKey(email), ip: source.ip, accountId, onThrottled }
     return attempts.judge(attempt, () => logIn(credentials, source, isGone))
   }
 }

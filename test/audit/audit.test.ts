@@ -25,6 +25,8 @@ interface Expected {
   readonly account?: 'new' | null
   readonly session?: 'own' | 'new' | null
   readonly byAdmin?: true
+  /** What happens before the event, in the same scene. */
+  readonly prepare?: (scene: Scene) => Promise<unknown>
   readonly detail?: object
   readonly level?: 'warn'
 }
@@ -119,13 +121,39 @@ const EVENTS: [what: string, act: (scene: Scene) => Promise<Reply>, status: numb
     { event: 'password_changed', session: 'own' },
   ],
   [
+    'a wrong current password',
+    ({ send, person }) =>
+      send('PUT', '/v1/me/password', { current_password: NEXT, new_password: PASSWORD }, person.access_token),
+    401,
+    {
+      event: 'password_change_failed',
+      session: 'own',
+      detail: { reason: 'the current password is wrong' },
+    },
+  ],
+  [
     'new roles',
     patch({ roles: ['auditor', 'support'] }),
     200,
-    { event: 'roles_changed', byAdmin: true, detail: { roles: ['auditor', 'support'] } },
+    { event: 'roles_changed', byAdmin: true, detail: { roles: ['auditor', 'support'], roles_before: [] } },
   ],
-  ['a suspension', patch({ status: 'suspended' }), 200, { event: 'account_suspended', byAdmin: true }],
-  ['an activation', patch({ status: 'active' }), 200, { event: 'account_activated', byAdmin: true }],
+  [
+    'a suspension',
+    patch({ status: 'suspended', roles: [] }),
+    200,
+    { event: 'account_suspended', byAdmin: true, detail: { status: 'suspended', status_before: 'active' } },
+  ],
+  [
+    'an activation',
+    patch({ status: 'active' }),
+    200,
+    {
+      event: 'account_activated',
+      prepare: patch({ status: 'suspended' }),
+      byAdmin: true,
+      detail: { status: 'active', status_before: 'suspended' },
+    },
+  ],
   [
     'a revocation by an admin',
     ({ send, person, admin }) => send('POST', `/v1/admin/accounts/${person.id}/revoke`, undefined, admin.access_token),
@@ -147,6 +175,7 @@ const admin = await signUpAdmin(server)
 for (const [what, act, status, expected] of EVENTS) {
   t.test(`${what} leaves one row and one line that say who, what, when and from where`, async (t) => {
     const scene = await stage()
+    await expected.prepare?.(scene)
     const rows = () => scene.database.query('SELECT * FROM audit_events ORDER BY at')
     const before = new Set((await rows()).map(({ id }) => id))
     scene.log.length = 0
@@ -214,34 +243,3 @@ async function leaks({ database, log, person, admin }: Scene, reply: Reply): Pro
     values.some((value) => value !== '' && text.includes(value.slice(-40))) ? [name] : [],
   )
 }
-
-t.test('what was refused, or changed nothing, leaves no row that says it happened', async (t) => {
-  const { send, person, admin, database } = await stage()
-  const count = async () => (await database.query('SELECT COUNT(*) AS n FROM audit_events'))[0]?.n
-  const before = await count()
-  const REFUSED = [
-    await send('POST', '/v1/accounts', { email: person.email, password: PASSWORD }),
-    await send('POST', '/v1/logout', { scope: 'others' }, person.access_token),
-    await send('DELETE', `/v1/sessions/${sidOf(admin.access_token)}`, undefined, person.access_token),
-    await send('PUT', '/v1/me/password', { current_password: PASSWORD, new_password: 'short' }, person.access_token),
-    await send('PATCH', `/v1/admin/accounts/${admin.id}`, { roles: [] }, admin.access_token),
-    await send('PATCH', '/v1/admin/accounts/acc_nobody', { roles: [] }, admin.access_token),
-    await send('POST', '/v1/admin/accounts/acc_nobody/revoke', undefined, admin.access_token),
-    await send('DELETE', '/v1/me', undefined, admin.access_token),
-  ]
-  t.same(
-    REFUSED.map(({ statusCode }) => statusCode),
-    [409, 204, 404, 422, 409, 404, 404, 409],
-  )
-  t.equal(await count(), before)
-})
-
-t.test('a user agent is kept up to 256 characters', async (t) => {
-  const { app, database, person } = await stage()
-  const headers = { 'user-agent': 'x'.repeat(10_000), ...bearer(person.access_token) }
-  await app.inject({ method: 'POST', url: '/v1/logout', headers, payload: {} })
-  const [row] = await database.query("SELECT user_agent FROM audit_events WHERE event = 'logout' AND account_id = $1", [
-    person.id,
-  ])
-  t.equal(row?.user_agent, 'x'.repeat(256))
-})

@@ -109,6 +109,41 @@ t.test('the current password can not be guessed from many networks with a stolen
   t.equal((await change('192.0.2.200')).statusCode, 401, 'where the account is logged in')
 })
 
+t.test(
+  'a password that is refused unseen is in the trail: a row each, up to a bound, then only a log line',
+  async (t) => {
+    const { app, database, log } = await limited(t, { RATE_LIMIT_LOGIN: '0', RATE_LIMIT_PASSWORD_CHANGE: '0' })
+    const user = await signUp(app, { ip: '192.0.2.200' })
+    const guess = (email: string) => post(app, '/v1/login', { email, password: WRONG }, { ip: '192.0.2.1' })
+    const change = () =>
+      app.inject({
+        method: 'PUT',
+        url: '/v1/me/password',
+        headers: bearer(user.access_token),
+        remoteAddress: '192.0.2.1',
+        payload: { current_password: WRONG, new_password: 'another horse battery staple' },
+      })
+    const trail = () =>
+      database.query("SELECT event, account_id, ip, session_id FROM audit_events WHERE event LIKE '%throttled'")
+
+    for (let i = 0; i < 5; i += 1) for (const email of [user.email, 'nobody@example.com']) await guess(email)
+    t.same(await trail(), [])
+    for (const email of [user.email, 'nobody@example.com']) t.equal((await guess(email)).statusCode, 429)
+    for (let i = 0; i < 6; i += 1) await change()
+    const { sid } = JSON.parse(Buffer.from(user.access_token.split('.')[1] ?? '', 'base64url').toString())
+    const ip = '192.0.2.1'
+    t.same(await trail(), [
+      { event: 'login_throttled', account_id: user.id, ip, session_id: null },
+      { event: 'login_throttled', account_id: null, ip, session_id: null },
+      { event: 'password_change_throttled', account_id: user.id, ip, session_id: sid },
+    ])
+    log.length = 0
+    for (let i = 0; i < 70; i += 1) t.equal((await guess(user.email)).statusCode, 429)
+    t.equal((await trail()).length, 60)
+    t.equal(log.filter((line) => JSON.parse(line).event === 'login_throttled').length, 70)
+  },
+)
+
 t.test('a refused guess is not hashed: it is answered while the gate is full', async (t) => {
   const { app } = await limited(t, { PASSWORD_QUEUE: '1', RATE_LIMIT_LOGIN: '0' })
   const guess = (email: string) => post(app, '/v1/login', { email, password: WRONG })

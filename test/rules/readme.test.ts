@@ -73,6 +73,15 @@ t.test('the table of routes is what the server answers, and the open ones are th
   )
 })
 
+t.test('the table of audit events is the type AuditEvent', async (t) => {
+  const events = [...(await read('src/audit/audit.ts')).matchAll(/^ {2}\| '(\w+)'$/gm)].map(([, name]) => name)
+  const listed = (await rows('scripts/README.md', 'The audit trail')).flatMap((row) =>
+    [...(row.split('|')[1] ?? '').matchAll(/`(\w+)`/g)].map(([, name]) => name),
+  )
+  t.ok(events.includes('login_failed'))
+  t.same(listed.toSorted(), events.toSorted())
+})
+
 t.test('every dependency has its reason, and what is listed is one', async (t) => {
   const names = [...Object.keys(packageJson.dependencies), ...Object.keys(packageJson.devDependencies)]
   const listed = (await rows('src/README.md', 'Dependencies')).flatMap((row) => {
