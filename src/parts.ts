@@ -225,6 +225,6 @@ function makeClients(
       revocationsApplied,
       now,
     }),
-    introspect: createIntrospect({ verifyIssuedToken, revocationsApplied, audience }),
+    introspect: createIntrospect({ verifyIssuedToken, revocationsApplied }),
   }
 }

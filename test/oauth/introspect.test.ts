@@ -9,10 +9,12 @@ const now = () => NOW
 
 const server = await startApp(t, { now })
 const INACTIVE = { active: false }
+/** A client that is an API for people: it was given the audience of the server. */
+const API = { audience: [...server.config.AUDIENCE] }
 
 t.test('a good token is described by its own claims', async (t) => {
   const { app } = server
-  const api = await register(server, { name: 'api' })
+  const api = await register(server, { name: 'api', ...API })
   const user = await signUpAdmin(server)
   const { id, secret } = api
   const reply = await send(app, 'introspect', { token: user.access_token }, basic(id, secret))
@@ -31,7 +33,9 @@ t.test('only a client that the token is for, or was issued to, gets its claims',
   const a = await register(server, { audience: ['https://a.example'] })
   const ab = await register(server, { audience: ['https://a.example', 'https://b.example'] })
   const b = await register(server, { audience: ['https://b.example'] })
-  const ours = await register(server)
+  const ours = await register(server, API)
+  const none = await register(server)
+  const another = await register(server)
   const user = await signUp(app)
   const forAB = await tokenOf(app, ab)
   const forB = await tokenOf(app, ab, { resource: 'https://b.example' })
@@ -45,6 +49,11 @@ t.test('only a client that the token is for, or was issued to, gets its claims',
     [user.access_token, a, false],
     [user.access_token, ours, true],
     [user.refresh_token, ours, false],
+    [user.access_token, none, false],
+    [await tokenOf(app, another), none, false],
+    [await tokenOf(app, ours), none, false],
+    [await tokenOf(app, none), none, true],
+    [await tokenOf(app, none), ours, true],
   ]
   for (const [index, [token, asker, active]] of CASES.entries()) {
     const answer = await introspected(app, asker, token)
@@ -72,7 +81,7 @@ t.test('what is revoked, stale, expired or no token is inactive, and nothing mor
   const server = await startApp(t, { now: () => instant })
   const { app } = server
   const other = await anotherNode(t, server, { now: () => instant })
-  const asker = await register(server)
+  const asker = await register(server, API)
   const admin = await signUpAdmin(server)
   const active = async (token: string) => {
     const answer = await introspected(other.app, asker, token)
