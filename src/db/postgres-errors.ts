@@ -30,6 +30,11 @@ export function isSilence(error: unknown): boolean {
   return error instanceof Error && error.message === 'Query read timeout'
 }
 
+/** True when the server is there but takes no more connections, in all or from this user (too_many_connections). */
+export function isFull(error: unknown): boolean {
+  return error instanceof DatabaseError && error.code === '53300'
+}
+
 /** True when connecting failed for a reason that the next attempt would meet as well. */
 export function isOutage(error: unknown): boolean {
   if (error instanceof DatabaseError) return !/^53/.test(error.code ?? '')
@@ -72,6 +77,8 @@ export function cannotOpen(address: string, cause: unknown): OperatorError {
 
 function hint(cause: unknown, what: string): string {
   const code = cause instanceof DatabaseError ? cause.code : undefined
+  if (isFull(cause))
+    return 'it runs, but has no connection left: raise max_connections there, or lower DATABASE_POOL_SIZE on each server'
   if (code === '3D000') return 'create it first: createdb --encoding=UTF8 NAME'
   if (code?.startsWith('28') || /SASL/.test(what)) return 'check user and password, and what pg_hba.conf asks for'
   if (what === 'The server does not support SSL connections')

@@ -2,7 +2,16 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Client, type ClientConfig, Pool, type PoolClient, type QueryConfig } from 'pg'
 import { OperatorError } from '../errors/app-error.ts'
 import { assertStorable, type Database, type Row, type SqlValue, type Statement, storeUnavailable } from './database.ts'
-import { cannotOpen, describe, isBroken, isConflict, isOutage, isSilence, publicError } from './postgres-errors.ts'
+import {
+  cannotOpen,
+  describe,
+  isBroken,
+  isConflict,
+  isFull,
+  isOutage,
+  isSilence,
+  publicError,
+} from './postgres-errors.ts'
 import { listen } from './postgres-listen.ts'
 import { Outage } from './postgres-outage.ts'
 import { clientConfig, type PostgresSettings, shownAddress, silentAfter } from './postgres-settings.ts'
@@ -47,7 +56,7 @@ class PostgresDatabase implements Database {
   readonly engine = 'postgres'
   readonly #config: ClientConfig
   readonly #size: number
-  readonly #outage = new Outage(() => this.#pool.query('SELECT 1'))
+  readonly #outage = new Outage(() => this.#look())
   readonly #running = new Set<Promise<unknown>>()
   readonly #waiting = new Set<(error: unknown) => void>()
   readonly #listeners = new Set<() => Promise<void>>()
@@ -150,6 +159,15 @@ class PostgresDatabase implements Database {
         }, reject)
         .finally(() => this.#waiting.delete(reject))
     })
+  }
+
+  /** Resolves when the server is there, be it full. The calls then say that, and no longer that it is away. */
+  async #look(): Promise<void> {
+    try {
+      await this.#pool.query('SELECT 1')
+    } catch (error) {
+      if (!isFull(error)) throw error
+    }
   }
 
   /** No connection from before an outage is used after it: only a timeout would reveal one that was cut silently. */

@@ -1,15 +1,25 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Row, SqlValue, Statement } from './database.ts'
 
-// SQLite off the event loop: this thread owns the only connection. It takes a batch of jobs at a time and runs all
-// writes of the batch in one transaction, each job behind a savepoint of its own. So one fsync acknowledges all of
-// them, and a job that fails is rolled back alone.
+// SQLite off the event loop: this thread owns the only connection. It takes a batch of reads or of writes at a time and
+// runs all writes of a batch in one transaction, each job behind a savepoint of its own. So one fsync acknowledges all
+// of them, and a job that fails is rolled back alone. While another process holds the write lock, the writes wait for
+// it without blocking the thread: reads need no lock and go on.
 
-export interface Job {
-  readonly statements: readonly Statement[]
-  /** False for reads, which need no write lock. */
-  readonly writes: boolean
+export type Job = readonly Statement[]
+/** Reads need no write lock. */
+export type Lane = 'reads' | 'writes'
+
+export interface Batch {
+  readonly lane: Lane
+  readonly jobs: readonly Job[]
+}
+
+export interface BatchResult {
+  readonly lane: Lane
+  readonly results: readonly JobResult[]
 }
 
 export type JobResult =
@@ -20,9 +30,13 @@ const SAVEPOINT = { sql: 'SAVEPOINT job' }
 const ROLLBACK = { sql: 'ROLLBACK TO job' }
 const RELEASE = { sql: 'RELEASE job' }
 const SQLITE_ERROR = 1
+const SQLITE_BUSY = 5
 const SQLITE_CONSTRAINT = 19
 const SQLITE_RANGE = 25
 const SQLITE_MISMATCH = 20
+/** How long writes wait for another process that writes. */
+const LOCK_TIMEOUT_MS = 5000
+const LOCK_RETRY_MS = 10
 
 const port = parentPort
 if (port === null) throw new TypeError('sqlite-worker.ts runs in a worker thread')
@@ -30,48 +44,69 @@ if (port === null) throw new TypeError('sqlite-worker.ts runs in a worker thread
 const prepared = new Map<string, StatementSync>()
 const database = open(workerData.path as string)
 
-port.on('message', (message: Job[] | 'close') => {
+port.on('message', async (message: Batch | 'close') => {
   if (message === 'close') {
     database.close()
     port.postMessage('closed')
     port.close()
-  } else {
-    port.postMessage(runBatch(message))
+    return
   }
+  const { lane, jobs } = message
+  const results = lane === 'reads' ? jobs.map((job) => attempt(() => job.map(run))) : await runWrites(jobs)
+  port.postMessage({ lane, results } satisfies BatchResult)
 })
 port.postMessage('open')
 
 function open(path: string): DatabaseSync {
-  const db = new DatabaseSync(path, { timeout: 5000 })
+  const db = new DatabaseSync(path, { timeout: LOCK_TIMEOUT_MS })
   db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON')
   return db
 }
 
-function runBatch(jobs: readonly Job[]): JobResult[] {
-  const results = new Array<JobResult>(jobs.length)
-  const writers: number[] = []
-  jobs.forEach((job, index) => {
-    if (job.writes) writers.push(index)
-    else results[index] = attempt(() => job.statements.map(run))
-  })
-  if (writers.length === 0) return results
-
+async function runWrites(jobs: readonly Job[]): Promise<JobResult[]> {
   try {
-    database.exec('BEGIN IMMEDIATE')
-    for (const index of writers) results[index] = savepoint((jobs[index] as Job).statements)
+    await lock()
+    const results = jobs.map(savepoint)
     database.exec('COMMIT')
+    return results
   } catch (error) {
     if (database.isTransaction) database.exec('ROLLBACK')
-    for (const index of writers) results[index] = failed(error)
+    return jobs.map(() => failed(error))
   }
-  return results
+}
+
+/**
+ * Begins a transaction that may write.
+ *
+ * @throws when another process has held the lock for LOCK_TIMEOUT_MS
+ */
+async function lock(): Promise<void> {
+  const giveUpAt = performance.now() + LOCK_TIMEOUT_MS
+  while (!begun(performance.now() >= giveUpAt)) await sleep(LOCK_RETRY_MS)
+}
+
+/**
+ * @param last true to throw also when the lock is taken
+ * @returns false when it is taken
+ */
+function begun(last: boolean): boolean {
+  database.exec('PRAGMA busy_timeout = 0')
+  try {
+    database.exec('BEGIN IMMEDIATE')
+    return true
+  } catch (error) {
+    if (last || ((error as { errcode?: number }).errcode ?? SQLITE_ERROR) % 256 !== SQLITE_BUSY) throw error
+    return false
+  } finally {
+    database.exec(`PRAGMA busy_timeout = ${LOCK_TIMEOUT_MS}`)
+  }
 }
 
 /**
  * @throws when SQLite itself has rolled back the whole batch (disk full, I/O error): then no job of it may be
  *   acknowledged
  */
-function savepoint(statements: readonly Statement[]): JobResult {
+function savepoint(statements: Job): JobResult {
   const several = statements.length > 1 // a single statement that fails undoes itself
   if (several) run(SAVEPOINT)
   const result = attempt(() => statements.map(run))

@@ -4,7 +4,7 @@ import { setTimeout } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { OperatorError } from '../errors/app-error.ts'
 import { assertStorable, type Database, type Row, type SqlValue, type Statement, storeUnavailable } from './database.ts'
-import type { Job, JobResult } from './sqlite-worker.ts'
+import type { Batch, BatchResult, Job, Lane } from './sqlite-worker.ts'
 
 interface Pending {
   readonly job: Job
@@ -12,13 +12,22 @@ interface Pending {
   reject(error: Error): void
 }
 
+/** Jobs of one kind: the next batch, and the one that the thread has. */
+interface Queue {
+  waiting: Pending[]
+  running: Pending[]
+}
+
+const LANES: readonly Lane[] = ['reads', 'writes']
+
 /** How many jobs may wait for the store. Beyond it the answer is 503 at once. */
 const MAX_QUEUED_CALLS = 10_000
 /** Pause before a dead thread is replaced, so that a fault that persists does not restart it in a busy loop. */
 const REOPEN_AFTER_MS = 500
 
 /**
- * Opens SQLite in a worker thread. Jobs that arrive while a batch runs are collected into the next one.
+ * Opens SQLite in a worker thread. Jobs that arrive while a batch runs are collected into the next one. Reads and writes
+ * have batches of their own, so that reads do not wait while another process writes.
  *
  * @param path a file, made with mode 0600 when absent, or `:memory:`
  * @throws OperatorError when the file can't be opened or is no database
@@ -38,8 +47,10 @@ class SqliteDatabase implements Database {
   readonly engine = 'sqlite'
   readonly #path: string
   #worker: Worker
-  #waiting: Pending[] = []
-  #running: Pending[] = []
+  readonly #queues: Readonly<Record<Lane, Queue>> = {
+    reads: { waiting: [], running: [] },
+    writes: { waiting: [], running: [] },
+  }
   #down: string | undefined
   #closing: (() => void) | undefined
   #closed: Promise<void> | undefined
@@ -51,7 +62,7 @@ class SqliteDatabase implements Database {
   }
 
   #attach(worker: Worker): void {
-    worker.on('message', (message: JobResult[] | 'closed') => this.#settle(message))
+    worker.on('message', (message: BatchResult | 'closed') => this.#settle(message))
     worker.on('error', (error) => this.#fail(`the store thread died: ${error.message}`))
     worker.on('exit', () => {
       this.#fail(this.#closing === undefined ? 'the store thread ended' : 'the store is closed')
@@ -88,7 +99,7 @@ class SqliteDatabase implements Database {
   }
 
   waiting(): number {
-    return this.#waiting.length
+    return LANES.reduce((sum, lane) => sum + this.#queues[lane].waiting.length, 0)
   }
 
   async close(): Promise<void> {
@@ -98,7 +109,7 @@ class SqliteDatabase implements Database {
     }
     this.#closed ??= new Promise<void>((done) => {
       this.#closing = done
-      this.#pump()
+      this.#endWhenIdle()
     })
     await this.#closed
   }
@@ -106,43 +117,48 @@ class SqliteDatabase implements Database {
   #enqueue(statements: readonly Statement[]): Promise<Row[][]> {
     if (this.#down !== undefined) return Promise.reject(storeUnavailable(this.#down))
     if (this.#closing !== undefined) return Promise.reject(storeUnavailable('the store is closing'))
-    if (this.#waiting.length >= MAX_QUEUED_CALLS)
-      return Promise.reject(storeUnavailable('too many jobs wait for the store'))
+    if (this.waiting() >= MAX_QUEUED_CALLS) return Promise.reject(storeUnavailable('too many jobs wait for the store'))
     return new Promise((resolve, reject) => {
-      const writes = !statements.every(({ sql }) => /^\s*SELECT\b/i.test(sql))
-      this.#waiting.push({ job: { statements, writes }, resolve, reject })
-      this.#pump()
+      const lane = statements.every(({ sql }) => /^\s*SELECT\b/i.test(sql)) ? 'reads' : 'writes'
+      this.#queues[lane].waiting.push({ job: statements, resolve, reject })
+      this.#pump(lane)
     })
   }
 
-  #pump(): void {
-    if (this.#running.length > 0) return
-    if (this.#waiting.length > 0) {
-      this.#running = this.#waiting
-      this.#waiting = []
-      this.#worker.postMessage(this.#running.map(({ job }) => job))
-    } else if (this.#closing !== undefined) {
-      this.#worker.postMessage('close')
-    }
+  #pump(lane: Lane): void {
+    const queue = this.#queues[lane]
+    if (queue.running.length > 0 || queue.waiting.length === 0) return
+    queue.running = queue.waiting
+    queue.waiting = []
+    this.#worker.postMessage({ lane, jobs: queue.running.map(({ job }) => job) } satisfies Batch)
   }
 
-  #settle(message: JobResult[] | 'closed'): void {
+  #endWhenIdle(): void {
+    const busy = LANES.some((lane) => this.#queues[lane].running.length > 0)
+    if (!busy && this.#closing !== undefined) this.#worker.postMessage('close')
+  }
+
+  #settle(message: BatchResult | 'closed'): void {
     if (message === 'closed') return
-    const batch = this.#running
-    this.#running = []
-    message.forEach((result, index) => {
+    const queue = this.#queues[message.lane]
+    const batch = queue.running
+    queue.running = []
+    message.results.forEach((result, index) => {
       const pending = batch[index]
       if ('rows' in result) pending?.resolve(result.rows)
       else pending?.reject(asError(result.failure))
     })
-    this.#pump()
+    this.#pump(message.lane)
+    this.#endWhenIdle()
   }
 
   #fail(reason: string): void {
     this.#down ??= reason
-    for (const { reject } of [...this.#running, ...this.#waiting]) reject(storeUnavailable(reason))
-    this.#running = []
-    this.#waiting = []
+    for (const queue of Object.values(this.#queues)) {
+      for (const { reject } of [...queue.running, ...queue.waiting]) reject(storeUnavailable(reason))
+      queue.running = []
+      queue.waiting = []
+    }
     this.#closing?.()
   }
 }

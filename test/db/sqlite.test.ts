@@ -33,6 +33,27 @@ t.test('a disk that takes no more is store_unavailable, and what was acknowledge
   t.same(await db.query('SELECT id FROM things'), [{ id: 'kept' }])
 })
 
+t.test('another process that writes does not keep reads waiting', async (t) => {
+  const path = join(await temporaryFolder(t), 'shared.db')
+  const db = await database(t, path)
+  await db.query('INSERT INTO things (id) VALUES ($1)', ['before'])
+  const other = new DatabaseSync(path)
+  other.exec('BEGIN IMMEDIATE')
+  let written = false
+  const ours = db.query('INSERT INTO things (id) VALUES ($1)', ['ours']).then(() => {
+    written = true
+  })
+  for (let i = 0; i < 5; i += 1) t.same(await db.query('SELECT id FROM things'), [{ id: 'before' }])
+  const next = db.transaction([{ sql: 'INSERT INTO things (id) VALUES ($1)', params: ['next'] }])
+  const closed = db.close()
+  await t.rejects(db.query('SELECT 1'), { code: 'store_unavailable', reason: /closing/ })
+  t.equal(written, false)
+  other.exec('COMMIT')
+  await Promise.all([ours, next, closed])
+  t.equal(other.prepare('SELECT id FROM things').all().length, 3, 'closing waits for what was taken')
+  other.close()
+})
+
 t.test('another process that writes makes us wait, not fail', async (t) => {
   const path = join(await temporaryFolder(t), 'shared.db')
   const db = await database(t, path)

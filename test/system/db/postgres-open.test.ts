@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { loadConfig } from '../../../src/config/config.ts'
 import { migrate } from '../../../src/db/migrate.ts'
@@ -69,6 +70,23 @@ t.test('what is wrong with the settings is one line that names them, and never t
     t.notMatch(`${error.message}${error.hint}`, /\n/)
     for (const secret of [SECRET, password]) t.notOk(`${error.stack}${error.hint}`.includes(secret), 'no password')
   }
+})
+
+t.test('a server that is full is told apart from one that is away', async (t) => {
+  const url = await postgresUrl(t)
+  await administer(`CREATE ROLE few LOGIN PASSWORD '${SECRET}' CONNECTION LIMIT 1`)
+  const few = change(url, { username: 'few', password: SECRET })
+  const db = await openNode(t, few, { DATABASE_POOL_SIZE: '2' })
+  const answers = () => db.query('SELECT 1').then(Boolean, () => false)
+  while (!(await answers())) await nextTurn() // the connection that tried whether it works may not be closed yet
+  const [busy, refused] = await Promise.allSettled([db.query('SELECT pg_sleep(0.2)'), db.query('SELECT 1')])
+  t.equal(busy.status, 'fulfilled', 'the connections that we have go on')
+  t.match(refused, { reason: { code: 'store_unavailable', reason: /53300: too many connections/ } })
+  t.equal((await db.query('SELECT 1 AS one')).length, 1, 'and later calls use them')
+  t.match(await refusal(few), {
+    message: /53300: too many connections/,
+    hint: /no connection left.*DATABASE_POOL_SIZE/,
+  })
 })
 
 t.test('any character may stand in a password, percent-encoded', async (t) => {

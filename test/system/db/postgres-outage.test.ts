@@ -3,7 +3,7 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import t, { type Test } from 'tap'
 import type { Database } from '../../../src/db/database.ts'
 import { openNode } from '../../support/engines.ts'
-import { crashPostgres, postgresUrl, startPostgres, stopPostgres } from '../../support/postgres.ts'
+import { administer, crashPostgres, postgresUrl, startPostgres, stopPostgres } from '../../support/postgres.ts'
 
 // PostgreSQL goes away and comes back, under load and without a restart of ours.
 
@@ -110,6 +110,25 @@ t.test(
     t.equal((await Promise.all(Array.from({ length: 30 }, () => db.query('SELECT 1')))).length, 30)
   },
 )
+
+t.test('a server that comes back full is no longer said to be away', async (t) => {
+  const url = await postgresUrl(t)
+  await administer("CREATE ROLE crowded LOGIN PASSWORD 'secret'")
+  const db = await openNode(t, Object.assign(new URL(url), { username: 'crowded', password: 'secret' }).href)
+  const reason = () =>
+    db.query('SELECT 1').then(
+      () => 'good',
+      (error) => String(error.reason),
+    )
+  await administer('ALTER ROLE crowded CONNECTION LIMIT 0')
+  await stopPostgres()
+  while ((await reason()) === 'good') await sleep(5)
+  t.notMatch(await reason(), '53300')
+  await startPostgres()
+  while (!(await reason()).includes('53300')) await sleep(5)
+  await administer('ALTER ROLE crowded CONNECTION LIMIT -1')
+  t.equal(await reason(), 'good')
+})
 
 t.test('a store can be closed while its server is away', async (t) => {
   const db = await store(t, await postgresUrl(t))
