@@ -1,4 +1,5 @@
 import Fastify, { type FastifyBaseLogger, type FastifyPluginCallback, type RouteOptions } from 'fastify'
+import { accountRoute } from './accounts/account-route.ts'
 import { adminRoutes } from './accounts/admin-route.ts'
 import { meRoutes } from './accounts/me-route.ts'
 import { registerRoute } from './accounts/register-route.ts'
@@ -19,6 +20,7 @@ import { limitedLive, registerLimits } from './http/limits.ts'
 import { registerLoad } from './http/load.ts'
 import { registerNotFound } from './http/not-found.ts'
 import { registerRequestLog } from './http/request-log.ts'
+import { rootRoute } from './http/root-route.ts'
 import { serverOptions } from './http/server-options.ts'
 import { jwksRoute } from './keys/jwks-route.ts'
 import { quotas } from './limits/limiter.ts'
@@ -98,6 +100,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     changePasswordRoute           (scope, { ...parts, issuePair: parts.passwordPair, refreshCookie, idleTtl })
   })
   sessionsRoutes                  (app, { list: parts.sessions.list, endSession: parts.endSession, now: parts.now })
+  accountRoute                    (app, parts)
   meRoutes                        (app, parts)
   adminRoutes                     (app, parts)
   clientsAdminRoutes              (app, { administer: parts.administerClients, defaults })
@@ -106,6 +109,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     revokeRoute                   (scope, parts)
     introspectRoute               (scope, parts)
   })
+  rootRoute                       (app, { issuer, docs: config.DOCS === 'on' })
   metadataRoute                   (app, { issuer, docs: config.DOCS === 'on' })
   jwksRoute                       (app, parts)
   feedRoute                       (app, parts)

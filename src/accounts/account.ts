@@ -17,7 +17,8 @@ export const Roles = Type.Array(Role, { maxItems: 16, uniqueItems: true })
 
 export const ADMIN_ROLE = 'admin'
 
-export type AccountStatus = 'active' | 'suspended'
+export const Status = Type.Union([Type.Literal('active'), Type.Literal('suspended')])
+export type AccountStatus = Static<typeof Status>
 
 /** An account as it is stored. */
 export interface Account {

@@ -1,12 +1,11 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { toTimestamp } from '../clock.ts'
 import type { App } from '../http/app-type.ts'
-import { CursorQuery, NextCursor, pageAfter, pageOf } from '../http/paging.ts'
+import { NextCursor, PageQuery, pageAfter, pageOf } from '../http/paging.ts'
 import { requestSource } from '../http/request-source.ts'
-import { type Account, AccountReply, ADMIN_ROLE, Roles, storedSpellings } from './account.ts'
+import { type Account, AccountReply, ADMIN_ROLE, Roles, Status, storedSpellings } from './account.ts'
 import type { Administer } from './administer.ts'
 
-const Status = Type.Union([Type.Literal('active'), Type.Literal('suspended')])
 const AdminAccount = Type.Composite([AccountReply, Type.Object({ status: Status })], {
   $id: 'AdminAccount',
   description: 'An account as an admin sees it',
@@ -19,13 +18,16 @@ const AccountPage = Type.Object(
   { $id: 'AccountPage', description: 'Accounts, the oldest first' },
 )
 const Query = Type.Object(
-  { email: Type.Optional(Type.String({ maxLength: 320 })), cursor: CursorQuery },
+  {
+    email: Type.Optional(Type.String({ maxLength: 320, description: 'only the account with this email' })),
+    ...PageQuery,
+  },
   { additionalProperties: false },
 )
-const Params = Type.Object({ id: Type.String({ minLength: 1, maxLength: 64 }) })
+const Params = Type.Object({ id: Type.String({ minLength: 1, maxLength: 64, description: 'id of the account' }) })
 const Change = Type.Object(
   { status: Type.Optional(Status), roles: Type.Optional(Roles) },
-  { additionalProperties: false, minProperties: 1 },
+  { additionalProperties: false, minProperties: 1, examples: [{ status: 'suspended' }] },
 )
 
 /** `/v1/admin/accounts`: for the role `admin`. Routes that write are `live`: they check the admin's own rows first. */
@@ -44,10 +46,10 @@ export function adminRoutes(app: App, { administer }: { administer: Administer }
       config: { roles, limit: 'store', errors: ['store_unavailable'] },
       schema: { tags, summary: 'List accounts', querystring: Query, response: { 200: AccountPage } },
     },
-    async ({ query: { email, cursor } }) => {
+    async ({ query: { email, ...asked } }) => {
       const emails = email === undefined ? [undefined] : storedSpellings(email)
-      const found = await Promise.all(emails.map((one) => administer.page({ email: one, ...pageAfter(cursor) })))
-      const { page, next } = pageOf(found.flat())
+      const found = await Promise.all(emails.map((one) => administer.page({ email: one, ...pageAfter(asked) })))
+      const { page, next } = pageOf(found.flat(), asked)
       return { accounts: page.map(toReply), ...next }
     },
   )

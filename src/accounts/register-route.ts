@@ -15,7 +15,10 @@ const Body = Type.Object(
       description: 'any characters, normalised with NFKC; a refusal says why',
     }),
   },
-  { additionalProperties: false },
+  {
+    additionalProperties: false,
+    examples: [{ email: 'ada@example.com', password: 'correct horse battery staple' }],
+  },
 )
 
 /** `POST /v1/accounts`: registration. */

@@ -83,7 +83,10 @@ export const NewClient = Type.Object(
       }),
     ),
   },
-  { additionalProperties: false },
+  {
+    additionalProperties: false,
+    examples: [{ name: 'billing', scope: 'invoices:read invoices:write', audience: ['https://api.example.com'] }],
+  },
 )
 export type NewClient = Static<typeof NewClient>
 

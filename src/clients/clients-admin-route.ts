@@ -2,7 +2,7 @@ import { type Static, Type } from '@sinclair/typebox'
 import { ADMIN_ROLE } from '../accounts/account.ts'
 import { toTimestamp } from '../clock.ts'
 import type { App } from '../http/app-type.ts'
-import { CursorQuery, NextCursor, pageAfter, pageOf } from '../http/paging.ts'
+import { NextCursor, PageQuery, pageAfter, pageOf } from '../http/paging.ts'
 import { requestSource } from '../http/request-source.ts'
 import { Timestamp } from '../http/schemas.ts'
 import type { AdministerClients } from './administer-clients.ts'
@@ -29,9 +29,9 @@ const RotatedSecret = Type.Object(
   },
   { $id: 'RotatedSecret', description: 'The new secret' },
 )
-const Query = Type.Object({ cursor: CursorQuery }, { additionalProperties: false })
-const Params = Type.Object({ id: Type.String({ minLength: 1, maxLength: 64 }) })
-const Change = Type.Object({ status: Status }, { additionalProperties: false })
+const Query = Type.Object(PageQuery, { additionalProperties: false })
+const Params = Type.Object({ id: Type.String({ minLength: 1, maxLength: 64, description: '`client_id`' }) })
+const Change = Type.Object({ status: Status }, { additionalProperties: false, examples: [{ status: 'disabled' }] })
 const Rotation = Type.Object(
   {
     overlap: Type.Optional(
@@ -42,7 +42,7 @@ const Rotation = Type.Object(
       }),
     ),
   },
-  { additionalProperties: false },
+  { additionalProperties: false, examples: [{ overlap: 3600 }] },
 )
 
 interface Parts {
@@ -76,8 +76,8 @@ function readRoutes(app: App, administer: AdministerClients, reply: Reply): void
       config: { ...reads, errors: ['store_unavailable', 'validation_failed'] },
       schema: { tags, summary: 'List clients', querystring: Query, response: { 200: ClientPage } },
     },
-    async ({ query: { cursor } }) => {
-      const { page, next } = pageOf(await administer.page(pageAfter(cursor)))
+    async ({ query }) => {
+      const { page, next } = pageOf(await administer.page(pageAfter(query)), query)
       return { clients: page.map(reply), ...next }
     },
   )

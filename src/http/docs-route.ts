@@ -5,11 +5,12 @@ import { OAUTH_ERRORS, type OAuthErrorCode, oauthErrorRow } from '../errors/oaut
 import { ANY_ORIGIN } from './any-origin.ts'
 import type { App } from './app-type.ts'
 import { registerDocsPage } from './docs-page.ts'
+import { ERROR_EXAMPLES, examplesOf } from './error-examples.ts'
 import { named, withComponents } from './openapi-schemas.ts'
+import { operationId, whoMayCall } from './operation.ts'
 import { createPreparedBody } from './prepared-body.ts'
 import { OAuthProblem, Problem } from './schemas.ts'
 
-/**
 /**
  * `GET /openapi.json`, and the interactive page `GET /docs` if it is wanted. Registered before the routes, so that it
  * sees each of them.
@@ -25,7 +26,12 @@ export async function registerDocs(
     // route.
     transform: ({ schema, url, route }) => ({
       url,
-      schema: { ...schema, ...documented(route.config ?? {}, (schema ?? {}) as Documented) },
+      schema: {
+        operationId: operationId(String(route.method), url),
+        ...schema,
+        description: [whoMayCall(route.config ?? {}), schema?.description ?? ''].join(' ').trim(),
+        ...documented(route.config ?? {}, (schema ?? {}) as Documented),
+      },
     }),
     openapi: {
       openapi: '3.1.0',
@@ -37,6 +43,7 @@ export async function registerDocs(
       },
       servers: [{ url: options.path || '/' }], // the server that the page came from: its policy allows no other
       components: {
+        examples: ERROR_EXAMPLES,
         securitySchemes: {
           bearer: {
             type: 'http',
@@ -56,7 +63,7 @@ export async function registerDocs(
     async () => Buffer.from(JSON.stringify(withComponents(app.swagger()))),
     'identity',
   )
-  app.get('/openapi.json', { config: { auth: 'public', cors: false }, schema: { hide: true } }, (request, reply) =>
+  app.get('/openapi.json', { config: { auth: 'public', cors: false }, schema: DOCUMENT }, (request, reply) =>
     document.send(
       request,
       reply.type('application/json; charset=utf-8').header('cache-control', 'public, no-cache').headers(ANY_ORIGIN),
@@ -64,6 +71,8 @@ export async function registerDocs(
   )
   if (options.page) await registerDocsPage(app, options)
 }
+
+const DOCUMENT = { hide: true, summary: 'This API as an OpenAPI 3.1 document' }
 
 interface Documented {
   readonly body?: unknown
@@ -81,13 +90,13 @@ function documented(config: FastifyContextConfig, schema: Documented) {
   if (oauthErrors !== undefined) {
     const codes = new Set<OAuthErrorCode>([...oauthErrors, 'server_error', 'temporarily_unavailable'])
     if (config.limit !== undefined) codes.add('too_many_requests')
-    const refusals = refused(codes, 'application/json', OAuthProblem, (code) => ({
+    const refusals = refused(codes, 'application/json', 'oauth_', OAuthProblem, (code) => ({
       status: oauthErrorRow(code).status,
       text: OAUTH_ERRORS[code].description,
     }))
     return { security: [{ client: [] }, {}], response: { ...refusals, ...answered(schema) } }
   }
-  const refusals = refused(problemCodes(config, schema), 'application/problem+json', Problem, (code) => ({
+  const refusals = refused(problemCodes(config, schema), 'application/problem+json', '', Problem, (code) => ({
     status: errorRow(code).status,
     text: ERRORS[code].title,
   }))
@@ -128,18 +137,23 @@ function answered({ response = {} }: Documented): Record<string, unknown> {
   )
 }
 
+/** In Markdown `<token>` would be an HTML element, and shown as nothing. */
+const asMarkdown = (text: string) => text.replaceAll(/<\w+>/g, '`$&`')
+
 /** One entry per status, which lists every code with that status. */
 function refused<Code extends string>(
   codes: ReadonlySet<Code>,
   type: string,
+  prefix: '' | 'oauth_',
   schema: object,
   row: (code: Code) => { status: number; text: string },
 ): Record<string, unknown> {
   const response: Record<string, unknown> = {}
   for (const [status, list] of Object.entries(Object.groupBy(codes, (code) => String(row(code).status)))) {
+    const codes = list ?? []
     response[status] = {
-      description: (list ?? []).map((code) => `\`${code}\`: ${row(code).text}`).join('\n\n'),
-      content: { [type]: { schema: named(schema) } },
+      description: codes.map((code) => `\`${code}\`: ${asMarkdown(row(code).text)}`).join('\n\n'),
+      content: { [type]: { schema: named(schema), examples: examplesOf(codes, prefix) } },
     }
   }
   return response

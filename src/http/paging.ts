@@ -3,7 +3,8 @@ import { AppError } from '../errors/app-error.ts'
 
 // Lists of the admin API come in pages, sorted by time of creation, the oldest first.
 
-const PAGE_SIZE = 50
+const DEFAULT_PAGE_SIZE = 50
+const MAX_PAGE_SIZE = 200
 
 /** The entry after which the next page of a list begins. */
 export interface Cursor {
@@ -18,8 +19,23 @@ export interface PageOf {
   readonly limit: number
 }
 
-/** The query parameter that asks for a page. */
-export const CursorQuery = Type.Optional(Type.String({ maxLength: 128 }))
+/** The query parameters that ask for a page. Numbers of a query arrive as text. */
+export const PageQuery = {
+  cursor: Type.Optional(
+    Type.String({ maxLength: 128, description: 'the `next_cursor` of the page before; absent for the first page' }),
+  ),
+  limit: Type.Optional(
+    Type.String({
+      pattern: '^([1-9][0-9]?|1[0-9][0-9]|200)$',
+      description: `entries of a page, 1..${MAX_PAGE_SIZE}; ${DEFAULT_PAGE_SIZE} when absent`,
+    }),
+  ),
+}
+
+interface PageAsked {
+  readonly cursor?: string | undefined
+  readonly limit?: string | undefined
+}
 
 /** The reply member that holds the cursor of the next page. */
 export const NextCursor = Type.Optional(
@@ -31,20 +47,26 @@ export const NextCursor = Type.Optional(
  *
  * @throws AppError `validation_failed` for a cursor that this server did not make
  */
-export function pageAfter(cursor: string | undefined): PageOf {
-  return { after: cursor === undefined ? undefined : decodeCursor(cursor), limit: PAGE_SIZE + 1 }
+export function pageAfter({ cursor, limit }: PageAsked): PageOf {
+  return { after: cursor === undefined ? undefined : decodeCursor(cursor), limit: sizeOf(limit) + 1 }
 }
 
 /**
  * @param found the rows that the store returned for `pageAfter`
+ * @param asked the query
  * @returns the page without the extra entry, and the cursor of the next page if there is one
  */
-export function pageOf<T extends Cursor>(found: readonly T[]): { page: T[]; next: { next_cursor?: string } } {
-  const page = found.slice(0, PAGE_SIZE)
+export function pageOf<T extends Cursor>(
+  found: readonly T[],
+  asked: PageAsked,
+): { page: T[]; next: { next_cursor?: string } } {
+  const page = found.slice(0, sizeOf(asked.limit))
   const last = page.at(-1)
-  const more = found.length > PAGE_SIZE && last !== undefined
+  const more = found.length > page.length && last !== undefined
   return { page, next: more ? { next_cursor: encodeCursor(last) } : {} }
 }
+
+const sizeOf = (limit: string | undefined) => (limit === undefined ? DEFAULT_PAGE_SIZE : Number(limit))
 
 function encodeCursor({ createdAt, id }: Cursor): string {
   return Buffer.from(JSON.stringify([createdAt, id])).toString('base64url')

@@ -7,7 +7,7 @@ export const Timestamp = Type.String({ format: 'date-time', description: 'RFC 33
 /** The body of every error of `/v1/*`: RFC 9457 with a stable `code`. */
 export const Problem = Type.Object(
   {
-    type: Type.String({ description: 'urn:signet:error:<code>' }),
+    type: Type.String({ description: '`urn:signet:error:<code>`' }),
     title: Type.String(),
     status: Type.Integer(),
     code: Type.Unsafe<ErrorCode>({ type: 'string', enum: Object.keys(ERRORS) }),

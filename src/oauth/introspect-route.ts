@@ -6,10 +6,13 @@ import { AccessTokenClaims } from '../tokens/claims.ts'
 import { credentialOf, formOf } from './client-form.ts'
 import type { Introspect } from './introspect.ts'
 
-const Form = formOf({
-  token: Type.String({ description: 'an access token' }),
-  token_type_hint: Type.Optional(Type.String()),
-})
+const Form = formOf(
+  {
+    token: Type.String({ description: 'an access token' }),
+    token_type_hint: Type.Optional(Type.String({ description: 'not needed' })),
+  },
+  { token: 'eyJ…' },
+)
 const Introspection = Type.Composite(
   [
     Type.Object({ active: Type.Boolean(), token_type: Type.Optional(Type.Literal('Bearer')) }),

@@ -6,10 +6,13 @@ import { FIRST_PARTY_CLIENT } from '../tokens/issue.ts'
 import { formOf, publicCredentialOf } from './client-form.ts'
 import type { Revoke } from './revoke.ts'
 
-const Form = formOf({
-  token: Type.String({ description: 'a refresh token or an access token' }),
-  token_type_hint: Type.Optional(Type.String({ description: 'not needed: the server recognises the kind of token' })),
-})
+const Form = formOf(
+  {
+    token: Type.String({ description: 'a refresh token or an access token' }),
+    token_type_hint: Type.Optional(Type.String({ description: 'not needed: the server recognises the kind of token' })),
+  },
+  { token: 'eyJ…' },
+)
 
 /** `POST /oauth/revoke` (RFC 7009). The answer is 200 also for a text that is no token: it can't be used either way. */
 export function revokeRoute(app: App, parts: { authenticate: AuthenticateClient; revoke: Revoke }): void {

@@ -10,16 +10,19 @@ import type { ClientCredentialsGrant } from './client-credentials-grant.ts'
 import { credentialOf, formOf, publicCredentialOf } from './client-form.ts'
 import type { RefreshGrant } from './refresh-grant.ts'
 
-const Form = formOf({
-  grant_type: Type.String({ maxLength: 255, description: '`client_credentials` or `refresh_token`' }),
-  scope: Type.Optional(
-    Type.String({ maxLength: 2048, description: 'space-separated; when absent, all that is allowed' }),
-  ),
-  resource: Type.Optional(
-    Type.Array(Type.String({ maxLength: 255 }), { maxItems: 8, description: 'RFC 8707; may be repeated' }),
-  ),
-  refresh_token: Type.Optional(Type.String({ maxLength: 512 })),
-})
+const Form = formOf(
+  {
+    grant_type: Type.String({ maxLength: 255, description: '`client_credentials` or `refresh_token`' }),
+    scope: Type.Optional(
+      Type.String({ maxLength: 2048, description: 'space-separated; when absent, all that is allowed' }),
+    ),
+    resource: Type.Optional(
+      Type.Array(Type.String({ maxLength: 255 }), { maxItems: 8, description: 'RFC 8707; may be repeated' }),
+    ),
+    refresh_token: Type.Optional(Type.String({ maxLength: 512 })),
+  },
+  { grant_type: 'client_credentials', scope: 'invoices:read' },
+)
 
 interface Parts {
   readonly authenticate: AuthenticateClient

@@ -15,7 +15,12 @@ const Body = Type.Object(
     current_password: Type.String({ minLength: 1, maxLength: 4096 }),
     new_password: Type.String({ minLength: 1, maxLength: 4096 }),
   },
-  { additionalProperties: false },
+  {
+    additionalProperties: false,
+    examples: [
+      { current_password: 'correct horse battery staple', new_password: 'a longer horse and a second battery staple' },
+    ],
+  },
 )
 
 interface Parts {

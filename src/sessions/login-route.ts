@@ -16,7 +16,10 @@ const Body = Type.Object(
       }),
     ),
   },
-  { additionalProperties: false },
+  {
+    additionalProperties: false,
+    examples: [{ email: 'ada@example.com', password: 'correct horse battery staple' }],
+  },
 )
 
 /** `POST /v1/login`: exchanges email and password for a pair of tokens. */

@@ -6,7 +6,7 @@ import type { RefreshCookie } from './refresh-cookie.ts'
 
 const Body = Type.Object(
   { scope: Type.Optional(Type.Union([Type.Literal('session'), Type.Literal('others'), Type.Literal('all')])) },
-  { additionalProperties: false },
+  { additionalProperties: false, examples: [{ scope: 'session' }] },
 )
 
 /** `POST /v1/logout`: ends this session, the others, or all. When it answers, this node refuses their tokens. */

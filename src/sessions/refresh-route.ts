@@ -15,7 +15,7 @@ const Body = Type.Object(
       Type.String({ minLength: 1, maxLength: 512, description: 'absent with the cookie transport' }),
     ),
   },
-  { additionalProperties: false },
+  { additionalProperties: false, examples: [{ refresh_token: 'srt_…' }] },
 )
 
 interface Parts {

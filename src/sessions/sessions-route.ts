@@ -24,7 +24,7 @@ const Sessions = Type.Object(
   { sessions: Type.Array(SessionReply) },
   { $id: 'Sessions', description: 'Live sessions of the caller, the last used first' },
 )
-const Params = Type.Object({ id: Type.String({ minLength: 1, maxLength: 64 }) })
+const Params = Type.Object({ id: Type.String({ minLength: 1, maxLength: 64, description: 'id of the session' }) })
 
 interface Parts {
   readonly list: (accountId: string, now: number) => Promise<Session[]>
