@@ -149,15 +149,20 @@ export async function registered(app: App, email: string): Promise<string> {
   return reply.json().id
 }
 
-/** Registers one route with this `config` behind the guard, as the real app does, without the rest of the app. */
-export async function bootsWith(t: Test, config: object): Promise<void> {
+/**
+ * Registers one route with this `config` behind the guard, as the real app does, without the rest of the app.
+ *
+ * @param route what stands beside `config`
+ * @param configNames what else `config` may hold. Undefined: anything, as in an app of somebody else
+ */
+export async function bootsWith(t: Test, config: object, route = {}, configNames?: readonly string[]): Promise<void> {
   const app: App = Fastify()
   t.teardown(() => app.close())
   const verify = () => {
     throw new Error('nobody calls')
   }
-  registerGuard(app, { verify, live: async () => undefined, now: systemClock })
-  app.get('/mine', { config }, () => ({}))
+  registerGuard(app, { verify, live: async () => undefined, now: systemClock, ...(configNames && { configNames }) })
+  app.get('/mine', { ...route, config }, () => ({}))
   await app.ready()
 }
 

@@ -20,6 +20,17 @@ const GROUPS = {
     'revocations/{feed-signing,silent-store}*',
     'verifier/{feed-order,following,remote-keys,unknown-kids}*',
   ],
+  // In-process, and left out of the developer's loop because each of them takes seconds.
+  thorough: [
+    'attacks/{fuzz,credential}*',
+    'http/{bounded-fetch,browser,connections,docs,issuer-path}*',
+    'keys/{encrypted-pem,keys-folder,passphrase,refresh-keys}*',
+    'limits/{load,front-door,password-attempts}*',
+    'observability/metrics*',
+    'revocations/staleness*',
+    'sessions/refresh-model*',
+    'verifier/{attacks,fastify}*',
+  ],
   'system-others': ['system/**'],
   'system-nodes': ['system/nodes/**'],
   'system-scripts': ['system/{keys,scripts}/**'],

@@ -1,7 +1,7 @@
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 import { type Clock, systemClock } from '../../src/clock.ts'
-import type { App } from '../../src/http/app-type.ts'
+import { type App, ROUTE_CONFIG_NAMES } from '../../src/http/app-type.ts'
 import { registerErrorHandler } from '../../src/http/error-handler.ts'
 import { publicJwk, toPem } from '../../src/keys/jwk.ts'
 import type { ClaimsPolicy } from '../../src/tokens/claims.ts'
@@ -172,17 +172,16 @@ t.test('a demand with a typing slip does not boot', async (t) => {
 })
 
 t.test('on the server no route boots with a name in its config that nobody reads', async (t) => {
-  for (const name of ['rools', 'rls', 'groups', 'requires', 'requireRole', 'cache']) {
-    const routes = (app: App) => void app.get('/mine', { config: { [name]: ['admin'] } as never }, () => ({}))
-    await t.rejects(startApp(t, { routes }), { name: 'TypeError', message: /\/mine: config\./ }, name)
-  }
+  const faults = { name: 'TypeError', message: /\/mine: config\./ }
+  for (const name of ['rools', 'rls', 'groups', 'requires', 'requireRole', 'cache'])
+    await t.rejects(bootsWith(t, { [name]: ['admin'] }, {}, ROUTE_CONFIG_NAMES), faults, name)
+  const routes = (app: App) => void app.get('/mine', { config: { groups: ['admin'] } as never }, () => ({}))
+  await t.rejects(startApp(t, { routes }), faults)
 })
 
 t.test('a demand beside config, where it has no effect, does not boot', async (t) => {
-  for (const demand of [{ roles: ['admin'] }, { scope: ['a'] }, { auth: 'live' }, { maxAuthAge: 60 }]) {
-    const routes = (app: App) => void app.get('/mine', demand as never, () => ({}))
-    await t.rejects(startApp(t, { routes }), { name: 'TypeError', message: /\/mine: \w+ has no effect/ })
-  }
+  for (const demand of [{ roles: ['admin'] }, { scope: ['a'] }, { auth: 'live' }, { maxAuthAge: 60 }])
+    await t.rejects(bootsWith(t, {}, demand), { name: 'TypeError', message: /\/mine: \w+ has no effect/ })
 })
 
 t.test('a route that asks for a protection nobody knows does not boot', async (t) => {
