@@ -2,9 +2,14 @@
 // was done since the last install and the last change of tap's settings.
 
 import { execFileSync } from 'node:child_process'
-import { statSync } from 'node:fs'
+import { mkdirSync, statSync, writeFileSync } from 'node:fs'
 
 const changedAt = (path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0
 
-const BUILT = 'node_modules/@tapjs/test/test-built/dist/esm/index.js' // an install takes it away
-if (changedAt(BUILT) <= changedAt('.taprc')) execFileSync('tap build', { stdio: 'inherit', shell: true })
+const BUILT = '.tap/built'
+const CAUSES = ['.taprc', 'node_modules', 'node_modules/.package-lock.json'] // an install changes the last two
+if (CAUSES.some((path) => changedAt(path) >= changedAt(BUILT))) {
+  execFileSync('tap build', { stdio: 'inherit', shell: true })
+  mkdirSync('.tap', { recursive: true })
+  writeFileSync(BUILT, '')
+}
