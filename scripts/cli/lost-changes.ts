@@ -76,6 +76,9 @@ export async function lostChanges(
   return { lost, read }
 }
 
+/** An email as a word of a shell: characters that a shell would read are allowed in emails. */
+const quoted = (text: string) => (/^[\w.@+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`)
+
 type Difference = readonly [now: string, remedy: string] | undefined
 
 async function accountChange({ event, id, roles }: Logged, { account }: Lookups): Promise<Difference> {
@@ -83,7 +86,7 @@ async function accountChange({ event, id, roles }: Logged, { account }: Lookups)
   if (found === undefined)
     return event === 'account_registered' ? ['the account is gone', 'its owner registers again'] : undefined
   const { email, status } = found
-  const suspend = `npm run accounts -- suspend ${email}`
+  const suspend = `npm run accounts -- suspend ${quoted(email)}`
   switch (event) {
     case 'account_deleted':
       return [`the deleted account ${email} is there again`, suspend]
@@ -91,12 +94,12 @@ async function accountChange({ event, id, roles }: Logged, { account }: Lookups)
       return status === 'active' ? [`${email} is active again`, suspend] : undefined
     case 'account_activated':
       return status === 'suspended'
-        ? [`${email} is suspended again`, `npm run accounts -- activate ${email}`]
+        ? [`${email} is suspended again`, `npm run accounts -- activate ${quoted(email)}`]
         : undefined
     case 'roles_changed': {
       if (JSON.stringify([...roles].sort()) === JSON.stringify([...found.roles].sort())) return undefined
-      const options = roles.map((role) => ` --role ${role}`).join('') || ' --none'
-      return [`${email} has roles from before`, `npm run accounts -- set-roles ${email}${options}`]
+      const options = roles.map((role) => ` --role ${quoted(role)}`).join('') || ' --none'
+      return [`${email} has roles from before`, `npm run accounts -- set-roles ${quoted(email)}${options}`]
     }
     case 'password_changed':
       return [`the password from before works for ${email}`, `its owner changes it; until then: ${suspend}`]

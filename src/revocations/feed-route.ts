@@ -51,11 +51,12 @@ export function feedRoute(app: App, { feed }: { feed: Feed }): void {
       },
     },
     async (request, reply) => {
+      const { signal } = request // before anything is awaited: it hears nothing of a client that left before
       const held = request.headers['if-none-match']
       const wait = Number(request.query.wait ?? 0)
       let document = await feed.current()
       if (wait > 0 && matchesEtag(held, document.etag)) {
-        await feed.newerThan(document.etag, wait * 1000, request.signal, networkOfRequest(request))
+        await feed.newerThan(document.etag, wait * 1000, signal, networkOfRequest(request))
         document = await feed.current()
       }
       reply

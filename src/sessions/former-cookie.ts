@@ -6,7 +6,7 @@ import type { RefreshKeys } from './token-pair.ts'
 export type PredatesHostCookie = (refreshToken: string) => Promise<boolean>
 
 /** While servers are updated one by one, one that is still old opens sessions with the former cookie. */
-const UPDATE_SECONDS = 86_400
+const UPDATE_SECONDS = 3600
 
 /**
  * A sibling subdomain can push a cookie of the former name, and would go on to do so if every token were taken from it.

@@ -110,7 +110,7 @@ function asNamePart(path: string): string {
 /** Parsers of cookies keep one of several and say nothing. */
 function occurrences(header: string | undefined, name: string): number {
   if (header === undefined) return 0
-  return header.split(';').filter((pair) => pair.split('=', 1)[0]?.trim() === name).length
+  return header.split(';').filter((pair) => pair.split('=', 1)[0]?.replace(/^[ \t]+|[ \t]+$/g, '') === name).length
 }
 
 /**

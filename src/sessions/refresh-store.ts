@@ -24,8 +24,8 @@ const STATE_COLUMNS = `${REFRESHED_COLUMNS}, ended_at, expires_at, valid_from, e
   foreign_counter, ip, user_agent`
 
 // Parameters of all that make the next token: $1 the session, $2 its counter, $3 now, $4 when it then expires, $5 and $6
-// who asks, $7 the beginning of the grace, or an instant to come when there is none. Rotations that follow each other within the grace are one in the count of
-// foreign repeats: otherwise a thief would rotate twice to reset it.
+// who asks, $7 the beginning of the grace, or an instant to come when there is none. Rotations that follow each other
+// within the grace are one in the count of foreign repeats: otherwise a thief would rotate twice to reset it.
 const NEXT = `UPDATE sessions
   SET counter = counter + 1, rotated_at = $3, last_used_at = $3, ip = $5, user_agent = $6,
     expires_at = CASE WHEN max_expires_at < $4 THEN max_expires_at ELSE $4 END,
@@ -46,6 +46,14 @@ export async function refreshSession(database: Database, claim: RefreshClaim, by
     if (outcome !== undefined) return outcome
   }
   return { kind: 'busy', retryIn: 1 }
+}
+
+/** Ends the session if the token is one that only a thief would show now; otherwise changes nothing. */
+export async function endIfReused(database: Database, claim: RefreshClaim, by: RefreshBy): Promise<boolean> {
+  const [row] = await database.query(`SELECT ${STATE_COLUMNS} FROM sessions WHERE id = $1`, [claim.sessionId])
+  if (row === undefined) return false
+  const verdict = judgeRefresh(toState(row), claim.counter, by)
+  return verdict.kind === 'reused' && endReused(database, row, verdict.foreignRepeats, by)
 }
 
 /** The ordinary refresh. Nothing is taken from a list of exchanges that may hold one within the grace. */
@@ -100,10 +108,13 @@ async function makeNext(
   by: RefreshBy,
 ): Promise<Row | undefined> {
   const mark = randomId()
+  const params = nextParams(String(row.id), Number(row.counter), by)
   const next: Statement = {
     sql: `${NEXT}, exchanged = CAST($8 AS TEXT), changed_by = CAST($9 AS TEXT)
           ${OF_COUNTER} RETURNING ${REFRESHED_COLUMNS}`,
-    params: [...nextParams(String(row.id), Number(row.counter), by), exchanged, mark],
+    // A retry keeps the count of foreign repeats ($7 = 0): a thief who rotates once in his turn makes every refresh of
+    // the owner a retry.
+    params: [...(kind === 'retried' ? params.with(6, 0) : params), exchanged, mark],
   }
   const retried = auditRow(entryOf('refresh_token_retried', row, by), by.now, changed(row, mark))
   const [[made] = []] = await database.transaction(kind === 'retried' ? [next, retried] : [next])

@@ -41,8 +41,15 @@ export function createRefresh(parts: {
         reason: 'the refresh token was not made with a key of this server',
       })
     }
-    await spend(limiter, 'refreshSession', claim.sessionId) // only the holder of a genuine token can use up this quota
-    const outcome = await sessions.refresh(claim, { now: now(), limits, source })
+    const by = { now: now(), limits, source }
+    // Only the holder of a genuine token can use up this quota. A thief who does so must be found all the same.
+    const outcome = await spend(limiter, 'refreshSession', claim.sessionId).then(
+      () => sessions.refresh(claim, by),
+      async (tooMany) => {
+        if (await sessions.endIfReused(claim, by)) return { kind: 'reused' } as const
+        throw tooMany
+      },
+    )
     // To its client this is the quota of the session, which is counted where it is refused.
     if (outcome.kind === 'busy') throw tooMany(outcome.retryIn, 'refreshSession')
     observe?.(outcome.kind)

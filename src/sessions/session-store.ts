@@ -5,7 +5,7 @@ import { randomId } from '../ids.ts'
 import { type EndReason, revocationExpiry } from '../revocations/revocation.ts'
 import { endSessions, REVOCATIONS, revokeSessionsEndedBy } from '../revocations/revocation-store.ts'
 import { changePassword, type NewPassword } from './change-password-store.ts'
-import { type RefreshBy, refreshSession } from './refresh-store.ts'
+import { endIfReused, type RefreshBy, refreshSession } from './refresh-store.ts'
 import type { RefreshClaim } from './refresh-token.ts'
 import type { RefreshOutcome, RenewedSession, Session, SessionLimits, TokenSubject } from './session.ts'
 import { SESSION_COLUMNS, toSession, toTokenSubject } from './session-rows.ts'
@@ -27,6 +27,12 @@ export interface SessionStore {
   ): Promise<{ subject: TokenSubject; ended: number } | undefined>
   /** Applies a refresh token, as `judgeRefresh` decides. */
   refresh(claim: RefreshClaim, by: RefreshBy): Promise<RefreshOutcome>
+  /**
+   * Only what a refresh would do with the token of a thief.
+   *
+   * @returns true when the session was ended for it
+   */
+  endIfReused(claim: RefreshClaim, by: RefreshBy): Promise<boolean>
   /** Sets a new password. The session in which that was done goes on, with a new refresh token. */
   changePassword(
     password: NewPassword,
@@ -78,6 +84,7 @@ export function createSessionStore(database: Database): SessionStore {
     },
 
     refresh: (claim, by) => refreshSession(database, claim, by),
+    endIfReused: (claim, by) => endIfReused(database, claim, by),
     changePassword: (password, by) => changePassword(database, password, by),
 
     async list(accountId, now) {

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import { systemClock } from '../clock.ts'
 import { AppError } from '../errors/app-error.ts'
@@ -59,6 +60,9 @@ async function guardWholeApp(app: FastifyInstance, options: VerifierOptions): Pr
       reply.code(status).headers(headers).send(body)
     },
   })
-  app.addHook('onReady', () => verifier.hydrate().catch(() => undefined)) // reported already
+  // Fastify gives a hook ten seconds (`pluginTimeout`), and a start that fails for it would be worse than a first 503.
+  app.addHook('onReady', () =>
+    Promise.race([verifier.hydrate().catch(() => undefined), delay(5000, undefined, { ref: false })]),
+  )
   app.addHook('onClose', async () => verifier.close())
 }

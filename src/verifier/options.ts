@@ -85,6 +85,8 @@ export function resolveOptions(options: VerifierOptions): Resolved {
   if (typeof insecureIssuer !== 'boolean') throw new TypeError('insecureIssuer: true or false')
   if (audience === undefined) throw new TypeError('audience: your own identifier is needed, or null for any')
   if (typeof revocations !== 'boolean') throw new TypeError('revocations: true or false')
+  if (!revocations && (options.onStale !== undefined || options.revocationsUri !== undefined))
+    throw new TypeError('onStale, revocationsUri: they have no effect without revocations: true')
   if (onStale !== 'accept' && onStale !== 'reject') throw new TypeError('onStale: "accept" or "reject"')
   const jwksUri = secureUrl('jwksUri', options.jwksUri ?? `${issuer}/.well-known/jwks.json`, insecureIssuer)
   const feedUri = options.revocationsUri ?? `${issuer}/.well-known/revocations`

@@ -42,6 +42,7 @@ export class RemoteKeys implements VerificationKeys {
   #catchingUp: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
   #failedAt = NEVER
+  #answeredAt = NEVER
   #failures = 0
   #standstills = 0
 
@@ -109,7 +110,11 @@ export class RemoteKeys implements VerificationKeys {
   #mayAsk(kid: string, urgent: boolean): boolean {
     if (this.#failures > 0 && this.#monotonic() < this.#failedAt + this.#backOff())
       throw new AppError('keys_unavailable', { reason: 'the last request failed a moment ago' })
-    if (!this.#hasGoodKeys()) return true
+    if (!this.#hasGoodKeys()) {
+      if (this.#monotonic() < this.#answeredAt + LEAST_FRESH_MS)
+        throw new AppError('keys_unavailable', { reason: 'the answer of a moment ago was too old' })
+      return true
+    }
     return !this.#withdrawn.has(kid) && (urgent || this.#search.maySearch(kid))
   }
 
@@ -151,6 +156,7 @@ export class RemoteKeys implements VerificationKeys {
       throw new AppError('keys_unavailable', { reason: failure(error), cause: error })
     }
     this.#failures = 0
+    this.#answeredAt = this.#monotonic()
     onEvent({ type: 'keys_fetched', kids: [...this.#copy.pems.keys()] })
   }
 
@@ -168,7 +174,7 @@ export class RemoteKeys implements VerificationKeys {
       pems,
       etag: status === 200 ? (headers.get('etag') ?? undefined) : this.#copy.etag,
       madeAt: Math.max(madeAt, this.#copy.madeAt),
-      goodUntil: began - Math.min(age, lifetime) + lifetime + this.#options.keysMaxStale * 1000,
+      goodUntil: madeAt + lifetime + this.#options.keysMaxStale * 1000,
       freshUntil: this.#options.now() + freshFor / 1000,
     }
   }

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { boundedFetch, failure } from '../http/bounded-fetch.ts'
 import { FEED_TYPE, FeedClaims } from '../revocations/feed-format.ts'
+import { revocationExpiry } from '../revocations/revocation.ts'
 import { RevocationSet } from '../revocations/revocation-set.ts'
 import type { AccessTokenClaims } from '../tokens/claims.ts'
 import { checkHeader } from '../tokens/credential.ts'
@@ -49,6 +50,8 @@ export class RemoteRevocations implements RevocationCheck {
   /** True when the last look gave no fresh copy: another one would not help now. */
   #wasInVain = false
   #standstills = 0
+  /** Until then nothing is forgotten: the issuer has lost its store. Epoch seconds. */
+  #keepsUntil = 0
 
   constructor(options: Resolved, feed: NonNullable<Resolved['feed']>, keys: RemoteKeys, standstill: Standstill) {
     this.#options = options
@@ -184,7 +187,8 @@ export class RemoteRevocations implements RevocationCheck {
     if (isOlder(claims, this.#held)) return
     // A copy that is newer by date but knows less is of a server that has lost its store: what it lacks is not
     // forgotten.
-    this.#set = revocationSet(claims, claims.seq < this.#held.seq ? this.#set : new RevocationSet())
+    if (claims.seq < this.#held.seq) this.#keepsUntil = revocationExpiry(now())
+    this.#set = revocationSet(claims, now() < this.#keepsUntil ? this.#set : new RevocationSet())
     this.#held = claims
     onEvent({ type: 'revocations_applied', seq: claims.seq, entries: this.#set.size + claims.keys.length })
   }

@@ -78,7 +78,7 @@ t.test('beside the present cookie the former one counts for nothing, and goes', 
 t.test('a token that was never in the former cookie is not taken from it', async (t) => {
   const server = await https(t)
   await server.database.query('UPDATE schema_migrations SET applied_at = applied_at - $1 WHERE version = 6', [
-    86_400 + 5,
+    3600 + 5,
   ])
   const attacker = await browser(server)
   const pushed = attacker.cookie.replace(NAME, FORMER)

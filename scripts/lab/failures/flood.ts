@@ -43,6 +43,7 @@ export async function dial(origin: string): Promise<Socket> {
  * @returns the statuses of their answers; `none` for each that never came
  */
 export function answersTo(socket: Socket, requests: readonly string[]): Promise<string[]> {
+  if (socket.destroyed) return Promise.resolve(requests.map(() => 'none'))
   return new Promise((resolve) => {
     let text = ''
     const look = () => [...text.matchAll(/HTTP\/1\.1 (\d{3})/g)].map(([, status = '']) => status)
@@ -61,6 +62,7 @@ export function answersTo(socket: Socket, requests: readonly string[]): Promise<
 }
 
 export function rawPost(path: string, body: string, headers = ''): string {
-  const type = 'Content-Type: application/json'
+  // The server closes the connection after a body of a type that it does not read.
+  const type = `Content-Type: application/${path.startsWith('/oauth/') ? 'x-www-form-urlencoded' : 'json'}`
   return `POST ${path} HTTP/1.1\r\nHost: x\r\n${type}\r\n${headers}Content-Length: ${body.length}\r\n\r\n${body}`
 }
