@@ -10,9 +10,7 @@ export function createBeganBeforeUpdate(database: Pick<Database, 'query'>): Bega
   return async (sessionId, seconds) => {
     const rows = await database.query(
       `SELECT id FROM sessions WHERE id = $1
-         AND created_at <= (SELECT applied_at FROM schema_migrations WHERE version = $2) + CAST($3 AS BIGINT)
-         AND EXISTS (SELECT 1 FROM schema_migrations WHERE version = 1 AND applied_at <
-           (SELECT applied_at FROM schema_migrations WHERE version = $2))`,
+         AND created_at <= (SELECT applied_at FROM schema_migrations WHERE version = $2) + CAST($3 AS BIGINT)`,
       [sessionId, UPDATE, seconds],
     )
     return rows.length === 1

@@ -39,6 +39,12 @@ t.test('a cookie that is there twice is refused and cleared, and no session ends
   t.same([reply.statusCode, cleared(reply)], [401, [['signet_refresh', '/v1']]])
 })
 
+t.test('a cookie of a sibling whose name only looks like the present one does not count', async (t) => {
+  const { cookie } = await browser(server)
+  const pushed = `\u00a0${NAME}=x` // its prefix means nothing to a browser, which lets a sibling set it
+  t.equal((await send(server, '/v1/refresh', { ...SAME_SITE, cookie: `${pushed}; ${cookie}` })).statusCode, 200)
+})
+
 t.test('a logout works with two cookies, and clears them', async (t) => {
   const { cookie, access_token } = await browser(server)
   const twice = { ...SAME_SITE, cookie: `${cookie}; ${cookie}`, ...bearer(access_token) }
@@ -77,9 +83,7 @@ t.test('beside the present cookie the former one counts for nothing, and goes', 
 
 t.test('a token that was never in the former cookie is not taken from it', async (t) => {
   const server = await https(t)
-  await server.database.query('UPDATE schema_migrations SET applied_at = applied_at - $1 WHERE version = 6', [
-    3600 + 5,
-  ])
+  await server.database.query('UPDATE schema_migrations SET applied_at = applied_at - $1 WHERE version = 6', [3600 + 5])
   const attacker = await browser(server)
   const pushed = attacker.cookie.replace(NAME, FORMER)
   const reply = await send(server, '/v1/refresh', { ...SAME_SITE, cookie: pushed })

@@ -148,6 +148,36 @@ t.test('lock-step: no second rotation of the thief resets the count', async (t) 
   t.ok(await isOver([token]))
 })
 
+t.test('lock-step: a thief who makes every refresh of the owner a retry is counted too', async (t) => {
+  const [owner, thief] = [{ ip: '198.51.100.7' }, { ip: '203.0.113.9' }]
+  let token: Tokens = await signUp(app, owner)
+  let rounds = 0
+  for (; rounds < 10; rounds += 1) {
+    pass(600)
+    const shown = token
+    token = await refreshed(app, shown, owner)
+    pass(3)
+    const reply = await refresh(app, shown, thief)
+    if (reply.statusCode !== 200) break
+    await refreshed(app, reply.json(), thief)
+  }
+  t.equal(rounds, MAX_FOREIGN_REPEATS - 1)
+  t.ok(await isOver([token]))
+})
+
+t.test('a thief who uses up the quota of the session does not keep its owner from finding him', async (t) => {
+  const { app, pass } = await serverAt(t, 1_800_000_000, { RATE_LIMIT_REFRESH_PER_SESSION: '5' })
+  const owner = await signUp(app)
+  let stolen: Tokens = await refreshed(app, owner)
+  pass(60)
+  let reply = await refresh(app, stolen)
+  for (; reply.statusCode === 200; reply = await refresh(app, stolen)) stolen = reply.json()
+  t.equal(reply.statusCode, 429)
+  t.equal(await refreshVerdict(app, owner), 'invalid_refresh_token', 'and not 429')
+  pass(60)
+  t.equal(await refreshVerdict(app, stolen), 'invalid_refresh_token')
+})
+
 t.test('a phone that changes its network between a request and its repeat goes on', async (t) => {
   const networks = ['198.51.100.7', '203.0.113.9', '2001:db8::1']
   let token: Tokens = await signUp(app)

@@ -67,6 +67,11 @@ t.test('the newer copy counts, and an older one that comes late takes nothing ba
     ['revoked', 'revoked'],
     'newer by date, and knows less',
   )
+  t.same(
+    await verdicts(t, [revoked, { seq: 4, iat: NOW + 1 }, { seq: 4, iat: NOW + 2 }]),
+    ['revoked', 'revoked', 'revoked'],
+    'and so does the copy after it',
+  )
   t.same(await verdicts(t, [revoked, { seq: 6, iat: NOW }]), ['revoked', 'good'], 'and what is over leaves')
   t.same(
     await verdicts(t, [revoked, { seq: 6, iat: NOW - 30 }]),

@@ -167,6 +167,8 @@ t.test('an issuer that is no safe address is refused at once', async (t) => {
     '\thttps://signet.example/',
   ])
     t.throws(make(issuer), { name: 'TypeError', message: /issuer|jwksUri/ }, issuer)
+  for (const unused of [{ onStale: 'reject' }, { revocationsUri: 'https://signet.example/feed' }] as const)
+    t.throws(() => resolveOptions({ issuer: 'https://signet.example', audience: 'me', ...unused }), /no effect without/)
   for (const issuer of ['https://signet.example/', 'https://signet.example/a/', 'http://localhost:3000/'])
     t.throws(make(issuer), {
       name: 'TypeError',
