@@ -72,7 +72,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   const path = issuerPath(issuer)
   const below = servedBelow(path)
   const app: App = Fastify({ ...serverOptions(config, instrumentation.refused), ...below.options, loggerInstance })
-  app.addHook('onClose', async () => revocations.close())
+  app.addHook('onClose', async () => parts.closeRevocations())
 
   if (onRoute) app.addHook('onRoute', onRoute)
   below.learnRoutes               (app)

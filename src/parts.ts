@@ -121,9 +121,13 @@ async function makeRevocations({ config, keyring, logger, database, now, ...base
   })
   const { ISSUER: issuer, FEED_TTL: ttl, FEED_MAX_WAITERS: maxWaiters } = config
   const monotonic = monotonicClock
-  const lookFirst = createLookFirst({ revocations, reloadKeys: keyring.reload, monotonic, now })
+  const { lookFirst, close } = createLookFirst({ revocations, reloadKeys: keyring.reload, monotonic, now })
   const feed = createFeed({ issuer, ttl, maxWaiters, keyring, revocations, lookFirst, now, monotonic })
-  return { revocations, feed, lookFirst, revocationsApplied: () => revocations.catchUp() }
+  const closeRevocations = () => {
+    close()
+    revocations.close()
+  }
+  return { revocations, feed, lookFirst, revocationsApplied: () => revocations.catchUp(), closeRevocations }
 }
 
 /** Issuing and verifying access tokens. */

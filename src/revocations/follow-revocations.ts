@@ -10,8 +10,8 @@ import { settlesWithin } from './settles-within.ts'
 const POLL_INTERVAL_MS = 250
 const PAGE_SIZE = 10_000
 /**
- * When the last complete look began longer ago, another one is awaited before a token is accepted: this process may have
- * stood still. It is well above POLL_INTERVAL_MS and the time of a look, so nobody waits in ordinary operation.
+ * A process that stood still for longer looks at the store before it accepts a token, unless a complete look began more
+ * recently. Whether it stood still is found out by `look-first.ts`.
  */
 export const LOOK_FIRST_AFTER_SECONDS = 2
 /** How long such a look is awaited. */
@@ -28,8 +28,8 @@ export interface Revocations {
   /** Seconds since the set was last known to be complete. */
   age(): number
   /**
-   * The look to wait for before a token is accepted; undefined when the last one is recent, as it nearly always is, and
-   * when the store is known to be away. All callers share one look. It resolves after a second at the latest, and never
+   * The look to wait for after this process stood still; undefined when the last one is recent, and when the store is
+   * known to be away. Ask only after a pause: with a slow store the last look is often not recent. All callers share one look. It resolves after a second at the latest, and never
    * rejects: a store that gave no answer is known to be away from then on.
    */
   lookFirst(): Promise<void> | undefined
