@@ -13,10 +13,14 @@ const SERVICE = { uid: 54_321, gid: 54_322 }
 const OTHER = { uid: 54_323, gid: 54_324 }
 
 const reason = whyNot()
-/** Only root can become other users, and these must be able to read the code. */
+/** Only root can become other users, and these must be able to run the code: by its whole path, not from inside. */
 function whyNot(): string | false {
   if (process.getuid?.() !== 0) return 'needs root, to run the script as other users'
-  const { status } = spawnSync('sh', ['-c', 'test -r src/server.ts'], { cwd: ROOT, ...OTHER })
+  const test = 'test -x "$0" && test -r "$1"'
+  const { status } = spawnSync('sh', ['-c', test, process.execPath, join(ROOT, 'src/server.ts')], {
+    cwd: '/',
+    ...OTHER,
+  })
   return status === 0 ? false : 'other users may not read this checkout'
 }
 
