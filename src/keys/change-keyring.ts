@@ -13,6 +13,7 @@ import {
   heirOf,
   planRevocation,
   planRotation,
+  planStandby,
   signingKey,
   standbyKey,
   stoppedSigning,
@@ -77,11 +78,16 @@ interface RotationOptions {
 export async function rotateKeys(folder: KeysFolder, options: RotationOptions): Promise<RotationOutcome> {
   return withKeysLock(folder, async () => {
     const outcome = await planNext(folder, options)
-    return { ...outcome, ...(await leaveStandby(folder, outcome.keyring, options)) }
+    const { keyring, standby = outcome.standby } = await leaveStandby(folder, outcome.keyring, options)
+    return { ...outcome, keyring, standby }
   })
 }
 
-async function planNext(folder: KeysFolder, options: RotationOptions): Promise<Changed & Planned> {
+/** Writes the plan and the next standby key in one manifest: to servers and to the trail a rotation is one change. */
+async function planNext(
+  folder: KeysFolder,
+  options: RotationOptions,
+): Promise<Changed & Planned & { readonly standby?: KeyEntry | undefined }> {
   const { now, lead, assertLead, bits, ifOlderThan = 0 } = options
   const found = await readKeyring(folder)
   await readRefreshKeys(folder) // another passphrase, or a damaged file, is found before anything is changed
@@ -100,9 +106,14 @@ async function planNext(folder: KeysFolder, options: RotationOptions): Promise<C
   if (current) assertLead?.(standby === undefined ? 0 : now() - standby.publish_at)
   const { keyring, tidied } = await tidy(folder, before, now)
   const jwk = standby?.jwk ?? (await newKey(folder, before, options.key, bits))
-  const planned = planRotation(keyring, jwk, now(), lead) // read the clock after key generation, which is slow
+  const needsSpare = options.key === undefined || standbyKey(before, now()) === undefined
+  const spare = needsSpare ? await storePrivateKey(folder, await generatePrivateKey(bits)) : undefined
+  const instant = now() // read after key generation, which is slow
+  const rotated = planRotation(keyring, jwk, instant, lead)
+  const planned = spare ? planStandby(rotated, spare, instant) : rotated
   await writeKeyring(folder, planned)
-  return { keyring: planned, tidied, planned: planned.find(({ kid }) => kid === jwk.kid) as KeyEntry }
+  const [next, made] = [jwk, spare].map((key) => planned.find(({ kid }) => kid === key?.kid))
+  return { keyring: planned, tidied, planned: next as KeyEntry, standby: made }
 }
 
 export type Revoked = ChangedWithStandby & {
