@@ -22,7 +22,8 @@ const attack = fc.record({
 export const refresh: Target = {
   name: 'refresh',
   async prepare(stage) {
-    const server = await startApp(stage as never, { now: () => NOW })
+    let now = NOW
+    const server = await startApp(stage as never, { now: () => now })
     const { app, keyring } = server
     let token = (await signUp(app)).refresh_token
     const send = (text: string, by: string) => {
@@ -45,6 +46,7 @@ export const refresh: Target = {
     return {
       property: property as fc.IAsyncProperty<unknown>,
       async wellbeing() {
+        now += 1 // so many refreshes at one instant would be too many at once
         const answer = await send(token, 'body')
         demand(answer.statusCode === 200, `the session is lost: ${answer.body}`)
         token = answer.json().refresh_token
