@@ -1,7 +1,7 @@
 // Preloaded by `npm start` and the scripts of operators: all of them read the same `.env` of the current folder.
-// Variables that are set already win. Node has `--env-file-if-exists` for this, but that option prints a line when there
-// is no file, and goes on without a file that it may not read; and a Node before 22 refuses it with "bad option", where
-// require-node.js says in one line which Node is needed. Plain JavaScript, as that file.
+// Variables that are set already win. Node has `--env-file-if-exists` for this, but that option prints a line when
+// there is no file, and goes on without a file that it may not read; and a Node before 22 refuses it with "bad option",
+// where require-node.js says in one line which Node is needed. Plain JavaScript, as that file.
 import { readFileSync } from 'node:fs'
 import util from 'node:util'
 

@@ -4,9 +4,9 @@ import type { Config } from '../../src/config/config.ts'
 import { OperatorError } from '../../src/errors/app-error.ts'
 
 /**
- * When root runs a script, this process becomes the owner of what the script works on, for good: the user of the server.
- * So what the script writes is that user's, whatever it reads is what the server can read, and a link that somebody put
- * there leads root nowhere (CWE-59). What only root may read must be read before.
+ * When root runs a script, this process becomes the owner of what the script works on, for good: the user of the
+ * server. So what the script writes is that user's, whatever it reads is what the server can read, and a link that
+ * somebody put there leads root nowhere (CWE-59). What only root may read must be read before.
  *
  * @param setting that names the path
  * @param path of the keys folder, or the file of the database; while there is none, the owner of the nearest folder

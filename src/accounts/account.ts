@@ -90,8 +90,8 @@ function isAscii(text: string): boolean {
 /**
  * Every spelling under which an account may stand in the store, in the order in which to look: as typed, in the one
  * form, and with the domain in Unicode, the form until Signet 0.2. Two only stand there while an operator has not
- * decided about them (`one-email-form-store.ts`), or while a server of before still registers accounts. For nearly all emails
- * it is one.
+ * decided about them (`one-email-form-store.ts`), or while a server of before still registers accounts. For nearly all
+ * emails it is one.
  */
 export function storedSpellings(email: string): readonly string[] {
   const one = normaliseEmail(email)

@@ -26,8 +26,8 @@ const MAX_QUEUED_CALLS = 10_000
 const REOPEN_AFTER_MS = 500
 
 /**
- * Opens SQLite in a worker thread. Jobs that arrive while a batch runs are collected into the next one. Reads and writes
- * have batches of their own, so that reads do not wait while another process writes.
+ * Opens SQLite in a worker thread. Jobs that arrive while a batch runs are collected into the next one. Reads and
+ * writes have batches of their own, so that reads do not wait while another process writes.
  *
  * @param path a file, made with mode 0600 when absent, or `:memory:`
  * @throws OperatorError when the file can't be opened or is no database

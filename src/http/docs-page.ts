@@ -5,8 +5,8 @@ import { dirname, join } from 'node:path'
 import type { App } from './app-type.ts'
 import { createPreparedBody, type PreparedBody } from './prepared-body.ts'
 
-// The page is made of the files of @fastify/swagger-ui, but not served by that plugin: it sends 1.7 MB from the disk for
-// every request, without compression and without a time to cache it.
+// The page is made of the files of @fastify/swagger-ui, but not served by that plugin: it sends 1.7 MB from the disk
+// for every request, without compression and without a time to cache it.
 
 // swagger-ui sets inline styles. Scripts come from this server only, and the page may call no other server.
 const PAGE_POLICY = [

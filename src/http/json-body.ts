@@ -5,8 +5,8 @@ import { registerEmptyBody } from './empty-body.ts'
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /**
- * Accepts JSON bodies only, in strict UTF-8, or no body: with Node's lenient decoding two different passwords could both
- * become U+FFFD. Fastify's own parser refuses members named `__proto__` or `constructor` (prototype pollution).
+ * Accepts JSON bodies only, in strict UTF-8, or no body: with Node's lenient decoding two different passwords could
+ * both become U+FFFD. Fastify's own parser refuses members named `__proto__` or `constructor` (prototype pollution).
  */
 export function registerJsonBody(app: App): void {
   const parse = app.getDefaultJsonParser('error', 'error')

@@ -70,8 +70,8 @@ interface RotationOptions {
 }
 
 /**
- * Plans the next key, or says why there is nothing to do. The standby key becomes the next one, and a new standby key is
- * published in its place. A standby key that is missing is made in any case.
+ * Plans the next key, or says why there is nothing to do. The standby key becomes the next one, and a new standby key
+ * is published in its place. A standby key that is missing is made in any case.
  *
  * @throws OperatorError when another process holds the lock, or the folder can't be read or written
  */

@@ -1,7 +1,7 @@
 /**
  * Signing keys and refresh keys: their life as pure plans (`keyring.ts`, `rotation.ts`), the folder on disk, the one
- * door through which it changes (`change-keyring.ts`), the live copy that a server uses, and the memory of what was ever
- * revoked (`revoked-keys.ts`). What is signed with a key belongs to `tokens/` and `revocations/`.
+ * door through which it changes (`change-keyring.ts`), the live copy that a server uses, and the memory of what was
+ * ever revoked (`revoked-keys.ts`). What is signed with a key belongs to `tokens/` and `revocations/`.
  */
 
 import { type Static, Type } from '@sinclair/typebox'

@@ -17,8 +17,8 @@ export interface SigningKey {
 }
 
 /**
- * `stale`: the folder holds something that can't be used, and the previous keyring stays in force. `outdated`: the folder
- * is older than a revocation, and holds a revoked key as if it were good; that key is not used.
+ * `stale`: the folder holds something that can't be used, and the previous keyring stays in force. `outdated`: the
+ * folder is older than a revocation, and holds a revoked key as if it were good; that key is not used.
  */
 export type KeyringState = 'ok' | 'stale' | 'outdated' | 'failed'
 
@@ -78,8 +78,8 @@ export type KeyringEvent =
 /**
  * Loads the keyring and every private half that may still sign.
  *
- * @throws OperatorError when no key in the folder can sign, when one can't be used, when the settings make a plan unsafe,
- *   or when the store can't say which keys were revoked: a server must not find that out at the first login
+ * @throws OperatorError when no key in the folder can sign, when one can't be used, when the settings make a plan
+ *   unsafe, or when the store can't say which keys were revoked: a server must not find that out at the first login
  */
 export async function openLiveKeyring(options: LiveKeyringOptions): Promise<LiveKeyring> {
   const { folder, timing, ttl, now } = options

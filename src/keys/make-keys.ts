@@ -62,8 +62,9 @@ export function lacksStandby(keyring: Keyring, now: number): boolean {
 }
 
 /**
- * Writes a manifest for the private keys of a folder without one: left by a first run that was killed, or by the loss of
- * the manifest. Of two, the older file signs and the other one stands by. Both are published, so tokens of either verify.
+ * Writes a manifest for the private keys of a folder without one: left by a first run that was killed, or by the loss
+ * of the manifest. Of two, the older file signs and the other one stands by. Both are published, so tokens of either
+ * verify.
  *
  * @returns an empty keyring when there are none
  * @throws OperatorError when there are more than two: some of them may have been replaced, and only the manifest knew

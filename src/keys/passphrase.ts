@@ -9,8 +9,8 @@ export const MAX_PASSPHRASE_BYTES = 1024
  * Reads the passphrase of the keys folder: the first line of the file.
  *
  * @returns undefined when no file is configured
- * @throws OperatorError when the file can't be read, or its first line is empty, too long or no UTF-8: other bytes would
- *   all become U+FFFD, and different files would open the same key
+ * @throws OperatorError when the file can't be read, or its first line is empty, too long or no UTF-8: other bytes
+ *   would all become U+FFFD, and different files would open the same key
  */
 export async function readPassphrase(file: string | undefined): Promise<string | undefined> {
   if (file === undefined) return undefined

@@ -93,16 +93,16 @@ export function rotateRefreshKey(folder: KeysFolder, now: Clock): Promise<Refres
 }
 
 /**
- * Makes the first refresh key of a folder that has none. Those that are there are not opened: that takes the passphrase,
- * and must not be what an emergency fails at. The caller holds the lock of the folder.
+ * Makes the first refresh key of a folder that has none. Those that are there are not opened: that takes the
+ * passphrase, and must not be what an emergency fails at. The caller holds the lock of the folder.
  */
 export async function ensureRefreshKey(folder: KeysFolder, now: Clock): Promise<void> {
   if ((await storedNames(folder)).length === 0) await writeRefreshKey(folder, now())
 }
 
 /**
- * Revokes a refresh key: whoever holds a token made with it has to log in again once the access token expires. It is not
- * opened for that, and neither are the others: a leaked key can be taken away without the passphrase.
+ * Revokes a refresh key: whoever holds a token made with it has to log in again once the access token expires. It is
+ * not opened for that, and neither are the others: a leaked key can be taken away without the passphrase.
  *
  * @returns false when there is no such key
  * @throws KeyFileError `passphrase` when it is the last one, and another would have to be made in its place

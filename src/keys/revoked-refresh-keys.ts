@@ -2,8 +2,8 @@ import { join } from 'node:path'
 import { toTimestamp } from '../clock.ts'
 import { deleteFile, type KeysFolder, namesIn, syncFolder, writeDurably } from './keys-folder.ts'
 
-// A revoked refresh key leaves a mark, `refresh-<id>.revoked`. It stays for ever: from it the servers learn that the key
-// was revoked, and not lost, or deleted because it was too old.
+// A revoked refresh key leaves a mark, `refresh-<id>.revoked`. It stays for ever: from it the servers learn that the
+// key was revoked, and not lost, or deleted because it was too old.
 
 /** The ids of the refresh keys that are marked in a listing of the folder. */
 export function revokedAmong(names: readonly string[]): string[] {

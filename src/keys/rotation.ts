@@ -34,8 +34,8 @@ export function minimumLead({ jwksMaxAge, skew }: Timing): number {
 }
 
 /**
- * The shortest safe lead in seconds for a key that has been in the JWKS for `publishedFor` seconds already. Every server
- * must have read the plan before the key signs.
+ * The shortest safe lead in seconds for a key that has been in the JWKS for `publishedFor` seconds already. Every
+ * server must have read the plan before the key signs.
  */
 export function shortestLead(publishedFor: number, timing: Timing): number {
   return Math.max(minimumLead(timing) - Math.max(0, publishedFor), RELOAD_INTERVAL_SECONDS + timing.skew)
@@ -101,8 +101,8 @@ export function planStandby(keyring: Keyring, jwk: PublicJwk, now: number): Keyr
 }
 
 /**
- * Revokes a key at once: what it signed is refused from now on. When it was the current key, its heir takes its place in
- * the same second, or else `successor`.
+ * Revokes a key at once: what it signed is refused from now on. When it was the current key, its heir takes its place
+ * in the same second, or else `successor`.
  *
  * @param now epoch seconds
  * @param successor a new key, for when none waits; undefined leaves the service without a signing key

@@ -2,7 +2,9 @@ import { createPublicKey, type KeyObject, sign, verify } from 'node:crypto'
 import { OperatorError } from '../errors/app-error.ts'
 import { type PublicJwk, publicJwk } from './jwk.ts'
 
-/** The largest key that is made or taken in. A longer signature would leave too little room in a token for its claims. */
+/**
+ * The largest key that is made or taken in. A longer signature would leave too little room in a token for its claims.
+ */
 export const MAX_KEY_BITS = 4096
 
 /**
@@ -34,8 +36,8 @@ function signsAndVerifies(key: KeyObject, { kty, n, e }: PublicJwk, probe: Buffe
 /**
  * Checks a key that comes from elsewhere, as strictly as one must who will sign with it for years.
  *
- * @throws OperatorError for more than MAX_KEY_BITS, for parts that do not belong together (RFC 8017 section 3.2; OpenSSL
- *   signs with them nevertheless, by those parts that fit), and as `provenPublicJwk`
+ * @throws OperatorError for more than MAX_KEY_BITS, for parts that do not belong together (RFC 8017 section 3.2;
+ *   OpenSSL signs with them nevertheless, by those parts that fit), and as `provenPublicJwk`
  */
 export function assertSoundKey(key: KeyObject): void {
   publicJwk(key)

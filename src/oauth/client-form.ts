@@ -16,7 +16,10 @@ const CREDENTIAL = {
   client_assertion_type: Type.Optional(Type.String({ maxLength: 255, description: JWT_BEARER })),
 }
 
-/** The schema of a form, with an example for a client that uses Basic. Unknown parameters are ignored (RFC 6749 section 3.2). */
+/**
+ * The schema of a form, with an example for a client that uses Basic. Unknown parameters are ignored (RFC 6749 section
+ * 3.2).
+ */
 export function formOf<T extends TProperties>(properties: T, example: { readonly [name in keyof T]?: unknown }) {
   return Type.Object({ ...properties, ...CREDENTIAL }, { additionalProperties: true, examples: [example] })
 }

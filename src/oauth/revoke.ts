@@ -17,8 +17,8 @@ export type Revoke = (clientId: string, token: string, source: RequestSource) =>
 
 /**
  * Token revocation (RFC 7009): for a refresh token its session ends. An access token is revoked alone; after a few of
- * one session, the session ends instead (section 2.1 leaves related tokens to the server's policy). When it resolves, this node refuses what was revoked. A text that is no token, or no longer one, is ignored: it can't be used
- * either.
+ * one session, the session ends instead (section 2.1 leaves related tokens to the server's policy). When it resolves,
+ * this node refuses what was revoked. A text that is no token, or no longer one, is ignored: it can't be used either.
  *
  * @returns a function that throws OAuthError `unauthorized_client` for a good token of another client (section 2.1)
  */

@@ -5,8 +5,8 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
 // Settings of V8, Node and the operating system that make the server faster or smaller. None changes a result, and
-// where one is not available the server runs without it. Each comment says what the setting gains and costs, and when it
-// can be removed.
+// where one is not available the server runs without it. Each comment says what the setting gains and costs, and when
+// it can be removed.
 
 /** Call this before anything else is loaded. */
 export function tuneProcess(): void {
@@ -53,8 +53,8 @@ const COLLECT_AFTER_BOOT_MS = 500
  * allocates too little to make V8 collect it.
  *
  * - Upstream: no issue found. V8 has no public call for "the boot is over"; `--expose-gc` is the way to its collector.
- * - Gain (2026-11-30): an idle server is 30 MB smaller, for good: 125 instead of 154 MB on Node 26.12, and 137 instead of
- *   167 MB on Node 24.21, 3, 12 and 40 seconds after the start. After 8,500 requests it is still 29 MB smaller.
+ * - Gain (2026-11-30): an idle server is 30 MB smaller, for good: 125 instead of 154 MB on Node 26.12, and 137 instead
+ *   of 167 MB on Node 24.21, 3, 12 and 40 seconds after the start. After 8,500 requests it is still 29 MB smaller.
  * - Price: some 170 ms of processor time, once. The server stands still for 40 to 95 ms twice, on a busy machine up to
  *   400 ms.
  * - It can be removed when `/proc/PID/status` of an idle server shows the same VmRSS without it.
@@ -81,7 +81,8 @@ const TASKS = '/proc/self/task'
  * - Upstream: https://github.com/libuv/libuv/issues/4051 asked for priorities. libuv has `uv_thread_setpriority` since
  *   https://github.com/libuv/libuv/pull/4075, but Node offers no way to call it for its pool.
  * - Gain (Node 26.12, 2026-11-30, two busy cores, 16 logins at a time, medians of 6 rounds): `GET /v1/me` takes 3 ms
- *   instead of 17 at p95, and 15 instead of 65 at p99. The event loop waits 1.0 ms for a core per request instead of 4.3.
+ *   instead of 17 at p95, and 15 instead of 65 at p99. The event loop waits 1.0 ms for a core per request instead of
+ *   4.3.
  * - Price: on a machine that other programs keep busy too, logins wait for those programs.
  * - It can be removed when Node can set the priority of its pool, or when passwords are hashed elsewhere.
  */

@@ -29,8 +29,9 @@ export interface Revocations {
   age(): number
   /**
    * The look to wait for after this process stood still; undefined when the last one is recent, and when the store is
-   * known to be away. Ask only after a pause: with a slow store the last look is often not recent. All callers share one look. It resolves after a second at the latest, and never
-   * rejects: a store that gave no answer is known to be away from then on.
+   * known to be away. Ask only after a pause: with a slow store the last look is often not recent. All callers share
+   * one look. It resolves after a second at the latest, and never rejects: a store that gave no answer is known to be
+   * away from then on.
    */
   lookFirst(): Promise<void> | undefined
   readonly size: number

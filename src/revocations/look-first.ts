@@ -18,8 +18,8 @@ const everyInterval: Every = (milliseconds, tick) => {
 
 /**
  * A process that stood still (stopped, a frozen machine, a laptop that slept) does not know what was revoked meanwhile.
- * Requests may reach it before its timers do. So before it accepts the first tokens it looks at the store, and reads the
- * keyring: a key may have been revoked too.
+ * Requests may reach it before its timers do. So before it accepts the first tokens it looks at the store, and reads
+ * the keyring: a key may have been revoked too.
  *
  * A timer of its own shows that the process runs. The looks at the store do not: when the database is slow they end
  * rarely, and then every request would wait for one.
@@ -41,8 +41,8 @@ export function createLookFirst(parts: {
   // While this process runs, `followKeys` reads the folder every second. So it is enough to know since when it runs.
   let running = instant()
   let looking: Promise<void> | undefined
-  // The second in which nothing was due. Whoever stood still for two seconds finds another one on the clock, so all that
-  // a verified request pays is one reading of the system clock.
+  // The second in which nothing was due. Whoever stood still for two seconds finds another one on the clock, so all
+  // that a verified request pays is one reading of the system clock.
   let fineAt = Number.NaN
 
   const lookNow = async () => {

@@ -23,9 +23,9 @@ const MAX_ATTEMPTS = 5
 const STATE_COLUMNS = `${REFRESHED_COLUMNS}, ended_at, expires_at, valid_from, exchanged, foreign_repeats,
   foreign_counter, ip, user_agent`
 
-// Parameters of all that make the next token: $1 the session, $2 its counter, $3 now, $4 when it then expires, $5 and $6
-// who asks, $7 the beginning of the grace, or an instant to come when there is none. Rotations that follow each other
-// within the grace are one in the count of foreign repeats: otherwise a thief would rotate twice to reset it.
+// Parameters of all that make the next token: $1 the session, $2 its counter, $3 now, $4 when it then expires, $5 and
+// $6 who asks, $7 the beginning of the grace, or an instant to come when there is none. Rotations that follow each
+// other within the grace are one in the count of foreign repeats: otherwise a thief would rotate twice to reset it.
 const NEXT = `UPDATE sessions
   SET counter = counter + 1, rotated_at = $3, last_used_at = $3, ip = $5, user_agent = $6,
     expires_at = CASE WHEN max_expires_at < $4 THEN max_expires_at ELSE $4 END,

@@ -1,6 +1,6 @@
 /**
- * Milliseconds from one search for unknown kids to the next: doubled by each that found nothing, so that a flood of kids
- * is no flood of requests.
+ * Milliseconds from one search for unknown kids to the next: doubled by each that found nothing, so that a flood of
+ * kids is no flood of requests.
  */
 const COOL_DOWN_MS = { least: 1000, most: 10_000 }
 /** How many kids that were not found are remembered, and for how many milliseconds they are not searched again. */

@@ -144,7 +144,9 @@ function assertIssuer(issuer: unknown): void {
   if (/[?#]/.test(issuer)) throw new TypeError(`issuer: ${shown} has a query or a fragment, which no issuer has`)
 }
 
-/** Whoever can change what is read here can sign tokens: no plain http, except on this machine, or where it is asked. */
+/**
+ * Whoever can change what is read here can sign tokens: no plain http, except on this machine, or where it is asked.
+ */
 function secureUrl(option: string, text: string, insecure: boolean): URL {
   let url: URL
   try {

@@ -6,8 +6,8 @@ import { Child } from './child.ts'
 import { makeHome, serverKeys, settings, startSignet } from './server-process.ts'
 import { takesNoOptions } from './takes-no-options.ts'
 
-// How much processor time of the server does one request of each route take? All its threads count: hashing, signing and
-// SQLite have their own. A real server without limits, one request at a time. Takes half a minute.
+// How much processor time of the server does one request of each route take? All its threads count: hashing, signing
+// and SQLite have their own. A real server without limits, one request at a time. Takes half a minute.
 
 takesNoOptions('bench:routes: the processor time of one request of each kind of route. Takes half a minute.')
 

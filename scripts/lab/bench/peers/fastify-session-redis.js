@@ -1,5 +1,6 @@
 // Started by `npm run bench -- --all`. JavaScript: tsc could not check it, as its packages are not in our install.
-// The usual alternative to stateless tokens: a session cookie, and the session in Redis. @fastify/session with connect-redis.
+// The usual alternative to stateless tokens: a session cookie, and the session in Redis. @fastify/session with
+// connect-redis.
 import fastifyCookie from '@fastify/cookie'
 import fastifySession from '@fastify/session'
 import { RedisStore } from 'connect-redis'
