@@ -95,10 +95,13 @@ function exchangesOf({ counter, validFrom, rotatedAt, exchanged }: RefreshState)
 }
 
 function exchange(kind: 'rotated' | 'retried', made: Exchange, recent: readonly Exchange[], by: By): RefreshVerdict {
-  const exchanged = formatExchanges([made, ...recent])
-  if (exchanged.length <= MAX_EXCHANGES_CHARS) return { kind, exchanged }
-  // One that is still within the grace is never dropped: its token would be taken for a stolen one.
   const { grace } = by.limits
+  // What the clock dated far ahead before it was set back would fill the list until the clock gets there again.
+  for (const list of [recent, recent.filter(({ at }) => at <= by.now + grace)]) {
+    const exchanged = formatExchanges([made, ...list])
+    if (exchanged.length <= MAX_EXCHANGES_CHARS) return { kind, exchanged }
+  }
+  // One that is still within the grace is never dropped: its token would be taken for a stolen one.
   const oldest = Math.min(...recent.map(({ at }) => at))
   return { kind: 'busy', retryIn: Math.min(Math.max(oldest + grace + 1 - by.now, 1), grace) }
 }

@@ -174,6 +174,15 @@ const CASES: Record<string, Case> = {
 
 for (const [name, { verdict, ...given }] of Object.entries(CASES)) t.same(judge(given), verdict, name)
 
+t.test('what was dated ahead before the clock was set back makes nobody wait', async (t) => {
+  const most = Math.floor(MAX_EXCHANGES_CHARS / '1800003600:900,'.length)
+  const ahead = Array.from({ length: most - 1 }, (_, index) => ({ at: NOW + 3600, counter: 900 - index }))
+  const exchanged = formatExchanges([{ at: NOW - 1, counter: 901 }, ...ahead])
+  const state = { counter: 902, rotatedAt: NOW - 1, exchanged }
+  t.same(judge({ state, counter: 902 }), { kind: 'rotated', exchanged: `${NOW}:902,${NOW - 1}:901,` })
+  t.same(judge({ state, counter: 900 }), repeated, 'such a token gets the current one again')
+})
+
 t.test('a full list is busy until its oldest entry is beyond the grace, and then it has room again', async (t) => {
   const entries = (at: number, count: number) =>
     formatExchanges(Array.from({ length: count }, () => ({ at, counter: 4 })))
@@ -183,10 +192,11 @@ t.test('a full list is busy until its oldest entry is beyond the grace, and then
     [NOW, 10],
     [NOW - 7, 4],
     [NOW - 10, 1],
-    [NOW + 3600, 10],
+    [NOW + 10, 10],
   ] as const)
     t.same(judge({ state: full(at), counter: 5 }), { kind: 'busy', retryIn }, `${at - NOW}`)
   t.same(judge({ state: full(NOW - 11), counter: 5 }), rotated())
+  t.same(judge({ state: full(NOW + 3600), counter: 5 }), rotated(), 'dated before the clock was set back')
   t.same(judge({ state: full(NOW), counter: 4 }), repeated, 'a repeat needs no room')
   t.same(judge({ state: { exchanged: entries(NOW, most), rotatedAt: NOW }, counter: 5 }).kind, 'busy')
   t.same(judge({ state: { exchanged: entries(NOW, most - 1), rotatedAt: NOW }, counter: 5 }).kind, 'rotated')
