@@ -186,4 +186,18 @@ export const MIGRATIONS: readonly Migration[] = [
       'CREATE TABLE revoked_keys (kid TEXT PRIMARY KEY, revoked_at BIGINT NOT NULL)',
     ],
   },
+  {
+    version: 9,
+    name: 'the history of the numbers of revocations',
+    statements: [
+      // A random id, made by the first server that looks. It changes when the store went back.
+      'ALTER TABLE revocation_head ADD COLUMN history TEXT',
+      // A random mark of the transaction that took the last number.
+      'ALTER TABLE revocation_head ADD COLUMN mark TEXT',
+      // The marks of the last numbers: a server sees by them that a number was given twice. A server from before this
+      // step takes numbers without a mark.
+      'CREATE TABLE revocation_log (seq BIGINT PRIMARY KEY, mark TEXT NOT NULL)',
+      "INSERT INTO revocation_log (seq, mark) SELECT seq, 'start' FROM revocation_head",
+    ],
+  },
 ]

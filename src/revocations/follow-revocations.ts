@@ -35,8 +35,13 @@ export interface Revocations {
    */
   lookFirst(): Promise<void> | undefined
   readonly size: number
-  /** The number (`seq`) of the newest revocation in the set. */
+  /** The number (`seq`) up to which the set holds every revocation. */
   readonly seq: number
+  /**
+   * Identity of the store's history of numbers: 1 to 64 characters of base64url. Another one says that the store went
+   * back. Empty before the first look.
+   */
+  readonly history: string
   snapshot(now: number): RevokedIds
   /**
    * Calls `listener` after every read of the store, successful or not.
@@ -63,6 +68,7 @@ export class FollowedRevocations implements Revocations {
   readonly #set = new RevocationSet()
   readonly #options: FollowOptions
   #seq = 0
+  #history = ''
   #completeAt: Instant
   #reading: Promise<void> | undefined
   #next: Promise<void> | undefined
@@ -88,6 +94,10 @@ export class FollowedRevocations implements Revocations {
 
   get seq(): number {
     return this.#seq
+  }
+
+  get history(): string {
+    return this.#history
   }
 
   snapshot(now: number): RevokedIds {
@@ -163,10 +173,11 @@ export class FollowedRevocations implements Revocations {
     try {
       let found: number
       do {
-        const revocations = await store.after(this.#seq, PAGE_SIZE)
+        const { revocations, history, head } = await store.look({ after: this.#seq, limit: PAGE_SIZE })
         for (const revocation of revocations) this.#set.add(revocation)
-        this.#seq = revocations.at(-1)?.seq ?? this.#seq
         found = revocations.length
+        this.#seq = found < PAGE_SIZE ? head : (revocations.at(-1)?.seq ?? head)
+        this.#history = history
       } while (found >= PAGE_SIZE)
     } catch (error) {
       if (!this.#lost) report({ lost: error })

@@ -1,15 +1,16 @@
-import type { Database, Row, Statement } from '../db/database.ts'
-import { type EndReason, type Revocation, type RevocationKind, revocationExpiry } from './revocation.ts'
+import type { Database, Statement } from '../db/database.ts'
+import { DELETE_OLD_MARKS, type Look, lookAt, numbered } from './history-store.ts'
+import { type EndReason, revocationExpiry } from './revocation.ts'
 
 /** The channel on which nodes notify each other of new revocations. */
 export const REVOCATIONS = 'signet_revocations'
 
 export interface RevocationStore {
   /**
-   * The revocations after `seq`, in order: at least `limit` entries if there are so many, and always every entry of a
-   * `seq`.
+   * The revocations after a number, in order: at least `limit` entries if there are so many, and always every entry of
+   * a `seq`. And whether the store is still the one that was read before: which mark it has for the number `known`.
    */
-  after(seq: number, limit: number): Promise<Revocation[]>
+  look(question: { after: number; known?: number | undefined; limit: number }): Promise<Look>
   deleteExpired(now: number): Promise<void>
   /** Remembers this time, if it is the highest one seen. A server calls it every NOTE_TIME_INTERVAL_SECONDS. */
   noteTime(now: number): Promise<void>
@@ -27,19 +28,10 @@ export const MAX_STEP_BACK_SECONDS = 86_400
 
 export function createRevocationStore(database: Database): RevocationStore {
   return {
-    async after(seq, limit) {
-      // One `seq` may stand for several entries, so a page goes on to the end of its last `seq`.
-      const rows = await database.query(
-        `SELECT kind, subject, min_version, seq, expires_at FROM revocations
-         WHERE seq > $1 AND seq <= (
-           SELECT MAX(seq) FROM (SELECT seq FROM revocations WHERE seq > $1 ORDER BY seq LIMIT $2) AS page)
-         ORDER BY seq`,
-        [seq, limit],
-      )
-      return rows.map(toRevocation)
-    },
+    look: (question) => lookAt(database, question),
     async deleteExpired(now) {
-      await database.query('DELETE FROM revocations WHERE expires_at <= $1', [now])
+      const expired = { sql: 'DELETE FROM revocations WHERE expires_at <= $1', params: [now] }
+      await database.transaction([expired, DELETE_OLD_MARKS])
     },
     async noteTime(now) {
       await database.query('UPDATE revocation_head SET latest = $1 WHERE id = 1 AND (latest < $1 OR latest > $2)', [
@@ -107,48 +99,40 @@ export function endSessions(
 
 /** Revokes the sessions that the same transaction ended under this mark. */
 export function revokeSessionsEndedBy(mark: string, expiresAt: number): Statement[] {
-  return [
-    {
-      sql: 'UPDATE revocation_head SET seq = seq + 1 WHERE EXISTS (SELECT 1 FROM sessions WHERE ended_by = $1)',
-      params: [mark],
-    },
+  return numbered(
     {
       sql: `INSERT INTO revocations (kind, subject, min_version, seq, expires_at)
             SELECT 'session', s.id, NULL, h.seq, ${lastingBeyond('s.last_used_at')}
             FROM sessions s CROSS JOIN revocation_head h WHERE s.ended_by = $1 ${UPSERT}`,
       params: [mark, expiresAt],
     },
-  ]
+    { sql: 'EXISTS (SELECT 1 FROM sessions WHERE ended_by = $1)', params: [mark] },
+  )
 }
 
 /** Makes every token of the account stale that is older than its present `token_version`. */
 export function revokeOlderVersions(accountId: string, expiresAt: number): Statement[] {
-  return [
-    { sql: 'UPDATE revocation_head SET seq = seq + 1 WHERE id = 1' },
-    {
-      sql: `INSERT INTO revocations (kind, subject, min_version, seq, expires_at)
-            SELECT 'account', a.id, a.token_version, h.seq,
-              ${lastingBeyond('(SELECT COALESCE(MAX(last_used_at), 0) FROM sessions WHERE account_id = a.id)')}
-            FROM accounts a CROSS JOIN revocation_head h WHERE a.id = $1 ${UPSERT}`,
-      params: [accountId, expiresAt],
-    },
-  ]
+  return numbered({
+    sql: `INSERT INTO revocations (kind, subject, min_version, seq, expires_at)
+          SELECT 'account', a.id, a.token_version, h.seq,
+            ${lastingBeyond('(SELECT COALESCE(MAX(last_used_at), 0) FROM sessions WHERE account_id = a.id)')}
+          FROM accounts a CROSS JOIN revocation_head h WHERE a.id = $1 ${UPSERT}`,
+    params: [accountId, expiresAt],
+  })
 }
 
 /** Revokes every token of an account that the same transaction deleted. */
 export function revokeWholeAccount(accountId: string, expiresAt: number): Statement[] {
-  return [
-    {
-      sql: 'UPDATE revocation_head SET seq = seq + 1 WHERE NOT EXISTS (SELECT 1 FROM accounts WHERE id = $1)',
-      params: [accountId],
-    },
+  const isGone = 'NOT EXISTS (SELECT 1 FROM accounts WHERE id = $1)'
+  return numbered(
     {
       sql: `INSERT INTO revocations (kind, subject, min_version, seq, expires_at)
             SELECT 'account', CAST($1 AS TEXT), NULL, h.seq, ${lasting('$2')} FROM revocation_head h
-            WHERE NOT EXISTS (SELECT 1 FROM accounts WHERE id = $1) ${UPSERT}`,
+            WHERE ${isGone} ${UPSERT}`,
       params: [accountId, expiresAt],
     },
-  ]
+    { sql: isGone, params: [accountId] },
+  )
 }
 
 /**
@@ -165,19 +149,15 @@ export function revokeWholeClient(clientId: string, mark: string, expiresAt: num
 }
 
 function revokeClientChangedBy(minVersion: string, clientId: string, mark: string, expiresAt: number): Statement[] {
-  return [
-    {
-      sql: `UPDATE revocation_head SET seq = seq + 1
-            WHERE EXISTS (SELECT 1 FROM clients WHERE id = $1 AND changed_by = $2)`,
-      params: [clientId, mark],
-    },
+  return numbered(
     {
       sql: `INSERT INTO revocations (kind, subject, min_version, seq, expires_at)
             SELECT 'client', c.id, ${minVersion}, h.seq, ${lasting('$3')}
             FROM clients c CROSS JOIN revocation_head h WHERE c.id = $1 AND c.changed_by = $2 ${UPSERT}`,
       params: [clientId, mark, expiresAt],
     },
-  ]
+    { sql: 'EXISTS (SELECT 1 FROM clients WHERE id = $1 AND changed_by = $2)', params: [clientId, mark] },
+  )
 }
 
 /**
@@ -190,23 +170,10 @@ export function revokeToken(
   expiresAt: number,
   onlyIf: { sql: string; params: readonly (string | number)[] } = { sql: '1 = 1', params: [] },
 ): Statement[] {
-  return [
-    { sql: 'UPDATE revocation_head SET seq = seq + 1 WHERE id = 1' },
-    {
-      sql: `INSERT INTO revocations (kind, subject, min_version, seq, expires_at)
-            SELECT 'token', CAST($1 AS TEXT), NULL, h.seq, ${lasting('$2')}
-            FROM revocation_head h WHERE h.id = 1 AND ${onlyIf.sql} ${UPSERT} RETURNING subject`,
-      params: [jti, expiresAt, ...onlyIf.params],
-    },
-  ]
-}
-
-function toRevocation(row: Row): Revocation {
-  return {
-    kind: row.kind as RevocationKind,
-    subject: String(row.subject),
-    minVersion: row.min_version === null ? null : Number(row.min_version),
-    seq: Number(row.seq),
-    expiresAt: Number(row.expires_at),
-  }
+  return numbered({
+    sql: `INSERT INTO revocations (kind, subject, min_version, seq, expires_at)
+          SELECT 'token', CAST($1 AS TEXT), NULL, h.seq, ${lasting('$2')}
+          FROM revocation_head h WHERE h.id = 1 AND ${onlyIf.sql} ${UPSERT} RETURNING subject`,
+    params: [jti, expiresAt, ...onlyIf.params],
+  })
 }

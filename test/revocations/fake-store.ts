@@ -1,4 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises'
+import type { Look } from '../../src/revocations/history-store.ts'
 import type { Revocation } from '../../src/revocations/revocation.ts'
 import type { RevocationStore } from '../../src/revocations/revocation-store.ts'
 import { good } from '../support/claims.ts'
@@ -19,14 +20,16 @@ export class FakeStore implements RevocationStore {
   }
 
   /** Like the real store: a page never splits the entries of one number, and shows the state when the read began. */
-  async after(seq: number, limit: number): Promise<Revocation[]> {
+  async look({ after: seq, limit }: { after: number; limit: number }): Promise<Look> {
     this.reads.push({ seq, limit })
     const rest = this.committed.filter((one) => one.seq > seq)
     const last = rest.slice(0, limit).at(-1)?.seq ?? seq
     const { away } = this
+    const head = this.committed.at(-1)?.seq ?? 0
     await this.answer()
     if (away !== undefined) throw away
-    return rest.filter((one) => one.seq <= last)
+    const revocations = rest.filter((one) => one.seq <= last)
+    return { history: 'fake', head, mark: undefined, oldest: undefined, newest: undefined, revocations }
   }
 
   async deleteExpired(): Promise<void> {}

@@ -65,7 +65,8 @@ for (const engine of ENGINES) {
         ({ event }) => event,
       )
     const { id } = await register(a)
-    const minVersions = async () => (await revocations.after(0, 100)).map(({ minVersion }) => minVersion)
+    const minVersions = async () =>
+      (await revocations.look({ after: 0, limit: 100 })).revocations.map(({ minVersion }) => minVersion)
     const set = (status: Client['status']) => clients.setStatus(id, status, NOW, entry('client_disabled'))
     t.equal(await set('active'), 'unchanged')
     t.same([await minVersions(), await events()], [[], ['client_created']])
@@ -76,7 +77,7 @@ for (const engine of ENGINES) {
     t.match(await clients.byId(id), { status: 'active', tokenVersion: 3 })
     t.equal(await clients.setStatus('client_x', 'disabled', NOW, entry('client_disabled')), 'missing')
     t.equal(await clients.remove('client_x', NOW, entry('client_deleted')), false)
-    t.equal((await revocations.after(0, 100)).length, 1)
+    t.equal((await revocations.look({ after: 0, limit: 100 })).revocations.length, 1)
     t.equal(await clients.remove(id, NOW, entry('client_deleted')), true)
     t.equal(await clients.remove(id, NOW, entry('client_deleted')), false)
     t.same(await minVersions(), [null])
@@ -87,7 +88,11 @@ for (const engine of ENGINES) {
     const audit = { event: 'token_revoked', source } as const
     const token = { jti: 'jti', exp: NOW }
     await Promise.all([tokens.revoke(token, NOW, audit), createTokenStore(b.database).revoke(token, NOW, audit)])
-    t.match((await revocations.after(0, 100)).at(-1), { kind: 'token', subject: 'jti', minVersion: null })
+    t.match((await revocations.look({ after: 0, limit: 100 })).revocations.at(-1), {
+      kind: 'token',
+      subject: 'jti',
+      minVersion: null,
+    })
   })
 
   t.test(`${engine.name}: two nodes at once revoke no more tokens of a session than are allowed`, async (t) => {
