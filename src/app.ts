@@ -35,6 +35,7 @@ import { feedRoute } from './revocations/feed-route.ts'
 import { changePasswordRoute } from './sessions/change-password-route.ts'
 import { loginRoute } from './sessions/login-route.ts'
 import { logoutRoute } from './sessions/logout-route.ts'
+import { reauthenticateRoute } from './sessions/reauthenticate-route.ts'
 import { registerRefreshCookie } from './sessions/refresh-cookie.ts'
 import { refreshRoute } from './sessions/refresh-route.ts'
 import { sessionsRoutes } from './sessions/sessions-route.ts'
@@ -96,8 +97,9 @@ export async function buildApp(options: AppOptions): Promise<App> {
   await registerRefreshCookie     (app, { issuer, origins }, (scope, refreshCookie) => {
     loginRoute                    (scope, { login: parts.login, refreshCookie, idleTtl })
     refreshRoute                  (scope, { ...parts, refreshCookie, idleTtl })
-    logoutRoute                   (scope, { endSession: parts.endSession, refreshCookie })
+    logoutRoute                   (scope, { ...parts, refreshCookie })
     changePasswordRoute           (scope, { ...parts, issuePair: parts.passwordPair, refreshCookie, idleTtl })
+    reauthenticateRoute           (scope, { ...parts, issuePair: parts.passwordPair, refreshCookie, idleTtl })
   })
   sessionsRoutes                  (app, { list: parts.sessions.list, endSession: parts.endSession, now: parts.now })
   accountRoute                    (app, parts)

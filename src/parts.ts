@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import { createAccountStore } from './accounts/account-store.ts'
 import { createAdminister } from './accounts/administer.ts'
 import { isCommonPassword } from './accounts/common-passwords.ts'
+import { createConfirmPassword } from './accounts/confirm-password.ts'
 import { createOwnAccount } from './accounts/own-account.ts'
 import { createPasswords, hashCost, hashGate } from './accounts/passwords.ts'
 import { createRegister } from './accounts/register.ts'
@@ -40,6 +41,7 @@ import { createBeganBeforeUpdate } from './sessions/former-cookie-store.ts'
 import { createIsKnownNetwork } from './sessions/known-network.ts'
 import { createLiveCheck } from './sessions/live-check.ts'
 import { createLogin } from './sessions/login.ts'
+import { createReauthenticate } from './sessions/reauthenticate.ts'
 import { createRefresh } from './sessions/refresh.ts'
 import { sessionLimits } from './sessions/session.ts'
 import { createSessionStore } from './sessions/session-store.ts'
@@ -133,6 +135,7 @@ async function makeRevocations({ config, keyring, logger, database, now, ...base
 /** Issuing and verifying access tokens. */
 function makeTokens({ config, keyring, now }: Base, { revocations, lookFirst }: RevocationParts) {
   const { ISSUER: issuer, AUDIENCE: audience, ACCESS_TOKEN_TTL: ttl, CLOCK_SKEW: skew } = config
+  const spread = config.ACCESS_TOKEN_TTL_SPREAD
   const maxLifetime = MAX_ACCESS_TOKEN_TTL_SECONDS
   const policy: ClaimsPolicy = { issuer, audience, typ: ACCESS_TOKEN_TYPE, skew, maxLifetime }
   const cache = new VerifiedTokens(CACHE_BOUNDS)
@@ -141,7 +144,7 @@ function makeTokens({ config, keyring, now }: Base, { revocations, lookFirst }: 
   const verifier = createTokenVerifier({ keys: keyring, policy, now, cache, revocations, verifySignature })
   return {
     cache,
-    issue: createIssuer({ issuer, audience, ttl, keyring, now }),
+    issue: createIssuer({ issuer, audience, ttl, spread, keyring, now }),
     verify: verifyAfterLook(verifier.verify, lookFirst),
     verifyIssuedToken: verifyAfterLook(createVerifyIssuedToken(issued), lookFirst),
     verifyTokenToRevoke: verifyAfterLook(createVerifyTokenToRevoke(issued), lookFirst),
@@ -163,6 +166,8 @@ function makeAccounts(base: Base, stores: Stores, { revocationsApplied }: Revoca
   const observe = instrumentation.refreshed
   const beganBeforeUpdate = createBeganBeforeUpdate(database)
   const revoking = { revocationsApplied, now }
+  const confirming = { accounts, passwords, attempts, limiter, auditStore, boundedInsert, now }
+  const confirmPassword = createConfirmPassword(confirming)
   return {
     passwords,
     refreshKeys,
@@ -171,10 +176,7 @@ function makeAccounts(base: Base, stores: Stores, { revocationsApplied }: Revoca
     ownAccount: createOwnAccount({
       accounts,
       passwords,
-      attempts,
-      limiter,
-      auditStore,
-      boundedInsert,
+      confirmPassword,
       ...rules,
       setPassword: (password, now, audit) => sessions.changePassword(password, { now, limits, audit }),
       isLive: async (...session) => (await sessions.tokenSubject(...session)) !== undefined,
@@ -192,6 +194,7 @@ function makeAccounts(base: Base, stores: Stores, { revocationsApplied }: Revoca
       boundedInsert,
       ...revoking,
     }),
+    reauthenticate: createReauthenticate({ confirmPassword, sessions, limits, now }),
     refresh: createRefresh({ sessions, refreshKeys, limits, issuePair: forRefresh, limiter, observe, ...revoking }),
     predatesHostCookie: createPredatesHostCookie({ beganBeforeUpdate, refreshKeys }),
     endSession: createEndSession({ sessions, ...revoking }),

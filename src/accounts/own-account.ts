@@ -1,19 +1,11 @@
 import type { AuditEntry, RequestSource } from '../audit/audit.ts'
-import type { AuditStore } from '../audit/audit-store.ts'
-import type { BoundedInsert } from '../audit/bounded-insert.ts'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors/app-error.ts'
-import { type Spending, spend } from '../limits/limiter.ts'
 import { networkOf } from '../limits/network.ts'
-import type { PasswordAttempts } from '../limits/password-attempts.ts'
 import type { AccountStore } from './account-store.ts'
+import type { Caller, Confirmed, ConfirmPassword } from './confirm-password.ts'
 import { checkNewPassword } from './password-rules.ts'
-import type { IsGone, Passwords } from './passwords.ts'
-
-export interface Caller {
-  readonly accountId: string
-  readonly sessionId: string | undefined
-}
+import type { HashFor, IsGone, Passwords } from './passwords.ts'
 
 /** @typeParam Renewed what a session is after it got a new refresh token (`sessions/`) */
 export interface OwnAccount<Renewed> {
@@ -48,35 +40,17 @@ export function createOwnAccount<Renewed>(parts: {
   ) => Promise<Renewed | undefined>
   isLive: (sessionId: string, accountId: string, now: number) => Promise<boolean>
   passwords: Passwords
-  attempts: PasswordAttempts
-  limiter: Spending
-  auditStore: AuditStore
-  boundedInsert: BoundedInsert
+  confirmPassword: ConfirmPassword
   minLength: number
   isCommon: (text: string) => Promise<boolean>
   /** Resolves when this node refuses the tokens that were just revoked. */
   revocationsApplied: () => Promise<void>
   now: Clock
 }): OwnAccount<Renewed> {
-  const { accounts, passwords, attempts, limiter, minLength, isCommon, revocationsApplied, now } = parts
-  const { auditStore, boundedInsert } = parts
+  const { accounts, passwords, confirmPassword, minLength, isCommon, revocationsApplied, now } = parts
 
-  const change: OwnAccount<Renewed>['changePassword'] = async (
-    { accountId, sessionId },
-    { current, next },
-    source,
-    isGone,
-  ) => {
-    const account = await accounts.byId(accountId)
-    const by = { network: networkOf(source.ip), ...(isGone && { isGone }) }
-    const isRight = await passwords.verify(current, account?.passwordHash, by)
-    // A service has neither an account nor a session.
-    if (!isRight || account === undefined || sessionId === undefined) {
-      const reason = 'the current password is wrong'
-      const event = 'password_change_failed'
-      await auditStore.insert({ event, source, accountId: account?.id, sessionId, detail: { reason } }, now())
-      throw new AppError('invalid_credentials', { reason })
-    }
+  const set = async ({ account, sessionId }: Confirmed, next: string, source: RequestSource, by: HashFor) => {
+    const accountId = account.id
     await checkNewPassword(next, account.email, { minLength, isCommon })
     const hashes = { from: account.passwordHash, to: await passwords.hash(next, by) }
     const entry: AuditEntry = { event: 'password_changed', source, accountId, sessionId }
@@ -90,15 +64,11 @@ export function createOwnAccount<Renewed>(parts: {
   }
 
   return {
-    async changePassword(caller, given, source, isGone) {
-      // The quota of the route is the account's. One network may have many accounts.
-      await spend(limiter, 'passwordNetwork', networkOf(source.ip))
-      // Limited like the password of a login: whoever stole a token must not be able to try ten thousand passwords.
-      const { accountId } = caller
-      const onThrottled = () =>
-        boundedInsert('passwordThrottled', { event: 'password_change_throttled', source, ...caller })
-      const attempt = { account: accountId, ip: source.ip, accountId: async () => accountId, onThrottled }
-      return attempts.judge(attempt, () => change(caller, given, source, isGone))
+    async changePassword(caller, { current, next }, source, isGone) {
+      const by = { network: networkOf(source.ip), ...(isGone && { isGone }) }
+      const events = { failed: 'password_change_failed', throttled: 'password_change_throttled' } as const
+      const asked = { caller, password: current, source, by, events }
+      return confirmPassword(asked, (confirmed) => set(confirmed, next, source, by))
     },
 
     async remove({ accountId, sessionId }, source) {

@@ -53,6 +53,14 @@ export const Settings = Type.Object({
     default: 600,
     description: 'Lifetime of an access token, 60..900 s',
   }),
+  ACCESS_TOKEN_TTL_SPREAD: Type.Integer({
+    minimum: 0,
+    maximum: 20,
+    default: 5,
+    description:
+      'How much shorter an access token may live, at random, 0..20 %: clients that logged in together do not ' +
+      'refresh together',
+  }),
   CLOCK_SKEW: seconds(0, MAX_CLOCK_SKEW_SECONDS, {
     default: 5,
     description: 'How far the clocks of two servers may differ, 0..60 s',

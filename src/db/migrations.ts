@@ -200,4 +200,12 @@ export const MIGRATIONS: readonly Migration[] = [
       "INSERT INTO revocation_log (seq, mark) SELECT seq, 'start' FROM revocation_head",
     ],
   },
+  {
+    version: 10,
+    name: 'logins that are confirmed again',
+    statements: [
+      // When the owner last showed the password. Null: at the login.
+      'ALTER TABLE sessions ADD COLUMN auth_time BIGINT',
+    ],
+  },
 ]

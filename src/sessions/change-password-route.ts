@@ -1,14 +1,10 @@
 import { Type } from '@sinclair/typebox'
-import type { FastifyRequest } from 'fastify'
 import type { OwnAccount } from '../accounts/own-account.ts'
 import type { App } from '../http/app-type.ts'
 import { isGone, requestSource } from '../http/request-source.ts'
 import { TokenResponse } from '../http/schemas.ts'
-import type { RefreshCookie } from './refresh-cookie.ts'
-import { decodeRefreshToken } from './refresh-token.ts'
+import { type RenewedReply, renewedTokenReply } from './renewed-token-reply.ts'
 import type { RenewedSession } from './session.ts'
-import type { IssuePair, RefreshKeys } from './token-pair.ts'
-import { tokenReply } from './token-reply.ts'
 
 const Body = Type.Object(
   {
@@ -23,13 +19,8 @@ const Body = Type.Object(
   },
 )
 
-interface Parts {
+interface Parts extends RenewedReply {
   readonly ownAccount: OwnAccount<RenewedSession>
-  readonly issuePair: IssuePair
-  readonly refreshKeys: RefreshKeys
-  readonly refreshCookie: RefreshCookie
-  /** Seconds. */
-  readonly idleTtl: number
 }
 
 /**
@@ -37,7 +28,7 @@ interface Parts {
  * holds an older refresh token of it can do nothing with it.
  */
 export function changePasswordRoute(app: App, parts: Parts): void {
-  const { ownAccount, issuePair, refreshCookie, idleTtl } = parts
+  const { ownAccount, refreshCookie } = parts
   app.put(
     '/v1/me/password',
     {
@@ -65,16 +56,8 @@ export function changePasswordRoute(app: App, parts: Parts): void {
       const { sub: accountId, sid: sessionId } = request.user
       const caller = { accountId, sessionId }
       const source = requestSource(request)
-      const { session, subject } = await ownAccount.changePassword(caller, { current, next }, source, isGone(request))
-      const pair = await issuePair(session, subject)
-      return tokenReply(reply, pair, usesCookie(request, parts) ? { refreshCookie, maxAge: idleTtl } : undefined)
+      const renewed = await ownAccount.changePassword(caller, { current, next }, source, isGone(request))
+      return renewedTokenReply(request, reply, renewed, parts)
     },
   )
-}
-
-/** True when the request came with the refresh cookie of its own session. */
-function usesCookie(request: FastifyRequest, { refreshCookie, refreshKeys }: Parts): boolean {
-  const cookie = refreshCookie.read(request)
-  const claim = cookie === undefined ? undefined : decodeRefreshToken(cookie, refreshKeys.current())
-  return claim !== undefined && claim.sessionId === request.user.sid
 }

@@ -75,7 +75,7 @@ export function createLogin(parts: {
     const opened = await sessions.open(session, hash, limits, entry)
     if (opened === undefined) return refuse(source, account.id, 'the account changed during the login')
     if (opened.ended > 0) await revocationsApplied()
-    return issuePair({ ...session, counter: 0, rotatedAt: instant }, opened.subject)
+    return issuePair({ ...session, authTime: instant, counter: 0, rotatedAt: instant }, opened.subject)
   }
 
   /**

@@ -7,7 +7,7 @@ export const SESSION_COLUMNS = 'id, account_id, client_id, scope, created_at, la
 
 const ACCOUNT = (column: string) => `(SELECT ${column} FROM accounts a WHERE a.id = account_id) AS ${column}`
 /** Of a session and its account: what its tokens carry. */
-export const REFRESHED_COLUMNS = `id, account_id, client_id, scope, created_at, counter, rotated_at,
+export const REFRESHED_COLUMNS = `id, account_id, client_id, scope, COALESCE(auth_time, created_at) AS auth_time, counter, rotated_at,
   ${ACCOUNT('status')}, ${ACCOUNT('roles')}, ${ACCOUNT('token_version')}`
 
 export function toSession(row: Row): Session {
@@ -29,7 +29,7 @@ export function toRefreshedSession(row: Row): RefreshedSession {
     id: String(row.id),
     clientId: String(row.client_id),
     scope: String(row.scope),
-    createdAt: Number(row.created_at),
+    authTime: Number(row.auth_time),
     counter: Number(row.counter),
     rotatedAt: Number(row.rotated_at),
   }

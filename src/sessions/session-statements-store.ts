@@ -59,7 +59,7 @@ export interface Renewal {
 
 /**
  * Gives a live session a new refresh token, and makes all that it had before worthless: for a caller who has just shown
- * the password. Returns the session as after a refresh.
+ * the password, which counts as a login. Returns the session as after a refresh.
  *
  * @param mark the session gets it as `changed_by`; the same transaction must have marked the account with it
  */
@@ -67,7 +67,7 @@ export function renewRefreshToken({ id, accountId, now, expiresAt, source }: Ren
   return {
     sql: `UPDATE sessions
           SET counter = counter + 1, valid_from = counter + 1, exchanged = '', foreign_repeats = 0,
-            foreign_counter = -1, rotated_at = $3, last_used_at = $3, ip = $5, user_agent = $6, changed_by = $7,
+            foreign_counter = -1, auth_time = $3, rotated_at = $3, last_used_at = $3, ip = $5, user_agent = $6, changed_by = $7,
             expires_at = CASE WHEN max_expires_at < $4 THEN max_expires_at ELSE $4 END
           WHERE id = $1 AND account_id = $2 AND ended_at IS NULL AND expires_at > $3
             AND EXISTS (SELECT 1 FROM accounts WHERE id = $2 AND changed_by = $7) RETURNING ${REFRESHED_COLUMNS}`,

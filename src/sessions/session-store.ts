@@ -5,6 +5,7 @@ import { randomId } from '../ids.ts'
 import { type EndReason, revocationExpiry } from '../revocations/revocation.ts'
 import { endSessions, REVOCATIONS, revokeSessionsEndedBy } from '../revocations/revocation-store.ts'
 import { changePassword, type NewPassword } from './change-password-store.ts'
+import { type ConfirmedSession, reauthenticateSession } from './reauthenticate-store.ts'
 import { endIfReused, type RefreshBy, refreshSession } from './refresh-store.ts'
 import type { RefreshClaim } from './refresh-token.ts'
 import type { RefreshOutcome, RenewedSession, Session, SessionLimits, TokenSubject } from './session.ts'
@@ -36,6 +37,11 @@ export interface SessionStore {
   /** Sets a new password. The session in which that was done goes on, with a new refresh token. */
   changePassword(
     password: NewPassword,
+    by: { now: number; limits: SessionLimits; audit: AuditEntry },
+  ): Promise<RenewedSession | undefined>
+  /** Makes the login of a session as recent as now, and gives it a new refresh token. */
+  reauthenticate(
+    confirmed: ConfirmedSession,
     by: { now: number; limits: SessionLimits; audit: AuditEntry },
   ): Promise<RenewedSession | undefined>
   /** Live sessions of an account, the most recently used first. */
@@ -86,6 +92,7 @@ export function createSessionStore(database: Database): SessionStore {
     refresh: (claim, by) => refreshSession(database, claim, by),
     endIfReused: (claim, by) => endIfReused(database, claim, by),
     changePassword: (password, by) => changePassword(database, password, by),
+    reauthenticate: (confirmed, by) => reauthenticateSession(database, confirmed, by),
 
     async list(accountId, now) {
       const rows = await database.query(

@@ -11,7 +11,7 @@ export interface Session {
   readonly accountId: string
   readonly clientId: string
   readonly scope: string
-  /** The time of the login: `auth_time` of every token of this session. */
+  /** The time of the login. */
   readonly createdAt: number
   readonly lastUsedAt: number
   readonly expiresAt: number
@@ -71,7 +71,8 @@ export interface RefreshedSession {
   readonly id: string
   readonly clientId: string
   readonly scope: string
-  readonly createdAt: number
+  /** The last time its owner showed the password, epoch seconds: `auth_time` of its tokens. */
+  readonly authTime: number
   readonly counter: number
   readonly rotatedAt: number
 }

@@ -33,12 +33,12 @@ export function createIssuePair({
   refreshKeys: RefreshKeys
 }): IssuePair {
   return async (session, { accountId, roles, tokenVersion }, { scope = session.scope, audience } = {}) => {
-    const { id, clientId, createdAt, counter, rotatedAt } = session
+    const { id, clientId, authTime, counter, rotatedAt } = session
     const { token, expiresIn } = await issue({
       sub: accountId,
       client_id: clientId,
       sid: id,
-      auth_time: createdAt,
+      auth_time: authTime,
       scope,
       roles: [...roles],
       token_version: tokenVersion,

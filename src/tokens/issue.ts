@@ -44,14 +44,19 @@ export function createIssuer(options: {
   audience: readonly string[]
   /** Lifetime in seconds. */
   ttl: number
+  /** Every lifetime is shorter by up to so many percent. Default: 0. */
+  spread?: number
+  /** 0 (inclusive) to 1 (exclusive). Default: Math.random; it only spreads load. */
+  random?: () => number
   keyring: Pick<LiveKeyring, 'signingKey'>
   now: Clock
 }): IssueAccessToken {
-  const { issuer, keyring, now } = options
+  const { issuer, keyring, now, spread = 0, random = Math.random } = options
   if (options.audience.length === 0) throw new TypeError('createIssuer needs an audience')
 
-  return async ({ sub, client_id, audience = options.audience, ttl = options.ttl, ...optional }) => {
+  return async ({ sub, client_id, audience = options.audience, ttl: longest = options.ttl, ...optional }) => {
     const iat = now()
+    const ttl = longest - Math.floor(((longest * spread) / 100) * random())
     const optionalClaims = presentMembers(optional)
     const size = Buffer.byteLength(JSON.stringify(optionalClaims))
     if (size > OPTIONAL_CLAIMS_BUDGET_BYTES) {

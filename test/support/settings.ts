@@ -2,7 +2,7 @@ import { Settings } from '../../src/config/settings.ts'
 
 export const PASSWORD = 'correct horse battery staple'
 
-/** Settings without limits, for tests of other things: they come from one address, and much faster than people do. */
+/** Settings without limits and chance, for tests of other things: they come from one address, and much faster than people do. */
 export const UNLIMITED: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
     Object.keys(Settings.properties)
@@ -10,4 +10,5 @@ export const UNLIMITED: Readonly<Record<string, string>> = {
       .map((name) => [name, '0']),
   ),
   LOGIN_FREE_FAILURES: '0',
+  ACCESS_TOKEN_TTL_SPREAD: '0',
 }

@@ -35,6 +35,20 @@ const grant: Grant = { sub: 'account', client_id: 'signet' }
 const ALWAYS = ['iss', 'aud', 'sub', 'client_id', 'iat', 'exp', 'jti']
 const WHEN_THEY_APPLY = ['sid', 'auth_time', 'scope', 'roles', 'token_version']
 
+t.test('a lifetime is spread by a few percent, and never longer than it was set', async (t) => {
+  for (const [spread, random, ttl, seconds] of [
+    [0, 0.999, 600, 600],
+    [5, 0, 600, 600],
+    [5, 0.5, 600, 585],
+    [5, 0.999_999, 600, 571],
+    [20, 0.999_999, 60, 49],
+  ] as const) {
+    const { token, expiresIn } = await createIssuer({ ...settings, spread, random: () => random })({ ...grant, ttl })
+    t.equal(expiresIn, seconds, `${ttl} s, ${spread} %`)
+    t.equal((decodeJwt(token).exp ?? 0) - NOW, seconds)
+  }
+})
+
 t.test('the header holds alg, typ and kid and nothing else', async (t) => {
   t.strictSame(decodeProtectedHeader((await issue(grant)).token), { alg: 'RS256', typ: 'at+jwt', kid })
 })

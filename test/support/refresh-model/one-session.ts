@@ -82,7 +82,9 @@ export class OneSession {
       const session = { id, accountId: id, clientId: 'signet', scope: '', ...times, ...HOME }
       const opened = await sessions.open(session, 'x', limits, { event: 'login_succeeded', source })
       assert.ok(opened)
-      this.first = (await issuePair({ ...session, counter: 0, rotatedAt: now }, opened.subject)).refreshToken
+      this.first = (
+        await issuePair({ ...session, authTime: now, counter: 0, rotatedAt: now }, opened.subject)
+      ).refreshToken
     }
   }
 

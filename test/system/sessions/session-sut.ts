@@ -90,7 +90,7 @@ export class Sut {
     const opened = await this.#sessions.open(session, 'x', LIMITS, { event: 'login_succeeded', source })
     if (opened === undefined) throw new Error('the login was refused')
     if (opened.ended > 0) await this.#revocations.catchUp()
-    const pair = await this.#issuePair({ ...session, counter: 0, rotatedAt: now }, opened.subject)
+    const pair = await this.#issuePair({ ...session, authTime: now, counter: 0, rotatedAt: now }, opened.subject)
     return { id, token: pair.refreshToken }
   }
 

@@ -83,7 +83,8 @@ function opener({ config, database, keyring }: TestServer, now: () => number) {
     const audit = { event: 'login_succeeded', source, accountId, sessionId: session.id } as const
     const opened = await sessions.open(session, HASH, limits, audit)
     if (opened === undefined) return undefined
-    const { accessToken, refreshToken } = await issuePair({ ...session, counter: 0, rotatedAt: at }, opened.subject)
+    const first = { ...session, authTime: at, counter: 0, rotatedAt: at }
+    const { accessToken, refreshToken } = await issuePair(first, opened.subject)
     return { access_token: accessToken, refresh_token: refreshToken }
   }
 }
