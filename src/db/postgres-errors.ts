@@ -1,6 +1,7 @@
 import { DatabaseError } from 'pg'
 import { AppError, OperatorError } from '../errors/app-error.ts'
 import { storeUnavailable } from './database.ts'
+import { poolerError } from './pooler-errors.ts'
 
 // SQLSTATE codes: PostgreSQL manual, appendix A. The first two characters are the class.
 
@@ -30,14 +31,18 @@ export function isSilence(error: unknown): boolean {
   return error instanceof Error && error.message === 'Query read timeout'
 }
 
-/** True when the server is there but takes no more connections, in all or from this user (too_many_connections). */
+/**
+ * True when the server is there but takes no more connections, in all or from this user (too_many_connections), or when
+ * a connection pooler says that of itself or of the server.
+ */
 export function isFull(error: unknown): boolean {
-  return error instanceof DatabaseError && error.code === '53300'
+  if (!(error instanceof DatabaseError)) return false
+  return error.code === '53300' || poolerError(error)?.full === true
 }
 
 /** True when connecting failed for a reason that the next attempt would meet as well. */
 export function isOutage(error: unknown): boolean {
-  if (error instanceof DatabaseError) return !/^53/.test(error.code ?? '')
+  if (error instanceof DatabaseError) return !/^53/.test(error.code ?? '') && !isFull(error)
   // This timeout means that every connection of the pool is in use: no outage.
   return !(error instanceof Error && error.message === 'timeout exceeded when trying to connect')
 }
@@ -48,7 +53,10 @@ export function isOutage(error: unknown): boolean {
  */
 export function publicError(error: unknown): Error {
   if (error instanceof AppError) return error
-  const bug = error instanceof DatabaseError ? !UNAVAILABLE.test(error.code ?? '') : isOurs(error)
+  const bug =
+    error instanceof DatabaseError
+      ? !UNAVAILABLE.test(error.code ?? '') && poolerError(error) === undefined
+      : isOurs(error)
   if (!bug) return storeUnavailable(describe(error))
   return Object.assign(new Error(describe(error)), {
     sqlState: error instanceof DatabaseError ? error.code : undefined,
@@ -62,6 +70,8 @@ export function publicError(error: unknown): Error {
 export function describe(error: unknown): string {
   if (error instanceof DatabaseError) {
     const { code = 'without a code', message } = error
+    const pooler = poolerError(error)
+    if (pooler) return `${pooler.meaning} (${code}: ${message})`
     return WITHOUT_VALUES.test(code) ? `PostgreSQL ${code}: ${message}` : `PostgreSQL ${code}`
   }
   // When both addresses of a host name refuse, Node wraps the two errors in one that has no message.
@@ -77,6 +87,8 @@ export function cannotOpen(address: string, cause: unknown): OperatorError {
 
 function hint(cause: unknown, what: string): string {
   const code = cause instanceof DatabaseError ? cause.code : undefined
+  const pooler = cause instanceof DatabaseError ? poolerError(cause) : undefined
+  if (pooler) return pooler.hint
   if (isFull(cause))
     return 'it runs, but has no connection left: raise max_connections there, or lower DATABASE_POOL_SIZE on each server'
   if (code === '3D000') return 'create it first: createdb --encoding=UTF8 NAME'
