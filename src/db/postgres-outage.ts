@@ -7,15 +7,20 @@ import { createBackoff } from './backoff.ts'
  */
 export class Outage {
   readonly #look: () => Promise<unknown>
+  readonly #describe: (error: unknown) => string
   readonly #ended = new AbortController()
   #reason: string | undefined
 
-  /** @param look resolves when the server answers */
-  constructor(look: () => Promise<unknown>) {
+  /**
+   * @param look resolves when the server answers
+   * @param describe the reason, of an error of `look`
+   */
+  constructor(look: () => Promise<unknown>, describe: (error: unknown) => string) {
     this.#look = look
+    this.#describe = describe
   }
 
-  /** Why the server is down, or undefined when it isn't. */
+  /** Why the server is down, in the words of the newest probe, or undefined when it isn't. */
   get reason(): string | undefined {
     return this.#reason
   }
@@ -38,7 +43,9 @@ export class Outage {
         () => {
           this.#reason = undefined
         },
-        () => undefined,
+        (error) => {
+          this.#reason = this.#describe(error)
+        },
       )
     }
   }

@@ -26,21 +26,22 @@ const NUMBERS = new Set<number>([INT2, INT4, INT8, OID, FLOAT4, FLOAT8, NUMERIC]
  * @throws OperatorError for an address or a certificate that can't be used; the message never shows the password
  */
 export function clientConfig(settings: PostgresSettings): ClientConfig {
-  const timeout = settings.DATABASE_STATEMENT_TIMEOUT * 1000
   return {
     ...address(settings.DATABASE_URL),
     ssl: tls(settings),
     application_name: 'signet',
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    statement_timeout: timeout,
-    query_timeout: silentAfter(timeout),
-    // A node that freezes in the middle of a transaction (paused, swapped out) must not keep its row locks from the
-    // others.
-    idle_in_transaction_session_timeout: timeout,
+    // The time-outs of the server are not here: see postgres-session.ts.
+    query_timeout: silentAfter(statementTimeoutMs(settings)),
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
     types: asInSqlite,
   }
+}
+
+/** Milliseconds. */
+export function statementTimeoutMs({ DATABASE_STATEMENT_TIMEOUT }: PostgresSettings): number {
+  return DATABASE_STATEMENT_TIMEOUT * 1000
 }
 
 /**

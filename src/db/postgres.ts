@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Client, type ClientConfig, Pool, type PoolClient, type QueryConfig } from 'pg'
+import { Client, type ClientBase, Pool, type PoolClient } from 'pg'
 import { OperatorError } from '../errors/app-error.ts'
 import { assertStorable, type Database, type Row, type SqlValue, type Statement, storeUnavailable } from './database.ts'
 import {
@@ -14,7 +14,9 @@ import {
 } from './postgres-errors.ts'
 import { listen } from './postgres-listen.ts'
 import { Outage } from './postgres-outage.ts'
-import { clientConfig, type PostgresSettings, shownAddress, silentAfter } from './postgres-settings.ts'
+import { type Connecting, explainSilence, openSession, type Route, routeOf } from './postgres-session.ts'
+import { clientConfig, type PostgresSettings, shownAddress, statementTimeoutMs } from './postgres-settings.ts'
+import { runAlone, transact } from './postgres-transact.ts'
 
 /** How many calls may wait for a connection. Beyond it the answer is 503 at once. */
 const MAX_QUEUED_CALLS = 1000
@@ -27,24 +29,40 @@ const IDLE_TIMEOUT_MS = 60_000
  * transaction begins with a statement that locks the row it is about. When a connection is lost, it is unknown whether
  * the last statement was executed: the caller gets `store_unavailable`, and the change may still have been made.
  *
+ * @param onRoute called when connections lead through a connection pooler, and at each change of that
  * @throws OperatorError when it can't be used; the message never shows the password
  */
-export async function openPostgres(settings: PostgresSettings): Promise<Database> {
-  const config = clientConfig(settings)
-  await tryConnection(config, shownAddress(settings))
-  return new PostgresDatabase(config, settings.DATABASE_POOL_SIZE)
+export async function openPostgres(
+  settings: PostgresSettings,
+  onRoute: (route: Route) => void = () => undefined,
+): Promise<Database> {
+  const connecting = { config: clientConfig(settings), timeoutMs: statementTimeoutMs(settings) }
+  const route = await tryConnection(connecting, shownAddress(settings))
+  if (route === 'pooled') onRoute(route)
+  return new PostgresDatabase(connecting, settings.DATABASE_POOL_SIZE, reportChanges(route, onRoute))
 }
 
-async function tryConnection(config: ClientConfig, address: string): Promise<void> {
+/** @returns a function that is told the route of every new connection, and reports those that differ from the last */
+function reportChanges(first: Route, onRoute: (route: Route) => void): (route: Route) => void {
+  let last = first
+  return (route) => {
+    if (route !== last) onRoute(route)
+    last = route
+  }
+}
+
+async function tryConnection({ config, timeoutMs }: Connecting, address: string): Promise<Route> {
   const client = new Client(config)
   client.on('error', () => undefined) // the pending call rejects with the same error
   try {
     await client.connect()
+    await openSession(client, timeoutMs)
     const { rows } = await client.query("SELECT current_setting('server_encoding') AS encoding")
     if (rows[0].encoding !== 'UTF8')
       throw new OperatorError(`DATABASE_URL: the encoding of ${address} is ${rows[0].encoding}`, {
         hint: 'make a database that can hold every text: createdb --encoding=UTF8 --template=template0 NAME',
       })
+    return routeOf(client)
   } catch (cause) {
     throw cause instanceof OperatorError ? cause : cannotOpen(address, cause)
   } finally {
@@ -54,34 +72,37 @@ async function tryConnection(config: ClientConfig, address: string): Promise<voi
 
 class PostgresDatabase implements Database {
   readonly engine = 'postgres'
-  readonly #config: ClientConfig
+  readonly #connecting: Connecting
   readonly #size: number
-  readonly #outage = new Outage(() => this.#look())
+  readonly #onConnect: (route: Route) => void
+  readonly #outage = new Outage(() => this.#look(), describe)
   readonly #running = new Set<Promise<unknown>>()
   readonly #waiting = new Set<(error: unknown) => void>()
   readonly #listeners = new Set<() => Promise<void>>()
   #pool: Pool
   #closed: Promise<void> | undefined
 
-  constructor(config: ClientConfig, size: number) {
-    this.#config = config
+  /** @param onConnect told the route of every new connection */
+  constructor(connecting: Connecting, size: number, onConnect: (route: Route) => void) {
+    this.#connecting = connecting
     this.#size = size
+    this.#onConnect = onConnect
     this.#pool = this.#newPool()
   }
 
   async query<R extends Row>(sql: string, params: readonly SqlValue[] = []): Promise<R[]> {
     assertStorable(params)
-    return (await this.#call((client) => run(client, { sql, params }))) as R[]
+    return (await this.#call((client) => runAlone(client, { sql, params }, this.#connecting.timeoutMs))) as R[]
   }
 
   async transaction(statements: readonly Statement[], notify?: string): Promise<Row[][]> {
     for (const { params } of statements) assertStorable(params)
-    return this.#call((client) => transact(client, statements, notify))
+    return this.#call((client) => transact(client, statements, this.#connecting.timeoutMs, notify))
   }
 
   listen(channel: string, onChange: () => unknown): () => void {
     if (this.#closed !== undefined) return () => undefined
-    const stop = listen(this.#config, channel, onChange)
+    const stop = listen(this.#connecting, channel, onChange)
     this.#listeners.add(stop)
     return () => {
       this.#listeners.delete(stop)
@@ -129,8 +150,10 @@ class PostgresDatabase implements Database {
       return result
     } catch (error) {
       client.release(isBroken(error))
-      if (isSilence(error)) this.#lost(pool, error)
-      throw error
+      if (!isSilence(error)) throw error
+      const silence = explainSilence(client, error)
+      this.#lost(pool, silence)
+      throw silence
     }
   }
 
@@ -181,7 +204,12 @@ class PostgresDatabase implements Database {
   }
 
   #newPool(): Pool {
-    const pool = new Pool({ ...this.#config, max: this.#size, idleTimeoutMillis: IDLE_TIMEOUT_MS })
+    const { config, timeoutMs } = this.#connecting
+    const onConnect = async (client: ClientBase) => {
+      await openSession(client, timeoutMs)
+      this.#onConnect(routeOf(client))
+    }
+    const pool = new Pool({ ...config, max: this.#size, idleTimeoutMillis: IDLE_TIMEOUT_MS, onConnect })
     // Without an error listener a broken connection would end the process. The call that uses it gets the error anyway.
     pool.on('error', () => undefined)
     pool.on('connect', (client) => client.on('error', () => undefined))
@@ -194,32 +222,4 @@ class PostgresDatabase implements Database {
     work.then(done, done)
     return work
   }
-}
-
-async function transact(client: PoolClient, statements: readonly Statement[], notify?: string): Promise<Row[][]> {
-  const limit = Math.max(...statements.map(({ timeout = 0 }) => timeout * 1000))
-  await client.query('BEGIN ISOLATION LEVEL READ COMMITTED')
-  try {
-    if (limit > 0)
-      await run(client, { sql: "SELECT set_config('statement_timeout', $1, true)", params: [String(limit)] })
-    const results: Row[][] = []
-    for (const statement of statements) results.push(await run(client, statement))
-    if (notify !== undefined) await run(client, { sql: "SELECT pg_notify($1, '')", params: [notify] })
-    await client.query('COMMIT')
-    return results
-  } catch (error) {
-    if (!isBroken(error)) await client.query('ROLLBACK')
-    throw error
-  }
-}
-
-async function run(client: PoolClient, { sql, params = [], timeout }: Statement): Promise<Row[]> {
-  const query = {
-    text: sql,
-    values: [...params],
-    queryMode: 'extended', // one statement per query, even when it has no parameters
-    ...(timeout !== undefined && { query_timeout: silentAfter(timeout * 1000) }),
-  }
-  const { rows } = await client.query<Row>(query as QueryConfig)
-  return rows
 }

@@ -12,6 +12,7 @@ import { type Config, loadConfig } from '../config/config.ts'
 import type { Database } from '../db/database.ts'
 import { migrate } from '../db/migrate.ts'
 import { openDatabase } from '../db/open.ts'
+import type { Route } from '../db/postgres-session.ts'
 import { OperatorError } from '../errors/app-error.ts'
 import { makeFirstKey } from '../keys/change-keyring.ts'
 import type { KeysFolder } from '../keys/keys-folder.ts'
@@ -77,12 +78,21 @@ export async function prepareStore(config: Config, folder: KeysFolder, logger: L
     const kid = await makeFirstKey(folder, systemClock)
     if (kid !== undefined) logger.info({ kid, dir: folder.dir }, 'made the first signing key')
   }
-  const database = await openDatabase(config)
+  const database = await openDatabase(config, (route) => logger.info(ROUTE_REPORTS[route]))
   for (const { version, name } of await migrate(database, systemClock))
     logger.info({ version, name }, 'database migrated')
   await finishMigrations(database, logger)
   return database
 }
+
+const ROUTE_REPORTS = {
+  pooled:
+    'connections to the database lead through a connection pooler: time-outs are set in each transaction, and ' +
+    'revocations of other servers and of scripts are looked for every 250 ms instead of being notified at once',
+  direct:
+    'connections to the database lead to PostgreSQL itself again: revocations of other servers and of scripts are ' +
+    'notified at once',
+} satisfies Record<Route, string>
 
 /** The work on rows that a migration left, because SQL can't do it. */
 async function finishMigrations(database: Database, logger: Logger): Promise<void> {
