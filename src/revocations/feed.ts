@@ -1,45 +1,53 @@
-import { setTimeout as delay } from 'node:timers/promises'
-import { CompactSign } from 'jose'
 import type { Clock } from '../clock.ts'
-import { strongEtag } from '../http/etag.ts'
 import type { LiveKeyring } from '../keys/live-keyring.ts'
 import { createFairShare } from '../limits/fair-share.ts'
-import { FEED_TYPE, type FeedClaims } from './feed-format.ts'
+import { Changes, type ChangesAnswer } from './changes.ts'
+import { createFeedDocument, type FeedDocument } from './feed-document.ts'
+import { createFeedWaits } from './feed-waits.ts'
 import type { Revocations } from './follow-revocations.ts'
+import { GatheredReleases, gatherTime } from './gathered-releases.ts'
 import type { LookFirst } from './look-first.ts'
 
-/** The shortest time between two signatures, however many revocations arrive: they are collected into the next one. */
-const GATHER_MS = 100
-/** The largest share of the time that may go into making the feed: a long feed is signed less often. */
-const MAX_SIGNING_SHARE = 0.1
-
-export interface FeedDocument {
-  /** A compact JWS. */
-  readonly body: Buffer
-  /** Strong entity tag. Nodes with the same revocations produce the same tag, so a client may switch between them. */
-  readonly etag: string
-}
-
 export interface Feed {
-  /** @throws AppError `signing_unavailable` */
+  /**
+   * The whole feed in one document.
+   *
+   * @throws AppError `signing_unavailable`
+   */
   current(): Promise<FeedDocument>
   /**
    * Resolves when there is something newer than `etag`, after `timeout` milliseconds, or at once when too many wait
    * already, in all or from this network.
+   *
+   * @returns false when there was no place to wait
    */
-  newerThan(etag: string, timeout: number, signal: AbortSignal, network: string): Promise<void>
-  /** Ends every wait. From then on `newerThan` returns at once. */
+  newerThan(etag: string, timeout: number, signal: AbortSignal, network: string): Promise<boolean>
+  /**
+   * What came after the cursor. When that is nothing, it waits for something, for `timeout` milliseconds at most.
+   *
+   * @throws AppError `signing_unavailable`
+   */
+  changes(cursor: string, timeout: number, signal: AbortSignal, network: string): Promise<ChangesReply>
+  /** Ends every wait. From then on nobody waits. */
   close(): void
   readonly waiting: number
 }
 
-interface FeedOptions {
+export interface ChangesReply extends ChangesAnswer {
+  /** True when the request would have waited, but found no place. */
+  readonly isTurnedAway: boolean
+}
+
+export interface FeedOptions {
   readonly issuer: string
   /** Seconds for which a copy counts as fresh. */
   readonly ttl: number
   readonly maxWaiters: number
-  readonly keyring: Pick<LiveKeyring, 'signingKey' | 'revokedKids'>
-  readonly revocations: Pick<Revocations, 'seq' | 'age' | 'snapshot' | 'onLook'>
+  readonly keyring: Pick<LiveKeyring, 'signingKey' | 'revokedKids' | 'verificationPem'>
+  readonly revocations: Pick<
+    Revocations,
+    'seq' | 'history' | 'size' | 'age' | 'snapshot' | 'entries' | 'recent' | 'onLook'
+  >
   /** The look to wait for when this process stood still: it may have missed what the feed must say. Default: none. */
   readonly lookFirst?: LookFirst
   readonly now: Clock
@@ -48,97 +56,75 @@ interface FeedOptions {
 }
 
 /**
- * The signed list of everything that is revoked, for verifiers in other services. It is signed at most once per change
- * and once per half of `ttl`, and kept. RS256 is deterministic and `iat` is rounded down to a half of `ttl`, so equal
- * lists are equal texts on every node.
+ * What is revoked, for verifiers in other services: as one signed list, and as a stream of signed changes. `iat` is
+ * rounded down to a half of `ttl` and RS256 is deterministic, so equal lists are equal texts on every node.
  *
  * A node that can't reach its store goes on with the list that it has, and `exp` tells when that stops being fresh.
  */
 export function createFeed(options: FeedOptions): Feed {
-  const { issuer, ttl, maxWaiters, keyring, revocations, lookFirst, now, monotonic } = options
+  const { ttl, maxWaiters, revocations, lookFirst, now, monotonic } = options
   const half = Math.max(1, Math.floor(ttl / 2))
-  const waiters = new Set<() => void>()
+  const issuedAt = () => Math.floor((now() - Math.ceil(revocations.age())) / half) * half
   const places = createFairShare(maxWaiters)
-  let kept: (FeedDocument & { readonly version: string }) | undefined
-  let signing: Promise<void> | undefined
-  let notBefore = 0
-  let closed = false
+  const ofWhole = createFeedWaits<string>(places)
+  const ofChanges = createFeedWaits<string>(places)
+  const document = createFeedDocument({ ...options, issuedAt, gatherTime: () => gatherTime(places.taken) })
+  const changes = new Changes({ ...options, issuedAt })
+  let announced = changes.cursor()
 
-  /** When the set was last complete, in epoch seconds of our clock. */
-  const completeAt = () => now() - Math.ceil(revocations.age())
-  const issuedAt = () => Math.floor(completeAt() / half) * half
-  const version = () => [keyring.signingKey().kid, issuedAt(), revocations.seq, ...keyring.revokedKids()].join(' ')
-
-  const sign = async () => {
-    await delay(Math.max(0, notBefore - monotonic()))
-    const began = monotonic()
-    const made = version()
-    const iat = issuedAt()
-    const claims: FeedClaims = {
-      iss: issuer,
-      seq: revocations.seq,
-      iat,
-      exp: iat + ttl,
-      ...revocations.snapshot(iat),
-      keys: [...keyring.revokedKids()],
-    }
-    const { kid, key } = keyring.signingKey()
-    const jws = await new CompactSign(Buffer.from(JSON.stringify(claims)))
-      .setProtectedHeader({ alg: 'RS256', typ: FEED_TYPE, kid })
-      .sign(key)
-    const body = Buffer.from(jws)
-    kept = { version: made, body, etag: strongEtag(body) }
-    notBefore = monotonic() + Math.max(GATHER_MS, (monotonic() - began) / MAX_SIGNING_SHARE)
-  }
-  const signOnce = () => {
-    signing ??= sign().finally(() => {
-      signing = undefined
-    })
-    return signing
-  }
   const current = async () => {
     const look = lookFirst?.()
     if (look !== undefined) await look
-    // At most twice: the signature in progress may have begun before the last change.
-    for (let i = 0; i < 2 && kept?.version !== version(); i += 1) await signOnce()
-    return kept as FeedDocument
+    return document.current()
   }
-  const releaseAll = () => {
-    for (const release of waiters) release()
+  const releases = new GatheredReleases({
+    waiting: () => places.taken,
+    monotonic,
+    async release() {
+      changes.take()
+      const cursor = changes.cursor()
+      // It is signed once, before all who wait ask for it. While no key may sign they go on waiting.
+      if (ofChanges.size > 0) await changes.answer(announced)
+      await ofChanges.release((held) => changes.isBehind(held))
+      announced = cursor
+    },
+  })
+  const releaseWhole = async () => {
+    if (ofWhole.size === 0) return
+    const newest = await document.current().catch(() => undefined) // no key may sign now: the long polls go on waiting
+    if (newest !== undefined) await ofWhole.release((held) => held !== newest.etag)
   }
   const stop = revocations.onLook(async () => {
-    if (waiters.size === 0) return
-    const before = kept
-    const after = await current().catch(() => before) // no key may sign now: the long polls go on waiting
-    if (after !== before) releaseAll()
+    changes.looked()
+    if (changes.hasMore || changes.cursor() !== announced) releases.request()
+    await releaseWhole()
   })
 
   return {
     current,
-    newerThan(etag, timeout, signal, network) {
-      if (closed || signal.aborted || kept?.etag !== etag) return Promise.resolve()
-      if (places.refusal(network) !== undefined) return Promise.resolve()
-      places.take(network)
-      return new Promise((resolve) => {
-        const release = () => {
-          if (!waiters.delete(release)) return
-          places.leave(network)
-          clearTimeout(timer)
-          signal.removeEventListener('abort', release)
-          resolve()
-        }
-        const timer = setTimeout(release, timeout)
-        signal.addEventListener('abort', release)
-        waiters.add(release)
-      })
+    async newerThan(etag, timeout, signal, network) {
+      if (document.kept?.etag !== etag) return true
+      const wait = ofWhole.wait(etag, timeout, signal, network)
+      await wait
+      return wait !== undefined
+    },
+    async changes(cursor, timeout, signal, network) {
+      const look = lookFirst?.()
+      if (look !== undefined) await look
+      if (timeout === 0 || changes.isBehind(cursor)) return { ...(await changes.answer(cursor)), isTurnedAway: false }
+      // A copy is renewed before it expires, also when `ttl` is shorter than the wait.
+      const wait = ofChanges.wait(cursor, Math.min(timeout, (ttl - half) * 1000), signal, network)
+      await wait
+      return { ...(await changes.answer(cursor)), isTurnedAway: wait === undefined }
     },
     close() {
-      closed = true
       stop()
-      releaseAll()
+      releases.close()
+      ofWhole.close()
+      ofChanges.close()
     },
     get waiting() {
-      return waiters.size
+      return places.taken
     },
   }
 }

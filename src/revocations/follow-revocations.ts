@@ -2,7 +2,8 @@ import { type Clock, type Instant, secondsSince, systemClock } from '../clock.ts
 import type { AccessTokenClaims } from '../tokens/claims.ts'
 import type { Verdict } from '../tokens/verify.ts'
 import type { RevokedIds } from './feed-format.ts'
-import { RevocationSet } from './revocation-set.ts'
+import { RecentRevocations } from './recent-revocations.ts'
+import { RevocationSet, type SetEntry } from './revocation-set.ts'
 import type { RevocationStore } from './revocation-store.ts'
 import { settlesWithin } from './settles-within.ts'
 
@@ -43,6 +44,10 @@ export interface Revocations {
    */
   readonly history: string
   snapshot(now: number): RevokedIds
+  /** The same one by one, for who reads it in slices. See `RevocationSet.entries`. */
+  entries(now: number): Iterable<SetEntry>
+  /** The newest rows, in order. */
+  readonly recent: Pick<RecentRevocations, 'floor' | 'since'>
   /**
    * Calls `listener` after every read of the store, successful or not.
    *
@@ -66,6 +71,7 @@ export interface FollowOptions {
 /** The revocation set of this node and the loop that keeps it complete. */
 export class FollowedRevocations implements Revocations {
   readonly #set = new RevocationSet()
+  readonly recent = new RecentRevocations()
   readonly #options: FollowOptions
   #seq = 0
   #history = ''
@@ -102,6 +108,10 @@ export class FollowedRevocations implements Revocations {
 
   snapshot(now: number): RevokedIds {
     return this.#set.snapshot(Math.min(now, this.#options.now()))
+  }
+
+  entries(now: number): Iterable<SetEntry> {
+    return this.#set.entries(Math.min(now, this.#options.now()))
   }
 
   onLook(listener: () => void): () => void {
@@ -174,7 +184,10 @@ export class FollowedRevocations implements Revocations {
       let found: number
       do {
         const { revocations, history, head } = await store.look({ after: this.#seq, limit: PAGE_SIZE })
-        for (const revocation of revocations) this.#set.add(revocation)
+        for (const revocation of revocations) {
+          this.#set.add(revocation)
+          this.recent.add(revocation)
+        }
         found = revocations.length
         this.#seq = found < PAGE_SIZE ? head : (revocations.at(-1)?.seq ?? head)
         this.#history = history

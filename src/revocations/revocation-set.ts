@@ -9,6 +9,9 @@ import type { Revocation } from './revocation.ts'
  */
 type Versions = Pick<Revocation, 'minVersion' | 'seq' | 'expiresAt'>
 
+/** An entry as the feed publishes it. */
+export type SetEntry = Omit<Revocation, 'seq'>
+
 /**
  * The revocations in memory: the answer to "may this token still be used?" takes a few Map look-ups.
  *
@@ -64,6 +67,25 @@ export class RevocationSet {
       clients: versions(this.#below.client),
       tokens: ids(this.#revoked.token),
     }
+  }
+
+  /**
+   * The same one by one: sessions, accounts, clients, tokens. It may be read in slices while the set changes: an entry
+   * that is added or moved meanwhile comes later, perhaps for a second time, and none is missed.
+   *
+   * @param now epoch seconds
+   */
+  *entries(now: number): Generator<SetEntry> {
+    const { session, token } = this.#revoked
+    const { account, client } = this.#below
+    for (const [subject, expiresAt] of session)
+      if (expiresAt > now) yield { kind: 'session', subject, minVersion: null, expiresAt }
+    for (const [subject, { minVersion, expiresAt }] of account)
+      if (expiresAt > now) yield { kind: 'account', subject, minVersion, expiresAt }
+    for (const [subject, { minVersion, expiresAt }] of client)
+      if (expiresAt > now) yield { kind: 'client', subject, minVersion, expiresAt }
+    for (const [subject, expiresAt] of token)
+      if (expiresAt > now) yield { kind: 'token', subject, minVersion: null, expiresAt }
   }
 
   /**

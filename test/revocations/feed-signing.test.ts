@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import { generatePrivateKey } from '../../src/keys/private-keys.ts'
 import { createFeed } from '../../src/revocations/feed.ts'
 import type { FeedClaims } from '../../src/revocations/feed-format.ts'
+import { RecentRevocations } from '../../src/revocations/recent-revocations.ts'
 import { RevocationSet } from '../../src/revocations/revocation-set.ts'
 import { fakeTimeouts, realTimeouts } from '../support/fake-timeouts.ts'
 
@@ -28,11 +29,18 @@ function bareFeed(t: Test, { maxWaiters = 10, ttl = 60 } = {}) {
         return { kid: ring.kid, key } as never
       },
       revokedKids: () => ring.revoked,
+      verificationPem: () => 'a key',
     },
     revocations: {
       get seq() {
         return set.seq
       },
+      history: 'one',
+      get size() {
+        return set.list.size
+      },
+      recent: new RecentRevocations(),
+      entries: (now) => set.list.entries(now),
       age: () => set.age,
       snapshot(now) {
         signatures += 1

@@ -147,12 +147,18 @@ t.test('a wait is as long as it was asked for, in seconds', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   const waits: number[] = []
-  const newerThan = async (_etag: string, milliseconds: number) => void waits.push(milliseconds)
-  const document = { body: Buffer.from('x'), etag: '"one"' }
-  feedRoute(app as never, { feed: { current: async () => document, newerThan, close: () => undefined, waiting: 0 } })
+  const newerThan = async (_etag: string, milliseconds: number) => waits.push(milliseconds) > 0
+  const changes = async (_cursor: string, milliseconds: number) => {
+    waits.push(milliseconds)
+    return { lines: [], isTurnedAway: false }
+  }
+  const current = async () => ({ body: Buffer.from('x'), etag: '"one"' })
+  feedRoute(app as never, { feed: { current, newerThan, changes, close: () => undefined, waiting: 0 } })
   for (const wait of [0, 1, 30])
     await app.inject({ url: `${FEED}?wait=${wait}`, headers: { 'if-none-match': '"one"' } })
-  t.same(waits, [1000, 30_000])
+  t.same(waits.splice(0), [1000, 30_000])
+  for (const wait of [0, 1, 30]) await app.inject(`${FEED}?after=0&wait=${wait}`)
+  t.same(waits, [0, 1000, 30_000])
 })
 
 t.test('an invalid wait is refused', async (t) => {

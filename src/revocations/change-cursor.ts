@@ -1,0 +1,33 @@
+import { createHash } from 'node:crypto'
+
+/** Up to where a follower has everything. */
+export interface Cursor {
+  /** A digest of the history of numbers that `seq` belongs to. */
+  readonly history: string
+  /** The number of the newest revocation that the follower has. */
+  readonly seq: number
+  /** A digest of the revoked keys that the follower knows. */
+  readonly keys: string
+}
+
+/** 48 bits: who meets another history by chance gets changes that it can't use, and sees that by their `history`. */
+const DIGEST_CHARACTERS = 8
+const FORM = /^([A-Za-z0-9_-]{8})\.(0|[1-9][0-9]{0,15})\.([A-Za-z0-9_-]{8})$/
+
+/** A short text for something that is only compared. Equal on every node. */
+export function shortDigest(text: string): string {
+  return createHash('sha256').update(text).digest('base64url').slice(0, DIGEST_CHARACTERS)
+}
+
+/** The text of a cursor, as `CURSOR_PATTERN` asks. Nodes with the same state give the same text. */
+export function writeCursor({ history, seq, keys }: Cursor): string {
+  return `${history}.${seq}.${keys}`
+}
+
+/** Reads what a follower asks with. Undefined for `0` and for whatever we did not write: it gets the whole. */
+export function readCursor(text: string): Cursor | undefined {
+  const [, history, digits, keys] = FORM.exec(text) ?? []
+  const seq = Number(digits)
+  if (history === undefined || keys === undefined || !Number.isSafeInteger(seq)) return undefined
+  return { history, seq, keys }
+}

@@ -1,0 +1,59 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import type { FairShare } from '../limits/fair-share.ts'
+
+/** How many requests are let go in one turn of the event loop: others are served in between. */
+const RELEASED_PER_TURN = 200
+
+/** Requests that wait for something newer than what they hold. */
+export interface FeedWaits<Held> {
+  /**
+   * Resolves when what the request holds is out of date, after the time, or when the client hangs up.
+   *
+   * @returns undefined when there is no place to wait, in all or for this network
+   */
+  wait(held: Held, milliseconds: number, signal: AbortSignal, network: string): Promise<void> | undefined
+  /** Lets go whoever holds something out of date. Resolves when all of those are. */
+  release(isOutOfDate: (held: Held) => boolean): Promise<void>
+  /** Lets everybody go, now and from now on. */
+  close(): void
+  readonly size: number
+}
+
+/** @param places they may be shared with other waits */
+export function createFeedWaits<Held>(places: FairShare): FeedWaits<Held> {
+  const waiters = new Map<() => void, Held>()
+  let closed = false
+  return {
+    wait(held, milliseconds, signal, network) {
+      if (closed || signal.aborted) return Promise.resolve()
+      if (places.refusal(network) !== undefined) return undefined
+      places.take(network)
+      return new Promise((resolve) => {
+        const release = () => {
+          if (!waiters.delete(release)) return
+          places.leave(network)
+          clearTimeout(timer)
+          signal.removeEventListener('abort', release)
+          resolve()
+        }
+        const timer = setTimeout(release, milliseconds)
+        signal.addEventListener('abort', release)
+        waiters.set(release, held)
+      })
+    },
+    async release(isOutOfDate) {
+      const outOfDate = [...waiters].filter(([, held]) => isOutOfDate(held))
+      for (const [i, [release]] of outOfDate.entries()) {
+        if (i > 0 && i % RELEASED_PER_TURN === 0) await turn()
+        release()
+      }
+    },
+    close() {
+      closed = true
+      for (const release of [...waiters.keys()]) release()
+    },
+    get size() {
+      return waiters.size
+    },
+  }
+}
