@@ -15,7 +15,7 @@ export interface ChangesOptions {
   readonly ttl: number
   readonly keyring: Pick<LiveKeyring, 'signingKey' | 'revokedKids' | 'verificationPem'>
   readonly revocations: Pick<Revocations, 'seq' | 'history' | 'size' | 'entries' | 'recent'>
-  /** When the set was last complete, rounded down so that nodes agree: epoch seconds. */
+  /** When the set was last complete: `issued-at.ts`. */
   readonly issuedAt: () => number
   /** Milliseconds on a clock that can't be set. */
   readonly monotonic: () => number
@@ -41,6 +41,8 @@ export class Changes {
   #history: string
   #historyDigest: string
   #freshAt: number
+  /** `iat` of the last document of another history: followers take no whole for newer that is not younger. */
+  #ofOldHistory = -1
   #renewal: Signing | undefined
   #keys = { kids: '', digest: shortDigest('') }
 
@@ -71,8 +73,10 @@ export class Changes {
   take(): void {
     const { revocations, issuedAt } = this.#options
     const { seq, history } = revocations
+    const before = this.#freshAt
     this.#freshAt = issuedAt()
     if (history !== this.#history) {
+      this.#ofOldHistory = before
       this.#history = history
       this.#historyDigest = shortDigest(history)
       this.#ring.reset(seq)
@@ -181,8 +185,9 @@ export class Changes {
   }
 
   /** The pieces reach back to it and are not longer than it, and followers accept its signatures. */
-  #isGood({ history, seq, pages }: Whole): boolean {
+  #isGood({ history, seq, iat, pages }: Whole): boolean {
     const rest = history === this.#history ? this.#ring.after(seq) : undefined
+    if (iat <= this.#ofOldHistory) return false
     if (rest === undefined || this.#costs(rest) > this.#costOfWhole()) return false
     return pages.length > 0 && pages.every((page) => this.#isAccepted(page))
   }

@@ -6,6 +6,7 @@ import { createFeedDocument, type FeedDocument } from './feed-document.ts'
 import { createFeedWaits } from './feed-waits.ts'
 import type { Revocations } from './follow-revocations.ts'
 import { GatheredReleases, gatherTime } from './gathered-releases.ts'
+import { createIssuedAt } from './issued-at.ts'
 import type { LookFirst } from './look-first.ts'
 
 export interface Feed {
@@ -64,7 +65,7 @@ export interface FeedOptions {
 export function createFeed(options: FeedOptions): Feed {
   const { ttl, maxWaiters, revocations, lookFirst, now, monotonic } = options
   const half = Math.max(1, Math.floor(ttl / 2))
-  const issuedAt = () => Math.floor((now() - Math.ceil(revocations.age())) / half) * half
+  const issuedAt = createIssuedAt(revocations, now, half)
   const places = createFairShare(maxWaiters)
   const ofWhole = createFeedWaits<string>(places)
   const ofChanges = createFeedWaits<string>(places)

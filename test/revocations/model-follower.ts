@@ -31,7 +31,8 @@ export class ModelFollower {
     const complete = pages.length === first.pages && pages.every(({ page }, i) => page === i + 1)
     if (!complete) throw new Error('an incomplete whole')
     for (const { keys = [] } of pages) for (const kid of keys) this.keys.add(kid)
-    const isOlder = first.seq <= this.seq && first.iat <= this.iat && !(first.seq === this.seq && first.iat === this.iat)
+    const isOlder =
+      first.seq <= this.seq && first.iat <= this.iat && !(first.seq === this.seq && first.iat === this.iat)
     const isSame = first.history === this.history
     if (isSame ? first.seq < this.seq : isOlder) return
     if (isSame) this.entries = new Map()
