@@ -5,6 +5,7 @@ import { type Keyring, type KeyringView, phase, viewAt } from './keyring.ts'
 import type { KeyringState, LiveKeyring, LiveKeyringOptions, SigningKey } from './live-keyring.ts'
 import { type LoadedKeys, loadKeys, noSigningKey, seeRevoked } from './load-keys.ts'
 import { readManifest } from './manifest.ts'
+import { newestRun } from './newest-run.ts'
 import { type RefreshKey, unrevokedRefreshKeys } from './refresh-keys.ts'
 import type { RevokedKeys } from './revoked-keys.ts'
 import { jwksMaxAge } from './rotation.ts'
@@ -29,8 +30,8 @@ export class FolderKeyring implements LiveKeyring {
   #unusable: string | undefined
   #outdated: readonly string[] = []
   #storeLost = false
-  #reloading: Promise<void> | undefined
-  #syncing: Promise<void> | undefined
+  readonly #reloadFolder = newestRun(() => this.#readFolder())
+  readonly #sync = newestRun(() => this.#syncStore())
 
   /** @throws OperatorError when no key can sign */
   constructor(options: LiveKeyringOptions, revoked: RevokedKeys, loaded: LoadedKeys) {
@@ -87,10 +88,7 @@ export class FolderKeyring implements LiveKeyring {
   /** The folder first, and by itself: a store that hangs must not keep a change of the folder away. */
   readonly reload = async (): Promise<void> => {
     await this.#reloadFolder()
-    this.#syncing ??= this.#syncStore().finally(() => {
-      this.#syncing = undefined
-    })
-    await this.#syncing
+    await this.#sync()
   }
 
   #currentView(): View {
@@ -105,13 +103,6 @@ export class FolderKeyring implements LiveKeyring {
     const kid = this.#currentView().current?.kid ?? ''
     const key = this.#loaded.signers.get(kid)
     return key && { kid, key }
-  }
-
-  #reloadFolder(): Promise<void> {
-    this.#reloading ??= this.#readFolder().finally(() => {
-      this.#reloading = undefined
-    })
-    return this.#reloading
   }
 
   async #readFolder(): Promise<void> {
@@ -179,9 +170,7 @@ export class FolderKeyring implements LiveKeyring {
       this.#storeLost = false
       if (!news) return
       this.#putInForce()
-      // Is the folder outdated, or was it only read too early? A read that is in progress may have begun before.
-      await this.#reloading
-      await this.#reloadFolder()
+      await this.#reloadFolder() // is the folder outdated, or was it only read too early?
     } catch (error) {
       if (!this.#storeLost) this.#options.report({ storeLost: error as Error })
       this.#storeLost = true

@@ -47,8 +47,9 @@ export interface LiveKeyring {
   /** The phase of every key of the keyring at this instant. */
   phases(): readonly { readonly phase: Phase; readonly signFrom: number }[]
   /**
-   * Reads the folder again, and then the revoked keys of the store. Never throws: what can't be used is reported once,
-   * and the previous keyring stays in force.
+   * Reads the folder again, and then the revoked keys of the store. Both reads begin after the call: one that is under
+   * way may have begun before a pause of the process. Never throws: what can't be used is reported once, and the
+   * previous keyring stays in force.
    */
   reload(): Promise<void>
 }

@@ -2,63 +2,23 @@ import { cp, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { systemClock } from '../../src/clock.ts'
-import { makeFirstKey, revokeKey, rotateKeys } from '../../src/keys/change-keyring.ts'
+import { revokeKey, rotateKeys } from '../../src/keys/change-keyring.ts'
 import type { KeysFolder } from '../../src/keys/keys-folder.ts'
-import { type KeyringEvent, openLiveKeyring } from '../../src/keys/live-keyring.ts'
 import { readKeyring, writeKeyring } from '../../src/keys/manifest.ts'
 import { readRefreshKeys, revokeRefreshKey } from '../../src/keys/refresh-keys.ts'
-import type { RevokedKey, RevokedKeyStore } from '../../src/keys/revoked-key-store.ts'
 import { planRotation } from '../../src/keys/rotation.ts'
-import { temporaryFolder } from '../support/app.ts'
+import { copyOfKeys, firstKeys, keyringOf as server, Table } from '../support/keyring.ts'
 
 const now = systemClock
 const OPTIONS = { now, bits: 2048, successor: true, force: false } as const
 
-/** A table of revoked keys that can be out of reach. */
-class Table implements RevokedKeyStore {
-  readonly rows = new Map<string, RevokedKey>()
-  away = false
-
-  async all() {
-    if (this.away) throw new Error('away')
-    return [...this.rows.values()]
-  }
-
-  async add(keys: readonly RevokedKey[]) {
-    if (this.away) throw new Error('away')
-    for (const key of keys) this.rows.set(key.kid, key)
-  }
-}
-
 // Made once: each test gets copies.
-const made: KeysFolder = { dir: join(await temporaryFolder(t), 'keys'), passphrase: undefined }
-await makeFirstKey(made, now)
-
-async function copyOf(t: Test, folder = made): Promise<KeysFolder> {
-  const copy = { ...folder, dir: join(await temporaryFolder(t), 'keys') }
-  await cp(folder.dir, copy.dir, { recursive: true })
-  return copy
-}
+const made = await firstKeys(t)
+const copyOf = (t: Test, folder = made) => copyOfKeys(t, folder)
 
 async function replaceBy(folder: KeysFolder, older: KeysFolder): Promise<void> {
   for (const name of await readdir(folder.dir)) await rm(join(folder.dir, name))
   await cp(older.dir, folder.dir, { recursive: true })
-}
-
-/** A server on a folder: its keyring, and what it reported. */
-async function server(folder: KeysFolder, store: RevokedKeyStore) {
-  const events: KeyringEvent[] = []
-  const keyring = await openLiveKeyring({
-    folder,
-    timing: { jwksMaxAge: 300, skew: 5 },
-    ttl: 600,
-    now,
-    store,
-    report: (event) => void events.push(event),
-  })
-  const published = () => JSON.parse(String(keyring.jwks().body)).keys.map(({ kid }: { kid: string }) => kid)
-  const reported = (member: string) => events.filter((event) => member in event)
-  return { keyring, published, reported }
 }
 
 /** Only the key that signs, as a folder of an older version has it. */
@@ -205,29 +165,4 @@ t.test('while the store is away a revoked key stays revoked, and the store learn
   table.away = false
   await keyring.reload()
   t.same([...table.rows.keys()], [kid])
-})
-
-t.test('a store that hangs keeps no change of the folder away', async (t) => {
-  const folder = await copyOf(t)
-  const table = new Table()
-  const { keyring } = await server(folder, table)
-  const { kid } = keyring.signingKey()
-  t.intercept(table, 'all', { value: () => new Promise(() => undefined) })
-  void keyring.reload() // waits for the store for ever
-  await revokeKey(folder, kid, OPTIONS)
-  void keyring.reload()
-  while (keyring.verificationPem(kid) !== undefined) await new Promise((resolve) => setImmediate(resolve))
-  t.not(keyring.signingKey().kid, kid)
-})
-
-t.test('the key that begins to sign is reported, with the one before', async (t) => {
-  const folder = await copyOf(t)
-  const { keyring, reported } = await server(folder, new Table())
-  const [current, standby] = (await readKeyring(folder)).map(({ kid }) => kid)
-  await keyring.reload()
-  t.same(reported('signs'), [])
-  await rotateKeys(folder, { now, lead: 0, bits: 2048 })
-  await keyring.reload()
-  await keyring.reload()
-  t.same(reported('signs'), [{ signs: standby, before: current }])
 })
