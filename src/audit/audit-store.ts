@@ -27,6 +27,8 @@ export function createAuditStore(database: Database): AuditStore {
 /** The statement that writes the row of an event, with the event itself for the log line. */
 export interface AuditRow extends Statement {
   readonly entry: AuditEntry
+  /** Of the row, if it is written: a later statement of the transaction can ask for it. */
+  readonly id: string
 }
 
 export const isAuditRow = (statement: Statement): statement is AuditRow => 'entry' in statement
@@ -41,28 +43,19 @@ export const isAuditRow = (statement: Statement): statement is AuditRow => 'entr
 export function auditRow(
   entry: AuditEntry,
   now: number,
-  onlyIf?: { exists: string; params: readonly string[] },
+  onlyIf?: { exists: string; params: readonly (string | number)[] },
 ): AuditRow {
   const { event, source, accountId = null, sessionId = null, actorId = null, detail = {} } = entry
   const { ip, userAgent, requestId } = source
-  const values = [
-    randomId(),
-    now,
-    event,
-    accountId,
-    sessionId,
-    actorId,
-    ip,
-    userAgent,
-    requestId,
-    JSON.stringify(detail),
-  ]
+  const id = randomId()
+  const values = [id, now, event, accountId, sessionId, actorId, ip, userAgent, requestId, JSON.stringify(detail)]
   const types = ['TEXT', 'BIGINT', 'TEXT', 'TEXT', 'TEXT', 'TEXT', 'TEXT', 'TEXT', 'TEXT', 'TEXT']
   const casts = types.map((type, index) => `CAST($${index + 1} AS ${type})`).join(', ')
   const renumbered = onlyIf?.exists.replace(/\$(\d)/g, (_, n) => `$${values.length + Number(n)}`)
   const condition = renumbered === undefined ? '' : ` WHERE EXISTS (${renumbered})`
   return {
     entry,
+    id,
     sql: `INSERT INTO audit_events (id, at, event, account_id, session_id, actor_id, ip, user_agent, request_id, detail)
           SELECT ${casts}${condition} RETURNING id`,
     params: onlyIf === undefined ? values : [...values, ...onlyIf.params],

@@ -161,14 +161,15 @@ function revokeClientChangedBy(minVersion: string, clientId: string, mark: strin
 }
 
 /**
- * Revokes one access token. The second statement returns it.
+ * Revokes one access token. The first statement takes the lock, the second one returns the token.
  *
- * @param onlyIf a condition on what is committed, with parameters from `$3` on
+ * @param onlyIf a condition on what is committed, or was done by the same transaction; the token is `$1`, parameters of
+ *   its own are numbered from `$3`
  */
 export function revokeToken(
   jti: string,
   expiresAt: number,
-  onlyIf: { sql: string; params: readonly (string | number)[] } = { sql: '1 = 1', params: [] },
+  onlyIf: { sql: string; params: readonly (string | number)[] },
 ): Statement[] {
   return numbered({
     sql: `INSERT INTO revocations (kind, subject, min_version, seq, expires_at)

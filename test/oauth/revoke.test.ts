@@ -151,6 +151,18 @@ t.test('a few access tokens of a session are revoked alone, and with the next on
   t.equal((await database.query("SELECT 1 AS one FROM audit_events WHERE event = 'token_revoked'")).length, 11)
 })
 
+t.test('one access token that is revoked again and again, also at once, ends no session', async (t) => {
+  const { app, database } = await startApp(t, { now })
+  const tokens = await signUp(app)
+  const next = await refreshed(app, tokens)
+  const revokes = () => send(app, 'revoke', { token: tokens.access_token })
+  t.same((await Promise.all(Array.from({ length: 12 }, revokes))).map(outcome), Array(12).fill('good'))
+  for (let times = 0; times < 12; times += 1) t.equal(outcome(await revokes()), 'good')
+  t.same([await verdict(app, tokens), await verdict(app, next)], ['invalid_token', 'good'])
+  t.equal(await refreshVerdict(app, next), 'good')
+  t.equal((await database.query("SELECT 1 AS one FROM audit_events WHERE event = 'token_revoked'")).length, 1)
+})
+
 t.test('all at once they are no more, and a service may revoke as many of its own as it got', async (t) => {
   const server = await startApp(t, { now, env: { REFRESH_GRACE: '60' } })
   const { app, database } = server

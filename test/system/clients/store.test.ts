@@ -121,6 +121,26 @@ for (const engine of ENGINES) {
     t.equal(await stores[1]?.revoke({ jti: 'any', exp: NOW }, NOW, audit), true, 'without a bound')
   })
 
+  t.test(`${engine.name}: a token that is revoked many times counts once`, async (t) => {
+    const [a, b] = await nodes(t, engine)
+    const audit = { event: 'token_revoked', source, accountId: 'acc_a', sessionId: 'one' } as const
+    const stores = [createTokenStore(a.database), createTokenStore(b.database)]
+    const among = { most: 3, since: NOW - 60 }
+    const revoke = (jti: string, times: number) =>
+      Promise.all(Array.from({ length: times }, (_, i) => stores[i % 2]?.revoke({ jti, exp: NOW }, NOW, audit, among)))
+    const rows = async (table: string) => (await a.database.query(`SELECT * FROM ${table}`)).length
+    t.same(await revoke('one', 8), Array(8).fill(true), 'at once')
+    t.same(await revoke('one', 1), [true], 'and later')
+    t.same([await rows('revocations'), await rows('audit_events')], [1, 1])
+    t.same([...(await revoke('two', 2)), ...(await revoke('three', 2))], Array(4).fill(true))
+    t.same(await revoke('four', 2), [false, false])
+    t.same(await revoke('two', 2), [true, true], 'one of those that are revoked')
+    t.same([await rows('revocations'), await rows('audit_events')], [3, 3])
+    const service = { event: 'token_revoked', source } as const
+    for (let times = 0; times < 2; times += 1) await stores[0]?.revoke({ jti: 'service', exp: NOW }, NOW, service)
+    t.same([await rows('revocations'), await rows('audit_events')], [4, 4])
+  })
+
   t.test(`${engine.name}: changes at once by two nodes leave one truth`, async (t) => {
     const [a, b] = await nodes(t, engine)
     const stores: ClientStore[] = [createClientStore(a.database), createClientStore(b.database)]
