@@ -2,6 +2,7 @@ import t, { type Test } from 'tap'
 import { servedBelow } from '../../src/http/issuer-path.ts'
 import { PASSWORD, registered, startApp } from '../support/app.ts'
 import { type Browser, browserAt } from '../support/browser.ts'
+import { updatedNow } from '../support/refresh-cookie.ts'
 import { reverseProxy } from '../support/reverse-proxy.ts'
 
 const HOST = 'id.example.com'
@@ -90,10 +91,11 @@ t.test('two issuers of one host keep a browser logged in at both', async (t) => 
 t.test(
   'a browser with the cookie of before keeps its login, and after one refresh the present cookie only',
   async (t) => {
-    const { app, issuer, browser, proxy } = await behindProxy(t, '', true)
+    const { app, database, issuer, browser, proxy } = await behindProxy(t, '', true)
     await registered(app, 'ada@example.com')
     await login(browser, issuer, 'ada@example.com')
     const [now] = await browser.jar.getCookies(issuer)
+    await updatedNow({ database })
     const before = browserAt(proxy)
     const attributes = 'Path=/v1; Secure; HttpOnly; SameSite=Strict; Max-Age=2592000'
     await before.jar.setCookie(`__Secure-signet_refresh=${now?.value}; ${attributes}`, `${issuer}/v1/login`)

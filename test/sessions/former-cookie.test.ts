@@ -1,7 +1,18 @@
 import t from 'tap'
-import { bearer, startApp } from '../support/app.ts'
+import { systemClock } from '../../src/clock.ts'
+import { bearer, startApp, type TestServer } from '../support/app.ts'
 import { verdict } from '../support/front-door.ts'
-import { browser, cleared, https, kept, NAME, SAME_SITE, send, setCookies } from '../support/refresh-cookie.ts'
+import {
+  browser,
+  cleared,
+  https,
+  kept,
+  NAME,
+  SAME_SITE,
+  send,
+  setCookies,
+  updatedNow,
+} from '../support/refresh-cookie.ts'
 
 // More than one cookie: two of a name, and the one of before beside the present one.
 
@@ -56,6 +67,7 @@ t.test('a logout works with two cookies, and clears them', async (t) => {
 
 t.test('a login from before goes on through one refresh, which moves it to the present cookie', async (t) => {
   const { cookie } = await browser(server)
+  await updatedNow(server)
   const former = cookie.replace(NAME, FORMER)
   const reply = await send(server, '/v1/refresh', { ...SAME_SITE, cookie: former })
   t.equal(reply.statusCode, 200)
@@ -82,17 +94,23 @@ t.test('beside the present cookie the former one counts for nothing, and goes', 
 })
 
 t.test('a token that was never in the former cookie is not taken from it', async (t) => {
+  const refused = async (server: TestServer, why: string) => {
+    const attacker = await browser(server)
+    const pushed = attacker.cookie.replace(NAME, FORMER)
+    const reply = await send(server, '/v1/refresh', { ...SAME_SITE, cookie: pushed })
+    t.same([reply.statusCode, reply.json().code], [401, 'invalid_refresh_token'], why)
+    t.same(cleared(reply), [
+      [NAME, '/'],
+      [FORMER, '/v1'],
+    ])
+    t.equal((await send(server, '/v1/refresh', { ...SAME_SITE, cookie: attacker.cookie })).statusCode, 200)
+  }
   const server = await https(t)
-  await server.database.query('UPDATE schema_migrations SET applied_at = applied_at - $1 WHERE version = 6', [3600 + 5])
-  const attacker = await browser(server)
-  const pushed = attacker.cookie.replace(NAME, FORMER)
-  const reply = await send(server, '/v1/refresh', { ...SAME_SITE, cookie: pushed })
-  t.same([reply.statusCode, reply.json().code], [401, 'invalid_refresh_token'])
-  t.same(cleared(reply), [
-    [NAME, '/'],
-    [FORMER, '/v1'],
-  ])
-  t.equal((await send(server, '/v1/refresh', { ...SAME_SITE, cookie: attacker.cookie })).statusCode, 200)
+  await refused(server, 'a database that this release created')
+  await server.database.query('UPDATE schema_migrations SET applied_at = $1', [systemClock() - 3600 - 5])
+  await refused(server, 'long ago')
+  await server.database.query('UPDATE accounts SET created_at = $1', [systemClock() - 86_400])
+  await refused(server, 'a database that was updated more than an hour ago')
   const plain = await startApp(t, { env: { ISSUER: 'http://localhost:3000' } })
   const dev = await browser(plain)
   const renamed = dev.cookie.replace('signet_refresh', FORMER)

@@ -1,4 +1,5 @@
 import type { Test } from 'tap'
+import { systemClock } from '../../src/clock.ts'
 import { PASSWORD, startApp, type TestServer } from './app.ts'
 import { signUp } from './front-door.ts'
 
@@ -9,6 +10,10 @@ export const FRIEND = 'https://app.example.com'
 export const NAME = '__Host-signet_refresh'
 export const SAME_SITE = { 'sec-fetch-site': 'same-origin' }
 export const IDLE = 5000
+
+/** As if all accounts and sessions of the server came from Signet 0.2, and the update just now. */
+export const updatedNow = ({ database }: Pick<TestServer, 'database'>) =>
+  database.query('UPDATE schema_migrations SET applied_at = $1 WHERE version = 6', [systemClock() + 1])
 
 type Reply = Awaited<ReturnType<typeof send>>
 

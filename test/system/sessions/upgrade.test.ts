@@ -2,6 +2,7 @@ import t from 'tap'
 import type { Database } from '../../../src/db/database.ts'
 import { migrate } from '../../../src/db/migrate.ts'
 import { MIGRATIONS } from '../../../src/db/migrations.ts'
+import { createBeganBeforeUpdate } from '../../../src/sessions/former-cookie-store.ts'
 import { createSessionStore } from '../../../src/sessions/session-store.ts'
 import { ENGINES, openNode } from '../../support/engines.ts'
 
@@ -24,14 +25,18 @@ async function insert(database: Database, id: string, { rotatedAt, counter }: { 
 const rotatedByOldServer = (database: Database, id: string, at: number) =>
   database.query('UPDATE sessions SET counter = counter + 1, repeats = 0, rotated_at = $2 WHERE id = $1', [id, at])
 
-for (const engine of ENGINES)
+const account = (database: Database, createdAt: number) =>
+  database.query(
+    `INSERT INTO accounts (id, email, password_hash, status, roles, token_version, created_at)
+     VALUES ('acc', 'a@example.com', 'x', 'active', '[]', 1, $1)`,
+    [createdAt],
+  )
+
+for (const engine of ENGINES) {
   t.test(engine.name, async (t) => {
     const database = await openNode(t, await engine.url(t))
     await migrate(database, () => NOW, MIGRATIONS.slice(0, 4))
-    await database.query(
-      `INSERT INTO accounts (id, email, password_hash, status, roles, token_version, created_at)
-       VALUES ('acc', 'a@example.com', 'x', 'active', '[]', 1, ${NOW})`,
-    )
+    await account(database, NOW)
     await insert(database, 'new', { rotatedAt: NOW - 500, counter: 0 })
     await insert(database, 'just now', { rotatedAt: NOW - 5, counter: 3 })
     await insert(database, 'lost', { rotatedAt: NOW - 60, counter: 3 })
@@ -56,3 +61,24 @@ for (const engine of ENGINES)
     await rotatedByOldServer(database, 'lost', NOW - 60)
     t.equal(await show('lost', 4), 'retried')
   })
+
+  t.test(`${engine.name}: which sessions may have the cookie of before`, async (t) => {
+    // Sessions begin at NOW - 500.
+    const CASES: [name: string, registered: number, updated: number, is: boolean][] = [
+      ['long before the update', NOW - 9000, NOW, true],
+      ['an hour after it', NOW - 9000, NOW - 500 - 3600, true],
+      ['a second later', NOW - 9000, NOW - 501 - 3600, false],
+      ['in a database without an account from before', NOW - 500, NOW - 500, false],
+      ['the same, a second after the first start', NOW - 500, NOW - 501, false],
+    ]
+    for (const [name, registered, updated, is] of CASES) {
+      const database = await openNode(t, await engine.url(t))
+      await migrate(database, () => updated)
+      await account(database, registered)
+      await insert(database, 'one', { rotatedAt: NOW - 500, counter: 0 })
+      const beganBeforeUpdate = createBeganBeforeUpdate(database)
+      t.equal(await beganBeforeUpdate('one', 3600), is, name)
+      t.equal(await beganBeforeUpdate('none', 3600), false, `${name}: no session`)
+    }
+  })
+}
