@@ -35,6 +35,7 @@ import { openGuardedRevocations } from './revocations/guarded-revocations.ts'
 import { createLookFirst } from './revocations/look-first.ts'
 import { revocationExpiry } from './revocations/revocation.ts'
 import { createRevocationStore } from './revocations/revocation-store.ts'
+import { createHasCookieTransport } from './sessions/cookie-transport-store.ts'
 import { createEndSession } from './sessions/end-session.ts'
 import { createPredatesHostCookie } from './sessions/former-cookie.ts'
 import { createBeganBeforeUpdate } from './sessions/former-cookie-store.ts'
@@ -196,6 +197,7 @@ function makeAccounts(base: Base, stores: Stores, { revocationsApplied }: Revoca
     }),
     reauthenticate: createReauthenticate({ confirmPassword, sessions, limits, now }),
     refresh: createRefresh({ sessions, refreshKeys, limits, issuePair: forRefresh, limiter, observe, ...revoking }),
+    hasCookieTransport: createHasCookieTransport(database),
     predatesHostCookie: createPredatesHostCookie({ beganBeforeUpdate, refreshKeys }),
     endSession: createEndSession({ sessions, ...revoking }),
     live: createLiveCheck({ sessions, clients, now }),

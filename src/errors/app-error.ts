@@ -49,6 +49,10 @@ export const ERRORS = {
   invalid_refresh_token: { status: 401, title: 'The refresh token is not valid: log in again.', challenge: null },
   invalid_credentials: { status: 401, title: 'The email or the password is wrong.', challenge: null },
   insufficient_scope: { status: 403, title: 'The token does not allow this.', challenge: 'insufficient_scope' },
+  refresh_cookie_missing: {
+    status: 403,
+    title: 'The refresh token of this session is in a cookie: send it.',
+  },
   cross_site_request: { status: 403, title: 'A request with the refresh cookie must come from this site, as JSON.' },
   registration_closed: { status: 403, title: 'Registration is closed on this server.' },
   not_found: { status: 404, title: 'There is nothing at this address.' },

@@ -3,7 +3,7 @@ import type { OwnAccount } from '../accounts/own-account.ts'
 import type { App } from '../http/app-type.ts'
 import { isGone, requestSource } from '../http/request-source.ts'
 import { TokenResponse } from '../http/schemas.ts'
-import { type RenewedReply, renewedTokenReply } from './renewed-token-reply.ts'
+import { assertCookieIsThere, type RenewedReply, renewedTokenReply } from './renewed-token-reply.ts'
 import type { RenewedSession } from './session.ts'
 
 const Body = Type.Object(
@@ -40,6 +40,7 @@ export function changePasswordRoute(app: App, parts: Parts): void {
           'invalid_credentials',
           'password_unacceptable',
           'password_changed_meanwhile',
+          'refresh_cookie_missing',
           'cross_site_request',
           'signing_unavailable',
         ],
@@ -56,6 +57,7 @@ export function changePasswordRoute(app: App, parts: Parts): void {
       const { sub: accountId, sid: sessionId } = request.user
       const caller = { accountId, sessionId }
       const source = requestSource(request)
+      await assertCookieIsThere(request, parts)
       const renewed = await ownAccount.changePassword(caller, { current, next }, source, isGone(request))
       return renewedTokenReply(request, reply, renewed, parts)
     },

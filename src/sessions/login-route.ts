@@ -38,8 +38,8 @@ export function loginRoute(
       schema: { tags: ['Sessions'], summary: 'Log in', body: Body, response: { 200: TokenResponse } },
     },
     async (request, reply) => {
-      const { transport, ...credentials } = request.body
-      const pair = await login(credentials, requestSource(request), isGone(request))
+      const { transport } = request.body
+      const pair = await login(request.body, requestSource(request), isGone(request))
       return tokenReply(reply, pair, transport === 'cookie' ? { refreshCookie, maxAge: idleTtl } : undefined)
     },
   )

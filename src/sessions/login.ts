@@ -11,15 +11,21 @@ import { randomId } from '../ids.ts'
 import { networkOf } from '../limits/network.ts'
 import type { PasswordAttempts } from '../limits/password-attempts.ts'
 import { FIRST_PARTY_CLIENT } from '../tokens/issue.ts'
-import type { SessionLimits } from './session.ts'
+import { COOKIE_TRANSPORT } from './cookie-transport.ts'
+import type { Session, SessionLimits } from './session.ts'
 import type { SessionStore } from './session-store.ts'
 import type { IssuePair, TokenPair } from './token-pair.ts'
 
 export type Login = (
-  credentials: { email: string; password: string },
+  credentials: { email: string; password: string; transport?: 'body' | 'cookie' },
   source: RequestSource,
   isGone?: IsGone,
 ) => Promise<TokenPair>
+
+function succeeded({ id, accountId }: Session, source: RequestSource, transport?: 'body' | 'cookie'): AuditEntry {
+  const entry: AuditEntry = { event: 'login_succeeded', source, accountId, sessionId: id }
+  return transport === 'cookie' ? { ...entry, detail: COOKIE_TRANSPORT } : entry
+}
 
 /**
  * Password login: opens a session and issues its first pair of tokens.
@@ -50,7 +56,7 @@ export function createLogin(parts: {
     throw new AppError('invalid_credentials', { reason })
   }
 
-  const logIn: Login = async ({ email, password }, source, isGone) => {
+  const logIn: Login = async ({ email, password, transport }, source, isGone) => {
     const account = await accountByEmail(accounts, email)
     const by = { network: networkOf(source.ip), ...(isGone && { isGone }) }
     const matches = await passwords.verify(password, account?.passwordHash, by)
@@ -71,7 +77,7 @@ export function createLogin(parts: {
       ip: source.ip,
       userAgent: source.userAgent,
     }
-    const entry: AuditEntry = { event: 'login_succeeded', source, accountId: account.id, sessionId: session.id }
+    const entry = succeeded(session, source, transport)
     const opened = await sessions.open(session, hash, limits, entry)
     if (opened === undefined) return refuse(source, account.id, 'the account changed during the login')
     if (opened.ended > 0) await revocationsApplied()

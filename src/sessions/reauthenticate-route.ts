@@ -3,7 +3,7 @@ import type { App } from '../http/app-type.ts'
 import { isGone, requestSource } from '../http/request-source.ts'
 import { TokenResponse } from '../http/schemas.ts'
 import type { Reauthenticate } from './reauthenticate.ts'
-import { type RenewedReply, renewedTokenReply } from './renewed-token-reply.ts'
+import { assertCookieIsThere, type RenewedReply, renewedTokenReply } from './renewed-token-reply.ts'
 
 const Body = Type.Object(
   { password: Type.String({ minLength: 1, maxLength: 4096 }) },
@@ -22,7 +22,13 @@ export function reauthenticateRoute(app: App, parts: RenewedReply & { readonly r
       onRequest: refreshCookie.sameSiteOnly,
       config: {
         limit: 'password',
-        errors: ['invalid_credentials', 'cross_site_request', 'store_unavailable', 'signing_unavailable'],
+        errors: [
+          'invalid_credentials',
+          'refresh_cookie_missing',
+          'cross_site_request',
+          'store_unavailable',
+          'signing_unavailable',
+        ],
       },
       schema: {
         tags: ['Sessions'],
@@ -34,6 +40,7 @@ export function reauthenticateRoute(app: App, parts: RenewedReply & { readonly r
     async (request, reply) => {
       const { sub: accountId, sid: sessionId } = request.user
       const caller = { accountId, sessionId }
+      await assertCookieIsThere(request, parts)
       const renewed = await reauthenticate(caller, request.body.password, requestSource(request), isGone(request))
       return renewedTokenReply(request, reply, renewed, parts)
     },

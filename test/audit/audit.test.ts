@@ -35,8 +35,9 @@ const patch =
   (payload: object) =>
   ({ send, person, admin }: Scene) =>
     send('PATCH', `/v1/admin/accounts/${person.id}`, payload, admin.access_token)
-const login = (password: string) => (scene: Scene) =>
-  scene.send('POST', '/v1/login', { email: scene.person.email, password })
+const login = (password: string, more?: object) => (scene: Scene) =>
+  scene.send('POST', '/v1/login', { email: scene.person.email, password, ...more })
+const COOKIE = { transport: 'cookie' }
 
 const EVENTS: [what: string, act: (scene: Scene) => Promise<Reply>, status: number, expected: Expected][] = [
   [
@@ -46,6 +47,7 @@ const EVENTS: [what: string, act: (scene: Scene) => Promise<Reply>, status: numb
     { event: 'account_registered', account: 'new' },
   ],
   ['a login', login(PASSWORD), 200, { event: 'login_succeeded', session: 'new' }],
+  ['a cookie login', login(PASSWORD, COOKIE), 200, { event: 'login_succeeded', session: 'new', detail: COOKIE }],
   ['a wrong password', login(NEXT), 401, { event: 'login_failed', detail: { reason: 'wrong password' } }],
   [
     'an unknown email',

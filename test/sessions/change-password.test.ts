@@ -79,25 +79,63 @@ t.test('the new refresh token comes in the cookie when this session uses one', a
   const cookie = String(changed.headers['set-cookie'])
   t.match(cookie, /^signet_refresh=srt_[\w-]{80};.*HttpOnly/)
   t.notOk(own.cookie === cookie.split(';')[0])
+  const kept = cookie.split(';')[0] ?? ''
   const refreshing = await app.inject({
     method: 'POST',
     url: '/v1/refresh',
-    headers: { cookie: cookie.split(';')[0] ?? '', 'sec-fetch-site': 'same-origin' },
+    headers: { cookie: kept, 'sec-fetch-site': 'same-origin' },
     payload: {},
   })
   t.equal(refreshing.statusCode, 200)
 
-  const foreign: [cookie: string, from: string, to: string][] = [
-    [other.cookie, NEXT, PASSWORD],
-    ['signet_refresh=x', PASSWORD, NEXT],
-    ['', NEXT, PASSWORD],
-  ]
-  for (const [cookie, from, to] of foreign) {
-    const reply = await put(cookie, from, to)
-    t.equal(reply.headers['set-cookie'], undefined, 'a cookie of another session stays')
-    t.match(reply.json().refresh_token, /^srt_/)
+  for (const [name, cookie] of Object.entries({
+    'the cookie of another session': other.cookie,
+    'a text in its place': 'signet_refresh=x',
+    none: '',
+    'twice the own one': `${kept}; ${kept}`,
+  })) {
+    const reply = await put(cookie, NEXT, PASSWORD)
+    t.match(reply.json(), { status: 403, code: 'refresh_cookie_missing' }, name)
+    t.equal(reply.headers['set-cookie'], undefined, `${name}: the cookie of the browser stays`)
   }
+  t.equal((await put(kept, NEXT, PASSWORD)).statusCode, 200, 'nothing was changed by these')
 })
+
+t.test(
+  'a session that has its refresh token from a body gets the next one in the body, whatever cookie is there',
+  async (t) => {
+    const person = await signUp(app)
+    const cookies = await app.inject({
+      method: 'POST',
+      url: '/v1/login',
+      payload: { email: person.email, password: PASSWORD, transport: 'cookie' },
+    })
+    const changed = await app.inject({
+      method: 'PUT',
+      url: '/v1/me/password',
+      headers: {
+        ...bearer(person.access_token),
+        cookie: String(cookies.headers['set-cookie']).split(';')[0] ?? '',
+        'sec-fetch-site': 'same-origin',
+      },
+      payload: { current_password: PASSWORD, new_password: NEXT },
+    })
+    t.equal(changed.headers['set-cookie'], undefined, 'a cookie of another session stays')
+    t.match(changed.json().refresh_token, /^srt_/)
+  },
+)
+
+t.test(
+  'a cookie session whose login is no longer in the trail, or of an earlier release, is answered as before',
+  async (t) => {
+    const { email } = await signUp(app)
+    const payload = { email, password: PASSWORD, transport: 'cookie' }
+    const reply = await app.inject({ method: 'POST', url: '/v1/login', payload })
+    const { sid } = claimsOf(reply.json())
+    await database.query("UPDATE audit_events SET detail = '{}' WHERE session_id = $1", [sid])
+    t.match((await changePassword(reply.json())).json().refresh_token, /^srt_/)
+  },
+)
 
 t.test('a session that ends while its password is changed changes nothing', async (t) => {
   const person = await signUp(app)
