@@ -28,8 +28,8 @@ const STATE_COLUMNS = `${REFRESHED_COLUMNS}, ended_at, expires_at, valid_from, e
 // other within the grace are one in the count of foreign repeats: otherwise a thief would rotate twice to reset it.
 const NEXT = `UPDATE sessions
   SET counter = counter + 1, rotated_at = $3, last_used_at = $3, ip = $5, user_agent = $6,
-    expires_at = CASE WHEN max_expires_at < $4 THEN max_expires_at ELSE $4 END,
-    foreign_repeats = CASE WHEN foreign_counter = counter OR rotated_at >= $7 THEN foreign_repeats ELSE 0 END`
+    expires_at = CASE WHEN max_expires_at < $4 THEN max_expires_at ELSE $4 END`
+const KEEP_OR_RESET = `foreign_repeats = CASE WHEN foreign_counter = counter OR rotated_at >= $7 THEN foreign_repeats ELSE 0 END`
 const OF_COUNTER = 'WHERE id = $1 AND counter = $2 AND ended_at IS NULL AND expires_at > $3'
 
 /**
@@ -60,7 +60,7 @@ export async function endIfReused(database: Database, claim: RefreshClaim, by: R
 async function rotate(database: Database, { sessionId, counter }: RefreshClaim, by: RefreshBy) {
   const entry = exchangeEntry({ at: by.now, counter })
   const [row] = await database.query(
-    `${NEXT}, exchanged = CAST($8 AS TEXT) || CASE WHEN rotated_at >= $7 THEN exchanged ELSE '' END
+    `${NEXT}, ${KEEP_OR_RESET}, exchanged = CAST($8 AS TEXT) || CASE WHEN rotated_at >= $7 THEN exchanged ELSE '' END
      ${OF_COUNTER} AND (rotated_at < $7 OR length(exchanged) <= $9) RETURNING ${REFRESHED_COLUMNS}`,
     [...nextParams(sessionId, counter, by), entry, MAX_EXCHANGES_CHARS - entry.length],
   )
@@ -91,6 +91,10 @@ async function apply(
     case 'repeated':
       if (verdict.foreignRepeats === undefined) return given('repeated', row)
       return (await countForeign(database, row, verdict.foreignRepeats, by)) ? given('repeated', row) : undefined
+    case 'split': {
+      const next = await split(database, row, verdict, by)
+      return next && given('repeated', next)
+    }
     case 'rotated':
     case 'retried': {
       const next = await makeNext(database, row, verdict, by)
@@ -104,13 +108,13 @@ async function apply(
 async function makeNext(
   database: Database,
   row: Row,
-  { kind, exchanged }: Extract<RefreshVerdict, { exchanged: string }>,
+  { kind, exchanged }: Extract<RefreshVerdict, { kind: 'rotated' | 'retried' }>,
   by: RefreshBy,
 ): Promise<Row | undefined> {
   const mark = randomId()
   const params = nextParams(String(row.id), Number(row.counter), by)
   const next: Statement = {
-    sql: `${NEXT}, exchanged = CAST($8 AS TEXT), changed_by = CAST($9 AS TEXT)
+    sql: `${NEXT}, ${KEEP_OR_RESET}, exchanged = CAST($8 AS TEXT), changed_by = CAST($9 AS TEXT)
           ${OF_COUNTER} RETURNING ${REFRESHED_COLUMNS}`,
     // A retry keeps the count of foreign repeats ($7 = 0): a thief who rotates once in his turn makes every refresh of
     // the owner a retry.
@@ -118,6 +122,25 @@ async function makeNext(
   }
   const retried = auditRow(entryOf('refresh_token_retried', row, by), by.now, changed(row, mark))
   const [[made] = []] = await database.transaction(kind === 'retried' ? [next, retried] : [next])
+  return made
+}
+
+/** The next token for somebody else who repeats, beside the one that is current. */
+async function split(
+  database: Database,
+  row: Row,
+  { exchanged, foreignRepeats }: Extract<RefreshVerdict, { kind: 'split' }>,
+  by: RefreshBy,
+): Promise<Row | undefined> {
+  const mark = randomId()
+  const [[made] = []] = await database.transaction([
+    {
+      sql: `${NEXT}, foreign_repeats = $7, foreign_counter = counter + 1, exchanged = CAST($8 AS TEXT),
+              changed_by = CAST($9 AS TEXT) ${OF_COUNTER} RETURNING ${REFRESHED_COLUMNS}`,
+      params: [...nextParams(String(row.id), Number(row.counter), by).with(6, foreignRepeats), exchanged, mark],
+    },
+    auditRow(entryOf('refresh_token_repeated', row, by, foreignRepeats), by.now, changed(row, mark)),
+  ])
   return made
 }
 

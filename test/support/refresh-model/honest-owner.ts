@@ -16,19 +16,15 @@ export interface Owner {
   readonly inFlight: InFlight[]
   /** When each token was shown first. */
   readonly shownAt: Map<string, number>
-  ip: string
-  /** Changes of the network since the last rotation that nobody repeated from another one. */
-  moves: number
-  lastRotation: { readonly at: number; readonly moves: number }
+  /** Its networks: tabs and calls that refresh at once take one each. */
+  ips: readonly string[]
 }
 
 export const newOwner = (kept: string): Owner => ({
   kept,
   inFlight: [],
   shownAt: new Map(),
-  ip: HOME.ip,
-  moves: 0,
-  lastRotation: { at: 0, moves: 0 },
+  ips: [HOME.ip],
 })
 
 type Fate = 'answered' | 'lost' | 'late'
@@ -54,11 +50,9 @@ class Refreshes implements Command {
     const asksAgain = since - shownAt > GRACE
     if (asksAgain) owner.inFlight.length = 0
     const fates = asksAgain && service.hasClocks ? this.fates.slice(0, 1) : this.fates
-    if (!owner.shownAt.has(kept)) rotates(owner, since)
-    else if (asksAgain) owner.lastRotation = { at: since, moves: owner.moves }
     owner.shownAt.set(kept, shownAt)
-    const place = { ...HOME, ip: owner.ip }
-    const answers = await Promise.all(fates.map((_, n) => service.show(kept, place, (this.node + n) % 2)))
+    const place = (n: number) => ({ ...HOME, ip: owner.ips[n % owner.ips.length] ?? HOME.ip })
+    const answers = await Promise.all(fates.map((_, n) => service.show(kept, place(n), (this.node + n) % 2)))
     answers.forEach((answer, n) => {
       if ('status' in answer) assert.equal(answer.status, 429, 'an honest owner is never refused')
       else if (fates[n] === 'answered') owner.kept = answer.token
@@ -67,12 +61,6 @@ class Refreshes implements Command {
   }
 
   toString = () => `refresh(${this.fates}) from node ${this.node}`
-}
-
-function rotates(owner: Owner, at: number): void {
-  const { lastRotation: last, moves } = owner
-  if (moves === last.moves && at - last.at >= LATER) owner.moves = 0
-  owner.lastRotation = { at, moves: owner.moves }
 }
 
 /** The answer that was sent as the nth last arrives, after those that were sent later. */
@@ -92,21 +80,20 @@ class Arrives implements Command {
   toString = () => `answer ${this.nth} arrives`
 }
 
-/** Of two who take turns, a phone differs in that it does not change its network at every rotation. */
+/** The device has other networks from now on: Wi-Fi and mobile, IPv4 and IPv6, a pool of proxies. */
 class Moves implements Command {
-  readonly ip: string
-  constructor(ip: string) {
-    this.ip = ip
+  readonly ips: readonly string[]
+  constructor(ips: readonly string[]) {
+    this.ips = ips
   }
 
-  check = ({ moves }: Readonly<Owner>) => moves < 3
+  check = () => true
 
   async run(owner: Owner): Promise<void> {
-    owner.ip = this.ip
-    owner.moves += 1
+    owner.ips = this.ips
   }
 
-  toString = () => `moves to ${this.ip}`
+  toString = () => `moves to ${this.ips}`
 }
 
 class Passes implements Command {
@@ -160,7 +147,9 @@ export const honest: fc.Arbitrary<Iterable<Command>> = fc.commands(
     several,
     arrives,
     arrives,
-    fc.constantFrom('192.0.2.1', '198.51.100.7', '2001:db8::1').map((ip) => new Moves(ip)),
+    fc
+      .uniqueArray(fc.constantFrom('192.0.2.1', '198.51.100.7', '203.0.113.4', '2001:db8::1'), { minLength: 1 })
+      .map((ips) => new Moves(ips)),
     fc.integer({ min: 0, max: GRACE }).map((seconds) => new Passes(seconds)),
     fc.constantFrom(GRACE + 1, LATER, 600, 86_400).map((seconds) => new Passes(seconds)),
     fc

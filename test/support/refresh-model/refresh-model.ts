@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import type { Database } from '../../../src/db/database.ts'
 import { honest, newOwner } from './honest-owner.ts'
 import { OneSession } from './one-session.ts'
-import { elsewhere, lockStepEnds, rounds, steps, thiefIsFound } from './thief.ts'
+import { acts, elsewhere, lockStepEnds, rounds, sharesNoMore, steps, thiefIsFound } from './thief.ts'
 
 /** The promises about refresh tokens, each as a property of any history on this store. */
 export function refreshModel(database: Database): [promise: string, property: fc.IAsyncProperty<unknown>][] {
@@ -25,6 +25,10 @@ export function refreshModel(database: Database): [promise: string, property: fc
     [
       'who takes turns with the owner within the grace is found after a few rotations',
       fc.asyncProperty(rounds, elsewhere, async (played, thief) => lockStepEnds(await service(), played, thief)),
+    ],
+    [
+      'after a few rotations in step, a thief with the user agent of the owner never gets the token that the owner gets',
+      fc.asyncProperty(acts, async (played) => sharesNoMore(await service(), played)),
     ],
   ]
 }
