@@ -72,15 +72,16 @@ t.test('with the cookie of this session the new refresh token comes in the cooki
   const credentials = { email, password: PASSWORD, transport: 'cookie' }
   const login = await app.inject({ method: 'POST', url: '/v1/login', payload: credentials })
   const cookie = String(login.headers['set-cookie']).split(';')[0] ?? ''
-  const confirm = (site: string) =>
+  const confirm = (site: string, cookie?: string) =>
     app.inject({
       method: 'POST',
       url: '/v1/reauthenticate',
-      headers: { ...bearer(login.json().access_token), cookie, 'sec-fetch-site': site },
+      headers: { ...bearer(login.json().access_token), ...(cookie && { cookie }), 'sec-fetch-site': site },
       payload: { password: PASSWORD },
     })
-  t.equal((await confirm('cross-site')).json().code, 'cross_site_request')
-  const reply = await confirm('same-origin')
+  t.equal((await confirm('cross-site', cookie)).json().code, 'cross_site_request')
+  t.match((await confirm('same-origin')).json(), { status: 403, code: 'refresh_cookie_missing' })
+  const reply = await confirm('same-origin', cookie)
   t.equal(reply.json().refresh_token, undefined)
   t.match(reply.headers['set-cookie'], /^signet_refresh=srt_/)
 })
