@@ -41,3 +41,23 @@ t.test('the table of errors has every code that the package can throw, with its 
   const expected = [...thrown].map((code) => [code, String(errorRow(code as ErrorCode).status)])
   t.same(columns('Errors').sort(), expected.sort())
 })
+
+t.test(
+  'recipes that answer a refusal themselves log its reason, and those with a server close the verifier',
+  async (t) => {
+    const recipes = [...page.matchAll(/```[jt]s\n\/\/ (\S+)\n(.*?)```/gs)].map(([, name = '', code = '']) => ({
+      name,
+      code,
+    }))
+    const refusing = recipes.filter(({ code }) => code.includes('toResponse(error)'))
+    t.ok(refusing.length >= 2, 'the recipes were found')
+    for (const { name, code } of refusing) t.match(code, /console\.warn\(.*error\.message/, name)
+    const serving = recipes.filter(({ code }) => code.includes('createVerifier(') && code.includes('.listen('))
+    t.ok(serving.length >= 2, 'and those with a server')
+    for (const { name, code } of serving) t.match(code, "server.on('close', () => verifier.close())", name)
+  },
+)
+
+t.test('the page says whom a demand for a scope is for', async (t) => {
+  t.match(page, /token of a person has `roles` and no `scope`/)
+})
