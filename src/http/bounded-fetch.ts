@@ -20,6 +20,18 @@ export interface BoundedFetch {
   readonly signal: AbortSignal
 }
 
+/** An answer with another status than was asked for. */
+export class StatusError extends Error {
+  readonly status: number
+  readonly headers: Headers
+
+  constructor({ status, headers }: Response) {
+    super(`status ${status}`)
+    this.status = status
+    this.headers = headers
+  }
+}
+
 /**
  * Fetches a text with a time limit for the whole response, a size limit, and no redirects: a redirect target is a
  * server that nobody configured, and whoever can redirect must not choose where we fetch from (SSRF).
@@ -27,42 +39,51 @@ export interface BoundedFetch {
  * @returns 200 with the body as strict UTF-8, or 304 when `etag` still matches
  * @throws Error for any other status, a redirect, too many bytes or no answer in time; its message may be logged
  */
-export async function boundedFetch(url: URL, options: BoundedFetch): Promise<Fetched> {
-  const { timeout, signal } = options
+export function boundedFetch(url: URL, { etag, headers, maxBytes, ...bounds }: BoundedFetch): Promise<Fetched> {
+  const sent = { ...headers, ...(etag === undefined ? {} : { 'if-none-match': etag }) }
+  return withinBounds(url, { ...bounds, headers: sent }, async (reply) => {
+    const { status, headers } = reply
+    if (status !== 200 && !(status === 304 && etag !== undefined)) {
+      await reply.body?.cancel()
+      throw new StatusError(reply)
+    }
+    return { status, headers, text: status === 200 ? await readBounded(reply, maxBytes) : '' }
+  })
+}
+
+/**
+ * The same bounds for an answer that `read` reads by itself. It has to cancel a body that it does not read to the end,
+ * and to bound its size.
+ *
+ * @param read gets the answer, whatever its status, and a function that gives it the time limit anew
+ */
+export async function withinBounds<T>(
+  url: URL,
+  { fetch, timeout, headers, signal }: Pick<BoundedFetch, 'fetch' | 'timeout' | 'headers' | 'signal'>,
+  read: (reply: Response, goesOn: () => void) => Promise<T>,
+): Promise<T> {
   signal.throwIfAborted()
   // Not AbortSignal.any(): a signal that lives as long as the process would keep some memory for each request.
   const request = new AbortController()
   const abort = () => request.abort(signal.reason)
   signal.addEventListener('abort', abort)
   const late = () => request.abort(new DOMException('no response in time', 'TimeoutError'))
-  const timer = setTimeout(late, Math.min(timeout, LONGEST_TIMEOUT_MS)).unref()
+  const limit = () => setTimeout(late, Math.min(timeout, LONGEST_TIMEOUT_MS)).unref()
+  let timer = limit()
+  const goesOn = () => {
+    clearTimeout(timer)
+    timer = limit()
+  }
   try {
-    return await fetchText(url, options, request.signal)
+    return await read(await fetch(url, { headers: headers ?? {}, redirect: 'error', signal: request.signal }), goesOn)
   } finally {
     clearTimeout(timer)
     signal.removeEventListener('abort', abort)
   }
 }
 
-async function fetchText(
-  url: URL,
-  { fetch, headers: extra, etag, maxBytes }: BoundedFetch,
-  signal: AbortSignal,
-): Promise<Fetched> {
-  const reply = await fetch(url, {
-    headers: { ...extra, ...(etag === undefined ? {} : { 'if-none-match': etag }) },
-    redirect: 'error',
-    signal,
-  })
-  const { status, headers } = reply
-  if (status !== 200 && !(status === 304 && etag !== undefined)) {
-    await reply.body?.cancel()
-    throw new Error(`status ${status}`)
-  }
-  return { status, headers, text: status === 200 ? await readBounded(reply, maxBytes) : '' }
-}
-
-async function readBounded(reply: Response, maxBytes: number): Promise<string> {
+/** @throws Error when it is longer, or not UTF-8 */
+export async function readBounded(reply: Response, maxBytes: number): Promise<string> {
   const chunks: Uint8Array[] = []
   let size = 0
   for await (const chunk of reply.body ?? []) {

@@ -23,16 +23,10 @@ export class RevocationSet {
   readonly #revoked = { session: new Map<string, number>(), token: new Map<string, number>() }
   readonly #below = { account: new Map<string, Versions>(), client: new Map<string, Versions>() }
 
-  /** Compares versions, not times: a token issued in the same second as a role change, but after it, is good. */
-  judge({ sid, sub, client_id, jti, token_version = 0 }: AccessTokenClaims): Verdict {
+  judge(claims: AccessTokenClaims): Verdict {
     const { session, token } = this.#revoked
     const { account, client } = this.#below
-    if (sid !== undefined && session.has(sid)) return 'revoked'
-    if (token.size > 0 && token.has(jti)) return 'revoked'
-    if (client.size > 0 && isBelow(client.get(client_id), token_version)) return 'revoked'
-    const ofAccount = account.get(sub)
-    if (!isBelow(ofAccount, token_version)) return 'good'
-    return ofAccount?.minVersion === null ? 'revoked' : 'stale'
+    return verdictOn(claims, session, token, account, client)
   }
 
   /** Adds an entry. Entries arrive in the order of `seq`; a late one never replaces a newer one. */
@@ -109,7 +103,29 @@ export class RevocationSet {
   }
 }
 
-function isBelow(entry: Versions | undefined, version: number): boolean {
+type Ids = Pick<ReadonlyMap<string, unknown>, 'has' | 'size'>
+type Floors = Pick<ReadonlyMap<string, Pick<Revocation, 'minVersion'>>, 'get' | 'size'>
+
+/**
+ * The verdict on a token, by what is revoked of each kind. Compares versions, not times: a token issued in the same
+ * second as a role change, but after it, is good.
+ */
+export function verdictOn(
+  { sid, sub, client_id, jti, token_version = 0 }: AccessTokenClaims,
+  session: Ids,
+  token: Ids,
+  account: Floors,
+  client: Floors,
+): Verdict {
+  if (sid !== undefined && session.has(sid)) return 'revoked'
+  if (token.size > 0 && token.has(jti)) return 'revoked'
+  if (client.size > 0 && isBelow(client.get(client_id), token_version)) return 'revoked'
+  const ofAccount = account.get(sub)
+  if (!isBelow(ofAccount, token_version)) return 'good'
+  return ofAccount?.minVersion === null ? 'revoked' : 'stale'
+}
+
+function isBelow(entry: Pick<Revocation, 'minVersion'> | undefined, version: number): boolean {
   return entry !== undefined && (entry.minVersion === null || version < entry.minVersion)
 }
 

@@ -14,6 +14,8 @@ export type VerifierEvent =
   | { readonly type: 'keys_fetched'; readonly kids: readonly string[] }
   | { readonly type: 'keys_failed'; readonly reason: string }
   | { readonly type: 'revocations_applied'; readonly seq: number; readonly entries: number }
+  /** The issuer's store went back (a failover, a restored backup). What was revoked before stays refused. */
+  | { readonly type: 'issuer_went_back'; readonly seq: number; readonly entries: number }
   | { readonly type: 'revocations_failed'; readonly reason: string }
 
 /** Issuer and audience are all that has to be said. A check is switched off only by writing `null`. */

@@ -1,67 +1,67 @@
-import { setTimeout as delay } from 'node:timers/promises'
-import { TypeCompiler } from '@sinclair/typebox/compiler'
-import { boundedFetch, failure } from '../http/bounded-fetch.ts'
-import { FEED_TYPE, FeedClaims } from '../revocations/feed-format.ts'
+import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
+import { createDeletionClock, monotonicClock } from '../clock.ts'
+import { failure } from '../http/bounded-fetch.ts'
 import { revocationExpiry } from '../revocations/revocation.ts'
-import { RevocationSet } from '../revocations/revocation-set.ts'
 import type { AccessTokenClaims } from '../tokens/claims.ts'
-import { checkHeader } from '../tokens/credential.ts'
-import { createNodeSignature } from '../tokens/node-signature.ts'
 import type { RevocationCheck, Verdict } from '../tokens/verify.ts'
-import { withQuery } from './jwks-reply.ts'
+import { FeedCopy } from './feed-copy.ts'
+import { FeedLook } from './feed-look.ts'
 import type { Resolved } from './options.ts'
 import type { RemoteKeys } from './remote-keys.ts'
 import type { Standstill } from './standstill.ts'
 
-const MAX_BYTES = 64 * 1024 * 1024
 /** Seconds of a long poll. */
 const POLL_WAIT_SECONDS = 25
 /** Between two requests at the least, and after failures. */
 const PAUSE_MS = { least: 250, most: 2000 }
-/** No copy counts as fresh for longer, whatever it says. */
-const MAX_FRESH_SECONDS = 3600
-
-interface Dated {
-  readonly seq: number
-  readonly iat: number
-}
-const NOTHING = { seq: -1, iat: -1, exp: Number.NEGATIVE_INFINITY }
-
-const feedSchema = TypeCompiler.Compile(FeedClaims)
+/** Between two searches for entries that are over. */
+const TIDY_INTERVAL_MS = 10_000
 
 /**
- * The revocation feed of an issuer, followed by long polling. Each copy is verified like a token and takes the place of
- * the last.
+ * The revocation feed of an issuer, followed by long polling: as a stream of changes, or as a whole where the issuer
+ * has no stream. What comes is verified like a token.
  */
 export class RemoteRevocations implements RevocationCheck {
   readonly #options: Resolved
   readonly #feed: NonNullable<Resolved['feed']>
-  readonly #keys: RemoteKeys
   readonly #standstill: Standstill
+  readonly #monotonic: () => number
+  readonly #deletionClock: () => number
   readonly #closing = new AbortController()
-  readonly #verifySignature = createNodeSignature()
-  #set = new RevocationSet()
-  #held: Dated & { readonly exp: number } = NOTHING
-  #etag: string | undefined
+  readonly #copy: FeedCopy
+  readonly #look: FeedLook
   #following: Promise<void> | undefined
   #catchingUp: Promise<void> | undefined
   /** True when the first look is over, whatever came of it. */
   #isSettled = false
   /** True when the last look gave no fresh copy: another one would not help now. */
   #wasInVain = false
+  /** True after a failure: the next answer has to come at once, to tell whether the issuer is back. */
+  #isInDoubt = false
   #standstills = 0
-  /** Until then nothing is forgotten: the issuer has lost its store. Epoch seconds. */
-  #keepsUntil = 0
+  #tidiedAt: number
 
-  constructor(options: Resolved, feed: NonNullable<Resolved['feed']>, keys: RemoteKeys, standstill: Standstill) {
+  /** @param monotonic milliseconds that only go forward */
+  constructor(
+    options: Resolved,
+    feed: NonNullable<Resolved['feed']>,
+    keys: RemoteKeys,
+    standstill: Standstill,
+    monotonic = monotonicClock,
+  ) {
     this.#options = options
     this.#feed = feed
-    this.#keys = keys
     this.#standstill = standstill
+    this.#monotonic = monotonic
+    this.#tidiedAt = monotonic()
+    this.#deletionClock = createDeletionClock(options.now, monotonic, revocationExpiry(0))
+    this.#copy = new FeedCopy(options.policy.skew)
+    const { signal } = this.#closing
+    this.#look = new FeedLook({ options, uri: feed.uri, keys, copy: this.#copy, signal, monotonic })
   }
 
   judge(claims: AccessTokenClaims): Verdict {
-    return this.#set.judge(claims)
+    return this.#copy.judge(claims)
   }
 
   isTooOld(): boolean {
@@ -99,12 +99,11 @@ export class RemoteRevocations implements RevocationCheck {
   }
 
   get size(): number {
-    return this.#set.size
+    return this.#copy.size
   }
 
   #isStale(): boolean {
-    const { now, policy } = this.#options
-    return now() >= this.#held.exp + policy.skew
+    return this.#copy.isStale(this.#options.now())
   }
 
   #catchUp(): void {
@@ -118,94 +117,68 @@ export class RemoteRevocations implements RevocationCheck {
   async #lookTwice(): Promise<void> {
     const failedFast = (error: unknown) => (error as Error).name !== 'TimeoutError'
     try {
-      await this.#look(0).catch((error) => (failedFast(error) ? this.#look(0) : Promise.reject(error)))
+      const found = await this.#lookOnce(0).catch((error) => {
+        if (!failedFast(error)) throw error
+        return this.#lookOnce(0)
+      })
+      if (found === 'gap') await this.#lookOnce(0)
     } catch (error) {
       this.#failed(error)
     }
   }
 
+  async #lookOnce(wait: number): Promise<'done' | 'gap'> {
+    const found = await this.#look.look(wait)
+    this.#wasInVain = this.#isStale()
+    this.#isInDoubt = false
+    return found
+  }
+
   async #follow(first: () => void): Promise<void> {
     const { signal } = this.#closing
     for (let failures = 0; !signal.aborted; ) {
+      let found: 'done' | 'gap' = 'done'
       try {
-        await this.#look(this.#etag === undefined ? 0 : POLL_WAIT_SECONDS)
+        found = await this.#lookOnce(!this.#isInDoubt && this.#look.hasBegun() ? POLL_WAIT_SECONDS : 0)
         failures = 0
       } catch (error) {
         if (signal.aborted) break
         failures += 1
         this.#failed(error)
       }
-      first()
-      const pause = Math.min(PAUSE_MS.most, PAUSE_MS.least * 2 ** Math.min(failures, 10))
-      const jitter = failures === 0 ? 1 : 0.5 + Math.random() / 2
-      await delay(pause * jitter, undefined, { signal, ref: false }).catch(() => undefined)
+      await this.#tidy()
+      if (found === 'done' || this.#look.startsAnew > 1) first() // after a gap the whole is under way
+      const pause = Math.max(this.#pause(failures, found), this.#look.retryAfter)
+      await delay(pause, undefined, { signal, ref: false }).catch(() => undefined)
     }
     first()
   }
 
+  /** @returns milliseconds to the next request */
+  #pause(failures: number, found: 'done' | 'gap'): number {
+    if (failures > 0) return growing(failures) * (0.5 + Math.random() / 2)
+    const { startsAnew } = this.#look
+    if (found === 'gap' && startsAnew <= 1) return 0
+    return growing(Math.max(0, startsAnew - 1))
+  }
+
   #failed(error: unknown): void {
     this.#wasInVain = true
-    this.#etag = undefined // the next answer comes at once, and tells whether the issuer is back
+    this.#isInDoubt = true
+    this.#look.failed()
     this.#options.onEvent({ type: 'revocations_failed', reason: failure(error) })
   }
 
-  /** @param wait seconds of a long poll; 0 for an answer at once */
-  async #look(wait: number): Promise<void> {
-    const { fetch, timeout } = this.#options
-    const { signal } = this.#closing
-    const url = wait === 0 ? this.#feed.uri : withQuery(this.#feed.uri, 'wait', String(wait))
-    const bounds = { fetch, timeout: timeout + wait * 1000, maxBytes: MAX_BYTES, signal }
-    const { status, text, headers } = await boundedFetch(url, { ...bounds, etag: this.#etag })
-    if (status === 200) {
-      const claims = await this.#verified(text)
-      if (signal.aborted) return
-      this.#etag = headers.get('etag') ?? undefined
-      this.#apply(claims)
-    }
-    this.#wasInVain = this.#isStale()
-  }
-
-  async #verified(text: string): Promise<FeedClaims> {
-    const { policy, now } = this.#options
-    const kid = checkHeader(text, FEED_TYPE, MAX_BYTES)
-    if (this.#keys.verificationPem(kid) === undefined) await this.#keys.seek(kid, true)
-    const pem = this.#keys.verificationPem(kid)
-    if (pem === undefined) throw new Error('signed by a key that is not in the JWKS')
-    const claims = this.#verifySignature(text, pem)
-    if (!feedSchema.Check(claims)) throw new Error('not a revocation feed')
-    if (claims.iss !== policy.issuer) throw new Error('of another issuer')
-    if (claims.iat > now() + policy.skew) throw new Error('dated in the future')
-    if (claims.exp <= now() - policy.skew || claims.exp - claims.iat > MAX_FRESH_SECONDS) throw new Error('not fresh')
-    return claims
-  }
-
-  #apply(claims: FeedClaims): void {
-    const { policy, now, onEvent } = this.#options
-    this.#keys.withdraw(claims.keys) // for good, so an older copy has nothing to take back
-    // The clock was set back: the date of the old copy is no measure any more.
-    if (this.#held.iat > now() + policy.skew) this.#held = NOTHING
-    if (isOlder(claims, this.#held)) return
-    // A copy that is newer by date but knows less is of a server that has lost its store: what it lacks is not
-    // forgotten.
-    if (claims.seq < this.#held.seq) this.#keepsUntil = revocationExpiry(now())
-    this.#set = revocationSet(claims, now() < this.#keepsUntil ? this.#set : new RevocationSet())
-    this.#held = claims
-    onEvent({ type: 'revocations_applied', seq: claims.seq, entries: this.#set.size + claims.keys.length })
+  /** Forgets what is over, in slices. */
+  async #tidy(): Promise<void> {
+    const now = this.#deletionClock() // each time: the clock lives on being read
+    if (this.#monotonic() < this.#tidiedAt + TIDY_INTERVAL_MS) return
+    this.#tidiedAt = this.#monotonic()
+    for (const _slice of this.#copy.tidy(now)) await turn()
   }
 }
 
-/** Keys are withdrawn without a new number, so an equal copy is taken. */
-function isOlder(copy: Dated, held: Dated): boolean {
-  return copy.seq <= held.seq && copy.iat <= held.iat && (copy.seq < held.seq || copy.iat < held.iat)
-}
-
-/** @param set to add to */
-function revocationSet({ sessions, accounts, clients, tokens }: FeedClaims, set: RevocationSet): RevocationSet {
-  const rest = { seq: 0, expiresAt: Number.POSITIVE_INFINITY } // the feed itself leaves out what is over
-  for (const subject of sessions) set.add({ kind: 'session', subject, minVersion: null, ...rest })
-  for (const subject of tokens) set.add({ kind: 'token', subject, minVersion: null, ...rest })
-  for (const [subject, minVersion] of Object.entries(accounts))
-    set.add({ kind: 'account', subject, minVersion, ...rest })
-  for (const [subject, minVersion] of Object.entries(clients)) set.add({ kind: 'client', subject, minVersion, ...rest })
-  return set
+/** Milliseconds: twice as long each time, up to a bound. */
+function growing(times: number): number {
+  return Math.min(PAUSE_MS.most, PAUSE_MS.least * 2 ** Math.min(times, 10))
 }

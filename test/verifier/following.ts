@@ -20,7 +20,7 @@ interface Asked {
 /** A follower of an issuer whose feed, JWKS and clock the test controls. */
 export function following(t: Test, options: Partial<VerifierOptions> = {}) {
   const clock = { seconds: NOW, milliseconds: 0 }
-  const issuer = { feed: async () => copy({}), jwks: [jwk] as unknown[] }
+  const issuer = { feed: async () => copy({}), jwks: [jwk] as unknown[], speaksChanges: false }
   const asked: Asked[] = []
   const searches: string[] = []
   const events: VerifierEvent[] = []
@@ -36,6 +36,8 @@ export function following(t: Test, options: Partial<VerifierOptions> = {}) {
         searches.push(url.search)
         return Response.json({ keys: issuer.jwks })
       }
+      // A server that does not know the change stream, unless a test says otherwise.
+      if (url.searchParams.has('after') && !issuer.speaksChanges) return new Response(null, { status: 400 })
       asked.push({ url, headers: new Headers(init?.headers), signal: init?.signal as AbortSignal })
       return issuer.feed()
     },
@@ -44,7 +46,7 @@ export function following(t: Test, options: Partial<VerifierOptions> = {}) {
   if (resolved.feed === undefined) throw new Error('no feed')
   const standstill = new Standstill(resolved.now)
   const keys = new RemoteKeys(resolved, () => clock.milliseconds, standstill)
-  const revocations = new RemoteRevocations(resolved, resolved.feed, keys, standstill)
+  const revocations = new RemoteRevocations(resolved, resolved.feed, keys, standstill, () => clock.milliseconds)
   const close = () => [keys, revocations, standstill].map((part) => part.close())
   t.teardown(close)
   /** Seconds in which the process works. */

@@ -1,0 +1,82 @@
+import type { TSchema } from '@sinclair/typebox'
+import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler'
+import { CHANGES_TYPE, ChangesClaims } from '../revocations/changes-format.ts'
+import { FEED_TYPE, FeedClaims } from '../revocations/feed-format.ts'
+import { checkHeader } from '../tokens/credential.ts'
+import { createNodeSignature } from '../tokens/node-signature.ts'
+import { FeedRefused, type RefusedFor } from './feed-refused.ts'
+
+/** No copy counts as fresh for longer, whatever it says. */
+const MAX_FRESH_SECONDS = 3600
+
+const feedSchema = TypeCompiler.Compile(FeedClaims)
+const changesSchema = TypeCompiler.Compile(ChangesClaims)
+
+/** The keys by which documents are verified. */
+export interface DocumentKeys {
+  verificationPem(kid: string): string | undefined
+  /** Looks for a key that is not known. */
+  seek(kid: string, urgent: boolean): Promise<void>
+}
+
+interface Documents {
+  readonly issuer: string
+  /** Seconds that two clocks may differ. */
+  readonly skew: number
+  readonly now: () => number
+  readonly keys: DocumentKeys
+  /** Longest text of a whole feed. */
+  readonly maxFeedLength: number
+  /** Longest line of the change stream. */
+  readonly maxLineLength: number
+}
+
+/**
+ * Verifies what the feed is made of, like a token: header, key, signature, claims, issuer and dates, in this order. The
+ * functions throw FeedRefused, or what `keys.seek` throws.
+ */
+export function signedDocuments({ issuer, skew, now, keys, maxFeedLength, maxLineLength }: Documents) {
+  const verifySignature = createNodeSignature()
+
+  const verified = async (text: string, typ: string, maxLength: number): Promise<unknown> => {
+    const kid = refusedFor('header', () => checkHeader(text, typ, maxLength))
+    if (keys.verificationPem(kid) === undefined) await keys.seek(kid, true)
+    const pem = keys.verificationPem(kid)
+    if (pem === undefined) throw new FeedRefused('key', 'signed by a key that is not in the JWKS')
+    return refusedFor('signature', () => verifySignature(text, pem))
+  }
+  const checked = <C extends { iss: string; iat: number; exp: number }>(
+    claims: unknown,
+    schema: TypeCheck<TSchema>,
+    what: string,
+  ): C => {
+    if (!schema.Check(claims)) throw new FeedRefused('claims', `not a ${what}`)
+    const { iss, iat, exp } = claims as C
+    if (iss !== issuer) throw new FeedRefused('issuer', 'of another issuer')
+    if (iat > now() + skew) throw new FeedRefused('dates', 'dated in the future')
+    if (exp - iat > MAX_FRESH_SECONDS) throw new FeedRefused('dates', 'not fresh')
+    return claims as C
+  }
+
+  return {
+    /** The whole feed. @throws FeedRefused also for one that is not fresh any more */
+    async feed(text: string): Promise<FeedClaims> {
+      const claims: FeedClaims = checked(await verified(text, FEED_TYPE, maxFeedLength), feedSchema, 'revocation feed')
+      if (claims.exp <= now() - skew) throw new FeedRefused('stale', 'not fresh')
+      return claims
+    },
+
+    /** A document of the change stream, which may be over: only the last one of an answer has to be fresh. */
+    async changes(line: string): Promise<ChangesClaims> {
+      return checked(await verified(line, CHANGES_TYPE, maxLineLength), changesSchema, 'document of changes')
+    },
+  }
+}
+
+function refusedFor<T>(why: RefusedFor, check: () => T): T {
+  try {
+    return check()
+  } catch (error) {
+    throw new FeedRefused(why, (error as Error).message)
+  }
+}
