@@ -44,8 +44,8 @@ export class FeedLook {
   }
 
   /**
-   * Answers in a row from which nothing could be gone on: a gap, or everything anew. The next request has to wait the
-   * longer.
+   * How many answers in a row led nowhere: a gap, or everything anew. The next request has to wait the longer. The
+   * first whole does not count.
    */
   get startsAnew(): number {
     return this.#startsAnew
@@ -113,6 +113,7 @@ export class FeedLook {
   async #readChanges(lines: AsyncIterable<string>, goesOn: () => void): Promise<'done' | 'gap'> {
     const { copy, keys, signal, options } = this.#look
     const answer = copy.answer()
+    const { cursor } = copy.held
     const before = copy.historyChanges
     let kids: readonly string[] = []
     let isApplied = false
@@ -136,7 +137,8 @@ export class FeedLook {
     } finally {
       if (isApplied && !signal.aborted) this.#applied(kids.length, before)
     }
-    this.#startsAnew = isGap || isWhole ? this.#startsAnew + 1 : 0
+    const isFirstWhole = isWhole && isApplied && cursor === undefined && this.#startsAnew === 0
+    this.#startsAnew = isGap || (isWhole && !isFirstWhole) ? this.#startsAnew + 1 : 0
     return isGap ? 'gap' : 'done'
   }
 

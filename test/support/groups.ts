@@ -29,7 +29,7 @@ const GROUPS = {
     'observability/metrics*',
     'revocations/staleness*',
     'sessions/refresh-model*',
-    'verifier/{attacks,fastify}*',
+    'verifier/{attacks,fastify,feed-model}*',
   ],
   'system-others': ['system/**'],
   'system-nodes': ['system/nodes/**'],

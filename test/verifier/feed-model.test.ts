@@ -80,9 +80,9 @@ t.test(
         const fault = play(run)
         if (fault !== undefined) throw new Error(fault)
       }),
-      { numRuns: 3000 },
+      { numRuns: 1000 },
     )
-    t.equal(rounds, 3000)
+    t.equal(rounds, 1000)
   },
 )
 

@@ -33,6 +33,7 @@ t.test('a long poll has its time on top of the time-out, and the first request h
   const { revocations, issuer, asked, pass } = following(t, { timeout: 2000 })
   issuer.feed = () => late(t).promise
   void revocations.hydrate()
+  await settled() // it does not know the change stream
   await pass(1.75)
   t.equal(asked[0]?.signal.aborted, false)
   await pass(0.25)

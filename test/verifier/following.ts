@@ -68,7 +68,7 @@ export function following(t: Test, options: Partial<VerifierOptions> = {}) {
 }
 
 export async function settled(): Promise<void> {
-  for (let i = 0; i < 10; i += 1) await new Promise((resolve) => setImmediate(resolve))
+  for (let i = 0; i < 30; i += 1) await new Promise((resolve) => setImmediate(resolve))
 }
 
 export const copy = async (claims: Copy, etag = '"one"') => new Response(await signed(claims), { headers: { etag } })

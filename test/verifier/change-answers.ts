@@ -1,0 +1,45 @@
+import type { ChangesClaims } from '../../src/revocations/changes-format.ts'
+import { NOW, signed } from './feed-copies.ts'
+
+const MEDIA_TYPE = 'application/revocations-seq'
+
+/** Of history `h1`, made at the start of a test. */
+export type Change = Partial<ChangesClaims> & { readonly forged?: boolean }
+
+export async function line({ after = 0, seq = after, history = 'h1', ...claims }: Change): Promise<string> {
+  const dates = { iat: NOW, exp: NOW + 60, until: NOW + 1000 }
+  const header = { typ: 'revocation-changes+jwt' }
+  const all = { header, history, after, seq, cursor: `${history}.${seq}`, ...dates, ...claims }
+  return `${await signed(all as never)}\n`
+}
+
+export const page = (page: number, pages: number, seq: number, claims: Change = {}): Change => {
+  return { page, pages, after: 0, seq, ...claims }
+}
+
+/** An answer of the change stream, signed once: it comes at once, however often it is asked for. */
+export async function stream(documents: readonly Change[], headers: Record<string, string> = {}) {
+  const text = (await Promise.all(documents.map(line))).join('')
+  return async () => new Response(text, { headers: { 'content-type': MEDIA_TYPE, ...headers } })
+}
+
+/** An answer whose lines the test sends. */
+export function slowStream() {
+  let controller: ReadableStreamDefaultController<Uint8Array> | undefined
+  let isCancelled = false
+  const body = new ReadableStream<Uint8Array>({
+    start(given) {
+      controller = given
+    },
+    cancel() {
+      isCancelled = true
+    },
+  })
+  return {
+    reply: new Response(body, { headers: { 'content-type': `${MEDIA_TYPE}; charset=utf-8` } }),
+    send: async (document: Change) => controller?.enqueue(Buffer.from(await line(document))),
+    sendText: (text: string) => controller?.enqueue(Buffer.from(text)),
+    end: () => controller?.close(),
+    isCancelled: () => isCancelled,
+  }
+}
