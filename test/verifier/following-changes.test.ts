@@ -53,6 +53,24 @@ t.test(
   },
 )
 
+t.test('an answer that comes in one piece is applied in slices all the same', async (t) => {
+  const { revocations, issuer, keys } = await changing(t)
+  await keys.hydrate()
+  const pages = 60
+  issuer.feed = await stream(Array.from({ length: pages }, (_, i) => page(i + 1, pages, 10, { sessions: [`s${i}`] })))
+  let turns = 0
+  let isOver = false
+  const count = () => {
+    turns += 1
+    if (!isOver) setImmediate(count)
+  }
+  setImmediate(count)
+  await revocations.hydrate()
+  isOver = true
+  t.equal(revocations.size, pages)
+  t.ok(turns >= pages, `${turns} turns of the event loop`)
+})
+
 t.test('an answer that stops in between is left after the time-out', async (t) => {
   const { revocations, issuer, asked, pass } = await changing(t, { timeout: 2000 })
   const slow = slowStream()
