@@ -159,7 +159,7 @@ t.test('a service that is ready has the keys, and what is withdrawn', async (t) 
   t.equal(ready, false, 'it waits')
   reachable.resolve()
   await booting
-  t.same(issuer.asked.sort(), ['/.well-known/jwks.json', '/.well-known/revocations'])
+  t.same(issuer.asked.sort(), ['/.well-known/jwks.json', '/.well-known/revocations?after=0'])
   t.match(app.signet.verifyNow(mint.token()), { sub: 'minted-subject' }, 'at once, and no promise')
 })
 

@@ -34,7 +34,7 @@ t.test('everything comes first, and then only what came after it', async (t) => 
 t.test(
   'a long list arrives page by page; other work has its turn between them, and each has the time-out',
   async (t) => {
-    const { revocations, issuer, pass } = await changing(t, { timeout: 2000 })
+    const { revocations, issuer, asked, pass } = await changing(t, { timeout: 2000 })
     const slow = slowStream()
     issuer.feed = async () => slow.reply
     let hydrated = false
@@ -49,7 +49,7 @@ t.test(
     }
     slow.end()
     await settled()
-    t.same([hydrated, revocations.size], [true, 5])
+    t.same([hydrated, revocations.size, asked[0]?.signal.aborted], [true, 5, false])
   },
 )
 

@@ -79,7 +79,8 @@ async function issuer(t: Test, mute: boolean) {
     if (url === '/slow') return setTimeout(() => reply.end('slow'), 500)
     if (mute || url.includes('wait=')) return undefined
     const answer = await fetch(`http://x${url}`)
-    return reply.writeHead(answer.status, { etag: answer.headers.get('etag') ?? '' }).end(await answer.text())
+    const headers = ['etag', 'content-type'].map((name) => [name, answer.headers.get(name) ?? ''] as const)
+    return reply.writeHead(answer.status, Object.fromEntries(headers)).end(await answer.text())
   })
   listener.listen(0, '127.0.0.1')
   await once(listener, 'listening')
