@@ -87,7 +87,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   registerConnectionLimits        (app, { maxConnections: config.MAX_CONNECTIONS })
   registerGuard                   (app, { ...parts, live: limitedLive(parts), configNames: ROUTE_CONFIG_NAMES })
   const overload = await registerLoad (app, { ...load, store: database, passwords: parts.passwords })
-  await registerLimits            (app, { limiter: parts.limiter, quotas: quotas(config), overload })
+  await registerLimits            (app, { limiter: parts.limiter, quotas: quotas(config), overload, issuer, origins })
   registerNotFound                (app)
   registerJsonBody                (app)
   await registerDocs              (app, { version: VERSION, path, page: config.DOCS === 'on', pageHeaders })

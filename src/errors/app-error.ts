@@ -53,7 +53,10 @@ export const ERRORS = {
     status: 403,
     title: 'The refresh token of this session is in a cookie: send it.',
   },
-  cross_site_request: { status: 403, title: 'A request with the refresh cookie must come from this site, as JSON.' },
+  cross_site_request: {
+    status: 403,
+    title: 'A page of an origin that is not on the list sent this, or the refresh cookie came without JSON.',
+  },
   registration_closed: { status: 403, title: 'Registration is closed on this server.' },
   not_found: { status: 404, title: 'There is nothing at this address.' },
   method_not_allowed: { status: 405, title: 'This address does not take this method.' },

@@ -122,6 +122,7 @@ function problemCodes(config: FastifyContextConfig, schema: Documented): Readonl
   add(config.roles !== undefined || config.scope !== undefined, 'insufficient_scope')
   add(config.maxAuthAge !== undefined, 'insufficient_user_authentication')
   add(config.limit !== undefined, 'too_many_requests', 'overloaded')
+  add(config.limit !== undefined && auth === 'public', 'cross_site_request')
   add(schema.body !== undefined, 'invalid_json', 'validation_failed', 'payload_too_large', 'unsupported_media_type')
   add(schema.querystring !== undefined || schema.params !== undefined, 'validation_failed')
   return codes

@@ -1,5 +1,6 @@
 import rateLimit, { type FastifyRateLimitStore, type FastifyRateLimitStoreCtor } from '@fastify/rate-limit'
 import type { FastifyRequest, onRequestHookHandler } from 'fastify'
+import { AppError } from '../errors/app-error.ts'
 import {
   type Limiter,
   type Quotas,
@@ -10,6 +11,7 @@ import {
   tooMany,
 } from '../limits/limiter.ts'
 import type { App } from './app-type.ts'
+import { trustedOrigins, whyOfAnyPage } from './cross-site.ts'
 import type { Overload } from './load.ts'
 import { networkOfRequest } from './request-source.ts'
 
@@ -18,6 +20,9 @@ interface Options {
   readonly quotas: Quotas
   /** The error with which such a request must be refused now, if it must. */
   readonly overload: Overload
+  /** The origin of the issuer, and `origins`: only their pages may spend the quotas of their visitors. */
+  readonly issuer: string
+  readonly origins: readonly string[]
 }
 
 /**
@@ -25,9 +30,13 @@ interface Options {
  * server has room (503), then whether this client has quota left (429). Other routes pay nothing for it, so
  * verification goes on while issuing is refused.
  *
+ * On a public route, what any page can make a visitor's browser send is refused before that (403): it would spend the
+ * quota of the visitor's network. The other routes need an access token, which no such request carries.
+ *
  * @throws TypeError at registration, for a route whose limit does not exist or can't be counted
  */
-export async function registerLimits(app: App, { limiter, quotas, overload }: Options): Promise<void> {
+export async function registerLimits(app: App, { limiter, quotas, overload, ...site }: Options): Promise<void> {
+  const trusted = trustedOrigins(site)
   // This hook must run before the plugin's own onRoute hook, which reads the config that this one writes.
   app.addHook('onRoute', (route) => {
     const limit = route.config?.limit
@@ -35,7 +44,8 @@ export async function registerLimits(app: App, { limiter, quotas, overload }: Op
     if (!ROUTE_LIMITS.includes(limit)) throw new TypeError(`route ${route.url}: there is no limit ${limit}`)
     if (limit === 'password' && route.config?.auth === 'public')
       throw new TypeError(`route ${route.url}: the limit password is by account, and a public route has none`)
-    route.onRequest = [shed(limit), ...[route.onRequest ?? []].flat()]
+    const first = route.config?.auth === 'public' ? [ofTrustedPages, shed(limit)] : [shed(limit)]
+    route.onRequest = [...first, ...[route.onRequest ?? []].flat()]
     const { limit: max, window } = quotas[limit]
     if (max > 0) route.config = { ...route.config, rateLimit: { max, timeWindow: window * 1000 } }
   })
@@ -48,6 +58,11 @@ export async function registerLimits(app: App, { limiter, quotas, overload }: Op
     errorResponseBuilder: (request, { ttl }) =>
       tooMany(Math.ceil(ttl / 1000), request.routeOptions.config.limit ?? 'route'),
   })
+
+  function ofTrustedPages(request: FastifyRequest, _reply: unknown, done: (error?: Error) => void): void {
+    const reason = whyOfAnyPage(request, trusted)
+    done(reason === undefined ? undefined : new AppError('cross_site_request', { reason }))
+  }
 
   function shed(limit: RouteLimit): onRequestHookHandler {
     return (request, _reply, done) => done(overload(limit, () => networkOfRequest(request)))

@@ -2,6 +2,7 @@ import cookie from '@fastify/cookie'
 import type { FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
 import { AppError } from '../errors/app-error.ts'
 import type { App } from '../http/app-type.ts'
+import { trustedOrigins, whyCrossSite } from '../http/cross-site.ts'
 import { issuerPath } from '../http/issuer-path.ts'
 
 /**
@@ -21,7 +22,10 @@ export interface RefreshCookie {
   /** @param maxAge seconds */
   set(reply: FastifyReply, refreshToken: string, maxAge: number): void
   clear(reply: FastifyReply): void
-  /** Refuses a request that carries the cookie but may come from another site. For the onRequest hook of a route. */
+  /**
+   * Refuses a request that carries the cookie but may come from another site. For the onRequest hook of a route. Browsers
+   * don't send a SameSite=Strict cookie with cross-site requests: this is a second defence.
+   */
   readonly sameSiteOnly: onRequestHookHandler
 }
 
@@ -47,10 +51,9 @@ const FORMER = '__Secure-signet_refresh'
 const FORMER_PATH = '/v1'
 
 function createRefreshCookie(options: { issuer: string; origins: readonly string[] }): RefreshCookie {
-  const { origin } = new URL(options.issuer)
   const { name, former, ...place } = nameAndPlace(options.issuer)
   const attributes = { httpOnly: true, sameSite: 'strict', ...place } as const
-  const allowed = new Set([origin, ...options.origins])
+  const trusted = trustedOrigins(options)
 
   const state = ({ headers }: FastifyRequest): CookieState => {
     const own = occurrences(headers.cookie, name)
@@ -81,7 +84,7 @@ function createRefreshCookie(options: { issuer: string; origins: readonly string
     },
     sameSiteOnly(request, _reply, done) {
       if (state(request) === 'absent') return done()
-      const reason = whyCrossSite(request.headers, allowed)
+      const reason = whyCrossSite(request.headers, trusted)
       done(reason === undefined ? undefined : new AppError('cross_site_request', { reason }))
     },
   }
@@ -111,20 +114,4 @@ function asNamePart(path: string): string {
 function occurrences(header: string | undefined, name: string): number {
   if (header === undefined) return 0
   return header.split(';').filter((pair) => pair.split('=', 1)[0]?.replace(/^[ \t]+|[ \t]+$/g, '') === name).length
-}
-
-/**
- * Browsers don't send a SameSite=Strict cookie with cross-site requests. This is a second defence (OWASP CSRF: Fetch
- * Metadata and origin checks).
- *
- * @returns the reason to refuse, or undefined when the request comes from an allowed origin
- */
-function whyCrossSite(headers: FastifyRequest['headers'], allowed: ReadonlySet<string>): string | undefined {
-  const { origin, 'sec-fetch-site': site, 'content-type': type = '' } = headers
-  if (!/^application\/json\s*(;|$)/i.test(type)) return 'the body is not JSON, as a form can send it'
-  if (site === 'cross-site') return 'Sec-Fetch-Site is cross-site'
-  if (origin !== undefined) return allowed.has(origin) ? undefined : 'Origin is not on the list'
-  return site === 'same-origin' || site === 'same-site'
-    ? undefined
-    : 'neither Origin nor Sec-Fetch-Site says where it comes from'
 }
