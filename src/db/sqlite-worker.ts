@@ -42,7 +42,7 @@ const port = parentPort
 if (port === null) throw new TypeError('sqlite-worker.ts runs in a worker thread')
 
 const prepared = new Map<string, StatementSync>()
-const database = open(workerData.path as string)
+const database = await open(workerData.path as string)
 
 port.on('message', async (message: Batch | 'close') => {
   if (message === 'close') {
@@ -57,9 +57,16 @@ port.on('message', async (message: Batch | 'close') => {
 })
 port.postMessage('open')
 
-function open(path: string): DatabaseSync {
+/**
+ * The change to WAL does not wait for the lock as other statements do: while two processes open a new file at once, one
+ * of them is told at once that it is locked.
+ *
+ * @throws when another process has held the lock for LOCK_TIMEOUT_MS
+ */
+async function open(path: string): Promise<DatabaseSync> {
   const db = new DatabaseSync(path, { timeout: LOCK_TIMEOUT_MS })
-  db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON')
+  await unlessLocked(() => db.exec('PRAGMA journal_mode = WAL'))
+  db.exec('PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON')
   return db
 }
 
@@ -81,24 +88,27 @@ async function runWrites(jobs: readonly Job[]): Promise<JobResult[]> {
  * @throws when another process has held the lock for LOCK_TIMEOUT_MS
  */
 async function lock(): Promise<void> {
-  const giveUpAt = performance.now() + LOCK_TIMEOUT_MS
-  while (!begun(performance.now() >= giveUpAt)) await sleep(LOCK_RETRY_MS)
+  await unlessLocked(() => {
+    database.exec('PRAGMA busy_timeout = 0')
+    try {
+      database.exec('BEGIN IMMEDIATE')
+    } finally {
+      database.exec(`PRAGMA busy_timeout = ${LOCK_TIMEOUT_MS}`)
+    }
+  })
 }
 
-/**
- * @param last true to throw also when the lock is taken
- * @returns false when it is taken
- */
-function begun(last: boolean): boolean {
-  database.exec('PRAGMA busy_timeout = 0')
-  try {
-    database.exec('BEGIN IMMEDIATE')
-    return true
-  } catch (error) {
-    if (last || ((error as { errcode?: number }).errcode ?? SQLITE_ERROR) % 256 !== SQLITE_BUSY) throw error
-    return false
-  } finally {
-    database.exec(`PRAGMA busy_timeout = ${LOCK_TIMEOUT_MS}`)
+/** Tries again while another process has the lock, and throws what `work` throws after LOCK_TIMEOUT_MS. */
+async function unlessLocked(work: () => void): Promise<void> {
+  const giveUpAt = performance.now() + LOCK_TIMEOUT_MS
+  for (;;) {
+    try {
+      return work()
+    } catch (error) {
+      const isLocked = ((error as { errcode?: number }).errcode ?? SQLITE_ERROR) % 256 === SQLITE_BUSY
+      if (!isLocked || performance.now() >= giveUpAt) throw error
+    }
+    await sleep(LOCK_RETRY_MS)
   }
 }
 

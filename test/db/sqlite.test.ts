@@ -33,6 +33,20 @@ t.test('a disk that takes no more is store_unavailable, and what was acknowledge
   t.same(await db.query('SELECT id FROM things'), [{ id: 'kept' }])
 })
 
+t.test('two processes that open a new file at once wait for each other', async (t) => {
+  const path = join(await temporaryFolder(t), 'new.db')
+  const other = new DatabaseSync(path)
+  other.exec('BEGIN IMMEDIATE') // so far has the other one come in its change to WAL
+  const opened = database(t, path).then(
+    () => 'opened',
+    ({ message }) => message,
+  )
+  for (let i = 0; i < 3; i += 1) await database(t) // these begin later, so the first has tried when they are open
+  other.exec('COMMIT')
+  other.close()
+  t.equal(await opened, 'opened')
+})
+
 t.test('another process that writes does not keep reads waiting', async (t) => {
   const path = join(await temporaryFolder(t), 'shared.db')
   const db = await database(t, path)
