@@ -28,7 +28,7 @@ export async function afterRestore(
   const { newestAudit, ...counts } = await lookAtRestored(database, instant)
   // The rows say how far the backup goes. The operator's word counts where servers have run since.
   const since = Math.min(backupAt, newestAudit ?? backupAt)
-  const lines = input.isTTY ? [] : await linesOf(input)
+  const lines = input.isTTY ? [] : createInterface({ input })
   const lookups = { account: createAccountStore(database).byId, client: createClientStore(database).byId }
   const { lost, read } = await lostChanges(lines, since, lookups)
   const detail = { backup_at: toTimestamp(backupAt), sessions: counts.sessions }
@@ -57,12 +57,6 @@ function whatWentBack(lost: Awaited<ReturnType<typeof lostChanges>>['lost'], rea
   if (lost.length === 0) return `nothing went back, as far as the ${read} events of the log tell`
   const rows = lost.map(({ at, event, id, now, remedy }) => [at, event, id, now, remedy])
   return `went back since ${toTimestamp(since)}:\n${table(['AT', 'EVENT', 'ID', 'NOW', 'WHAT TO DO'], rows)}`
-}
-
-async function linesOf(input: NodeJS.ReadableStream): Promise<string[]> {
-  const lines: string[] = []
-  for await (const line of createInterface({ input })) if (line.includes('"event"')) lines.push(line)
-  return lines
 }
 
 function instantOf(given: unknown, now: number): number {

@@ -45,18 +45,19 @@ const STATES: Readonly<Record<string, 'status' | 'roles' | 'password' | 'secret'
 /**
  * Compares the log lines of the servers with a restored store.
  *
- * @param lines JSON lines of the log, in any order; others are skipped
+ * @param lines JSON lines of the log, in any order; others are skipped. Of each account and client only the last change
+ *   of a kind is kept, so a log of any length can be read
  * @param since epoch seconds: what was logged from then on may be missing in the store
  * @returns what went back, the oldest first, and how many lines of the audit trail were read
  */
 export async function lostChanges(
-  lines: Iterable<string>,
+  lines: Iterable<string> | AsyncIterable<string>,
   since: number,
   lookups: Lookups,
 ): Promise<{ lost: LostChange[]; read: number }> {
   const last = new Map<string, Logged>()
   let read = 0
-  for (const line of lines) {
+  for await (const line of lines) {
     const logged = parsed(line)
     if (logged === undefined) continue
     read += 1

@@ -1,14 +1,12 @@
 import { once } from 'node:events'
 import { get } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import Fastify from 'fastify'
 import { compactVerify, createLocalJWKSet } from 'jose'
 import t from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import type { App } from '../../src/http/app-type.ts'
 import { revokeKey } from '../../src/keys/change-keyring.ts'
 import type { FeedClaims } from '../../src/revocations/feed-format.ts'
-import { feedRoute } from '../../src/revocations/feed-route.ts'
 import { bearer, newUser, startApp } from '../support/app.ts'
 
 const FEED = '/.well-known/revocations'
@@ -141,24 +139,6 @@ t.test('a current copy gets 304, and a long poll ends with the next revocation',
     const first = await Promise.race([app.inject({ url: `${FEED}?wait=30`, headers: less }), waits])
     t.equal(first.statusCode, 200, 'at once for who has less, and for who has nothing')
   }
-})
-
-t.test('a wait is as long as it was asked for, in seconds', async (t) => {
-  const app = Fastify()
-  t.teardown(() => app.close())
-  const waits: number[] = []
-  const newerThan = async (_etag: string, milliseconds: number) => waits.push(milliseconds) > 0
-  const changes = async (_cursor: string, milliseconds: number) => {
-    waits.push(milliseconds)
-    return { lines: [], isTurnedAway: false }
-  }
-  const current = async () => ({ body: Buffer.from('x'), etag: '"one"' })
-  feedRoute(app as never, { feed: { current, newerThan, changes, close: () => undefined, waiting: 0 } })
-  for (const wait of [0, 1, 30])
-    await app.inject({ url: `${FEED}?wait=${wait}`, headers: { 'if-none-match': '"one"' } })
-  t.same(waits.splice(0), [1000, 30_000])
-  for (const wait of [0, 1, 30]) await app.inject(`${FEED}?after=0&wait=${wait}`)
-  t.same(waits, [0, 1000, 30_000])
 })
 
 t.test('an invalid wait is refused', async (t) => {

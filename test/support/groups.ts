@@ -18,7 +18,7 @@ const GROUPS = {
   'fast-people': ['{accounts,audit,keys,limits,sessions}/**'],
   'fast-timeouts': [
     'revocations/{feed-signing,silent-store}*',
-    'verifier/{feed-order,following,remote-keys,unknown-kids}*',
+    'verifier/{feed-order,following,plugin-start,remote-keys,unknown-kids}*',
   ],
   // In-process, and left out of the developer's loop because each of them takes seconds.
   thorough: [

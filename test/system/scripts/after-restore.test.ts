@@ -9,6 +9,7 @@ import { administer, logIn, refreshed, refreshVerdict, signUp, signUpAdmin, verd
 import { OPERATOR, operator, register, tokenOf } from '../../support/oauth.ts'
 import { call } from '../../support/people.ts'
 import { runScript } from '../../support/scripts.ts'
+import { run } from '../../support/service.ts'
 
 // A backup is put in place: what was ended, suspended and changed after it was made is unknown to the store.
 
@@ -135,6 +136,23 @@ t.test('the text names what went back, and says when it can not know', async (t)
     [['--backup-at', toTimestamp(now() + 3600)], /is in the future/],
   ]
   for (const [args, said] of misuse) t.match(await script(url, args), { code: 2, stderr: said }, args.join(' '))
+})
+
+t.test('a log that is larger than the memory is read', async (t) => {
+  const dir = await temporaryFolder(t)
+  const server = await startApp(t, { env: { DATABASE_URL: `sqlite:${join(dir, 'signet.db')}` } })
+  const { id } = await signUp(server.app)
+  const time = toTimestamp(now() - 60)
+  const line = (roles: string[]) => JSON.stringify({ event: 'roles_changed', time, account_id: id, roles })
+  const LINES = 1500
+  const long = `${line(['x'.repeat(60_000)])}\n`.repeat(LINES)
+  const env = { DATABASE_URL: `sqlite:${join(dir, 'signet.db')}`, NODE_OPTIONS: '--max-old-space-size=48' }
+  const args = ['after-restore', '--backup-at', toTimestamp(now() - 120), '--dry-run', '--json']
+  const { code, stdout } = await run(t, 'scripts/accounts.ts', args, env, `${long}${line(['last'])}\n`).finished
+  t.equal(code, 0)
+  const { events_read, lost } = JSON.parse(stdout)
+  t.equal(events_read, LINES + 1)
+  t.match(lost, [{ remedy: /--role last$/ }])
 })
 
 for (const engine of ENGINES) {
