@@ -1,5 +1,7 @@
-import { stat } from 'node:fs/promises'
+import { access, constants, stat } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { dirname, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { Config } from '../../src/config/config.ts'
 import { OperatorError } from '../../src/errors/app-error.ts'
 
@@ -29,9 +31,39 @@ export async function actAsOwner(setting: string, path: string): Promise<void> {
   }
 }
 
-/** As `actAsOwner`, for the file of a SQLite database. PostgreSQL is elsewhere. */
+/**
+ * As `actAsOwner`, for the file of a SQLite database. PostgreSQL is elsewhere.
+ *
+ * @throws OperatorError also when the owner can't read the code that a database needs
+ */
 export async function actAsOwnerOfDatabase({ DATABASE_URL: url }: Pick<Config, 'DATABASE_URL'>): Promise<void> {
   if (url.startsWith('sqlite:')) await actAsOwner('DATABASE_URL', url.replace(/^sqlite:(\/\/)?/, ''))
+  await assertCodeIsReadable()
+}
+
+/** Code that is loaded only when a database is opened or an account made: by then root is somebody else. */
+const LATE_CODE = [
+  fileURLToPath(new URL('../../src/db/sqlite-worker.ts', import.meta.url)),
+  createRequire(import.meta.url).resolve('pg'),
+]
+
+/**
+ * Asked before a database is opened, because a checkout that only root can read fails there with riddles.
+ *
+ * @throws OperatorError when this process may no longer read the code
+ */
+export async function assertCodeIsReadable(): Promise<void> {
+  for (const path of LATE_CODE) {
+    try {
+      await access(path, constants.R_OK)
+    } catch (cause) {
+      const user = process.geteuid?.()
+      throw new OperatorError(`user ${user}, as whom this script works on the data, can't read its code: ${path}`, {
+        cause,
+        hint: `put src, scripts and node_modules where user ${user} can read them, for example below /opt`,
+      })
+    }
+  }
 }
 
 async function ownerOf(path: string): Promise<{ uid: number; gid: number }> {

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
-import { chmod, chown, lstat, mkdir, readdir, stat, symlink, writeFile } from 'node:fs/promises'
+import { chmod, chown, cp, lstat, mkdir, readdir, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { PASSWORD, temporaryFolder } from '../../support/app.ts'
@@ -72,6 +72,32 @@ t.test('and so is the database that root makes with the other scripts', { skip: 
   t.match(await script('accounts', ['create', '--email', 'a@b.co']), { code: 0, stderr: '' })
   t.same(await owners(data), [`${SERVICE.uid}:${SERVICE.gid}`])
   t.match(await script('accounts', ['suspend', 'a@b.co'], SERVICE), { code: 0, stderr: '' })
+})
+
+t.test('a checkout that only root can read says so, and keys are rotated all the same', { skip: reason }, async (t) => {
+  const { dir, keysDir, keys } = await home(t)
+  await owned(dir)
+  const checkout = await temporaryFolder(t) // mode 0700
+  for (const part of ['src', 'scripts', 'package.json'])
+    await cp(join(ROOT, part), join(checkout, part), { recursive: true })
+  await symlink(join(ROOT, 'node_modules'), join(checkout, 'node_modules'))
+  const file = join(dir, 'signet.db')
+  const env = { KEYS_DIR: keysDir, DATABASE_URL: `sqlite:${file}` }
+  const script = (name: string, args: string[]) =>
+    run(t, join(checkout, `scripts/${name}.ts`), args, env, PASSWORD).finished
+  const why = `user ${SERVICE.uid}, as whom this script works on the data, can't read its code: .*/src/db/sqlite-worker.ts`
+  for (const [name, args] of [
+    ['accounts', ['create', '--email', 'a@b.co']],
+    ['clients', ['list']],
+  ] as const)
+    t.match(await script(name, [...args]), {
+      code: 1,
+      stderr: lines(`${name}: error: ${why}`, `hint: put src, scripts and node_modules where user ${SERVICE.uid} .*`),
+    })
+  await keys('rotate')
+  t.match(await script('keys', ['rotate']), { code: 0, stderr: '' }, 'which needs no more code')
+  await writeFile(file, '')
+  t.match(await script('keys', ['check']), { code: 0, stdout: new RegExp(`remark: .*: ${why}`) })
 })
 
 t.test('a link named .lock leads root nowhere', { skip: reason }, async (t) => {
