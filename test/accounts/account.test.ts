@@ -17,7 +17,9 @@ t.test('GET /v1/account is my account as the store has it, and nobody else gets 
   const { created_at, ...rest } = reply.json()
   t.same(rest, { id: person.id, email: person.email, roles: [], status: 'active' })
   t.match(created_at, /^\d{4}-.*Z$/)
-  t.not((await account(admin.access_token)).json().email, person.email)
+  const other = (await account(admin.access_token)).json()
+  t.not(other.email, person.email)
+  t.same(other.roles, ['admin'])
   t.match((await app.inject('/v1/account')).json(), { code: 'missing_token' })
 })
 
@@ -27,10 +29,15 @@ t.test('a client has no account', async (t) => {
   t.match([reply.statusCode, reply.json()], [404, { code: 'not_found' }])
 })
 
-t.test('a suspended account reads nothing', async (t) => {
+t.test('a suspended account reads nothing, even before this server has heard of it', async (t) => {
   const person = await signUp(app)
   await administer(app, admin, person.id, { status: 'suspended' })
   t.equal((await account(person.access_token)).statusCode, 401)
+  const other = await signUp(app)
+  await server.database.query("UPDATE accounts SET status = 'suspended' WHERE id = $1", [other.id])
+  const me = await app.inject({ url: '/v1/me', headers: bearer(other.access_token) })
+  t.equal(me.statusCode, 200, 'nothing is known but the row')
+  t.equal((await account(other.access_token)).statusCode, 401)
 })
 
 t.test('the size of a page: 1..200, and a walk with any size meets everybody once', async (t) => {

@@ -42,7 +42,11 @@ t.test('when the event loop is late, issuing is refused with 503 and Retry-After
   const late = () => app.memoryUsage().eventLoopDelay > 100
   const burden = setInterval(() => block(200), 1)
   t.teardown(() => clearInterval(burden))
-  await until(async () => late() && (await post(app, '/v1/login', {})).statusCode === 503, nextTurn)
+  await until(
+    'a late event loop refuses',
+    async () => late() && (await post(app, '/v1/login', {})).statusCode === 503,
+    nextTurn,
+  )
   const refused = await post(app, '/v1/login', { email: user.email, password: PASSWORD })
   t.match(refused, { statusCode: 503, headers: { 'retry-after': '1' } })
   t.equal(refused.json().code, 'overloaded')
@@ -51,7 +55,7 @@ t.test('when the event loop is late, issuing is refused with 503 and Retry-After
   t.same(rest, { verified: 200, sessions: 200, keys: 200, alive: 200 })
 
   clearInterval(burden)
-  await until(() => !late(), nextTurn)
+  await until('the event loop is calm again', () => !late(), nextTurn)
   t.same(await answers(app, user), CALM, 'and it heals')
 })
 
@@ -135,10 +139,14 @@ t.test('logins whose clients have left are not hashed', async (t) => {
   const sockets = Array.from({ length: 40 }, () => connect(Number(port), '127.0.0.1'))
   await Promise.all(sockets.map((socket) => once(socket, 'connect')))
   for (const socket of sockets) socket.write(request)
-  await until(() => arrived === 40, nextTurn)
+  await until('40 requests have arrived', () => arrived === 40, nextTurn)
   for (const socket of sockets) socket.destroy()
   await logIn(app, email) // the queue is fair: those before it are settled
-  await until(() => count(log, 'the client disconnected') + count(log, 'wrong password') >= 40, nextTurn)
+  await until(
+    '40 logins are settled',
+    () => count(log, 'the client disconnected') + count(log, 'wrong password') >= 40,
+    nextTurn,
+  )
   t.ok(count(log, 'the client disconnected') > 20, `${count(log, 'the client disconnected')} of 40 were not hashed`)
 })
 
@@ -150,7 +158,19 @@ function block(milliseconds: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds)
 }
 
-/** Repeats `work` until a condition holds. The time limit of the test ends it otherwise. */
-async function until(holds: () => boolean | Promise<boolean>, work: () => Promise<unknown>): Promise<void> {
-  while (!(await holds())) await work()
+/** Far more than the slowest machine needs: nothing waits for it to pass. */
+const PATIENCE_MS = 20_000
+
+/**
+ * Repeats `work` until a condition holds.
+ *
+ * @param what the condition in words, for the failure
+ * @throws when it does not hold within PATIENCE_MS
+ */
+async function until(what: string, holds: () => boolean | Promise<boolean>, work: () => Promise<unknown>) {
+  const end = performance.now() + PATIENCE_MS
+  while (!(await holds())) {
+    if (performance.now() > end) throw new Error(`${what}: not within ${PATIENCE_MS} ms`)
+    await work()
+  }
 }

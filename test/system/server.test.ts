@@ -51,13 +51,17 @@ t.test('from the first boot to the third', async (t) => {
   await endsInOrder(t, second, 'SIGTERM')
 
   const third = await startServer(t, { ...first.env, ISSUER: first.url })
-  await t.test('a port in use and an unreadable key: one line, a hint, exit 1', async (t) => {
+  await t.test('a port in use, no issuer in production and an unreadable key: one line, a hint, exit 1', async (t) => {
     const other = createServer().listen(0, '127.0.0.1')
     t.teardown(() => other.close())
     await once(other, 'listening')
     const { port } = other.address() as { port: number }
     const taken = await run(t, 'src/server.ts', [], { ...third.env, PORT: String(port) }).finished
     refuses(t, taken, new RegExp(`PORT: ${port} on 127.0.0.1 is in use$`))
+
+    const { ISSUER: _, ...unnamed } = third.env
+    const anonymous = await run(t, 'src/server.ts', [], { ...unnamed, NODE_ENV: 'production' }).finished
+    refuses(t, anonymous, /settings: ISSUER is not set: NODE_ENV=production/)
 
     const pem = keys.find((name) => name.endsWith('.pem')) ?? ''
     await writeFile(join(String(third.env.KEYS_DIR), pem), 'garbage')

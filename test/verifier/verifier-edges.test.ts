@@ -1,7 +1,6 @@
 import t from 'tap'
-import { assertDemands, authorize, createVerifier, toResponse } from '../../src/verifier/index.ts'
+import { assertDemands, authorize, toResponse } from '../../src/verifier/index.ts'
 import { bearer, newUser } from '../support/app.ts'
-import { issuerOf } from '../support/issuer.ts'
 import { code, verifying } from './verifying.ts'
 
 t.test('claims that are not known are kept, frozen, and shared by nobody who could change them', async (t) => {
@@ -19,23 +18,11 @@ t.test('claims that are not known are kept, frozen, and shared by nobody who cou
 
 for (const onStale of ['accept', 'reject'] as const) {
   t.test(`${onStale}: the first token after a start waits for the feed`, async (t) => {
-    const { server, mint, clock } = await verifying(t)
+    const { server, mint, another } = await verifying(t)
     const revoked = await newUser(server.app)
     await server.app.inject({ method: 'POST', url: '/v1/logout', headers: bearer(revoked.token) })
-    const issuer = issuerOf(() => server.app)
     const reachable = Promise.withResolvers<void>()
-    const restarted = createVerifier({
-      issuer: mint.issuer,
-      audience: mint.audience,
-      revocations: true,
-      onStale,
-      now: () => clock.seconds,
-      fetch: async (input, init) => {
-        if (String(input).includes('revocations')) await reachable.promise
-        return issuer.fetch(input, init)
-      },
-    })
-    t.teardown(() => restarted.close())
+    const restarted = another({ revocations: true, onStale }, () => reachable.promise)
     const verdicts = [revoked.token, mint.token()].map((token) => code(restarted.verify(token)))
     const forged = mint.token({}, () => Buffer.alloc(256, 1))
     t.equal(await code(restarted.verify(forged)), 'invalid_token', 'a bad token does not wait')
@@ -45,20 +32,8 @@ for (const onStale of ['accept', 'reject'] as const) {
   })
 
   t.test(`${onStale}: without a feed the first token waits for one try, and onStale decides`, async (t) => {
-    const { server, mint, clock } = await verifying(t)
-    const issuer = issuerOf(() => server.app)
-    const verifier = createVerifier({
-      issuer: mint.issuer,
-      audience: mint.audience,
-      revocations: true,
-      onStale,
-      now: () => clock.seconds,
-      fetch: async (input, init) => {
-        if (String(input).includes('revocations')) throw new TypeError('fetch failed')
-        return issuer.fetch(input, init)
-      },
-    })
-    t.teardown(() => verifier.close())
+    const { mint, another } = await verifying(t)
+    const verifier = another({ revocations: true, onStale }, () => Promise.reject(new TypeError('fetch failed')))
     t.equal(await code(verifier.verify(mint.token())), onStale === 'accept' ? 'good' : 'revocations_stale')
   })
 

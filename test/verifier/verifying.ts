@@ -13,18 +13,26 @@ export async function verifying(t: Test, options: Partial<VerifierOptions> = {})
   const issuer = issuerOf(() => server.app)
   const events: VerifierEvent[] = []
   let heard = () => {}
-  const verifier = createVerifier({
-    issuer: 'https://signet.example',
-    audience: 'https://signet.example',
-    fetch: issuer.fetch,
-    now,
-    onEvent(event) {
-      events.push(event)
-      heard()
-    },
-    ...options,
-  })
-  t.teardown(() => verifier.close())
+  const create = (more: Partial<VerifierOptions>) => {
+    const common = { issuer: 'https://signet.example', audience: 'https://signet.example', fetch: issuer.fetch, now }
+    const verifier = createVerifier({ ...common, ...more })
+    t.teardown(() => verifier.close())
+    return verifier
+  }
+  const onEvent = (event: VerifierEvent) => {
+    events.push(event)
+    heard()
+  }
+  const verifier = create({ onEvent, ...options })
+  /** Another verifier of the same issuer. `beforeFeed` is waited for before the issuer is asked for the feed. */
+  const another = (more: Partial<VerifierOptions>, beforeFeed: () => Promise<unknown>) =>
+    create({
+      ...more,
+      fetch: async (input, init) => {
+        if (String(input).includes('revocations')) await beforeFeed()
+        return issuer.fetch(input, init)
+      },
+    })
   /** Resolves when an event was seen that fits. */
   const seen = async (fits: (event: VerifierEvent) => boolean) => {
     while (!events.some(fits)) {
@@ -34,7 +42,7 @@ export async function verifying(t: Test, options: Partial<VerifierOptions> = {})
     }
     events.length = 0
   }
-  return { server, issuer, verifier, clock, seen, mint: await serverMint(server, clock.seconds) }
+  return { server, issuer, verifier, another, clock, seen, mint: await serverMint(server, clock.seconds) }
 }
 
 export const code = (promise: Promise<unknown>) =>

@@ -1,9 +1,7 @@
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { makeRunFolder } from '../run-folder.ts'
 import { logIn, register } from './client.ts'
 import { makeHome, type Server, startSignet } from './server-process.ts'
 import { takesNoOptions } from './takes-no-options.ts'
@@ -21,9 +19,7 @@ takesNoOptions(
   'usage: npm run bench:connections\n\nClients that are slow, silent, half gone or very many. Takes 90 seconds.',
 )
 
-const folder = mkdtempSync(join(tmpdir(), 'signet-connections-'))
-process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130))
+const folder = makeRunFolder('connections')
 
 const bench = { rounds: 1, seconds: 1, folder, cores: undefined }
 const server = await startSignet(bench, await makeHome(bench))

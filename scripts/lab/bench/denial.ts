@@ -1,13 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs'
 import { Agent, request } from 'node:http'
 import { connect, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { OperatorError } from '../../../src/errors/app-error.ts'
-import { freePort } from '../../../test/support/free-port.ts'
-import { Child } from './child.ts'
-import { makeHome, settings } from './server-process.ts'
+import { makeRunFolder } from '../run-folder.ts'
+import { limitedSettings, makeHome, startSignet } from './server-process.ts'
 import { takesNoOptions } from './takes-no-options.ts'
 
 // Can one network keep everybody else from logging in? A real server with its real limits is attacked from one address,
@@ -29,13 +25,13 @@ interface Tokens {
   readonly refresh_token: string
 }
 
-const folder = mkdtempSync(join(tmpdir(), 'signet-denial-'))
-process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130))
+const folder = makeRunFolder('denial')
 
 const agent = new Agent({ keepAlive: true, maxSockets: 2000 })
-const port = await freePort()
-const server = await start()
+const bench = { rounds: 1, seconds: 1, folder, cores: undefined }
+const home = await makeHome(bench)
+const server = await startSignet(bench, home, { env: { ...limitedSettings(home), TRUST_PROXY: 'loopback' } })
+const port = Number(new URL(server.origin).port)
 try {
   const others = await people('other', OTHERS)
   const attackers = await people('attacker', ACCOUNTS)
@@ -47,7 +43,7 @@ try {
   await attack(`${ACCOUNTS} accounts of one address change passwords`, others, () => changePasswords(attackers))
 } finally {
   agent.destroy()
-  await server.stop()
+  await server.child.stop()
 }
 
 /** Measures how many of the others get through while the attack goes on. */
@@ -147,19 +143,4 @@ function send(method: string, path: string, address: string, body?: object, toke
     })
     sent.once('error', reject).end(body && JSON.stringify(body))
   })
-}
-
-/** The limits of a real server, behind a proxy that it trusts. */
-async function start(): Promise<Child> {
-  const home = await makeHome({ rounds: 1, seconds: 1, folder, cores: undefined })
-  const { NODE_ENV = '', LOG_LEVEL = '', KEYS_DIR = '', DATABASE_URL = '' } = settings(home)
-  const env = { NODE_ENV, LOG_LEVEL, KEYS_DIR, DATABASE_URL, PORT: String(port), TRUST_PROXY: 'loopback' }
-  const child = new Child({ args: ['src/server.ts'], env })
-  for (let i = 0; i < 300; i += 1) {
-    child.assertRunning()
-    const up = await send('GET', '/health/live', ATTACKER).catch(() => undefined)
-    if (up?.status === 200) return child
-    await sleep(50)
-  }
-  throw new OperatorError('the server did not start')
 }

@@ -1,7 +1,5 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { OperatorError } from '../../../src/errors/app-error.ts'
+import { makeRunFolder } from '../run-folder.ts'
 import { Child } from './child.ts'
 import { makeHome, serverKeys, settings, startSignet } from './server-process.ts'
 import { takesNoOptions } from './takes-no-options.ts'
@@ -18,9 +16,7 @@ const LEAST_SECONDS = 0.5
 const MOST_TIMES = 4000
 const BATCH = 20
 
-const folder = mkdtempSync(join(tmpdir(), 'signet-routes-'))
-process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130))
+const folder = makeRunFolder('routes')
 
 const bench = { rounds: 1, seconds: 1, folder, cores: undefined }
 const home = await makeHome(bench)
@@ -47,6 +43,9 @@ try {
   await show('GET /v1/me', () => send('GET', '/v1/me', undefined, bearer))
   const open = ['/health/ready', '/health/live', '/.well-known/jwks.json', '/.well-known/revocations', '/openapi.json']
   for (const path of open) await show(`GET ${path}`, () => send('GET', path))
+  const asks = { origin: 'https://elsewhere.example', 'access-control-request-method': 'GET' }
+  const preflight = '/.well-known/jwks.json'
+  await show(`OPTIONS ${preflight}`, () => send('OPTIONS', preflight, undefined, asks, 204))
 } finally {
   await server.child.stop()
 }

@@ -1,9 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { availableParallelism, loadavg, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { availableParallelism, loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
 import { OperatorError } from '../../../src/errors/app-error.ts'
 import { UsageError } from '../../cli/command-line.ts'
+import { makeRunFolder } from '../run-folder.ts'
 import { compare } from './comparison.ts'
 import { twoCores } from './cores.ts'
 import { type Bench, measure } from './figure.ts'
@@ -76,9 +75,7 @@ async function eachOf<T extends { name: string }, R>(
 
 /** Removed however this process ends. */
 function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'signet-bench-'))
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130))
+  const folder = makeRunFolder('bench')
   return folder
 }
 

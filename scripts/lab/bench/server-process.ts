@@ -24,6 +24,8 @@ export interface ServerOptions {
   readonly core?: number | undefined
   /** Folder of Node's compile cache. Default: one that the servers of this run share. */
   readonly compileCache?: string
+  /** Settings of a Signet server. Default: those of `settings`. */
+  readonly env?: Record<string, string>
 }
 
 /** The reply of the bare server, and its reply schema. */
@@ -46,7 +48,7 @@ export async function makeHome(bench: Bench): Promise<string> {
 export function startSignet(bench: Bench, home: string, options: ServerOptions = {}): Promise<Server> {
   return start(bench, options, '/health/ready', (port) => ({
     args: ['src/server.ts'],
-    env: { ...settings(home), PORT: String(port), ISSUER: `http://${HOST}:${port}` },
+    env: { ...(options.env ?? settings(home)), PORT: String(port), ISSUER: `http://${HOST}:${port}` },
   }))
 }
 
@@ -67,14 +69,21 @@ export async function replyOf({ origin }: Server, headers: Record<string, string
 
 export const serverKeys = (home: string) => ({ dir: join(home, 'keys'), passphrase: undefined })
 
-/** The settings of a server, and of the scripts that work on its folder. */
-export function settings(home: string): Record<string, string> {
+/** The settings of a server with the limits of a real one. */
+export function limitedSettings(home: string): Record<string, string> {
   return {
     NODE_ENV: 'production',
     LOG_LEVEL: 'silent',
     HOST,
     KEYS_DIR: serverKeys(home).dir,
     DATABASE_URL: `sqlite:${join(home, 'signet.db')}`,
+  }
+}
+
+/** The settings of a server without limits, and of the scripts that work on its folder. */
+export function settings(home: string): Record<string, string> {
+  return {
+    ...limitedSettings(home),
     // Every request of the load comes from one address, for few accounts and one client.
     RATE_LIMIT_LOGIN: '0',
     LOGIN_FREE_FAILURES: '0',

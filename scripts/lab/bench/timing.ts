@@ -1,7 +1,6 @@
 import { randomBytes, randomInt } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
 import { Agent, request } from 'node:http'
-import { availableParallelism, loadavg, tmpdir } from 'node:os'
+import { availableParallelism, loadavg } from 'node:os'
 import { join } from 'node:path'
 import { createAdministerClients } from '../../../src/clients/administer-clients.ts'
 import { createClientStore } from '../../../src/clients/client-store.ts'
@@ -10,6 +9,7 @@ import { loadConfig } from '../../../src/config/config.ts'
 import { migrate } from '../../../src/db/migrate.ts'
 import { openDatabase } from '../../../src/db/open.ts'
 import { OperatorError } from '../../../src/errors/app-error.ts'
+import { makeRunFolder } from '../run-folder.ts'
 import { difference, mean, quantile } from './difference.ts'
 import { makeHome, startSignet } from './server-process.ts'
 import { takesNoOptions } from './takes-no-options.ts'
@@ -29,9 +29,7 @@ interface Try {
 
 takesNoOptions('usage: npm run bench:timing\n\nDo response times reveal who has an account? Takes two minutes.')
 
-const folder = mkdtempSync(join(tmpdir(), 'signet-timing-'))
-process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130))
+const folder = makeRunFolder('timing')
 
 const ms = (value: number) => `${value.toFixed(3)} ms`
 const address = () => `${randomBytes(9).toString('hex')}@example.com`

@@ -1,9 +1,7 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { OperatorError } from '../../../src/errors/app-error.ts'
+import { makeRunFolder } from '../run-folder.ts'
 import { clockFailure } from './clock.ts'
 import { diskFailure } from './disk.ts'
 import { drainFailure } from './drain.ts'
@@ -31,9 +29,7 @@ const FAILURES: Readonly<Record<string, Failure>> = {
 const USAGE = `npm run failures -- [--only ${Object.keys(FAILURES).join('|')}] [--times N] [--seconds N]`
 
 const { only, times, seconds } = options()
-const folder = mkdtempSync(join(tmpdir(), 'signet-failures-'))
-process.on('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130))
+const folder = makeRunFolder('failures')
 
 let postgres: Promise<Postgres> | undefined
 const run: Run = {

@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs, promisify } from 'node:util'
 import { OperatorError } from '../../../src/errors/app-error.ts'
+import { makeRunFolder } from '../run-folder.ts'
 import { clientCredentials } from './client.ts'
 import { followFeed } from './feed.ts'
 import { LEAD_SECONDS, startIssuer } from './issuer.ts'
@@ -64,9 +64,7 @@ async function main(): Promise<number> {
 }
 
 async function startPlace(): Promise<Place> {
-  const folder = mkdtempSync(join(tmpdir(), 'signet-interop-'))
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130))
+  const folder = makeRunFolder('interop')
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
   process.stderr.write('installing libraries from npm …\n')
   // npm must not inherit the options of this process.
