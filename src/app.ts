@@ -7,7 +7,7 @@ import { clientsAdminRoutes } from './clients/clients-admin-route.ts'
 import { monotonicClock } from './clock.ts'
 import { ping } from './db/database.ts'
 import { type App, ROUTE_CONFIG_NAMES } from './http/app-type.ts'
-import { registerBrowserHeaders } from './http/browser-headers.ts'
+import { registerBrowserHeaders, registerCors } from './http/browser-headers.ts'
 import { registerConnectionLimits } from './http/connections.ts'
 import { registerDocs } from './http/docs-route.ts'
 import { type IsStopping, registerDrain } from './http/drain.ts'
@@ -83,8 +83,9 @@ export async function buildApp(options: AppOptions): Promise<App> {
   registerRequestLog              (app)
   instrumentation.requests        (app)
   registerDrain                   (app)
-  const pageHeaders = await registerBrowserHeaders (app, { origins, https: issuer.startsWith('https:') })
+  const pageHeaders = await registerBrowserHeaders (app, { https: issuer.startsWith('https:') })
   registerConnectionLimits        (app, { maxConnections: config.MAX_CONNECTIONS })
+  await registerCors              (app, origins)
   registerGuard                   (app, { ...parts, live: limitedLive(parts), configNames: ROUTE_CONFIG_NAMES })
   const overload = await registerLoad (app, { ...load, store: database, passwords: parts.passwords })
   await registerLimits            (app, { limiter: parts.limiter, quotas: quotas(config), overload, issuer, origins })

@@ -21,16 +21,12 @@ const FOR_PAGES = [
 ]
 
 /**
- * Sets the security headers for browsers: a JSON API loads nothing from anywhere, and only scripts of the listed
- * origins may read its responses.
+ * Sets the security headers for browsers: a JSON API loads nothing from anywhere.
  *
  * @param options.https false where the issuer is plain http: HSTS has no meaning there (RFC 6797 section 7.2)
  * @returns the additional headers for an HTML page
  */
-export async function registerBrowserHeaders(
-  app: App,
-  { origins, https }: { origins: readonly string[]; https: boolean },
-): Promise<Record<string, string>> {
+export async function registerBrowserHeaders(app: App, { https }: { https: boolean }): Promise<Record<string, string>> {
   const all = Object.entries(await securityHeaders())
   const [forPages = [], forEveryAnswer = []] = [true, false].map((page) =>
     all.filter(([name]) => FOR_PAGES.includes(name) === page && (https || name !== 'strict-transport-security')),
@@ -40,12 +36,15 @@ export async function registerBrowserHeaders(
     reply.headers(headers)
     done()
   })
-  registerAnyOriginPreflight(app)
-  await registerCors(app, origins)
   return Object.fromEntries(forPages)
 }
 
-async function registerCors(app: App, origins: readonly string[]): Promise<void> {
+/**
+ * Only scripts of the listed origins may read the answers, and those of any origin the public documents. Preflights are
+ * answered here: hooks that bound what a connection may do must be registered before.
+ */
+export async function registerCors(app: App, origins: readonly string[]): Promise<void> {
+  registerAnyOriginPreflight(app)
   if (origins.length === 0) return
   await app.register(cors, {
     origin: [...origins],

@@ -127,13 +127,18 @@ t.test('no control character of a user agent gets into the log or a table', asyn
 })
 
 t.test('two Host lines are refused, on every route and on none', async (t) => {
-  const { app } = await startApp(t)
+  const { app } = await startApp(t, { env: { CORS_ORIGINS: 'https://a.example' } })
   const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }))
   for (const path of ['/v1/me', '/health/live', '/nothing', '/oauth/token'])
     for (const hosts of ['Host: a\r\nHost: b', 'Host: a\r\nX: y\r\nhOST: a']) {
       const reply = await talk(Number(port), `GET ${path} HTTP/1.1\r\n${hosts}\r\nConnection: close\r\n\r\n`)
       t.match(reply, /^HTTP\/1.1 400 .*malformed_request/s, `${path} ${hosts}`)
     }
+  const asks = 'Origin: https://a.example\r\nAccess-Control-Request-Method: GET\r\nConnection: close'
+  for (const path of ['/.well-known/jwks.json', '/v1/me']) {
+    const reply = await talk(Number(port), `OPTIONS ${path} HTTP/1.1\r\nHost: a\r\nHost: b\r\n${asks}\r\n\r\n`)
+    t.match(reply, /^HTTP\/1.1 400 .*malformed_request/s, `a preflight of ${path}`)
+  }
   const one = await talk(Number(port), 'GET /health/live HTTP/1.1\r\nHost: a\r\nX-Host: b\r\nConnection: close\r\n\r\n')
   t.match(one, /^HTTP\/1.1 200/)
   t.equal((await post(app, '/v1/login', {})).statusCode, 400)
