@@ -55,7 +55,7 @@ export const ERRORS = {
   },
   cross_site_request: {
     status: 403,
-    title: 'A page of an origin that is not on the list sent this, or the refresh cookie came without JSON.',
+    title: 'A page of an unlisted origin sent this, or the refresh cookie came without JSON.',
   },
   registration_closed: { status: 403, title: 'Registration is closed on this server.' },
   not_found: { status: 404, title: 'There is nothing at this address.' },

@@ -57,6 +57,10 @@ t.test('the size of a page: 1..200, and a walk with any size meets everybody onc
     }
     t.same(met, all, `pages of ${size}`)
   }
+  for (let i = 0; i < 3; i += 1) await register(server)
+  const { clients, next_cursor: rest } = (await list('?limit=2', 'clients')).json()
+  t.equal(clients.length, 2)
+  t.ok((await list(`?limit=200&cursor=${rest}`, 'clients')).json().clients.length >= 1)
   const { next_cursor } = (await list('?limit=3')).json()
   t.same((await list(`?cursor=${next_cursor}`)).json().accounts, all.slice(3), 'a cursor goes with every size')
   for (const what of ['accounts', 'clients']) {
