@@ -67,9 +67,9 @@ t.test('a page that ends with the last account is the last page', async (t) => {
     (await everyPage(server.app, admin)).map(({ accounts }) => accounts.length),
     [50],
   )
-  await signUp(server.app)
+  for (let i = 0; i < 2; i += 1) await signUp(server.app)
   const large = await call(server.app, admin.access_token, 'GET', `${LIST}?limit=200`)
-  t.equal(large.json().accounts.length, 51, 'a page is larger when that is asked for')
+  t.equal(large.json().accounts.length, 52, 'a page is larger when that is asked for')
 })
 
 t.test('accounts that come and go while somebody reads neither hide others nor show them twice', async (t) => {

@@ -60,7 +60,8 @@ t.test('from the first boot to the third', async (t) => {
     refuses(t, taken, new RegExp(`PORT: ${port} on 127.0.0.1 is in use$`))
 
     const { ISSUER: _, ...unnamed } = third.env
-    const anonymous = await run(t, 'src/server.ts', [], { ...unnamed, NODE_ENV: 'production' }).finished
+    const anonymous = await run(t, 'src/server.ts', [], { ...unnamed, NODE_ENV: 'production', PORT: String(port) })
+      .finished
     refuses(t, anonymous, /settings: ISSUER is not set: NODE_ENV=production/)
 
     const pem = keys.find((name) => name.endsWith('.pem')) ?? ''
