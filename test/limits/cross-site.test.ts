@@ -62,6 +62,7 @@ t.test('what any page can send is refused on every public route with a quota, an
     '/oauth/token',
     '/v1/accounts',
     '/v1/login',
+    '/v1/logout',
     '/v1/refresh',
   ])
   const { app } = await limited(t, env)
