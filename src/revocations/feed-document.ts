@@ -1,11 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { CompactSign } from 'jose'
 import { strongEtag } from '../http/etag.ts'
+import type { SigningKey } from '../keys/live-keyring.ts'
 import type { FeedOptions } from './feed.ts'
 import { FEED_TYPE, type FeedClaims } from './feed-format.ts'
+import { signLongFeed } from './sign-long-feed.ts'
 
 /** The largest share of the time that may go into making the feed: a long feed is signed less often. */
 const MAX_SIGNING_SHARE = 0.1
+
+/** Above it the feed is made in slices, which cost a little more. */
+const MAX_ENTRIES_AT_ONCE = 5000
 
 export interface FeedDocument {
   /** A compact JWS. */
@@ -37,20 +42,15 @@ export function createFeedDocument(options: Options) {
     const began = monotonic()
     const made = version()
     const iat = issuedAt()
-    const claims: FeedClaims = {
-      iss: issuer,
-      seq: revocations.seq,
-      iat,
-      exp: iat + ttl,
-      ...revocations.snapshot(iat),
-      keys: [...keyring.revokedKids()],
+    const head = { iss: issuer, seq: revocations.seq, iat, exp: iat + ttl }
+    const keys = [...keyring.revokedKids()]
+    if (revocations.size > MAX_ENTRIES_AT_ONCE) {
+      const { body, digest } = await signLongFeed(head, revocations.entries(iat), keys, keyring.signingKey())
+      kept = { version: made, body, etag: `"${digest}"` }
+    } else {
+      const body = await signed({ ...head, ...revocations.snapshot(iat), keys }, keyring.signingKey())
+      kept = { version: made, body, etag: strongEtag(body) }
     }
-    const { kid, key } = keyring.signingKey()
-    const jws = await new CompactSign(Buffer.from(JSON.stringify(claims)))
-      .setProtectedHeader({ alg: 'RS256', typ: FEED_TYPE, kid })
-      .sign(key)
-    const body = Buffer.from(jws)
-    kept = { version: made, body, etag: strongEtag(body) }
     notBefore = monotonic() + Math.max(gatherTime(), (monotonic() - began) / MAX_SIGNING_SHARE)
   }
   const signOnce = () => {
@@ -71,4 +71,11 @@ export function createFeedDocument(options: Options) {
       return kept
     },
   }
+}
+
+async function signed(claims: FeedClaims, { kid, key }: SigningKey): Promise<Buffer> {
+  const jws = await new CompactSign(Buffer.from(JSON.stringify(claims)))
+    .setProtectedHeader({ alg: 'RS256', typ: FEED_TYPE, kid })
+    .sign(key)
+  return Buffer.from(jws)
 }

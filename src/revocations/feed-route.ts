@@ -10,6 +10,7 @@ import { linesOf } from './change-whole.ts'
 import { CHANGES_MEDIA_TYPE, ChangesClaims, CURSOR_PATTERN } from './changes-format.ts'
 import type { ChangesReply, Feed } from './feed.ts'
 import { FeedClaims } from './feed-format.ts'
+import type { HangUp } from './feed-waits.ts'
 
 /** The longest wait of a long poll: below the idle time-outs of proxies. */
 const MAX_WAIT_SECONDS = 30
@@ -68,18 +69,18 @@ export function feedRoute(app: App, { feed }: { feed: Feed }): void {
     '/.well-known/revocations',
     { config: { auth: 'public', cors: false, errors: ['signing_unavailable'] }, schema: SCHEMA },
     async (request, reply) => {
-      const { signal } = request // before anything is awaited: it hears nothing of a client that left before
+      const client = hangUpOf(reply)
       const { after, wait: seconds = '0' } = request.query
       const wait = Number(seconds) * 1000
       if (after !== undefined) {
-        const changes = await feed.changes(after, wait, signal, networkOfRequest(request))
+        const changes = await feed.changes(after, wait, client, networkOfRequest(request))
         return sendChanges(reply, changes, request.method === 'HEAD')
       }
       const held = request.headers['if-none-match']
       let document = await feed.current()
       let hasPlace = true
       if (wait > 0 && matchesEtag(held, document.etag)) {
-        hasPlace = await feed.newerThan(document.etag, wait, signal, networkOfRequest(request))
+        hasPlace = await feed.newerThan(document.etag, wait, client, networkOfRequest(request))
         document = await feed.current()
       }
       reply
@@ -92,6 +93,16 @@ export function feedRoute(app: App, { feed }: { feed: Feed }): void {
       return reply.code(304).send(null as never)
     },
   )
+}
+
+function hangUpOf({ raw }: FastifyReply): HangUp {
+  return {
+    get aborted() {
+      return raw.destroyed
+    },
+    addEventListener: (_type, listener) => void raw.once('close', listener),
+    removeEventListener: (_type, listener) => void raw.removeListener('close', listener),
+  }
 }
 
 /** The question is in the URL alone, so any cache may answer it, and one request is enough for all who ask the same. */
@@ -107,13 +118,13 @@ function sendChanges(reply: FastifyReply, { whole, lines, isTurnedAway }: Change
   if (isTurnedAway) reply.header('retry-after', retryAfter())
   const pages = whole?.pages ?? []
   const bytes = [...pages.map(({ line }) => line), ...lines].reduce((sum, line) => sum + line.length, 0)
-  if (bytes <= MAX_COPIED_BYTES) return reply.send(joined([...pages.map(({ line }) => line), ...lines]))
+  // As a string it goes to the kernel in one piece with the headers: a tenth of the time of a short answer.
+  if (bytes <= MAX_COPIED_BYTES)
+    return reply.send([...pages.map(({ line }) => line), ...lines].map((line) => line.toString('latin1')).join(''))
   reply.header('content-length', bytes)
   if (isHead) return reply.send()
   return reply.send(Readable.from(whole === undefined ? lines : chain(linesOf(whole, pages.length), lines)))
 }
-
-const joined = (lines: readonly Buffer[]) => (lines.length === 1 ? (lines[0] as Buffer) : Buffer.concat(lines))
 
 function* chain(...parts: Iterable<Buffer>[]): Generator<Buffer> {
   for (const part of parts) yield* part

@@ -4,6 +4,13 @@ import type { FairShare } from '../limits/fair-share.ts'
 /** How many requests are let go in one turn of the event loop: others are served in between. */
 const RELEASED_PER_TURN = 200
 
+/** Tells when a client hangs up. An AbortSignal does; making one for each request costs more than the rest of a wait. */
+export interface HangUp {
+  readonly aborted: boolean
+  addEventListener(type: 'abort', listener: () => void): void
+  removeEventListener(type: 'abort', listener: () => void): void
+}
+
 /** Requests that wait for something newer than what they hold. */
 export interface FeedWaits<Held> {
   /**
@@ -11,7 +18,7 @@ export interface FeedWaits<Held> {
    *
    * @returns undefined when there is no place to wait, in all or for this network
    */
-  wait(held: Held, milliseconds: number, signal: AbortSignal, network: string): Promise<void> | undefined
+  wait(held: Held, milliseconds: number, client: HangUp, network: string): Promise<void> | undefined
   /** Lets go whoever holds something out of date. Resolves when all of those are. */
   release(isOutOfDate: (held: Held) => boolean): Promise<void>
   /** Lets everybody go, now and from now on. */
@@ -24,8 +31,8 @@ export function createFeedWaits<Held>(places: FairShare): FeedWaits<Held> {
   const waiters = new Map<() => void, Held>()
   let closed = false
   return {
-    wait(held, milliseconds, signal, network) {
-      if (closed || signal.aborted) return Promise.resolve()
+    wait(held, milliseconds, client, network) {
+      if (closed || client.aborted) return Promise.resolve()
       if (places.refusal(network) !== undefined) return undefined
       places.take(network)
       return new Promise((resolve) => {
@@ -33,11 +40,11 @@ export function createFeedWaits<Held>(places: FairShare): FeedWaits<Held> {
           if (!waiters.delete(release)) return
           places.leave(network)
           clearTimeout(timer)
-          signal.removeEventListener('abort', release)
+          client.removeEventListener('abort', release)
           resolve()
         }
         const timer = setTimeout(release, milliseconds)
-        signal.addEventListener('abort', release)
+        client.addEventListener('abort', release)
         waiters.set(release, held)
       })
     },

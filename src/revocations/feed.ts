@@ -3,7 +3,7 @@ import type { LiveKeyring } from '../keys/live-keyring.ts'
 import { createFairShare } from '../limits/fair-share.ts'
 import { Changes, type ChangesAnswer } from './changes.ts'
 import { createFeedDocument, type FeedDocument } from './feed-document.ts'
-import { createFeedWaits } from './feed-waits.ts'
+import { createFeedWaits, type HangUp } from './feed-waits.ts'
 import type { Revocations } from './follow-revocations.ts'
 import { GatheredReleases, gatherTime } from './gathered-releases.ts'
 import { createIssuedAt } from './issued-at.ts'
@@ -22,13 +22,13 @@ export interface Feed {
    *
    * @returns false when there was no place to wait
    */
-  newerThan(etag: string, timeout: number, signal: AbortSignal, network: string): Promise<boolean>
+  newerThan(etag: string, timeout: number, client: HangUp, network: string): Promise<boolean>
   /**
    * What came after the cursor. When that is nothing, it waits for something, for `timeout` milliseconds at most.
    *
    * @throws AppError `signing_unavailable`
    */
-  changes(cursor: string, timeout: number, signal: AbortSignal, network: string): Promise<ChangesReply>
+  changes(cursor: string, timeout: number, client: HangUp, network: string): Promise<ChangesReply>
   /** Ends every wait. From then on nobody waits. */
   close(): void
   readonly waiting: number
@@ -103,18 +103,18 @@ export function createFeed(options: FeedOptions): Feed {
 
   return {
     current,
-    async newerThan(etag, timeout, signal, network) {
+    async newerThan(etag, timeout, client, network) {
       if (document.kept?.etag !== etag) return true
-      const wait = ofWhole.wait(etag, timeout, signal, network)
+      const wait = ofWhole.wait(etag, timeout, client, network)
       await wait
       return wait !== undefined
     },
-    async changes(cursor, timeout, signal, network) {
+    async changes(cursor, timeout, client, network) {
       const look = lookFirst?.()
       if (look !== undefined) await look
       if (timeout === 0 || changes.isBehind(cursor)) return { ...(await changes.answer(cursor)), isTurnedAway: false }
       // A copy is renewed before it expires, also when `ttl` is shorter than the wait.
-      const wait = ofChanges.wait(cursor, Math.min(timeout, (ttl - half) * 1000), signal, network)
+      const wait = ofChanges.wait(cursor, Math.min(timeout, (ttl - half) * 1000), client, network)
       await wait
       return { ...(await changes.answer(cursor)), isTurnedAway: wait === undefined }
     },
