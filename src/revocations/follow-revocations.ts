@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import { type Clock, type Instant, secondsSince, systemClock } from '../clock.ts'
 import type { AccessTokenClaims } from '../tokens/claims.ts'
 import type { Verdict } from '../tokens/verify.ts'
@@ -19,6 +20,8 @@ export const LOOK_FIRST_AFTER_SECONDS = 2
 export const LOOK_TIMEOUT_MS = 1000
 /** How often expired entries are removed from the set. */
 const SWEEP_INTERVAL_MS = 30_000
+/** How many entries are looked at in one turn of the event loop. */
+const SWEPT_PER_TURN = 20_000
 
 export interface Revocations {
   judge(claims: AccessTokenClaims): Verdict
@@ -137,7 +140,7 @@ export class FollowedRevocations implements Revocations {
   /** Starts polling. Await `catchUp` first: a node must not take traffic with an incomplete set. */
   start(): void {
     const look = setInterval(() => this.catchUp().catch(() => undefined), POLL_INTERVAL_MS)
-    const sweep = setInterval(() => this.#set.sweep(this.#options.now()), SWEEP_INTERVAL_MS)
+    const sweep = setInterval(() => this.#sweep(), SWEEP_INTERVAL_MS)
     this.#timers = [look.unref(), sweep.unref()]
   }
 
@@ -151,6 +154,15 @@ export class FollowedRevocations implements Revocations {
     // see it.
     this.#next ??= this.#reading.catch(() => undefined).then(() => this.#read())
     return this.#next
+  }
+
+  /** In slices: a million entries take longer than the event loop can spare at a time. */
+  async #sweep(): Promise<void> {
+    let steps = 0
+    for (const _ of this.#set.sweeping(this.#options.now())) {
+      steps += 1
+      if (steps % SWEPT_PER_TURN === 0) await turn()
+    }
   }
 
   #instant(): Instant {

@@ -2,6 +2,7 @@ import type { AccessTokenClaims } from '../tokens/claims.ts'
 import type { Verdict } from '../tokens/verify.ts'
 import type { RevokedIds } from './feed-format.ts'
 import type { Revocation } from './revocation.ts'
+import { SegmentedMap } from './segmented-map.ts'
 
 /**
  * A revocation of all tokens below a `token_version`. It holds numbers only: an entry takes little more memory than its
@@ -19,9 +20,10 @@ export type SetEntry = Omit<Revocation, 'seq'>
  * the last quarter of an hour.
  */
 export class RevocationSet {
+  // Each stands in the order of `seq`, so that the feed lists entries in the same order on every node.
   // A revoked session or token needs only its expiry: a plain number, because there may be millions of entries.
-  readonly #revoked = { session: new Map<string, number>(), token: new Map<string, number>() }
-  readonly #below = { account: new Map<string, Versions>(), client: new Map<string, Versions>() }
+  readonly #revoked = { session: new SegmentedMap<number>(), token: new SegmentedMap<number>() }
+  readonly #below = { account: new SegmentedMap<Versions>(), client: new SegmentedMap<Versions>() }
 
   judge(claims: AccessTokenClaims): Verdict {
     const { session, token } = this.#revoked
@@ -33,11 +35,11 @@ export class RevocationSet {
   add({ kind, subject, minVersion, seq, expiresAt }: Revocation): void {
     if (kind === 'session' || kind === 'token') {
       const entries = this.#revoked[kind]
-      putLast(entries, subject, Math.max(expiresAt, entries.get(subject) ?? 0))
+      entries.putLast(subject, Math.max(expiresAt, entries.get(subject) ?? 0))
     } else {
       const entries = this.#below[kind]
       const known = entries.get(subject)
-      if (known === undefined || known.seq <= seq) putLast(entries, subject, { minVersion, seq, expiresAt })
+      if (known === undefined || known.seq <= seq) entries.putLast(subject, { minVersion, seq, expiresAt })
     }
   }
 
@@ -47,9 +49,9 @@ export class RevocationSet {
    * @param now epoch seconds
    */
   snapshot(now: number): RevokedIds {
-    const ids = (entries: Map<string, number>) =>
+    const ids = (entries: SegmentedMap<number>) =>
       [...entries].filter(([, expiresAt]) => expiresAt > now).map(([subject]) => subject)
-    const versions = (entries: Map<string, Versions>) =>
+    const versions = (entries: SegmentedMap<Versions>) =>
       Object.fromEntries(
         [...entries]
           .filter(([, { expiresAt }]) => expiresAt > now)
@@ -88,12 +90,17 @@ export class RevocationSet {
    * @param now epoch seconds
    */
   sweep(now: number): void {
-    for (const entries of Object.values(this.#revoked)) {
-      for (const [subject, expiresAt] of entries) if (expiresAt <= now) entries.delete(subject)
-    }
-    for (const entries of Object.values(this.#below)) {
-      for (const [subject, { expiresAt }] of entries) if (expiresAt <= now) entries.delete(subject)
-    }
+    for (const _ of this.sweeping(now));
+  }
+
+  /**
+   * The same in steps of one entry: take as many at a time as the event loop can spare.
+   *
+   * @param now epoch seconds
+   */
+  *sweeping(now: number): Generator<void> {
+    for (const entries of Object.values(this.#revoked)) yield* entries.deleting((expiresAt) => expiresAt <= now)
+    for (const entries of Object.values(this.#below)) yield* entries.deleting(({ expiresAt }) => expiresAt <= now)
   }
 
   get size(): number {
@@ -127,12 +134,4 @@ export function verdictOn(
 
 function isBelow(entry: Pick<Revocation, 'minVersion'> | undefined, version: number): boolean {
   return entry !== undefined && (entry.minVersion === null || version < entry.minVersion)
-}
-
-/**
- * Keeps the order of `seq`, so that the feed lists entries in the same order on every node, whenever the node started.
- */
-function putLast<V>(entries: Map<string, V>, subject: string, value: V): void {
-  entries.delete(subject)
-  entries.set(subject, value)
 }

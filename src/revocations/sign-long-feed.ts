@@ -1,4 +1,4 @@
-import { createHash, createSign, KeyObject } from 'node:crypto'
+import { createHash, webcrypto } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { SigningKey } from '../keys/live-keyring.ts'
 import { FEED_TYPE, type FeedClaims } from './feed-format.ts'
@@ -7,6 +7,8 @@ import type { SetEntry } from './revocation-set.ts'
 
 /** How many entries are written in one turn of the event loop. */
 const ENTRIES_PER_TURN = 5000
+/** How many parts of that size are copied and digested in one turn. */
+const PARTS_PER_TURN = 8
 
 /** The members that list entries, in the order of the document and of the set. */
 const MEMBERS = [
@@ -19,7 +21,7 @@ const MEMBERS = [
 /**
  * The feed with many entries: the same text as jose makes, in slices. With a million entries jose's CompactSign holds
  * the event loop for some hundred milliseconds (JSON of 25 MB, its base64url, and copies of both), and takes no parts.
- * So this uses the incremental signature of node:crypto.
+ * So the text is written here, into memory of its final size, and signed by WebCrypto, on another thread.
  *
  * @param head the members before the entries
  * @returns the compact JWS, and the SHA-256 digest of it in base64url
@@ -30,29 +32,39 @@ export async function signLongFeed(
   keys: readonly string[],
   { kid, key }: SigningKey,
 ): Promise<{ body: Buffer; digest: string }> {
-  const signature = createSign('RSA-SHA256')
-  const digest = createHash('sha256')
-  const chunks: Buffer[] = []
-  const write = (text: string) => {
-    const chunk = Buffer.from(text, 'latin1')
-    digest.update(chunk)
-    chunks.push(chunk)
-    return chunk
-  }
-  const header = Buffer.from(JSON.stringify({ alg: 'RS256', typ: FEED_TYPE, kid }))
-  signature.update(write(`${header.toString('base64url')}.`))
+  const parts = [Buffer.from(`${base64url(Buffer.from(JSON.stringify({ alg: 'RS256', typ: FEED_TYPE, kid })))}.`)]
   let rest: Buffer = Buffer.alloc(0)
   for (const json of jsonOf(head, entries, keys)) {
     const bytes = Buffer.concat([rest, Buffer.from(json)])
     const whole = bytes.length - (bytes.length % 3) // base64url of parts is that of all only at multiples of 3 bytes
-    signature.update(write(bytes.subarray(0, whole).toString('base64url')))
+    parts.push(Buffer.from(base64url(bytes.subarray(0, whole)), 'latin1'))
     rest = bytes.subarray(whole)
     await turn()
   }
-  signature.update(write(rest.toString('base64url')))
-  write(`.${signature.sign(KeyObject.from(key)).toString('base64url')}`)
-  return { body: Buffer.concat(chunks), digest: digest.digest('base64url') }
+  parts.push(Buffer.from(base64url(rest)))
+  return finished(parts, key)
 }
+
+/** Signs the parts, and joins all of it: a slice of the work in each turn of the event loop. */
+async function finished(parts: readonly Buffer[], key: SigningKey['key']): Promise<{ body: Buffer; digest: string }> {
+  const { modulusLength } = key.algorithm as webcrypto.RsaKeyAlgorithm
+  const length = parts.reduce((sum, part) => sum + part.length, 0)
+  // Of the final size from the start, and its memory is touched only as it is written: no copy of all at once.
+  const body = Buffer.allocUnsafeSlow(length + 1 + Math.ceil(((modulusLength / 8) * 4) / 3))
+  const digest = createHash('sha256')
+  let at = 0
+  for (const [i, part] of parts.entries()) {
+    at += part.copy(body, at)
+    digest.update(part)
+    if (i % PARTS_PER_TURN === PARTS_PER_TURN - 1) await turn()
+  }
+  const signature = await webcrypto.subtle.sign('RSASSA-PKCS1-v1_5', key, body.subarray(0, length))
+  const end = Buffer.from(`.${base64url(Buffer.from(signature))}`)
+  end.copy(body, length)
+  return { body, digest: digest.update(end).digest('base64url') }
+}
+
+const base64url = (bytes: Buffer) => bytes.toString('base64url')
 
 /** The JSON text of the claims, in slices. */
 function* jsonOf(head: object, entries: Iterable<SetEntry>, keys: readonly string[]): Generator<string> {
