@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import Fastify from 'fastify'
 import t from 'tap'
 import { feedRoute } from '../../src/revocations/feed-route.ts'
+import type { HangUp } from '../../src/revocations/feed-waits.ts'
 
 // What the route asks of the feed. What the feed does is in feed-signing.test.ts, both together in feed.test.ts.
 
@@ -29,7 +30,7 @@ t.test('a client that leaves before its place is taken takes none', async (t) =>
   t.teardown(() => app.close())
   const document = { body: Buffer.from('x'), etag: '"one"' }
   const [reached, left] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
-  const waited = Promise.withResolvers<AbortSignal>()
+  const waited = Promise.withResolvers<HangUp>()
   feedRoute(app as never, {
     feed: {
       current: async () => {
@@ -37,8 +38,8 @@ t.test('a client that leaves before its place is taken takes none', async (t) =>
         await left.promise
         return document
       },
-      newerThan: async (_etag, _milliseconds, signal) => {
-        waited.resolve(signal)
+      newerThan: async (_etag, _milliseconds, client) => {
+        waited.resolve(client)
         return false
       },
       changes: async () => ({ lines: [], isTurnedAway: false }),
