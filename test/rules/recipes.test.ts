@@ -17,7 +17,7 @@ for (const url of PAGES) {
 }
 
 /** Files that the trial needs and that are not recipes. */
-const SCAFFOLD = ['apache/httpd.conf', 'python/guard.py']
+const SCAFFOLD = ['apache/httpd.conf', 'python/guard.py', 'python/vectors.py']
 
 t.test('a recipe on a page is the file that is tried, word for word', async (t) => {
   t.ok(printed.size >= 11, 'the recipes were found')

