@@ -1,4 +1,6 @@
 import './compile-once.ts'
+import './quick-keys.ts'
+import './quick-threads.ts'
 import type { KeyObject } from 'node:crypto'
 import { randomUUID } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'

@@ -1,3 +1,5 @@
+import './quick-keys.ts'
+import './quick-threads.ts'
 import { globSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'

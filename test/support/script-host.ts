@@ -1,3 +1,4 @@
+import './quick-keys.ts'
 import { promises } from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 import { join } from 'node:path'
