@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process'
 import { cp, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -17,7 +16,6 @@ import { runScript } from '../../support/scripts.ts'
 import { type Finished, ROOT, run } from '../../support/service.ts'
 
 const PRELOAD = `--import=${pathToFileURL(join(ROOT, 'test/support/kill-at.js'))}`
-const CHANGE_KEYRING = pathToFileURL(join(ROOT, 'src/keys/change-keyring.ts')).href
 const DAY = 86_400
 const later = (days: number) => () => systemClock() - 10 * DAY + days * DAY
 
@@ -46,9 +44,16 @@ const COMMANDS: Record<string, { least: number; args(kid: string, refreshKey: st
  */
 type Kill = (t: Test, args: readonly string[], dir: string, at: number) => Promise<Finished>
 
-const byFreeze: Kill = (_, args, dir, at) => runScript('scripts/keys.ts', args, { KEYS_DIR: dir }, { killAt: at })
-const bySigkill: Kill = (t, args, dir, at) =>
-  run(t, 'scripts/keys.ts', args, { KEYS_DIR: dir, NODE_OPTIONS: PRELOAD, KILL_AT: String(at) }).finished
+const KEYS = 'scripts/keys.ts'
+const FIRST_BOOT = 'test/system/keys/first-boot.ts'
+const byFreeze =
+  (program: string): Kill =>
+  (_, args, dir, at) =>
+    runScript(program, args, { KEYS_DIR: dir }, { killAt: at })
+const bySigkill =
+  (program: string): Kill =>
+  (t, args, dir, at) =>
+    run(t, program, args, { KEYS_DIR: dir, NODE_OPTIONS: PRELOAD, KILL_AT: String(at) }).finished
 
 const successor = await generatePrivateKey(2048)
 
@@ -100,33 +105,32 @@ async function killedAt(t: Test, command: string, at: number, kill: Kill): Promi
 }
 
 t.test('the first boot, killed at every step, leaves a folder with which the next boot serves', async (t) => {
-  // As a server does it: in a process of its own, because a boot makes the keys before anything else.
-  const code = (dir: string) =>
-    `import(${JSON.stringify(CHANGE_KEYRING)}).then(({ makeFirstKey }) =>
-      makeFirstKey({ dir: ${JSON.stringify(dir)}, passphrase: undefined }, () => Math.floor(Date.now() / 1000)))`
-  let steps = 0
-  for (let killed = true; killed; steps += 1) {
+  /** @returns false when it was done before it could be killed */
+  async function bootKilledAt(at: number, kill: Kill): Promise<boolean> {
     const dir = join(await temporaryFolder(t), 'keys')
-    const args = ['--input-type=module', PRELOAD, '--eval', code(dir)]
-    const env = { ...process.env, NODE_OPTIONS: '', KILL_AT: String(steps + 1) }
-    const { signal, status, stderr } = spawnSync(process.execPath, args, { cwd: ROOT, env, encoding: 'utf8' })
-    killed = signal === 'SIGKILL'
-    t.ok(killed || status === 0, `step ${steps} ${stderr}`)
+    const { code, signal, stderr } = await kill(t, [], dir, at)
+    t.ok(signal === 'SIGKILL' || code === 0, `step ${at} ${stderr}`)
     const folder = { dir, passphrase: undefined }
     await makeFirstKey(folder, systemClock)
     const keyring = await readKeyring(folder)
-    t.ok(signingKey(keyring, systemClock()) && standbyKey(keyring, systemClock()), `step ${steps}`)
+    t.ok(signingKey(keyring, systemClock()) && standbyKey(keyring, systemClock()), `step ${at}`)
     t.equal((await readRefreshKeys(folder)).length, 1)
+    return signal === 'SIGKILL'
   }
-  t.ok(steps > 15, `it was killed at ${steps} steps`)
+
+  let steps = 0
+  while (await bootKilledAt(steps + 1, byFreeze(FIRST_BOOT))) steps += 1
+  t.ok(steps >= 15, `it was killed at ${steps} steps`)
+  t.ok(await bootKilledAt(Math.ceil(steps / 2), bySigkill(FIRST_BOOT)), 'a real kill, in the middle')
+  t.notOk(await bootKilledAt(steps + 1, bySigkill(FIRST_BOOT)), 'and both ways count the same steps')
 })
 
 for (const [command, { least }] of Object.entries(COMMANDS)) {
   t.test(`${command}, killed at every step, leaves a folder that loads, and the next run cleans up`, async (t) => {
     let steps = 0
-    while (await killedAt(t, command, steps + 1, byFreeze)) steps += 1
+    while (await killedAt(t, command, steps + 1, byFreeze(KEYS))) steps += 1
     t.ok(steps >= least, `it was killed at ${steps} steps`)
-    t.ok(await killedAt(t, command, Math.ceil(steps / 2), bySigkill), 'a real kill, in the middle')
-    t.notOk(await killedAt(t, command, steps + 1, bySigkill), 'and both ways count the same steps')
+    t.ok(await killedAt(t, command, Math.ceil(steps / 2), bySigkill(KEYS)), 'a real kill, in the middle')
+    t.notOk(await killedAt(t, command, steps + 1, bySigkill(KEYS)), 'and both ways count the same steps')
   })
 }
