@@ -35,6 +35,7 @@ const WITHOUT_TAP = 'export NODE_OPTIONS="$OPTIONS_FOR_NODE"; unset OPTIONS_FOR_
  * Starts one of the project's programs as a real process. It is killed with the test at the latest.
  *
  * @param as the user and the group of the process, without any other group; only root may ask for that
+ * @param preloads files that the process loads first
  */
 export function run(
   t: Test,
@@ -43,9 +44,11 @@ export function run(
   env: Record<string, string> = {},
   stdin = '',
   as: { uid?: number; gid?: number } = {},
+  preloads: readonly string[] = [],
 ): Running {
   const { NODE_OPTIONS = '', ...settings } = env
-  const command = [process.execPath, '--import', './src/require-node.js', program, ...args]
+  const imports = ['./src/require-node.js', ...preloads].flatMap((file) => ['--import', file])
+  const command = [process.execPath, ...imports, program, ...args]
   const child = spawn('sh', ['-c', WITHOUT_TAP, ...command], {
     cwd: ROOT,
     env: { ...inherited(), ...settings, OPTIONS_FOR_NODE: NODE_OPTIONS },
@@ -98,10 +101,10 @@ export interface ServerProcess extends Running {
   readonly env: Record<string, string>
 }
 
-/** Starts `src/server.ts` and waits until it listens. */
+/** Starts `src/server.ts` and waits until it listens. It keeps the garbage of its boot; see no-collection.js. */
 export async function startServer(t: Test, settings: Record<string, string> = {}): Promise<ServerProcess> {
   const env = { ...(await isolated(t)), ...settings }
-  const running = run(t, 'src/server.ts', [], env)
+  const running = run(t, 'src/server.ts', [], env, '', {}, ['./test/support/no-collection.js'])
   const url = await new Promise<string>((resolve, reject) => {
     running.child.stdout?.on('data', () => {
       const [, found] = /(?:docs|ready) at (http:\/\/[^"\s/]+)/.exec(running.output()) ?? []
