@@ -19,9 +19,10 @@ let running = true
 export async function postgresUrl(t: Test): Promise<string> {
   if (!running) await startPostgres() // the test before may have ended without it
   const name = `test_${randomUUID().replaceAll('-', '')}`
-  await administer(`CREATE DATABASE ${name}`)
+  // The other strategy writes each page of the template to the log as well.
+  await ask(`CREATE DATABASE ${name} STRATEGY = file_copy`)
   t.teardown(async () => {
-    if (running) await administer(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)
+    if (running) await ask(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)
   })
   return (await theServer()).url + name
 }
@@ -50,8 +51,41 @@ export async function administer(sql: string, database = 'postgres'): Promise<Re
   }
 }
 
+/** pg has these two, and its types lack them. */
+type Kept = Client & { ref(): void; unref(): void }
+let kept: Kept | undefined
+let asked = 0
+
+/** Runs one statement as superuser, on a connection that is kept: making one takes longer than most statements. */
+async function ask(sql: string): Promise<void> {
+  const client = kept ?? (await keep())
+  asked += 1
+  client.ref()
+  await client.query(sql).finally(() => {
+    asked -= 1
+    if (asked === 0) client.unref() // a test process ends when its tests have
+  })
+}
+
+async function forget(): Promise<void> {
+  kept?.ref()
+  await kept?.end()
+  kept = undefined
+}
+
+async function keep(): Promise<Kept> {
+  const client = new Client({ connectionString: `${(await theServer()).url}postgres`, ssl: false }) as Kept
+  client.on('error', () => {
+    kept = undefined
+  })
+  await client.connect()
+  kept = client
+  return client
+}
+
 async function command(name: Command): Promise<void> {
   const { child } = await theServer()
+  await forget()
   running = name === 'start'
   child.send(name)
   await answer(child)
