@@ -24,7 +24,7 @@ const EMAIL = 'ada@example.com'
 const databasePath = ({ DATABASE_URL }: Record<string, string>) => String(DATABASE_URL).slice('sqlite:'.length)
 
 t.test('from the first boot to the third', async (t) => {
-  const first = await startServer(t)
+  const first = await startServer(t, await isolated(t)) // without keys
 
   await t.test('the first boot makes a key and a database for their owner only, on a port that is free', async (t) => {
     t.match(first.output(), 'made the first signing key')
