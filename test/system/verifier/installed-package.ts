@@ -68,10 +68,20 @@ export async function withoutFastify(t: Test, installed: string): Promise<string
   return folder
 }
 
-/** Type-checks files as strictly as a consumer may, declarations of packages included. @returns the errors */
-export async function typeErrors(folder: string, files: readonly string[], resolution: string): Promise<string[]> {
+/**
+ * Type-checks files as strictly as a consumer may.
+ *
+ * @param declarations whether the declarations of packages are checked too
+ * @returns the errors
+ */
+export async function typeErrors(
+  folder: string,
+  files: readonly string[],
+  resolution: string,
+  declarations = true,
+): Promise<string[]> {
   const module = resolution === 'bundler' ? 'preserve' : resolution
-  const strict = ['--strict', '--exactOptionalPropertyTypes', '--skipLibCheck', 'false']
+  const strict = ['--strict', '--exactOptionalPropertyTypes', '--skipLibCheck', String(!declarations)]
   const node = ['--target', 'es2022', '--lib', 'es2022', '--types', 'node', '--noEmit', '--singleThreaded']
   const args = [...strict, ...node, '--module', module, '--moduleResolution', resolution, ...files]
   const { stdout } = await execute(folder, process.execPath, TSC, ...args).catch((failed) => {
