@@ -111,7 +111,10 @@ async function giveKeys(dir: string): Promise<void> {
     await storePrivateKey({ dir, passphrase: undefined }, await generatePrivateKey(2048))
 }
 
-/** Starts `src/server.ts` and waits until it listens. Without KEYS_DIR it finds its keys. It keeps the garbage of its boot; see no-collection.js. */
+/**
+ * Starts `src/server.ts` and waits until it listens. Without KEYS_DIR it finds two keys. It keeps the garbage of its
+ * boot: see no-collection.js.
+ */
 export async function startServer(t: Test, settings: Record<string, string> = {}): Promise<ServerProcess> {
   const own = await isolated(t)
   const env = { ...own, ...settings }
