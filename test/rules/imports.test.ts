@@ -8,6 +8,7 @@ import t from 'tap'
  * what they are for.
  */
 const ROOMS = [
+  'client/', // runs elsewhere, so it imports nothing of the others
   'clock.ts',
   'ids.ts',
   'version.ts',
@@ -114,7 +115,8 @@ t.test(
       if (/problem\+json/.test(text) && !['src/errors/problem.ts', 'src/http/docs-route.ts'].includes(file))
         t.fail(`${file} writes an error body`)
       if (/jwtDecode|jwt\.decode|decodeJwt/.test(text)) t.fail(`${file} decodes a token without verifying it`)
-      if (/Date\.now\(\)|new Date\(\)/.test(text) && file !== 'src/clock.ts') t.fail(`${file} reads the clock itself`)
+      if (/Date\.now\(\)|new Date\(\)/.test(text) && !['src/clock.ts', 'src/client/clocks.ts'].includes(file))
+        t.fail(`${file} reads the clock itself`)
     }
   },
 )

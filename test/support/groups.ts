@@ -25,6 +25,7 @@ const GROUPS = {
   // In-process, and left out of the developer's loop because each of them takes seconds.
   thorough: [
     'attacks/{fuzz,credential}*',
+    'client/real-server*',
     'http/{bounded-fetch,browser,connections,docs,issuer-path}*',
     'keys/{encrypted-pem,keys-folder,passphrase,refresh-keys}*',
     'limits/{load,front-door,password-attempts}*',

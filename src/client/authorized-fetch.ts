@@ -1,0 +1,113 @@
+import { type Answer, readAnswer } from './answer.ts'
+import type { Access } from './held-session.ts'
+import { readTokens } from './judge-refresh.ts'
+import { absolute, originOf } from './origins.ts'
+import type { Parts } from './parts.ts'
+
+/** After a new token was refused as well, refusals lead to no refresh for this long: it does not help. */
+const NO_FORCE_MS = 30_000
+
+type AuthorizedFetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>
+
+/** `fetch` with the access token for the origins of the API, and for no others. */
+export function createFetch(parts: Parts): AuthorizedFetch {
+  const { issuer, origins, held, renewal, requests, tabs, platform, onStepUp, emit } = parts
+  const { clock } = platform
+  let stepUp: Promise<void> | undefined
+  let noForceUntil = 0
+
+  /** Some routes of the server change the session itself. */
+  async function send(input: string | URL | Request, init: RequestInit, route: string): Promise<Response> {
+    if (!SESSION_ROUTE.test(route)) return platform.fetch(input, init)
+    // Not while another tab refreshes, which would send a refresh token that has just become old.
+    return tabs.exclusive(async () => {
+      // The signal of the caller is left out: half of a change would leave a session whose tokens nobody has.
+      const response = await requests.limited((signal) => platform.fetch(input, { ...init, ...requests.init, signal }))
+      const tokens = readTokens(await read(response))
+      if (tokens) await renewal.take(tokens, 'renewed')
+      if (route[0] === 'D' && response.ok) await renewal.end('deleted')
+      return response
+    })
+  }
+
+  /** @returns true when there is another token than the one that was refused */
+  async function isRemedied(
+    isStepUp: boolean,
+    response: Response,
+    refused: Access,
+    canRepeat: boolean,
+  ): Promise<boolean> {
+    if (isStepUp) {
+      const maxAge = Number(/\bmax_age="?(\d+)/.exec(challengeOf(response))?.[1])
+      emit({ type: 'step-up', maxAge })
+      if (!onStepUp || !canRepeat) return false
+      stepUp ??= Promise.resolve({ maxAge })
+        .then(onStepUp)
+        .finally(() => {
+          stepUp = undefined
+        })
+      await stepUp.catch(() => undefined)
+    } else if (held.current() === refused) {
+      if (clock.monotonic() < noForceUntil) return false
+      await renewal.refresh().catch((error) => {
+        if (canRepeat) throw error
+      })
+    }
+    return !held.isOver() && held.current() !== refused
+  }
+
+  return async (input, init = {}) => {
+    const request = (input as Partial<Request>).url ? (input as Request) : undefined
+    const address = absolute(request?.url ?? String(input), platform.base)
+    const headers = new Headers(init.headers ?? request?.headers)
+    const isApi = origins.has(originOf(address)) && !headers.has('authorization')
+    let access = isApi ? await renewal.access() : undefined
+    if (!access) return platform.fetch(input, init)
+
+    const route = `${init.method ?? request?.method} ${address.replace(issuer, '')}`.toUpperCase()
+    const canRepeat = isRepeatable(init.body as Partial<ReadableStream>)
+    const tried = new Set<boolean>()
+    for (;;) {
+      // The address that was judged is the one that is asked.
+      headers.set('authorization', `Bearer ${access.token}`)
+      const response = await send(
+        request ? (canRepeat ? request.clone() : request) : address,
+        { ...init, headers },
+        route,
+      )
+      const code = response.status === 401 ? await codeOf(response) : undefined
+      const isStepUp = code === 'insufficient_user_authentication'
+      if (!isStepUp && !wantsRefresh(code)) return response
+      const isSecond = tried.has(isStepUp)
+      tried.add(isStepUp)
+      if (isSecond && !isStepUp) noForceUntil = clock.monotonic() + NO_FORCE_MS
+      if (isSecond || !(await isRemedied(isStepUp, response, access, canRepeat)) || !canRepeat) return response
+      response.body?.cancel().catch(() => undefined)
+      access = held.current() as Access
+    }
+  }
+}
+
+const SESSION_ROUTE = /^(DELETE|PUT) \/V1\/ME(\/PASSWORD)?$/
+
+/** Reads a copy of an answer; the caller can still read the answer itself. */
+async function read(response: Response): Promise<Answer> {
+  const text = await response
+    .clone()
+    .text()
+    .catch(() => '')
+  return readAnswer(response, text, 0)
+}
+
+const challengeOf = ({ headers }: Response) => headers.get('www-authenticate') ?? ''
+
+/** The code of a 401: the challenge of RFC 6750 tells enough, else the body does. */
+const codeOf = async (response: Response): Promise<string | undefined> =>
+  /\berror="(\w+)"/.exec(challengeOf(response))?.[1] ?? (await read(response)).code
+
+/** The codes after which a new access token helps. */
+export const wantsRefresh = (code = ''): boolean => /^(invalid_token|token_(expired|stale))$/.test(code)
+
+/** A stream can be read once. */
+const isRepeatable = (body: { getReader?: unknown; [Symbol.asyncIterator]?: unknown } | null | undefined): boolean =>
+  !body?.getReader && !body?.[Symbol.asyncIterator]

@@ -1,0 +1,55 @@
+import { type Answer, readAnswer } from './answer.ts'
+import { instantOf } from './clocks.ts'
+import { SignetClientError } from './errors.ts'
+import type { Given } from './parts.ts'
+
+/** How long a request to the issuer may take. */
+export const REQUEST_TIMEOUT_MS = 10_000
+
+/** Requests to the issuer, each with a time limit. */
+export function createRequests({ issuer, isCookie, platform }: Given) {
+  const { fetch, clock } = platform
+  /** Runs a request that is aborted after the time limit. It ends then also where `fetch` does not listen. */
+  function limited<T>(run: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const controller = new AbortController()
+    return new Promise<T>((resolve, reject) => {
+      const timer = clock.setTimeout(() => {
+        reject(new SignetClientError('timeout'))
+        controller.abort()
+      }, REQUEST_TIMEOUT_MS)
+      run(controller.signal)
+        .then(resolve, reject)
+        .finally(() => clock.clearTimeout(timer))
+    })
+  }
+
+  const init: RequestInit = {
+    credentials: isCookie ? 'include' : 'omit',
+    redirect: 'error', // a redirect with 307 would carry password or refresh token to another host
+  }
+  return {
+    /** What every request that changes the session is sent with. */
+    init,
+    limited,
+    /** Sends JSON and reads the answer. Never rejects: no answer is an answer with a `failure`. */
+    async post(path: string, body: object, accessToken?: string): Promise<Answer> {
+      const since = instantOf(clock)
+      const request: RequestInit = {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...(accessToken && { authorization: `Bearer ${accessToken}` }) },
+        body: JSON.stringify(body),
+        ...init,
+      }
+      try {
+        return await limited(async (signal) => {
+          const response = await fetch(issuer + path, { ...request, signal })
+          return { ...readAnswer(response, await response.text(), since.wall), since }
+        })
+      } catch (error) {
+        return { status: 0, failure: error instanceof SignetClientError ? 'timeout' : 'network_error' }
+      }
+    },
+  }
+}
+
+export type Requests = ReturnType<typeof createRequests>

@@ -1,0 +1,109 @@
+import { SignetClientError } from './errors.ts'
+import type { Over } from './held-session.ts'
+import { isToken } from './judge-refresh.ts'
+import type { Basis } from './parts.ts'
+import type { LockOptions } from './platform.ts'
+
+/** How long a tab waits for the lock before it takes it from its holder, plus up to a third: a frozen tab holds it. */
+export const LOCK_WAIT_MS = 15_000
+/** How long a tab waits for a token of the other tabs before it asks the server. */
+export const ANSWER_WAIT_MS = 50
+
+/** What the tabs of one origin say to each other. Only an access token travels, never a refresh token. */
+type Message = { readonly kind: 'ask' } | TokenMessage | OverMessage
+interface TokenMessage {
+  readonly kind: 'login' | 'renewed' | 'answer'
+  readonly token: string
+  /** The end of its life by the wall clock, because the message may lie in the queue of a frozen tab for hours. */
+  readonly untilMs: number
+}
+interface OverMessage {
+  readonly kind: Over
+  readonly sid: string
+}
+
+/** The tabs of one browser that share a session: one does what changes it, and all learn of it. */
+export function createTabs({ issuer, isCookie, platform, held }: Basis) {
+  const { locks, clock, random } = platform
+  const name = `signet-client ${issuer}`
+  // Not with the body transport: there each tab or process has its own tokens.
+  const channel = isCookie ? platform.channel?.(name) : undefined
+  let isClosed = false
+  let onArrival: (() => void) | undefined
+  let queue: Promise<void> = Promise.resolve()
+
+  const assertOpen = () => {
+    if (isClosed) throw new SignetClientError('closed')
+  }
+  const say = (message: Message) => channel?.postMessage({ signet: name, ...message })
+  const tellToken = (kind: TokenMessage['kind']) => {
+    const { token } = held.current() ?? {}
+    if (token && held.isUsable()) say({ kind, token, untilMs: clock.wall() + held.leftMs() })
+  }
+
+  /** Every script of this origin can send messages; what is not exactly one of ours is ignored. */
+  const receive = (data: unknown) => {
+    const { signet, kind, token, sid, untilMs } = (data ?? {}) as Partial<Record<string, unknown>>
+    if (signet !== name) return
+    if (kind === 'ask') tellToken('answer')
+    if (/^(logout|ended|deleted)$/.test(kind as string) && sid) held.end(kind as OverMessage['kind'], String(sid))
+    if (!/^(login|renewed|answer)$/.test(kind as string) || !isToken(token)) return
+    const left = (untilMs as number) - clock.wall()
+    // What is no number gives NaN, which is not more than nothing.
+    if (left > 0 && held.offer(token, left, kind as TokenMessage['kind'])) onArrival?.()
+  }
+  if (channel) channel.onmessage = ({ data }) => receive(data)
+
+  async function withLock(work: () => Promise<void>): Promise<void> {
+    const controller = new AbortController()
+    const timer = clock.setTimeout(() => controller.abort(), LOCK_WAIT_MS * (1 + random() / 3))
+    let hasStarted = false
+    const start = async () => {
+      clock.clearTimeout(timer)
+      if (hasStarted) return
+      hasStarted = true
+      await work()
+    }
+    // A holder from whom the lock is taken goes on with its work, and its request is rejected: that is no failure.
+    const request = async (options: LockOptions) => void (await locks?.request(name, options, start))
+    await request({ signal: controller.signal })
+      .catch(() => (hasStarted ? undefined : request({ steal: true })))
+      .catch(start) // no locks here after all: an opaque origin
+  }
+
+  return {
+    /** @throws SignetClientError `closed` */
+    assertOpen,
+    say,
+    tellToken,
+    /**
+     * Runs work that changes the session: one at a time in this browser with Web Locks, else one at a time in this tab,
+     * and the server's grace makes tabs agree. Who waits too long takes the lock from its holder.
+     */
+    async exclusive<T>(work: () => Promise<T>): Promise<T> {
+      assertOpen()
+      return new Promise((resolve, reject) => {
+        const run = () => work().then(resolve, reject)
+        if (locks) void withLock(run)
+        else queue = queue.then(run)
+      })
+    },
+    /** Asks the other tabs for a newer token. Resolves when one came, or after a moment without. */
+    ask: () =>
+      channel &&
+      new Promise<void>((resolve) => {
+        const timer = clock.setTimeout(resolve, ANSWER_WAIT_MS)
+        onArrival = () => {
+          clock.clearTimeout(timer)
+          resolve()
+        }
+        say({ kind: 'ask' })
+      }),
+    close() {
+      isClosed = true
+      channel?.close()
+    },
+  }
+}
+
+export type Tabs = ReturnType<typeof createTabs>
