@@ -13,6 +13,11 @@ export interface PublishedPackage {
   readonly dependencies: readonly string[]
   /** Packages that some users have, and that only a part of the entries needs. */
   readonly optionalPeers: Readonly<Record<string, string>>
+  /**
+   * Present for a package that runs in browsers. It has no CommonJS, and two files more that hold all of the main entry,
+   * minified: an ES module, and a classic script that makes a global variable of this name.
+   */
+  readonly globalName?: string
 }
 
 interface Project {
@@ -21,11 +26,17 @@ interface Project {
   readonly dependencies: Readonly<Record<string, string>>
 }
 
-/** The package.json of a package whose ES modules are in esm/, and whose CommonJS modules are in cjs/. */
+/** The files that hold all of a package for browsers: an ES module, and a classic script. */
+export const bundlesOf = ({ name }: PublishedPackage) => ({ esm: `${name}.mjs`, iife: `${name}.js` })
+
+/** The package.json of a package whose ES modules are in esm/, and whose CommonJS modules, if any, are in cjs/. */
 export function packageManifest(one: PublishedPackage, project: Project): object {
   const { name, description, keywords, folder, entries, node, optionalPeers } = one
   const pairs = Object.entries(entries)
-  const main = `./cjs/${folder}/${entries['.']}`
+  const isForBrowsers = one.globalName !== undefined
+  const format = isForBrowsers ? 'esm' : 'cjs'
+  const main = `./${format}/${folder}/${entries['.']}`
+  const bundles = isForBrowsers ? Object.values(bundlesOf(one)) : []
   return {
     name,
     version: project.version,
@@ -39,10 +50,11 @@ export function packageManifest(one: PublishedPackage, project: Project): object
     types: `${main}.d.ts`,
     typesVersions: { '*': typesBySubpath(one) },
     exports: {
-      ...Object.fromEntries(pairs.map(([path, file]) => [path, conditions(`${folder}/${file}`)])),
+      ...Object.fromEntries(pairs.map(([path, file]) => [path, conditions(`${folder}/${file}`, isForBrowsers)])),
+      ...Object.fromEntries(bundles.map((file) => [`./${file}`, `./${file}`])),
       './package.json': './package.json',
     },
-    files: ['esm', 'cjs'],
+    files: isForBrowsers ? ['esm', ...bundles] : ['esm', 'cjs'],
     dependencies: Object.fromEntries(one.dependencies.map((needed) => [needed, project.dependencies[needed]])),
     peerDependencies: optionalPeers,
     peerDependenciesMeta: Object.fromEntries(Object.keys(optionalPeers).map((peer) => [peer, { optional: true }])),
@@ -53,7 +65,8 @@ export function packageManifest(one: PublishedPackage, project: Project): object
  * `module-sync` is what Node chooses for `require()` when it can require ES modules (20.19, 22.12 and newer). Both ways
  * then lead to the same modules: with two copies, `instanceof SignetError` would depend on who loaded the package how.
  */
-function conditions(file: string): object {
+function conditions(file: string, isForBrowsers: boolean): object {
+  if (isForBrowsers) return { types: `./esm/${file}.d.ts`, default: `./esm/${file}.js` }
   return {
     import: { types: `./esm/${file}.d.ts`, default: `./esm/${file}.js` },
     'module-sync': `./esm/${file}.js`,
@@ -62,7 +75,8 @@ function conditions(file: string): object {
 }
 
 /** Tells moduleResolution `node10` where the types of `name/subpath` are. */
-function typesBySubpath({ entries, folder }: PublishedPackage): object {
+function typesBySubpath({ entries, folder, globalName }: PublishedPackage): object {
+  const format = globalName === undefined ? 'cjs' : 'esm'
   const subpaths = Object.entries(entries).filter(([path]) => path !== '.')
-  return Object.fromEntries(subpaths.map(([path, file]) => [path.slice(2), [`./cjs/${folder}/${file}.d.ts`]]))
+  return Object.fromEntries(subpaths.map(([path, file]) => [path.slice(2), [`./${format}/${folder}/${file}.d.ts`]]))
 }

@@ -3,8 +3,9 @@ import { copyFile, glob, mkdir, readFile, rm, writeFile } from 'node:fs/promises
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { build } from 'esbuild'
 import packageJson from '../../package.json' with { type: 'json' }
-import { type PublishedPackage, packageManifest } from './package-manifest.ts'
+import { bundlesOf, type PublishedPackage, packageManifest } from './package-manifest.ts'
 
 // `npm run package` makes the packages that other projects install: dist/<name>/ holds the files of a package, and
 // dist/<name>-<version>.tgz is what `npm pack` makes of them. Nothing outside dist/ is written.
@@ -19,6 +20,17 @@ const PACKAGES: readonly PublishedPackage[] = [
     node: '>=20.3', // older ones were never tried
     dependencies: ['@sinclair/typebox'],
     optionalPeers: { fastify: '^5.0.0' },
+  },
+  {
+    name: 'signet-client',
+    description: 'Holds the session of a person who signed in at a Signet server: in browsers, on phones, in Node.',
+    keywords: ['session', 'access-token', 'refresh-token', 'spa', 'react-native', 'fetch', 'rfc6750', 'rfc9470'],
+    folder: 'client',
+    entries: { '.': 'index', './node': 'node' },
+    node: '>=20',
+    dependencies: [],
+    optionalPeers: {},
+    globalName: 'signetClient',
   },
 ]
 
@@ -39,8 +51,11 @@ async function makePackage(one: PublishedPackage): Promise<string> {
   const source = join(ROOT, 'src', folder)
   await mkdir(DIST, { recursive: true })
   for await (const old of glob([name, `${name}-*.tgz`], { cwd: DIST })) await rm(join(DIST, old), { recursive: true })
-  await Promise.all([compile(source, join(target, 'esm')), compile(source, join(target, 'cjs'), COMMONJS)])
-  await writeJson(join(target, 'cjs/package.json'), { type: 'commonjs' })
+  await compile(source, join(target, 'esm'))
+  if (one.globalName === undefined) {
+    await compile(source, join(target, 'cjs'), COMMONJS)
+    await writeJson(join(target, 'cjs/package.json'), { type: 'commonjs' })
+  } else await bundle(one, one.globalName, target)
   await writeJson(join(target, 'package.json'), packageManifest(one, packageJson))
   await copyFile(join(source, 'README.md'), join(target, 'README.md'))
   await copyFile(join(ROOT, 'LICENSE'), join(target, 'LICENSE'))
@@ -60,6 +75,21 @@ async function compile(source: string, outDir: string, options: readonly string[
     const text = await readFile(path, 'utf8')
     await writeFile(path, text.replaceAll(/((?:from|import) ['"]\.[^'"]*)\.ts(?=['"])/g, '$1.js'))
   }
+}
+
+/** The main entry in one minified file, for pages that are built without a bundler. */
+async function bundle(one: PublishedPackage, globalName: string, target: string): Promise<void> {
+  for (const [format, file] of Object.entries(bundlesOf(one)))
+    await build({
+      entryPoints: [join(target, 'esm', one.folder, `${one.entries['.']}.js`)],
+      outfile: join(target, file),
+      format: format as 'esm' | 'iife',
+      ...(format === 'iife' && { globalName }),
+      target: 'es2022',
+      bundle: true,
+      minify: true,
+      logLevel: 'error',
+    })
 }
 
 async function writeJson(path: string, value: object): Promise<void> {

@@ -21,8 +21,8 @@ export function recipe(name: string): string {
   return code
 }
 
-/** `npm run package` in a copy of the repository. @returns the tarball, and the files outside dist/ that it changed */
-export async function buildPackage(t: Test): Promise<{ tarball: string; changed: string[] }> {
+/** `npm run package` in a copy of the repository. @returns the tarballs, and the files outside dist/ that it changed */
+export async function buildPackages(t: Test): Promise<{ tarballs: string[]; changed: string[] }> {
   const source = await temporaryFolder(t)
   for (const name of ['package.json', 'tsconfig.json', 'src', 'scripts', 'README.md', 'LICENSE'])
     await cp(join(ROOT, name), join(source, name), { recursive: true })
@@ -33,8 +33,8 @@ export async function buildPackage(t: Test): Promise<{ tarball: string; changed:
   const changed = [...new Set([...before.keys(), ...after.keys()])].filter(
     (file) => before.get(file) !== after.get(file),
   )
-  const tarball = join(source, `dist/signet-verifier-${packageJson.version}.tgz`)
-  return { tarball, changed: changed.filter((file) => !/^dist\b/.test(file)) }
+  const tarballs = ['verifier', 'client'].map((name) => join(source, `dist/signet-${name}-${packageJson.version}.tgz`))
+  return { tarballs, changed: changed.filter((file) => !/^dist\b/.test(file)) }
 }
 
 /** Each file and folder, with the time of its last change; without dependencies, which are a link to everybody's. */
@@ -44,8 +44,8 @@ async function filesOf(folder: string): Promise<Map<string, number>> {
   return new Map(await Promise.all(times))
 }
 
-/** `npm install` of the package and of the frameworks in an empty folder. @returns the folder */
-export async function installPackage(t: Test, tarball: string): Promise<string> {
+/** `npm install` of both packages and of the frameworks in an empty folder. @returns the folder */
+export async function installPackages(t: Test, tarballs: readonly string[]): Promise<string> {
   const folder = await temporaryFolder(t)
   const versions = { ...packageJson.dependencies, ...packageJson.devDependencies }
   const others = (['fastify', 'express', '@types/express', '@types/node'] as const).map(
@@ -53,7 +53,7 @@ export async function installPackage(t: Test, tarball: string): Promise<string> 
   )
   await writeFile(join(folder, 'package.json'), '{ "type": "module" }')
   const options = ['--prefer-offline', '--no-audit', '--no-fund']
-  await execute(folder, 'npm', 'install', ...options, tarball, ...others)
+  await execute(folder, 'npm', 'install', ...options, ...tarballs, ...others)
   return folder
 }
 
@@ -71,18 +71,19 @@ export async function withoutFastify(t: Test, installed: string): Promise<string
 /**
  * Type-checks files as strictly as a consumer may.
  *
- * @param declarations whether the declarations of packages are checked too
+ * @param options.declarations whether the declarations of packages are checked too
+ * @param options.lib what the compiler knows of the platform
  * @returns the errors
  */
 export async function typeErrors(
   folder: string,
   files: readonly string[],
   resolution: string,
-  declarations = true,
+  { declarations = true, lib = 'es2022' } = {},
 ): Promise<string[]> {
   const module = resolution === 'bundler' ? 'preserve' : resolution
   const strict = ['--strict', '--exactOptionalPropertyTypes', '--skipLibCheck', String(!declarations)]
-  const node = ['--target', 'es2022', '--lib', 'es2022', '--types', 'node', '--noEmit', '--singleThreaded']
+  const node = ['--target', 'es2022', '--lib', lib, '--types', 'node', '--noEmit', '--singleThreaded']
   const args = [...strict, ...node, '--module', module, '--moduleResolution', resolution, ...files]
   const { stdout } = await execute(folder, process.execPath, TSC, ...args).catch((failed) => {
     if (failed.stdout === '') throw failed // the compiler itself failed

@@ -1,15 +1,15 @@
 import { once } from 'node:events'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import type { AddressInfo } from 'node:net'
-import { createServer } from 'node:net'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import packageJson from '../../../package.json' with { type: 'json' }
 import { PASSWORD } from '../../support/app.ts'
 import { post, ROOT, run, type ServerProcess, startServer } from '../../support/service.ts'
-import { buildPackage, installPackage, recipe, typeErrors, withoutFastify } from './installed-package.ts'
+import { clientPackage, clientRuns } from './client-package.ts'
+import { buildPackages, installPackages, recipe, typeErrors, withoutFastify } from './installed-package.ts'
 import { refusedAfter, type Service, startServices } from './recipe-services.ts'
 
 // What a stranger does: build the package, install it with npm in an empty folder, run what its README prints.
@@ -33,14 +33,15 @@ const issued = async ({ url }: ServerProcess, path: string, body: object) =>
   (await (await post(`${url}/v1/${path}`, body)).json()) as Pair
 const logIn = (server: ServerProcess) => issued(server, 'login', PERSON)
 
-t.test('the package: built, installed with npm in an empty folder, type-checked and run', async (t) => {
-  const { tarball, changed } = await buildPackage(t)
+t.test('the packages: built, installed with npm in an empty folder, type-checked and run', async (t) => {
+  const { tarballs, changed } = await buildPackages(t)
   t.same(changed, [], '`npm run package` writes in dist/ and nowhere else')
-  const folder = await installPackage(t, tarball)
+  const folder = await installPackages(t, tarballs)
   const expressOnly = await withoutFastify(t, folder)
   await t.test('what is in it', (t) => contents(t, join(folder, 'node_modules/signet-verifier')))
   await t.test('its types', (t) => types(t, folder, expressOnly))
   await t.test('import and require() load the same modules', (t) => oneCopy(t, folder))
+  await clientPackage(t, folder)
   await t.test('a server that lives and dies', (t) => life(t, folder, expressOnly))
 })
 
@@ -104,7 +105,7 @@ async function types(t: Test, folder: string, expressOnly: string): Promise<void
     t.equal(errors.length, 1, `${resolution}: ${errors.join('; ')}`)
     t.match(errors[0], /^slip\.ts\(\d+,\d+\): error TS2322: .*auth/, resolution)
     // The declarations of the packages are those that were checked just now.
-    const users = await typeErrors(folder, ['fastify-user.ts', 'express-user.ts'], resolution, false)
+    const users = await typeErrors(folder, ['fastify-user.ts', 'express-user.ts'], resolution, { declarations: false })
     t.same(users, [], `${resolution}: the caller of a request has a type`)
   }
   t.throws(() => createRequire(join(expressOnly, 'express.ts')).resolve('fastify'), { code: 'MODULE_NOT_FOUND' })
@@ -127,6 +128,7 @@ async function oneCopy(t: Test, folder: string): Promise<void> {
 async function life(t: Test, folder: string, expressOnly: string): Promise<void> {
   const server = await startServer(t, { PORT: String(await freePort()), JWKS_MAX_AGE: '1', CLOCK_SKEW: '1' })
   await post(`${server.url}/v1/accounts`, PERSON)
+  await t.test('signet-client: a command line', (t) => clientRuns(t, folder, server))
   const [first, revoked, later] = [await logIn(server), await logIn(server), await logIn(server)]
   const services = await startServices(t, folder, expressOnly, { ISSUER: server.url, AUDIENCE: server.url })
   const scene = { server, services, stays: first.access_token }
