@@ -2,6 +2,7 @@ import type { Comparison } from '../comparison.ts'
 import type { Figure } from '../figure.ts'
 import { boot, firstBoot } from './boot.ts'
 import { client } from './client.ts'
+import { feedBytes, feedFollowers, feedFull, feedManyFollowers } from './feed.ts'
 import { login } from './login.ts'
 import { me } from './me.ts'
 import { meNew } from './me-new.ts'
@@ -27,6 +28,10 @@ export const FIGURES: readonly Figure[] = [
   boot,
   firstBoot,
   memory,
+  feedBytes,
+  feedFollowers,
+  feedManyFollowers,
+  feedFull,
 ]
 
 export const COMPARISONS: readonly Comparison[] = [peers, peersIssue, verifier, verifierOverHttp]

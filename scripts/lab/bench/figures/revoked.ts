@@ -1,10 +1,9 @@
-import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import { logIn, register } from '../client.ts'
 import type { Bench, Contest, Figure } from '../figure.ts'
-import { type Content, fill } from '../full-store.ts'
+import type { Content } from '../full-store.ts'
 import { LoadProcess } from '../load-process.ts'
 import { requestContest } from '../request-contest.ts'
+import { filledHome } from '../revoking.ts'
 import { makeHome, startSignet } from '../server-process.ts'
 
 const MILLION = 1_000_000
@@ -67,13 +66,4 @@ async function prepare(bench: Bench, cleanup: AsyncDisposableStack, content: Con
         `boot took ${Math.round(full.bootTime)} ms instead of ${Math.round(empty.bootTime)}`,
     ],
   }
-}
-
-async function filledHome(bench: Bench, content: Content): Promise<string> {
-  const home = await makeHome(bench)
-  const once = await startSignet(bench, home) // makes the tables
-  await once.child.stop()
-  using db = new DatabaseSync(join(home, 'signet.db'))
-  fill(db, content)
-  return home
 }
