@@ -37,8 +37,7 @@ export interface Platform {
 }
 
 interface Globals {
-  readonly document?: { readonly hidden?: boolean }
-  readonly location?: { readonly href?: string }
+  readonly document?: { readonly hidden?: boolean; readonly baseURI?: string }
   readonly navigator?: { readonly locks?: Locks }
   readonly BroadcastChannel?: new (name: string) => Channel
   addEventListener?(type: string, run: () => void): void
@@ -70,7 +69,10 @@ export function platformOf(replaced: Partial<Platform>): Platform {
         return () => each('removeEventListener')
       },
     },
-    base: here.location?.href,
+    // Asked each time: the page changes its address without being loaded anew.
+    get base() {
+      return here.document?.baseURI
+    },
     ...replaced,
   }
 }
