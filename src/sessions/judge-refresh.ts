@@ -27,7 +27,7 @@ export interface RefreshState {
 
 export type RefreshVerdict =
   /** The next token is made. `exchanged` is the list to store. */
-  | { readonly kind: 'rotated' | 'retried'; readonly exchanged: string }
+  | { readonly kind: 'rotated' | 'retried' | 'ahead'; readonly exchanged: string }
   /** The current token is given again. `foreignRepeats` is there when this repeat has to be counted. */
   | { readonly kind: 'repeated'; readonly foreignRepeats?: number }
   /** A repeat that gets a token of its own, so that two who take turns no longer hold the same one. */
@@ -49,6 +49,9 @@ export type RefreshVerdict =
  */
 export const MAX_FOREIGN_REPEATS = 4
 
+/** More than a client exchanges in the seconds that a failover may lose. */
+const MAX_LOST_EXCHANGES = 8
+
 type By = {
   readonly now: number
   readonly limits: Pick<SessionLimits, 'grace' | 'retry'>
@@ -59,12 +62,13 @@ type By = {
  * Decides what a refresh token of a session leads to (RFC 9700 section 4.14.2). The checks stand in this order:
  *
  * 1. a session that is over, a token from before a change of the password: refused, and nothing ends;
- * 2. the current token: the next one, unless so many were exchanged within the grace that the list of them is full;
- * 3. a token that was exchanged within the grace, however many steps ago: the current one again, or a new one when too
+ * 2. a token that is newer than the row: the row went back, and the token is the current one;
+ * 3. the current token: the next one, unless so many were exchanged within the grace that the list of them is full;
+ * 4. a token that was exchanged within the grace, however many steps ago: the current one again, or a new one when too
  *    many rotations in a row were repeated by somebody else;
- * 4. a token whose successor nobody has shown yet, or that was made beside the current one, from the user agent of the
+ * 5. a token whose successor nobody has shown yet, or that was made beside the current one, from the user agent of the
  *    last exchange: one more time a new one;
- * 5. any other older token: somebody holds a copy, so the session ends.
+ * 6. any other older token: somebody holds a copy, so the session ends.
  *
  * @param state the session, as it was read
  * @param counter of the token, whose HMAC was checked
@@ -73,11 +77,11 @@ export function judgeRefresh(state: RefreshState, counter: number, by: By): Refr
   const { now, limits } = by
   if (state.endedAt !== null || state.expiresAt <= now || state.accountStatus !== 'active') return { kind: 'refused' }
   if (counter < state.validFrom) return { kind: 'refused' }
-  // Our own key made it, and this store never gave it away.
-  if (counter > state.counter) return { kind: 'refused' }
-
   const exchanges = exchangesOf(state)
   const recent = exchanges.filter(({ at }) => isWithin(limits.grace, at, now))
+  // Our own key made it, so a store gave it away: after a failover, or in a restored backup, the row is older.
+  if (counter > state.counter)
+    return exchange('ahead', { at: now, counter }, [...lostExchanges(state, counter, now), ...recent], by)
   if (counter === state.counter) return exchange('rotated', { at: now, counter }, recent, by)
   if (recent.some((one) => one.counter === counter)) return repeat(state, counter, recent, by)
   // The newest exchange made the current token, the one before it the token before, and so on.
@@ -103,7 +107,16 @@ function exchangesOf({ counter, validFrom, rotatedAt, exchanged }: RefreshState)
   return isMissing ? [{ at: rotatedAt, counter: counter - 1 }, ...exchanges] : exchanges
 }
 
-function exchange<K extends 'rotated' | 'retried' | 'split'>(
+/**
+ * The tokens between the row and one that is ahead of it. They were exchanged at an instant that is lost: a client may
+ * still send one of them, as after any exchange, so they count as exchanged now.
+ */
+function lostExchanges(state: RefreshState, counter: number, now: number): Exchange[] {
+  const lost = Math.min(counter - state.counter, MAX_LOST_EXCHANGES)
+  return Array.from({ length: lost }, (_, index) => ({ at: now, counter: counter - 1 - index }))
+}
+
+function exchange<K extends 'rotated' | 'retried' | 'ahead' | 'split'>(
   kind: K,
   made: Exchange,
   recent: readonly Exchange[],

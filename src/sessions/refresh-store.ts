@@ -26,8 +26,8 @@ const STATE_COLUMNS = `${REFRESHED_COLUMNS}, ended_at, expires_at, valid_from, e
 // Parameters of all that make the next token: $1 the session, $2 its counter, $3 now, $4 when it then expires, $5 and
 // $6 who asks, $7 the beginning of the grace, or an instant to come when there is none. Rotations that follow each
 // other within the grace are one in the count of foreign repeats: otherwise a thief would rotate twice to reset it.
-const NEXT = `UPDATE sessions
-  SET counter = counter + 1, rotated_at = $3, last_used_at = $3, ip = $5, user_agent = $6,
+const next = (counter: string) => `UPDATE sessions
+  SET counter = ${counter} + 1, rotated_at = $3, last_used_at = $3, ip = $5, user_agent = $6,
     expires_at = CASE WHEN max_expires_at < $4 THEN max_expires_at ELSE $4 END`
 const KEEP_OR_RESET = `foreign_repeats = CASE WHEN foreign_counter = counter OR rotated_at >= $7 THEN foreign_repeats ELSE 0 END`
 const OF_COUNTER = 'WHERE id = $1 AND counter = $2 AND ended_at IS NULL AND expires_at > $3'
@@ -42,7 +42,7 @@ export async function refreshSession(database: Database, claim: RefreshClaim, by
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
     const [row] = await database.query(`SELECT ${STATE_COLUMNS} FROM sessions WHERE id = $1`, [claim.sessionId])
     if (row === undefined) return { kind: 'refused' }
-    const outcome = await apply(database, row, judgeRefresh(toState(row), claim.counter, by), by)
+    const outcome = await apply(database, row, claim.counter, judgeRefresh(toState(row), claim.counter, by), by)
     if (outcome !== undefined) return outcome
   }
   return { kind: 'busy', retryIn: 1 }
@@ -60,7 +60,8 @@ export async function endIfReused(database: Database, claim: RefreshClaim, by: R
 async function rotate(database: Database, { sessionId, counter }: RefreshClaim, by: RefreshBy) {
   const entry = exchangeEntry({ at: by.now, counter })
   const [row] = await database.query(
-    `${NEXT}, ${KEEP_OR_RESET}, exchanged = CAST($8 AS TEXT) || CASE WHEN rotated_at >= $7 THEN exchanged ELSE '' END
+    `${next('counter')}, ${KEEP_OR_RESET},
+       exchanged = CAST($8 AS TEXT) || CASE WHEN rotated_at >= $7 THEN exchanged ELSE '' END
      ${OF_COUNTER} AND (rotated_at < $7 OR length(exchanged) <= $9) RETURNING ${REFRESHED_COLUMNS}`,
     [...nextParams(sessionId, counter, by), entry, MAX_EXCHANGES_CHARS - entry.length],
   )
@@ -81,6 +82,7 @@ const nextParams = (sessionId: string, counter: number, { now, limits, source }:
 async function apply(
   database: Database,
   row: Row,
+  shown: number,
   verdict: RefreshVerdict,
   by: RefreshBy,
 ): Promise<RefreshOutcome | undefined> {
@@ -92,36 +94,44 @@ async function apply(
       if (verdict.foreignRepeats === undefined) return given('repeated', row)
       return (await countForeign(database, row, verdict.foreignRepeats, by)) ? given('repeated', row) : undefined
     case 'split': {
-      const next = await split(database, row, verdict, by)
-      return next && given('repeated', next)
+      const made = await split(database, row, verdict, by)
+      return made && given('repeated', made)
     }
     case 'rotated':
-    case 'retried': {
-      const next = await makeNext(database, row, verdict, by)
-      return next && given(verdict.kind, next)
+    case 'retried':
+    case 'ahead': {
+      const made = await makeNext(database, row, shown, verdict, by)
+      return made && given(verdict.kind, made)
     }
     case 'reused':
       return (await endReused(database, row, verdict.foreignRepeats, by)) ? { kind: 'reused' } : undefined
   }
 }
 
+const EVENTS = { rotated: undefined, retried: 'refresh_token_retried', ahead: 'refresh_token_ahead' } as const
+
+/** @param shown the counter of the token that was shown */
 async function makeNext(
   database: Database,
   row: Row,
-  { kind, exchanged }: Extract<RefreshVerdict, { kind: 'rotated' | 'retried' }>,
+  shown: number,
+  { kind, exchanged }: Extract<RefreshVerdict, { kind: 'rotated' | 'retried' | 'ahead' }>,
   by: RefreshBy,
 ): Promise<Row | undefined> {
   const mark = randomId()
   const params = nextParams(String(row.id), Number(row.counter), by)
-  const next: Statement = {
-    sql: `${NEXT}, ${KEEP_OR_RESET}, exchanged = CAST($8 AS TEXT), changed_by = CAST($9 AS TEXT)
+  const current = kind === 'ahead' ? shown : Number(row.counter)
+  const rotation: Statement = {
+    sql: `${next('CAST($10 AS BIGINT)')}, ${KEEP_OR_RESET}, exchanged = CAST($8 AS TEXT),
+            changed_by = CAST($9 AS TEXT)
           ${OF_COUNTER} RETURNING ${REFRESHED_COLUMNS}`,
     // A retry keeps the count of foreign repeats ($7 = 0): a thief who rotates once in his turn makes every refresh of
     // the owner a retry.
-    params: [...(kind === 'retried' ? params.with(6, 0) : params), exchanged, mark],
+    params: [...(kind === 'retried' ? params.with(6, 0) : params), exchanged, mark, current],
   }
-  const retried = auditRow(entryOf('refresh_token_retried', row, by), by.now, changed(row, mark))
-  const [[made] = []] = await database.transaction(kind === 'retried' ? [next, retried] : [next])
+  const event = EVENTS[kind]
+  const audit = event && auditRow(entryOf(event, row, by), by.now, changed(row, mark))
+  const [[made] = []] = await database.transaction(audit === undefined ? [rotation] : [rotation, audit])
   return made
 }
 
@@ -135,7 +145,7 @@ async function split(
   const mark = randomId()
   const [[made] = []] = await database.transaction([
     {
-      sql: `${NEXT}, foreign_repeats = $7, foreign_counter = counter + 1, exchanged = CAST($8 AS TEXT),
+      sql: `${next('counter')}, foreign_repeats = $7, foreign_counter = counter + 1, exchanged = CAST($8 AS TEXT),
               changed_by = CAST($9 AS TEXT) ${OF_COUNTER} RETURNING ${REFRESHED_COLUMNS}`,
       params: [...nextParams(String(row.id), Number(row.counter), by).with(6, foreignRepeats), exchanged, mark],
     },
@@ -195,7 +205,7 @@ function entryOf(event: AuditEntry['event'], row: Row, { source }: RefreshBy, fo
 
 const text = (value: SqlValue | undefined): string | null => (value == null ? null : String(value))
 
-function given(kind: 'rotated' | 'repeated' | 'retried', row: Row): RefreshOutcome {
+function given(kind: 'rotated' | 'repeated' | 'retried' | 'ahead', row: Row): RefreshOutcome {
   if (row.status !== 'active') return { kind: 'refused' }
   return { kind, session: toRefreshedSession(row), subject: toTokenSubject(row, String(row.account_id)) }
 }

@@ -8,7 +8,7 @@ import type { SessionStore } from './session-store.ts'
 import type { IssuePair, Narrowed, RefreshKeys, TokenPair } from './token-pair.ts'
 
 /** The results of presenting a refresh token, for the metrics. `forged`: not made with a key of ours. */
-export const REFRESH_OUTCOMES = ['rotated', 'repeated', 'retried', 'reused', 'refused', 'forged'] as const
+export const REFRESH_OUTCOMES = ['rotated', 'repeated', 'retried', 'ahead', 'reused', 'refused', 'forged'] as const
 export type RefreshOutcomeName = (typeof REFRESH_OUTCOMES)[number]
 
 export type Refresh = (refreshToken: string, source: RequestSource, narrowed?: Narrowed) => Promise<TokenPair>
@@ -57,6 +57,7 @@ export function createRefresh(parts: {
       case 'rotated':
       case 'repeated':
       case 'retried':
+      case 'ahead':
         return issuePair(outcome.session, outcome.subject, narrowed)
       case 'reused':
         await revocationsApplied()

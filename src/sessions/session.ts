@@ -59,7 +59,7 @@ export interface TokenSubject {
 /** The result of presenting a refresh token. It is committed before it is answered. */
 export type RefreshOutcome =
   | {
-      readonly kind: 'rotated' | 'repeated' | 'retried'
+      readonly kind: 'rotated' | 'repeated' | 'retried' | 'ahead'
       readonly session: RefreshedSession
       readonly subject: TokenSubject
     }

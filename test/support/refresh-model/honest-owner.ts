@@ -18,6 +18,8 @@ export interface Owner {
   readonly shownAt: Map<string, number>
   /** Its networks: tabs and calls that refresh at once take one each. */
   ips: readonly string[]
+  /** Puts the row back as a standby has it. */
+  goBack: (() => Promise<void>) | undefined
 }
 
 export const newOwner = (kept: string): Owner => ({
@@ -25,6 +27,7 @@ export const newOwner = (kept: string): Owner => ({
   inFlight: [],
   shownAt: new Map(),
   ips: [HOME.ip],
+  goBack: undefined,
 })
 
 type Fate = 'answered' | 'lost' | 'late'
@@ -131,6 +134,25 @@ class ClockChanges implements Command {
   toString = () => `clock of node ${this.node} changes by ${this.seconds} s`
 }
 
+/** The standby gets no more of what the primary does. */
+class StandbyFallsBehind implements Command {
+  check = () => true
+
+  async run(owner: Owner, service: OneSession): Promise<void> {
+    owner.goBack = await service.remember()
+  }
+
+  toString = () => 'the standby falls behind'
+}
+
+class FailsOver implements Command {
+  check = ({ goBack }: Readonly<Owner>) => goBack !== undefined
+
+  run = (owner: Owner) => owner.goBack?.() ?? Promise.resolve()
+
+  toString = () => 'failover'
+}
+
 const fate = fc.constantFrom<Fate>('answered', 'answered', 'lost', 'late')
 const node = fc.nat(1)
 const one = fc.tuple(fate, node).map(([fate, node]) => new Refreshes([fate], node))
@@ -150,6 +172,8 @@ export const honest: fc.Arbitrary<Iterable<Command>> = fc.commands(
     fc
       .uniqueArray(fc.constantFrom('192.0.2.1', '198.51.100.7', '203.0.113.4', '2001:db8::1'), { minLength: 1 })
       .map((ips) => new Moves(ips)),
+    fc.constant(new StandbyFallsBehind()),
+    fc.constant(new FailsOver()),
     fc.integer({ min: 0, max: GRACE }).map((seconds) => new Passes(seconds)),
     fc.constantFrom(GRACE + 1, LATER, 600, 86_400).map((seconds) => new Passes(seconds)),
     fc

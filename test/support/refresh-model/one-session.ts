@@ -68,6 +68,14 @@ export class OneSession {
       const claim = { sessionId: this.#id, counter: Number.MAX_SAFE_INTEGER }
       return (await sessions.live(claim, this.clock(0))) !== undefined
     }
+    this.remember = async () => {
+      const [row = {}] = await database.query('SELECT * FROM sessions WHERE id = $1', [this.#id])
+      const names = Object.keys(row)
+      const values = names.map((name) => row[name] ?? null)
+      const sql = `UPDATE sessions SET ${names.map((name, index) => `${name} = $${index + 1}`).join(', ')}
+        WHERE id = $${names.indexOf('id') + 1}`
+      return async () => void (await database.query(sql, values))
+    }
     this.#open = async () => {
       const source = { ...HOME, requestId: null }
       const now = this.clock(0)
@@ -90,6 +98,8 @@ export class OneSession {
 
   readonly #open: () => Promise<void>
   readonly isLive: () => Promise<boolean>
+  /** Resolves with a function that puts the row of the session back as it is now: a failover lost what came after. */
+  readonly remember: () => Promise<() => Promise<void>>
 
   static async create(database: Database): Promise<OneSession> {
     const service = new OneSession(database)

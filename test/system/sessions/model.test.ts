@@ -21,7 +21,7 @@ import { Sut } from './session-sut.ts'
 
 type Command = fc.AsyncCommand<Model, Sut>
 
-const seen: Record<Outcome, number> = { rotated: 0, repeated: 0, retried: 0, reused: 0, refused: 0 }
+const seen: Record<Outcome, number> = { rotated: 0, repeated: 0, retried: 0, ahead: 0, reused: 0, refused: 0 }
 
 /** A command on one of the last sessions, ended and expired ones too. It takes a second. */
 abstract class OnSession implements Command {
@@ -57,8 +57,8 @@ class Login implements Command {
 }
 
 /**
- * Presents a refresh token several times. It is `behind` steps older than the current one; -1 is a newer one, which
- * was never issued.
+ * Presents a refresh token several times. It is `behind` steps older than the current one; -1 is a newer one, as if
+ * the row had gone back.
  */
 class Present extends OnSession {
   readonly behind: number
@@ -77,7 +77,7 @@ class Present extends OnSession {
       const { outcome, next } = await sut.refresh(token)
       assert.equal(outcome, expected(session, counter, now))
       if (outcome === 'repeated') assert.equal(next, session.tokens.at(-1))
-      if (outcome === 'rotated' || outcome === 'retried')
+      if (['rotated', 'retried', 'ahead'].includes(outcome))
         assert.ok(!session.tokens.includes(next as string), 'a token is never given twice')
       apply(session, outcome, { counter, token: next, now })
       seen[outcome] += 1

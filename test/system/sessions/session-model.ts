@@ -19,7 +19,7 @@ export interface Model {
   readonly sessions: ModelSession[]
 }
 
-export type Outcome = 'rotated' | 'repeated' | 'retried' | 'reused' | 'refused'
+export type Outcome = 'rotated' | 'repeated' | 'retried' | 'ahead' | 'reused' | 'refused'
 
 const expiresAt = ({ createdAt, lastUsedAt }: ModelSession) =>
   Math.min(lastUsedAt + LIMITS.idleTtl, createdAt + LIMITS.maxTtl)
@@ -29,7 +29,8 @@ export const isLive = (session: ModelSession, now: number) => !session.ended && 
 /** What is promised, as a table. */
 export function expected(session: ModelSession, counter: number, now: number): Outcome {
   const behind = session.tokens.length - 1 - counter
-  if (!isLive(session, now) || behind < 0) return 'refused'
+  if (!isLive(session, now)) return 'refused'
+  if (behind < 0) return 'ahead'
   if (behind === 0) return 'rotated'
   const shown = session.exchanges.findLast((exchange) => exchange.counter === counter)
   const newest = session.exchanges.at(-1)
@@ -45,7 +46,13 @@ export function apply(
   { counter, token, now }: { counter: number; token: string | undefined; now: number },
 ): void {
   if (outcome === 'reused') session.ended = true
-  if (!['rotated', 'retried'].includes(outcome) || token === undefined) return
+  if (!['rotated', 'retried', 'ahead'].includes(outcome) || token === undefined) return
+  if (outcome === 'ahead') {
+    // The tokens that the row missed count as exchanged now.
+    for (let lost = session.tokens.length - 1; lost < counter; lost += 1)
+      session.exchanges.push({ counter: lost, at: now })
+    session.tokens.length = counter + 1
+  }
   session.tokens.push(token)
   session.exchanges.push({ counter, at: now })
   session.lastUsedAt = now
