@@ -20,7 +20,7 @@ export type GrantName = (typeof GRANTS)[number]
 /** State that is read when the metrics are scraped, not counted when it happens. */
 export interface Sources {
   readonly keyring: Pick<LiveKeyring, 'phases' | 'state'>
-  readonly revocations: Pick<Revocations, 'age' | 'size'>
+  readonly revocations: Pick<Revocations, 'age' | 'size' | 'historyChanges'>
   readonly cache: Pick<VerifiedTokens, 'hits' | 'misses' | 'size'>
   readonly gate: () => { readonly running: number; readonly waiting: number }
   readonly now: Clock

@@ -160,12 +160,10 @@ function registerState(registry: Registry, sources: Sources): void {
   gauge('signet_password_gate_running', 'Passwords being hashed', () => gate().running)
   gauge('signet_password_gate_queue', 'Passwords that wait for their turn', () => gate().waiting)
   gauge('signet_revocations_entries', 'Entries of the revocation set', () => revocations.size, 'max')
-  gauge(
-    'signet_revocations_age_seconds',
-    'Time since the revocation set was last complete',
-    () => revocations.age(),
-    'max',
-  )
+  const age = () => revocations.age()
+  gauge('signet_revocations_age_seconds', 'Time since the revocation set was last complete', age, 'max')
+  const changes = 'signet_revocations_history_changes_total'
+  counter(changes, 'Times that the store went back', () => revocations.historyChanges)
   counter('signet_verified_token_cache_hits_total', 'Tokens found verified', () => cache.hits)
   counter('signet_verified_token_cache_misses_total', 'Tokens that had to be verified', () => cache.misses)
   gauge('signet_verified_token_cache_entries', 'Tokens held as verified', () => cache.size)

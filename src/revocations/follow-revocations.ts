@@ -3,14 +3,17 @@ import { type Clock, type Instant, secondsSince, systemClock } from '../clock.ts
 import type { AccessTokenClaims } from '../tokens/claims.ts'
 import type { Verdict } from '../tokens/verify.ts'
 import type { RevokedIds } from './feed-format.ts'
+import type { FollowEvent } from './follow-event.ts'
+import { Lacking } from './lacking.ts'
+import { type Comparison, readFromStart, readOn, START } from './place.ts'
 import { RecentRevocations } from './recent-revocations.ts'
+import type { Revocation } from './revocation.ts'
 import { RevocationSet, type SetEntry } from './revocation-set.ts'
 import type { RevocationStore } from './revocation-store.ts'
 import { settlesWithin } from './settles-within.ts'
 
 /** How often the store is polled: so several processes on one SQLite file learn about each other's revocations. */
 const POLL_INTERVAL_MS = 250
-const PAGE_SIZE = 10_000
 /**
  * A process that stood still for longer looks at the store before it accepts a token, unless a complete look began more
  * recently. Whether it stood still is found out by `look-first.ts`.
@@ -46,6 +49,8 @@ export interface Revocations {
    * back. Empty before the first look.
    */
   readonly history: string
+  /** How often this node noticed another history. */
+  readonly historyChanges: number
   snapshot(now: number): RevokedIds
   /** The same one by one, for who reads it in slices. See `RevocationSet.entries`. */
   entries(now: number): Iterable<SetEntry>
@@ -67,17 +72,18 @@ export interface FollowOptions {
   readonly monotonic: () => number
   /** The clock of the machine: the other one may stand still while the machine sleeps. Default: the system clock. */
   readonly wall?: Clock
-  /** Called once when the store can't be read, and once when it can be read again. */
-  readonly report: (event: { readonly lost: unknown } | { readonly found: true }) => void
+  readonly report: (event: FollowEvent) => void
 }
 
 /** The revocation set of this node and the loop that keeps it complete. */
 export class FollowedRevocations implements Revocations {
   readonly #set = new RevocationSet()
   readonly recent = new RecentRevocations()
+  historyChanges = 0
   readonly #options: FollowOptions
-  #seq = 0
-  #history = ''
+  readonly #lacking = new Lacking()
+  #place = START
+  #stuck = false
   #completeAt: Instant
   #reading: Promise<void> | undefined
   #next: Promise<void> | undefined
@@ -102,11 +108,11 @@ export class FollowedRevocations implements Revocations {
   }
 
   get seq(): number {
-    return this.#seq
+    return this.#place.seq
   }
 
   get history(): string {
-    return this.#history
+    return this.#place.store?.history ?? ''
   }
 
   snapshot(now: number): RevokedIds {
@@ -193,17 +199,11 @@ export class FollowedRevocations implements Revocations {
     const { store, report } = this.#options
     const began = this.#instant()
     try {
-      let found: number
-      do {
-        const { revocations, history, head } = await store.look({ after: this.#seq, limit: PAGE_SIZE })
-        for (const revocation of revocations) {
-          this.#set.add(revocation)
-          this.recent.add(revocation)
-        }
-        found = revocations.length
-        this.#seq = found < PAGE_SIZE ? head : (revocations.at(-1)?.seq ?? head)
-        this.#history = history
-      } while (found >= PAGE_SIZE)
+      const { comparison, history } = await readOn(store, this.#place, (revocations, place) => {
+        for (const revocation of revocations) this.#add(revocation)
+        this.#place = place
+      })
+      if (comparison !== 'same') await this.#readAgain(comparison, history)
     } catch (error) {
       if (!this.#lost) report({ lost: error })
       this.#lost = true
@@ -213,5 +213,35 @@ export class FollowedRevocations implements Revocations {
     this.#lost = false
     this.#silent = false
     this.#completeAt = began
+  }
+
+  #add(revocation: Revocation): void {
+    this.#set.add(revocation)
+    this.recent.add(revocation)
+  }
+
+  /** The store is not the one that was read before. Everything in it is added to the set, which forgets nothing. */
+  async #readAgain(comparison: Comparison, history: string): Promise<void> {
+    const { store, report, now } = this.#options
+    const known = this.#place
+    const begun = comparison === 'went_back' && known.store && store.beginHistory(history, known.store)
+    const stuck = await Promise.resolve(begun).then(
+      () => undefined,
+      (error: unknown) => ({ stuck: error }),
+    )
+    if (stuck !== undefined && !this.#stuck) report(stuck)
+    this.#stuck = stuck !== undefined
+    const place = await readFromStart(store, this.#lacking, (revocation) => {
+      this.#lacking.note(revocation, this.#set.find(revocation.kind, revocation.subject))
+      this.#add(revocation)
+    })
+    // The place stays as it was: the next look finds the same, and tries again.
+    if (this.#stuck || place.store === undefined) return
+    this.#place = place
+    const from = known.store?.history ?? ''
+    if (place.store.history === from) return
+    this.historyChanges += 1
+    const lacking = await this.#lacking.of(this.#set, now())
+    report({ changed: { from, seq: known.seq, to: place.store.history }, lacking })
   }
 }

@@ -1,13 +1,15 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { type Clock, monotonicClock } from '../clock.ts'
 import type { Database } from '../db/database.ts'
-import { FollowedRevocations, type FollowOptions, type Revocations } from './follow-revocations.ts'
+import type { FollowEvent } from './follow-event.ts'
+import { FollowedRevocations, type Revocations } from './follow-revocations.ts'
 import {
   MAX_STEP_BACK_SECONDS,
   NOTE_TIME_INTERVAL_SECONDS,
   REVOCATIONS,
   type RevocationStore,
 } from './revocation-store.ts'
+import { createWriteBack } from './write-back.ts'
 
 export interface GuardedRevocations extends Revocations {
   /** True when the set is older than the setting allows, and the policy is to refuse tokens then. */
@@ -37,10 +39,10 @@ export async function openGuardedRevocations(
   },
 ): Promise<GuardedRevocations> {
   const { log, now, wall, maxStaleness, policy } = options
-  const report: FollowOptions['report'] = (event) => {
-    if ('lost' in event)
-      log.error({ err: event.lost }, 'the revocations can not be read: what is withdrawn from now on is not seen here')
-    else log.info('the revocations can be read again: the set is complete')
+  const writeBack = createWriteBack(database, wall, log)
+  const report = (event: FollowEvent) => {
+    tell(log, event)
+    if ('changed' in event) writeBack.add(event.lacking)
   }
   const followed = new FollowedRevocations({ store, now, monotonic: monotonicClock, wall, report })
   await followed.catchUp()
@@ -53,9 +55,29 @@ export async function openGuardedRevocations(
     close() {
       unlisten()
       stopNoting()
+      writeBack.stop()
       followed.stop()
     },
   })
+}
+
+function tell(log: Pick<FastifyBaseLogger, 'info' | 'error'>, event: FollowEvent): void {
+  if ('lost' in event)
+    log.error({ err: event.lost }, 'the revocations can not be read: what is withdrawn from now on is not seen here')
+  else if ('found' in event) log.info('the revocations can be read again: the set is complete')
+  else if ('stuck' in event)
+    log.error(
+      { err: event.stuck },
+      'the database went back, and a new history of its numbers can not be begun: it is tried again at each look. ' +
+        'Other services may miss what is revoked until then. Is this database read-only?',
+    )
+  else
+    log.error(
+      { history: event.changed.to, history_before: event.changed.from, lacking: event.lacking.length },
+      'the database went back: it lacks transactions that it had confirmed (a failover, or a restored backup). ' +
+        'What was revoked here stays revoked, and is written back. Repeat what was changed in the last seconds before: ' +
+        'see "After a failover" in scripts/README.md',
+    )
 }
 
 /**

@@ -35,12 +35,13 @@ const KEPT_MARKS = 100_000
  * The number is taken in the first statement; `insert` is the second.
  *
  * @param onlyIf a condition in SQL, with its parameters from `$1` on; without it nothing is taken
+ * @param mark of this transaction: random
  */
 export function numbered(
   insert: Statement,
   onlyIf: { sql: string; params: readonly SqlValue[] } = ALWAYS,
+  mark: string = randomId(),
 ): Statement[] {
-  const mark = randomId()
   const { sql, params } = onlyIf
   return [
     {
@@ -61,6 +62,42 @@ export const logNumber = (mark: string): Statement => ({
   params: [mark],
 })
 
+/** More than all revocations since any backup, and than those which a standby missed. */
+const UNUSED_NUMBERS = 1_000_000_000
+
+/**
+ * Statements that begin a new history: the numbers go on with ones that were never given.
+ *
+ * @param after above this number
+ * @param onlyIf a condition in SQL on `revocation_head`, with its parameters from `$4` on
+ */
+export function beginHistory(
+  after = 0,
+  onlyIf: { sql: string; params: readonly SqlValue[] } = ALWAYS,
+): [begin: Statement, log: Statement] {
+  const [history, mark] = [randomId(), randomId()]
+  const begin = {
+    sql: `UPDATE revocation_head SET history = $1, mark = $2,
+            seq = ${UNUSED_NUMBERS} + CASE WHEN seq > $3 THEN seq ELSE $3 END
+          WHERE id = 1 AND ${onlyIf.sql} RETURNING seq`,
+    params: [history, mark, after, ...onlyIf.params],
+  }
+  return [begin, logNumber(mark)]
+}
+
+/**
+ * The condition under which the store is not the one that was read before: for two servers that find it out at once,
+ * only the first begins a new history.
+ *
+ * @param history of the store now
+ * @param known what was read before
+ */
+export const isBehind = (history: string, known: { head: number; newest: Marked | undefined }) => ({
+  sql: `history = $4 AND (seq < $5 OR (CAST($6 AS BIGINT) >= 0
+          AND NOT EXISTS (SELECT 1 FROM revocation_log l WHERE l.seq = $6 AND l.mark = $7)))`,
+  params: [history, known.head, known.newest?.seq ?? -1, known.newest?.mark ?? ''],
+})
+
 /** For the maintenance: deletes the oldest marks. */
 export const DELETE_OLD_MARKS: Statement = {
   sql: `DELETE FROM revocation_log WHERE seq <= (SELECT MAX(seq) FROM revocation_log) - ${KEPT_MARKS}`,
@@ -78,11 +115,18 @@ export async function lookAt(
   database: Database,
   { after, known = -1, limit }: { after: number; known?: number | undefined; limit: number },
 ): Promise<Look> {
-  const rows = await database.query(LOOK, [after, limit, known])
-  const [row = {}] = rows
-  if (row.history != null) return toLook(rows, row)
+  const look = async () => {
+    const rows = await database.query(LOOK, [after, limit, known])
+    const [row] = rows
+    if (row === undefined) throw new Error('the table revocation_head has no row: restore it, or the whole database')
+    return row.history == null ? undefined : toLook(rows, row)
+  }
+  const found = await look()
+  if (found !== undefined) return found
   await database.query('UPDATE revocation_head SET history = $1 WHERE id = 1 AND history IS NULL', [randomId()])
-  return lookAt(database, { after, known, limit })
+  const first = await look()
+  if (first === undefined) throw new Error('the history in the table revocation_head can not be written')
+  return first
 }
 
 // One `seq` may stand for several entries, so a page goes on to the end of its last `seq`.

@@ -2,8 +2,9 @@ import type { AuditEntry } from '../audit/audit.ts'
 import { auditRow } from '../audit/audit-store.ts'
 import type { Database, Statement } from '../db/database.ts'
 import { randomId } from '../ids.ts'
+import { beginHistory } from './history-store.ts'
 import { revocationExpiry } from './revocation.ts'
-import { lasting, REVOCATIONS, UPSERT } from './revocation-store.ts'
+import { lasting, REVOCATIONS, UNUSED_VERSIONS, UPSERT } from './revocation-store.ts'
 
 /** What `endRestored` ends, and how far the rows of the store go. */
 export interface RestoredStore {
@@ -36,18 +37,16 @@ export async function endRestored(database: Database, now: number, audit: AuditE
   await database.transaction([auditRow(audit, now), ...statements], REVOCATIONS)
 }
 
-/** More than the changes of any account or client since a backup, and more than all revocations since it. */
-const UNUSED = { versions: 1_000_000, seq: 1_000_000_000 }
 /** Seconds: these statements touch every row. */
 const WHOLE_STORE_TIMEOUT = 600
 
 /**
  * Ends every session, and revokes every token of each account and client in the store. A restored store is behind: the
- * versions and numbers that it gives next were given before. So they go on with ones that never were.
+ * versions and numbers that it gives next were given before. So they go on with ones that never were, in a new history.
  */
 function endEverything(now: number, expiresAt: number, mark: string): Statement[] {
   const newVersions = (table: 'accounts' | 'clients') => ({
-    sql: `UPDATE ${table} SET token_version = token_version + ${UNUSED.versions}, changed_by = $1`,
+    sql: `UPDATE ${table} SET token_version = token_version + ${UNUSED_VERSIONS}, changed_by = $1`,
     params: [mark],
   })
   const revokeAll = (kind: 'account' | 'client') => ({
@@ -63,7 +62,7 @@ function endEverything(now: number, expiresAt: number, mark: string): Statement[
       sql: `UPDATE sessions SET ended_at = $1, end_reason = 'restored', ended_by = $2 WHERE ended_at IS NULL`,
       params: [now, mark],
     },
-    { sql: `UPDATE revocation_head SET seq = seq + ${UNUSED.seq} WHERE id = 1` },
+    ...beginHistory(),
     revokeAll('account'),
     revokeAll('client'),
   ]

@@ -1,7 +1,7 @@
 import type { AccessTokenClaims } from '../tokens/claims.ts'
 import type { Verdict } from '../tokens/verify.ts'
 import type { RevokedIds } from './feed-format.ts'
-import type { Revocation } from './revocation.ts'
+import type { Revocation, RevocationKind } from './revocation.ts'
 import { SegmentedMap } from './segmented-map.ts'
 
 /**
@@ -31,7 +31,10 @@ export class RevocationSet {
     return verdictOn(claims, session, token, account, client)
   }
 
-  /** Adds an entry. Entries arrive in the order of `seq`; a late one never replaces a newer one. */
+  /**
+   * Adds an entry. What it refused before it goes on refusing, in whatever order entries arrive: numbers and versions of
+   * a store that went back are given twice.
+   */
   add({ kind, subject, minVersion, seq, expiresAt }: Revocation): void {
     if (kind === 'session' || kind === 'token') {
       const entries = this.#revoked[kind]
@@ -39,8 +42,20 @@ export class RevocationSet {
     } else {
       const entries = this.#below[kind]
       const known = entries.get(subject)
-      if (known === undefined || known.seq <= seq) entries.putLast(subject, { minVersion, seq, expiresAt })
+      const merged = known === undefined ? { minVersion, seq, expiresAt } : merge(known, { minVersion, seq, expiresAt })
+      if (known === undefined || known.seq <= seq) entries.putLast(subject, merged)
+      else entries.set(subject, merged)
     }
+  }
+
+  /** @returns undefined without an entry. The set keeps no `seq` of a session or a token: it is 0 then. */
+  find(kind: RevocationKind, subject: string): Revocation | undefined {
+    if (kind === 'account' || kind === 'client') {
+      const versions = this.#below[kind].get(subject)
+      return versions && { kind, subject, ...versions }
+    }
+    const expiresAt = this.#revoked[kind].get(subject)
+    return expiresAt === undefined ? undefined : { kind, subject, minVersion: null, seq: 0, expiresAt }
   }
 
   /**
@@ -112,6 +127,16 @@ export class RevocationSet {
 
 type Ids = Pick<ReadonlyMap<string, unknown>, 'has' | 'size'>
 type Floors = Pick<ReadonlyMap<string, Pick<Revocation, 'minVersion'>>, 'get' | 'size'>
+
+/** True when `one` refuses more versions than `other`: null refuses every one. */
+export const isHigher = (one: number | null, other: number | null): boolean =>
+  other !== null && (one === null || one > other)
+
+const merge = (one: Versions, other: Versions): Versions => ({
+  minVersion: isHigher(one.minVersion, other.minVersion) ? one.minVersion : other.minVersion,
+  seq: Math.max(one.seq, other.seq),
+  expiresAt: Math.max(one.expiresAt, other.expiresAt),
+})
 
 /**
  * The verdict on a token, by what is revoked of each kind. Compares versions, not times: a token issued in the same

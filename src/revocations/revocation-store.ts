@@ -1,5 +1,5 @@
 import type { Database, Statement } from '../db/database.ts'
-import { DELETE_OLD_MARKS, type Look, lookAt, numbered } from './history-store.ts'
+import { beginHistory, DELETE_OLD_MARKS, isBehind, type Look, lookAt, type Marked, numbered } from './history-store.ts'
 import { type EndReason, revocationExpiry } from './revocation.ts'
 
 /** The channel on which nodes notify each other of new revocations. */
@@ -11,6 +11,13 @@ export interface RevocationStore {
    * a `seq`. And whether the store is still the one that was read before: which mark it has for the number `known`.
    */
   look(question: { after: number; known?: number | undefined; limit: number }): Promise<Look>
+  /**
+   * Begins a new history, unless another server was faster.
+   *
+   * @param history of the store when it was found to have gone back
+   * @param known what was read before: the new numbers are greater than all of it
+   */
+  beginHistory(history: string, known: { readonly head: number; readonly newest: Marked | undefined }): Promise<void>
   deleteExpired(now: number): Promise<void>
   /** Remembers this time, if it is the highest one seen. A server calls it every NOTE_TIME_INTERVAL_SECONDS. */
   noteTime(now: number): Promise<void>
@@ -29,6 +36,9 @@ export const MAX_STEP_BACK_SECONDS = 86_400
 export function createRevocationStore(database: Database): RevocationStore {
   return {
     look: (question) => lookAt(database, question),
+    async beginHistory(history, known) {
+      await database.transaction(beginHistory(known.head, isBehind(history, known)), REVOCATIONS)
+    },
     async deleteExpired(now) {
       const expired = { sql: 'DELETE FROM revocations WHERE expires_at <= $1', params: [now] }
       await database.transaction([expired, DELETE_OLD_MARKS])
@@ -47,6 +57,9 @@ export function createRevocationStore(database: Database): RevocationStore {
 
 /** How long a revocation is needed after the last token that it could affect was issued. */
 const LONGEST = revocationExpiry(0)
+
+/** More than the changes of any account or client since a backup, and than those which a standby missed. */
+export const UNUSED_VERSIONS = 1_000_000
 
 export const UPSERT = `ON CONFLICT (kind, subject) DO UPDATE
    SET seq = excluded.seq, min_version = excluded.min_version, expires_at = excluded.expires_at`

@@ -105,7 +105,7 @@ t.test(
       metrics.gateWaited(id)
       metrics.state({
         keyring: { phases: () => [{ phase: 'current', signFrom: 0 }], state: () => (id === 1 ? 'ok' : 'stale') },
-        revocations: { age: () => id, size: 5 },
+        revocations: { age: () => id, size: 5, historyChanges: id },
         cache: { hits: id, misses: 0, size: 7 },
         gate: () => ({ running: 1, waiting: 0 }),
         now: () => 100,
@@ -116,6 +116,7 @@ t.test(
       signet_password_gate_wait_seconds_sum: 3,
       signet_password_gate_wait_seconds_count: 2,
       signet_verified_token_cache_hits_total: 3,
+      signet_revocations_history_changes_total: 3,
     }
     const gauges = {
       signet_workers: 2,

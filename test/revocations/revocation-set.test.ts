@@ -77,6 +77,27 @@ t.test('a page that arrives late does not undo what came after it', async (t) =>
   t.equal(set.size, 1)
 })
 
+t.test('a store that went back, and gives numbers and versions again, makes nothing good', async (t) => {
+  const set = setOf(
+    entry('account', 'a', { seq: 10, minVersion: 7 }),
+    entry('client', 'c', { seq: 11, minVersion: null }),
+  )
+  set.add(entry('account', 'a', { seq: 12, minVersion: 6 }))
+  set.add(entry('client', 'c', { seq: 12, minVersion: 2 }))
+  t.equal(set.judge(token({ sub: 'a', token_version: 6 })), 'stale')
+  t.equal(set.judge(token({ client_id: 'c', token_version: 9 })), 'revoked')
+  set.add(entry('account', 'a', { seq: 9, minVersion: 8 }))
+  t.equal(set.judge(token({ sub: 'a', token_version: 7 })), 'stale', 'a lower number with a higher version counts')
+})
+
+t.test('an entry that is found is the one that was added, and lives as long as the longest', async (t) => {
+  const set = setOf(entry('account', 'a', { minVersion: 4, seq: 3 }), entry('session', 's'))
+  set.add(entry('account', 'a', { minVersion: 5, seq: 6, expiresAt: EXPIRY - 500 }))
+  t.same(set.find('account', 'a'), entry('account', 'a', { minVersion: 5, seq: 6 }))
+  t.same(set.find('session', 's'), entry('session', 's', { seq: 0 }))
+  for (const kind of ['session', 'account', 'client', 'token'] as const) t.equal(set.find(kind, 'x'), undefined)
+})
+
 t.test('an entry goes in the second in which nothing it could hit is alive', async (t) => {
   const set = setOf(entry('session', 's'), entry('token', 'j', { expiresAt: EXPIRY + 1 }))
   set.sweep(EXPIRY - 1)
@@ -110,7 +131,7 @@ const claims = fc.record(
   { requiredKeys: ['sub', 'client_id', 'jti'] },
 )
 
-/** The model of the set: a plain list that is searched from end to end. */
+/** The model of the set: a plain list that is searched from end to end. A subject stays until its last entry goes. */
 class Model {
   #list: Revocation[] = []
 
@@ -119,7 +140,8 @@ class Model {
   }
 
   sweep(now: number): void {
-    this.#list = this.#list.filter(({ expiresAt }) => expiresAt > now)
+    const lives = (one: Revocation) => this.#of(one.kind, one.subject).some(({ expiresAt }) => expiresAt > now)
+    this.#list = this.#list.filter(lives)
   }
 
   get size(): number {
@@ -127,18 +149,16 @@ class Model {
   }
 
   judge({ sid, sub, client_id, jti, token_version = 0 }: AccessTokenClaims): Verdict {
-    const last = (kind: RevocationKind, subject: string | undefined) =>
-      this.#list.filter((one) => one.kind === kind && one.subject === subject).reduce(later, undefined)
-    const hits = (one: Revocation | undefined) => one && (one.minVersion === null || one.minVersion > token_version)
-    if ([last('session', sid), last('token', jti), last('client', client_id)].some(hits)) return 'revoked'
-    const account = last('account', sub)
-    if (!hits(account)) return 'good'
-    return account?.minVersion === null ? 'revoked' : 'stale'
+    const hits = (one: Revocation) => one.minVersion === null || one.minVersion > token_version
+    const isHit = (kind: RevocationKind, subject: string | undefined) => this.#of(kind, subject).some(hits)
+    if (isHit('session', sid) || isHit('token', jti) || isHit('client', client_id)) return 'revoked'
+    if (!isHit('account', sub)) return 'good'
+    return this.#of('account', sub).some(({ minVersion }) => minVersion === null) ? 'revoked' : 'stale'
   }
-}
 
-function later(a: Revocation | undefined, b: Revocation): Revocation {
-  return a === undefined || b.seq >= a.seq ? b : a
+  #of(kind: RevocationKind, subject: string | undefined): Revocation[] {
+    return this.#list.filter((one) => one.kind === kind && one.subject === subject)
+  }
 }
 
 t.test('in whatever order entries come and go, the set judges as a plain list of them does', async (t) => {

@@ -19,7 +19,7 @@ const GROUPS = {
   'fast-tokens': ['{tokens,attacks,verifier,revocations}/**'],
   'fast-people': ['{accounts,audit,keys,limits,sessions}/**'],
   'fast-timeouts': [
-    'revocations/{feed-signing,silent-store}*',
+    'revocations/{feed-signing,silent-store,write-back}*',
     'verifier/{feed-order,following,plugin-start,remote-keys,unknown-kids}*',
   ],
   // In-process, and left out of the developer's loop because each of them takes seconds.
