@@ -64,8 +64,6 @@ const beside = (seconds: number): Partial<RefreshState> => ({
   rotatedAt: NOW - seconds,
   exchanged: `${NOW - seconds}:4,${NOW - seconds - 2}:4,`,
 })
-const ahead = (counter: number, ...more: string[]) =>
-  ({ kind: 'ahead', exchanged: [`${NOW}:${counter},`, ...more].join('') }) as const
 const foreign = { ip: '198.51.100.1' }
 
 const CASES: Record<string, Case> = {
@@ -74,37 +72,6 @@ const CASES: Record<string, Case> = {
   'a session that expires now': { state: { expiresAt: NOW }, counter: 5, verdict: refused },
   'a session with a second left': { state: { expiresAt: NOW + 1 }, counter: 4, verdict: repeated },
   'an account that is suspended': { state: { accountStatus: 'suspended' }, counter: 5, verdict: refused },
-
-  // The row went back: a failover to a standby that missed the last transactions.
-  'newer than the row': { counter: 6, verdict: ahead(6, `${NOW}:5,`, `${NOW - 2}:4,`, `${NOW - 8}:3,`) },
-  'newer than the row by more': {
-    counter: 8,
-    verdict: ahead(8, `${NOW}:7,${NOW}:6,${NOW}:5,`, `${NOW - 2}:4,${NOW - 8}:3,`),
-  },
-  'newer than the row by many': {
-    state: { rotatedAt: NOW - 60, exchanged: `${NOW - 60}:4,` },
-    counter: 90,
-    verdict: ahead(90, ...[89, 88, 87, 86, 85, 84, 83, 82].map((counter) => `${NOW}:${counter},`)),
-  },
-  'newer than the row, from elsewhere': {
-    counter: 6,
-    source: { ...foreign, userAgent: 'B' },
-    verdict: ahead(6, `${NOW}:5,`, `${NOW - 2}:4,`, `${NOW - 8}:3,`),
-  },
-  'newer than the row of a session that ended': { state: { endedAt: NOW - 1 }, counter: 6, verdict: refused },
-  'newer than the row of one that expired': { state: { expiresAt: NOW }, counter: 6, verdict: refused },
-  'newer, of a suspended account': { state: { accountStatus: 'suspended' }, counter: 6, verdict: refused },
-  'after such a one, the row it was ahead of': {
-    state: { counter: 7, rotatedAt: NOW - 3, exchanged: `${NOW - 3}:6,${NOW - 3}:5,` },
-    counter: 5,
-    verdict: repeated,
-  },
-  'and beyond the grace of it': {
-    state: { counter: 7, rotatedAt: NOW - 1100, exchanged: `${NOW - 1100}:6,${NOW - 1100}:5,` },
-    counter: 5,
-    verdict: reused,
-  },
-
   'before a change of the password': { state: { validFrom: 5 }, counter: 4, verdict: refused },
   'the first one after it': { state: { validFrom: 4 }, counter: 4, verdict: repeated },
   'before it, long ago': { state: { validFrom: 5, exchanged: '' }, counter: 0, verdict: refused },

@@ -1,9 +1,10 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Client } from 'pg'
 import { makeCertificate } from './certificate.ts'
 import { freePort } from './free-port.ts'
 import { postgresPrograms, unprivilegedUser } from './postgres-binaries.ts'
@@ -11,8 +12,11 @@ import { postgresPrograms, unprivilegedUser } from './postgres-binaries.ts'
 // A process of its own that owns one PostgreSQL in a temporary folder. It ends with the test that forked it, also
 // when that one is killed: the channel between the two closes then.
 
-/** `stop` as an administrator does it, `crash` as the out-of-memory killer does, `start` again. */
-export type Command = 'start' | 'stop' | 'crash'
+/**
+ * `stop` as an administrator does it, `crash` as the out-of-memory killer does, `start` again. `standby` makes a second
+ * server, which follows the first.
+ */
+export type Command = 'start' | 'stop' | 'crash' | 'standby'
 
 export interface Ready {
   /** Without the name of a database. */
@@ -21,7 +25,7 @@ export interface Ready {
   readonly certificate: string
 }
 
-export type Answer = { readonly ready: Ready } | { readonly failed: string } | 'done'
+export type Answer = { readonly ready: Ready } | { readonly standby: string } | { readonly failed: string } | 'done'
 
 const SUPERUSER = 'signet'
 
@@ -29,6 +33,7 @@ const user = unprivilegedUser()
 const folder = mkdtempSync(join(tmpdir(), 'signet-postgres-'))
 const path = (name: string) => join(folder, name)
 let server: ChildProcess | undefined
+let standby: ChildProcess | undefined
 
 process.on('disconnect', end)
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined) // the test decides when it is over
@@ -39,10 +44,15 @@ try {
   const options = { cwd: folder, env: { ...process.env, LC_ALL: 'C' }, ...user }
   initialise(programs, options)
   const port = await startOnFreePort(programs, options)
+  const url = (port: number) => `postgres://${SUPERUSER}:${password}@127.0.0.1:${port}/`
   process.on('message', async (command: Command) =>
-    answer(await perform(command, () => start(programs, options, port))),
+    answer(
+      command === 'standby'
+        ? await startStandby(programs, options, url, port)
+        : await perform(command, () => start(programs, options, port)),
+    ),
   )
-  answer({ ready: { url: `postgres://${SUPERUSER}:${password}@127.0.0.1:${port}/`, certificate } })
+  answer({ ready: { url: url(port), certificate } })
 } catch (error) {
   answer({ failed: String(error) })
 }
@@ -92,7 +102,55 @@ async function startOnFreePort(programs: string, options: Options): Promise<numb
   }
 }
 
-function start(programs: string, options: Options, port: number): Promise<void> {
+async function start(programs: string, options: Options, port: number): Promise<void> {
+  server = await launch(programs, options, port, 'data')
+}
+
+/** A copy of the running server that receives what it does: the low-level base backup of PostgreSQL's manual. */
+async function startStandby(
+  programs: string,
+  options: Options,
+  url: (port: number) => string,
+  primary: number,
+): Promise<Answer> {
+  try {
+    await halt(standby, 'SIGQUIT')
+    rmSync(path('standby'), { recursive: true, force: true })
+    await copyRunning(`${url(primary)}postgres`)
+    const [{ username, password }, port] = [new URL(url(primary)), await freePort()]
+    const conninfo = `host=127.0.0.1 port=${primary} user=${username} password=${password}`
+    writeFileSync(path('standby/postgresql.auto.conf'), `primary_conninfo = '${conninfo}'\n`)
+    writeFileSync(path('standby/standby.signal'), '')
+    const { uid, gid } = user
+    if (uid !== undefined && gid !== undefined) chownAll(path('standby'), uid, gid)
+    standby = await launch(programs, options, port, 'standby')
+    return { standby: url(port) }
+  } catch (error) {
+    return { failed: String(error) }
+  }
+}
+
+async function copyRunning(url: string): Promise<void> {
+  const client = new Client({ connectionString: url, ssl: false })
+  await client.connect()
+  try {
+    await client.query("SELECT pg_backup_start('standby', true)")
+    const isCopied = (source: string) => !/\/(pg_replslot\/.+|postmaster\.(pid|opts))$/.test(source)
+    cpSync(path('data'), path('standby'), { recursive: true, filter: isCopied })
+    const { rows } = await client.query('SELECT labelfile FROM pg_backup_stop(false)')
+    writeFileSync(path('standby/backup_label'), rows[0].labelfile)
+  } finally {
+    await client.end()
+  }
+}
+
+function chownAll(folder: string, uid: number, gid: number): void {
+  chownSync(folder, uid, gid)
+  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) chownSync(join(folder, name), uid, gid)
+  chmodSync(folder, 0o700)
+}
+
+function launch(programs: string, options: Options, port: number, data: string): Promise<ChildProcess> {
   const settings = {
     port,
     listen_addresses: '127.0.0.1',
@@ -106,13 +164,12 @@ function start(programs: string, options: Options, port: number): Promise<void> 
     deadlock_timeout: '50ms',
   }
   const args = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
-  const child = spawn(join(programs, 'postgres'), ['-D', path('data'), ...args], { ...options, stdio: 'pipe' })
-  server = child
+  const child = spawn(join(programs, 'postgres'), ['-D', path(data), ...args], { ...options, stdio: 'pipe' })
   return new Promise((resolve, reject) => {
     let log = ''
     child.stderr?.on('data', (chunk) => {
       log = (log + chunk).slice(-10_000)
-      if (log.includes('ready to accept connections')) resolve()
+      if (/ready to accept (read-only )?connections/.test(log)) resolve(child)
     })
     child.on('error', reject)
     child.on('exit', () => reject(new Error(`PostgreSQL ended: ${log}`)))
@@ -122,16 +179,14 @@ function start(programs: string, options: Options, port: number): Promise<void> 
 async function perform(command: Command, startAgain: () => Promise<void>): Promise<Answer> {
   try {
     if (command === 'start') await startAgain()
-    else await halt(command === 'crash' ? 'SIGQUIT' : 'SIGINT')
+    else await halt(server, command === 'crash' ? 'SIGQUIT' : 'SIGINT')
     return 'done'
   } catch (error) {
     return { failed: String(error) }
   }
 }
 
-async function halt(signal: NodeJS.Signals): Promise<void> {
-  const child = server
-  server = undefined
+async function halt(child: ChildProcess | undefined, signal: NodeJS.Signals): Promise<void> {
   if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
   const exited = once(child, 'exit')
   child.kill(signal)
@@ -139,7 +194,7 @@ async function halt(signal: NodeJS.Signals): Promise<void> {
 }
 
 async function end(): Promise<void> {
-  await halt('SIGQUIT')
+  await Promise.all([halt(server, 'SIGQUIT'), halt(standby, 'SIGQUIT')])
   rmSync(folder, { recursive: true, force: true, maxRetries: 10 })
   process.exit()
 }

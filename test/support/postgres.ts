@@ -39,6 +39,19 @@ export const crashPostgres = () => command('crash')
 /** Starts the server again, on the same port and data. Resolves when it takes connections. */
 export const startPostgres = () => command('start')
 
+/**
+ * Starts a second server, which follows the first: an asynchronous standby.
+ *
+ * @returns its address, without the name of a database. It is gone with the process.
+ */
+export async function startStandby(): Promise<string> {
+  const { child } = await theServer()
+  child.send('standby')
+  const started = await answer(child)
+  if (typeof started !== 'object' || !('standby' in started)) throw new Error('PostgreSQL answered what was not asked')
+  return started.standby
+}
+
 /** Runs one statement as superuser, on a connection of its own. */
 export async function administer(sql: string, database = 'postgres'): Promise<Record<string, unknown>[]> {
   const client = new Client({ connectionString: (await theServer()).url + database, ssl: false })
@@ -113,7 +126,7 @@ async function launch(): Promise<Server> {
     await exited
   })
   const ready = await answer(child)
-  if (ready === 'done') throw new Error('PostgreSQL answered what was not asked')
+  if (ready === 'done' || !('ready' in ready)) throw new Error('PostgreSQL answered what was not asked')
   return { child, ...ready.ready }
 }
 

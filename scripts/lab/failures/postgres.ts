@@ -22,8 +22,8 @@ export async function startPostgres(): Promise<Postgres> {
   const answer = async (): Promise<{ ready: Ready } | 'done'> => {
     const ended = once(child, 'exit').then(() => [{ failed: 'PostgreSQL ended' }])
     const [message] = (await Promise.race([once(child, 'message'), ended])) as [Answer]
-    if (typeof message === 'object' && 'failed' in message) throw new OperatorError(message.failed)
-    return message
+    if (message === 'done' || 'ready' in message) return message
+    throw new OperatorError('failed' in message ? message.failed : 'PostgreSQL answered what was not asked')
   }
   const command = async (name: Command): Promise<void> => {
     child.send(name)
