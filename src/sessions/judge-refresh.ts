@@ -153,8 +153,8 @@ const isSameNetwork = (one: string | null, other: string | null): boolean =>
 /**
  * True when nobody has shown the current token, and a client that shows this one may have missed it: it was the last
  * one that was exchanged, or still within the grace when that happened. So was one that was made beside the current
- * one, and never shown. Browsers get the answers of requests that they
- * sent at once in any order, and keep the cookie of the one that came last.
+ * one, and never shown. Browsers get the answers of requests that they sent at once in any order, and keep the cookie
+ * of the one that came last.
  */
 function isUnseen(shown: Exchange, [newest]: readonly Exchange[], grace: number): boolean {
   return newest !== undefined && (newest === shown || isWithin(grace, shown.at, newest.at))
