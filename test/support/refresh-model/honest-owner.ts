@@ -161,24 +161,29 @@ const several = fc
   .map(([fates, node]) => new Refreshes(fates, node))
 const arrives = fc.nat(7).map((nth) => new Arrives(nth))
 
-/** What happens to an honest owner. */
-export const honest: fc.Arbitrary<Iterable<Command>> = fc.commands(
-  [
-    one,
-    one,
-    several,
-    arrives,
-    arrives,
-    fc
-      .uniqueArray(fc.constantFrom('192.0.2.1', '198.51.100.7', '203.0.113.4', '2001:db8::1'), { minLength: 1 })
-      .map((ips) => new Moves(ips)),
-    fc.constant(new StandbyFallsBehind()),
-    fc.constant(new FailsOver()),
-    fc.integer({ min: 0, max: GRACE }).map((seconds) => new Passes(seconds)),
-    fc.constantFrom(GRACE + 1, LATER, 600, 86_400).map((seconds) => new Passes(seconds)),
-    fc
-      .tuple(node, fc.constantFrom(-SKEW, -1, 0, 1, SKEW, 3600))
-      .map(([node, seconds]) => new ClockChanges(node, seconds)),
-  ],
-  { maxCommands: 40, size: 'max' },
-)
+const moves = fc
+  .uniqueArray(fc.constantFrom('192.0.2.1', '198.51.100.7', '203.0.113.4', '2001:db8::1'), { minLength: 1 })
+  .map((ips) => new Moves(ips))
+
+const history = (...more: fc.Arbitrary<Command>[]): fc.Arbitrary<Iterable<Command>> =>
+  fc.commands(
+    [
+      one,
+      one,
+      several,
+      arrives,
+      arrives,
+      ...more,
+      fc.integer({ min: 0, max: GRACE }).map((seconds) => new Passes(seconds)),
+      fc.constantFrom(GRACE + 1, LATER, 600, 86_400).map((seconds) => new Passes(seconds)),
+      fc
+        .tuple(node, fc.constantFrom(-SKEW, -1, 0, 1, SKEW, 3600))
+        .map(([node, seconds]) => new ClockChanges(node, seconds)),
+    ],
+    { maxCommands: 40, size: 'max' },
+  )
+
+/** What happens to an honest owner who changes networks all the time. */
+export const onTheMove = history(moves)
+/** What happens to an honest owner whose server loses its last transactions again and again. */
+export const throughFailovers = history(fc.constant(new StandbyFallsBehind()), fc.constant(new FailsOver()))

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import type { Database } from '../../../src/db/database.ts'
-import { honest, newOwner } from './honest-owner.ts'
+import { newOwner, onTheMove, throughFailovers } from './honest-owner.ts'
 import { OneSession } from './one-session.ts'
 import { acts, elsewhere, lockStepEnds, rounds, sharesNoMore, steps, thiefIsFound } from './thief.ts'
 
@@ -8,16 +8,16 @@ import { acts, elsewhere, lockStepEnds, rounds, sharesNoMore, steps, thiefIsFoun
 export function refreshModel(database: Database): [promise: string, property: fc.IAsyncProperty<unknown>][] {
   const service = () => OneSession.create(database)
   const both = fc.constantFrom(['owner', 'thief'] as const, ['thief', 'owner'] as const)
+  const alone = (commands: typeof onTheMove) =>
+    fc.asyncProperty(commands, (given) =>
+      fc.asyncModelRun(async () => {
+        const real = await service()
+        return { model: newOwner(real.first), real }
+      }, given as never),
+    )
   return [
-    [
-      'an honest owner alone is never refused, whatever is lost, late or overtaken',
-      fc.asyncProperty(honest, (commands) =>
-        fc.asyncModelRun(async () => {
-          const real = await service()
-          return { model: newOwner(real.first), real }
-        }, commands as never),
-      ),
-    ],
+    ['an honest owner alone is never refused, whatever is lost, late or overtaken, on any networks', alone(onTheMove)],
+    ['an honest owner alone is never refused when the store goes back', alone(throughFailovers)],
     [
       'a thief who used a stolen token: when both have refreshed once more, nobody holds anything',
       fc.asyncProperty(steps, both, async (history, last) => thiefIsFound(await service(), history, last)),
