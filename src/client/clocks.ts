@@ -29,7 +29,7 @@ export const systemClock: Clock = {
   monotonic: () => performance.now(),
   wall: () => Date.now(),
   setTimeout(run, ms) {
-    const timer: { unref?(): void } = setTimeout(run, ms)
+    const timer = setTimeout(run, ms) as { unref?(): void } // a number in browsers
     timer.unref?.()
     return timer
   },
