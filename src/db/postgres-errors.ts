@@ -23,7 +23,7 @@ export function isConflict(error: unknown): boolean {
 /** True when the connection that gave this error must not be used again. */
 export function isBroken(error: unknown): boolean {
   if (!(error instanceof DatabaseError)) return !isOurs(error)
-  return error.severity === 'FATAL' || error.severity === 'PANIC' || error.code === '25006'
+  return error.severity === 'FATAL' || error.severity === 'PANIC' || error.code === '25006' || error.code === '25P02'
 }
 
 /** True when the server gave no answer at all, not even that the statement timed out. */

@@ -17,8 +17,8 @@ export async function transact(
   notify?: string,
 ): Promise<Row[][]> {
   const limit = Math.max(...statements.map(({ timeout = 0 }) => timeout * 1000))
-  await client.query({ text: begin(client, timeoutMs), ...patience(limit) } as QueryConfig)
   try {
+    await client.query({ text: begin(client, timeoutMs), ...patience(limit) } as QueryConfig)
     if (limit > 0)
       await run(client, { sql: "SELECT set_config('statement_timeout', $1, true)", params: [String(limit)] })
     const results: Row[][] = []
