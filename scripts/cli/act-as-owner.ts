@@ -1,4 +1,4 @@
-import { access, constants, stat } from 'node:fs/promises'
+import { access, constants, lstat, stat } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -66,9 +66,11 @@ export async function assertCodeIsReadable(): Promise<void> {
   }
 }
 
+/** The owner of a path or, when a link that is not root's leads there, of that link: who made it decides. */
 async function ownerOf(path: string): Promise<{ uid: number; gid: number }> {
   try {
-    return await stat(path)
+    const link = await lstat(path)
+    return link.isSymbolicLink() && link.uid !== 0 ? link : await stat(path)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
     return ownerOf(dirname(path))

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
-import { chmod, chown, cp, lstat, mkdir, readdir, stat, symlink, writeFile } from 'node:fs/promises'
+import { chmod, chown, cp, lchown, lstat, mkdir, readdir, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { PASSWORD, temporaryFolder } from '../../support/app.ts'
@@ -119,6 +119,16 @@ t.test('a link named .lock leads root nowhere', { skip: reason }, async (t) => {
   }
   t.same(await readdir(outside), ['there'], 'nothing was made')
   t.equal((await stat(there)).mode & 0o777, 0o644, 'and no mode changed')
+})
+
+t.test('a keys folder that is a link of the service leads root nowhere', { skip: reason }, async (t) => {
+  const { dir, keysDir, keys } = await home(t)
+  await owned(dir)
+  const ofRoot = await temporaryFolder(t)
+  await symlink(ofRoot, keysDir)
+  await lchown(keysDir, SERVICE.uid, SERVICE.gid)
+  t.match(await keys('rotate'), { code: 1 })
+  t.same(await readdir(ofRoot), [], 'root wrote nothing')
 })
 
 /** These tests have no database. */
