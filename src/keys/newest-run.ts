@@ -15,8 +15,8 @@ export function newestRun(run: () => Promise<void>): () => Promise<void> {
     return running
   }
   return () => {
-    if (running === undefined) return start()
-    next ??= running.catch(() => undefined).then(start)
+    if (running === undefined && next === undefined) return start()
+    next ??= (running as Promise<void>).catch(() => undefined).then(start)
     return next
   }
 }
