@@ -42,7 +42,7 @@ export const limitSettings = {
   RATE_LIMIT_REGISTER_PER_EMAIL: perMinute(5, 'Registrations per minute with one email'),
   RATE_LIMIT_REFRESH: perMinute(600, 'Refreshes per minute from one client network'),
   RATE_LIMIT_REFRESH_PER_SESSION: perMinute(60, 'Refreshes per minute of one session'),
-  RATE_LIMIT_PASSWORD_CHANGE: perMinute(10, 'Password changes and confirmations per minute of one account'),
+  RATE_LIMIT_PASSWORD_CHANGE: perMinute(10, 'Password changes and confirmations per minute of one session'),
   RATE_LIMIT_PASSWORD_CHANGE_PER_NETWORK: perMinute(
     60,
     'Password changes and confirmations per minute from one client network',

@@ -84,8 +84,13 @@ export function limitedLive<Claims>(parts: { live: Live<Claims>; limiter: Spendi
   }
 }
 
+/**
+ * A password is counted by session: a stolen token of one session must not keep its owner, who logs in again, from a
+ * new password. Guesses are counted by account elsewhere.
+ */
 function keyOf(request: FastifyRequest): string {
-  return request.routeOptions.config.limit === 'password' ? request.user.sub : networkOfRequest(request)
+  if (request.routeOptions.config.limit !== 'password') return networkOfRequest(request)
+  return request.user.sid ?? request.user.sub
 }
 
 /** A store for the plugin that counts in the limiter: with our clock, and in one place for all workers. */
