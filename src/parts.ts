@@ -172,6 +172,7 @@ function makeAccounts(base: Base, stores: Stores, { revocationsApplied }: Revoca
   return {
     passwords,
     refreshKeys,
+    limits,
     register: createRegister({ accounts, passwords, ...rules, limiter, now }),
     passwordPair,
     ownAccount: createOwnAccount({

@@ -15,6 +15,9 @@ export interface NewPassword {
   readonly hashes: { readonly from: string; readonly to: string }
 }
 
+/** A change of the password makes every token from before it worthless. */
+const NEVER = Number.MAX_SAFE_INTEGER
+
 /**
  * Sets a new password, ends every other session, and gives this one a new refresh token, in one transaction.
  *
@@ -27,7 +30,14 @@ export async function changePassword(
   { now, limits, audit }: { now: number; limits: SessionLimits; audit: AuditEntry },
 ): Promise<RenewedSession | undefined> {
   const [verified, done] = [randomId(), randomId()]
-  const renewal = { id: sessionId, accountId, now, expiresAt: now + limits.idleTtl, source: audit.source }
+  const renewal = {
+    id: sessionId,
+    accountId,
+    now,
+    expiresAt: now + limits.idleTtl,
+    source: audit.source,
+    renewedSince: NEVER,
+  }
   const [accounts = [], sessions = []] = await database.transaction(
     [
       // The account is locked before its sessions, as everywhere.

@@ -85,7 +85,11 @@ export function judgeRefresh(state: RefreshState, counter: number, by: By): Refr
   if (counter === state.counter) return exchange('rotated', { at: now, counter }, recent, by)
   if (recent.some((one) => one.counter === counter)) return repeat(state, counter, recent, by)
   // The newest exchange made the current token, the one before it the token before, and so on.
-  const last = exchanges.find((one) => one.counter === counter) ?? exchanges[state.counter - counter]
+  // One that was made beside the current one counts within the grace, and later while nothing was exchanged since.
+  // Otherwise two who share a session and use each his own could go on without end.
+  const made = exchanges[state.counter - counter]
+  const isBeside = made !== undefined && (state.foreignCounter === state.counter || recent.includes(made))
+  const last = exchanges.find((one) => one.counter === counter) ?? (isBeside ? made : undefined)
   if (last !== undefined && isUnseen(last, exchanges, limits.grace) && mayRetry(state, last, by))
     return exchange('retried', { at: now, counter }, recent, by)
   return { kind: 'reused' }

@@ -40,6 +40,7 @@ export function logoutRoute(app: App, parts: LogoutCallerParts & { readonly endS
           'cross_site_request',
           'revocations_stale',
           'store_unavailable',
+          'signing_unavailable',
         ],
       },
       schema: {

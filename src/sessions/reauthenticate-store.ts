@@ -26,7 +26,14 @@ export async function reauthenticateSession(
   { now, limits, audit }: { now: number; limits: SessionLimits; audit: AuditEntry },
 ): Promise<RenewedSession | undefined> {
   const mark = randomId()
-  const renewal = { id: sessionId, accountId, now, expiresAt: now + limits.idleTtl, source: audit.source }
+  const renewal = {
+    id: sessionId,
+    accountId,
+    now,
+    expiresAt: now + limits.idleTtl,
+    source: audit.source,
+    renewedSince: now - limits.grace,
+  }
   const [accounts = [], sessions = []] = await database.transaction([
     // The account is locked before its sessions, as everywhere.
     {

@@ -48,6 +48,8 @@ export function endAboveLimit({ id, accountId, createdAt }: Session, limit: numb
   }
 }
 
+const JUST_RENEWED = 'valid_from = counter AND auth_time >= $8'
+
 export interface Renewal {
   readonly id: string
   readonly accountId: string
@@ -55,6 +57,8 @@ export interface Renewal {
   readonly now: number
   readonly expiresAt: number
   readonly source: RequestSource
+  /** A session that was renewed since this instant and not refreshed since keeps its token: the same was asked twice. */
+  readonly renewedSince: number
 }
 
 /**
@@ -63,14 +67,16 @@ export interface Renewal {
  *
  * @param mark the session gets it as `changed_by`; the same transaction must have marked the account with it
  */
-export function renewRefreshToken({ id, accountId, now, expiresAt, source }: Renewal, mark: string): Statement {
+export function renewRefreshToken(renewal: Renewal, mark: string): Statement {
+  const { id, accountId, now, expiresAt, source, renewedSince } = renewal
+  const next = `CASE WHEN ${JUST_RENEWED} THEN counter ELSE counter + 1 END`
   return {
     sql: `UPDATE sessions
-          SET counter = counter + 1, valid_from = counter + 1, exchanged = '', foreign_repeats = 0,
-            foreign_counter = -1, auth_time = $3, rotated_at = $3, last_used_at = $3, ip = $5, user_agent = $6, changed_by = $7,
+          SET counter = ${next}, valid_from = ${next}, exchanged = '', foreign_repeats = 0, foreign_counter = -1,
+            auth_time = $3, rotated_at = CASE WHEN ${JUST_RENEWED} THEN rotated_at ELSE $3 END, last_used_at = $3, ip = $5, user_agent = $6, changed_by = $7,
             expires_at = CASE WHEN max_expires_at < $4 THEN max_expires_at ELSE $4 END
           WHERE id = $1 AND account_id = $2 AND ended_at IS NULL AND expires_at > $3
             AND EXISTS (SELECT 1 FROM accounts WHERE id = $2 AND changed_by = $7) RETURNING ${REFRESHED_COLUMNS}`,
-    params: [id, accountId, now, expiresAt, source.ip, source.userAgent, mark],
+    params: [id, accountId, now, expiresAt, source.ip, source.userAgent, mark, renewedSince],
   }
 }

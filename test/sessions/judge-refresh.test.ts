@@ -61,6 +61,7 @@ const split = (foreignRepeats: number, ...exchanged: string[]) =>
 /** Token 4 was exchanged for 5, and two seconds later for 6, so many seconds ago. */
 const beside = (seconds: number): Partial<RefreshState> => ({
   counter: 6,
+  foreignCounter: 6,
   rotatedAt: NOW - seconds,
   exchanged: `${NOW - seconds}:4,${NOW - seconds - 2}:4,`,
 })

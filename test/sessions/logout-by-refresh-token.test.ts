@@ -35,7 +35,7 @@ t.test('an access token that has expired does not keep anybody logged in', async
   t.equal((await byRefreshToken(late.refresh_token)).statusCode, 204, 'a second time there is nothing to end')
   for (const scope of ['others', 'all'])
     t.equal((await byRefreshToken(late.refresh_token, { scope })).json().code, 'invalid_refresh_token')
-  t.equal((await byRefreshToken('srt_forged')).statusCode, 204)
+  t.equal((await byRefreshToken('srt_forged')).json().code, 'invalid_refresh_token')
   t.equal((await byRefreshToken('srt_forged', { scope: 'all' })).json().code, 'invalid_refresh_token')
   t.not(await refreshVerdict(app, third), 'good', 'idle for too long')
 })
@@ -55,6 +55,17 @@ for (const [scope, here, there] of [
     t.same(await Promise.all([user, other, stranger].map(isLive)), [here, there, true])
   })
 }
+
+t.test('a copy from long ago ends its own session as at a refresh, and no other', async (t) => {
+  const user = await signUp(app)
+  const other = await logIn(app, user.email)
+  const next = await refreshed(app, user)
+  pass(20)
+  const current = await refreshed(app, next)
+  pass(20)
+  t.equal((await byRefreshToken(user.refresh_token, { scope: 'others' })).json().code, 'invalid_refresh_token')
+  t.same([await isLive(current), await isLive(other)], [false, true])
+})
 
 t.test('a good access token says who logs out, whatever refresh token comes with it', async (t) => {
   const [user, stranger] = [await signUp(app), await signUp(app)]

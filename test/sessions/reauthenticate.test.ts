@@ -41,6 +41,19 @@ t.test('older refresh tokens of the session are dead, and end nothing', async (t
   t.same(await standing(app, renewed.access_token), [200, undefined])
 })
 
+t.test('asked twice at once, both answers hold the same refresh token', async (t) => {
+  const person = await signUp(app)
+  const replies = await Promise.all([reauthenticate(person), reauthenticate(person)])
+  const [one, other] = replies.map((reply) => reply.json() as Tokens)
+  t.equal(one?.refresh_token, other?.refresh_token)
+  const next = await refreshed(app, one as Tokens)
+  t.equal(claimsOf(next).auth_time, now())
+  pass(60)
+  const later: Tokens = (await reauthenticate(next)).json()
+  t.not(later.refresh_token, next.refresh_token)
+  t.equal((await refresh(app, next)).statusCode, 401, 'the older one is dead')
+})
+
 t.test('a wrong password changes nothing, and is in the audit trail', async (t) => {
   const person = await signUp(app)
   const { sid } = claimsOf(person)

@@ -35,8 +35,9 @@ export function expected(session: ModelSession, counter: number, now: number): O
   const exchanged = session.exchanges.findLast((exchange) => exchange.counter === counter)
   const newest = session.exchanges.at(-1)
   if (exchanged !== undefined && now - exchanged.at <= LIMITS.grace) return 'repeated'
-  // Nobody showed it: the exchange counts that made it.
-  const last = exchanged ?? session.exchanges.at(-1 - behind)
+  // Nobody showed it: the exchange counts that made it, within the grace.
+  const made = session.exchanges.at(-1 - behind)
+  const last = exchanged ?? (made !== undefined && now - made.at <= LIMITS.grace ? made : undefined)
   if (last === undefined || newest === undefined) return 'reused'
   return newest.at - last.at <= LIMITS.grace && now - last.at <= LIMITS.retry ? 'retried' : 'reused'
 }
