@@ -1,4 +1,5 @@
 import './compile-once.ts'
+import './quick-derivations.ts'
 import './quick-keys.ts'
 import './quick-threads.ts'
 import type { KeyObject } from 'node:crypto'

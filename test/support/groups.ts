@@ -1,3 +1,4 @@
+import './quick-derivations.ts'
 import './quick-keys.ts'
 import './quick-threads.ts'
 import { globSync } from 'node:fs'

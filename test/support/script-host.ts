@@ -1,3 +1,4 @@
+import './quick-derivations.ts'
 import './quick-keys.ts'
 import { promises } from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
