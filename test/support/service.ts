@@ -104,8 +104,11 @@ export interface ServerProcess extends Running {
   readonly env: Record<string, string>
 }
 
+/** Keeps the garbage of a boot: see no-collection.js. */
+export const KEEPS_GARBAGE = './test/support/no-collection.js'
+
 /** Two keys of its own for a server to adopt: it would take a fifth of its boot to make them. */
-async function giveKeys(dir: string): Promise<void> {
+export async function giveKeys(dir: string): Promise<void> {
   await mkdir(dir, { recursive: true, mode: 0o700 })
   for (let count = 0; count < 2; count += 1)
     await storePrivateKey({ dir, passphrase: undefined }, await generatePrivateKey(2048))
@@ -119,7 +122,7 @@ export async function startServer(t: Test, settings: Record<string, string> = {}
   const own = await isolated(t)
   const env = { ...own, ...settings }
   if (settings.KEYS_DIR === undefined) await giveKeys(String(own.KEYS_DIR))
-  const running = run(t, 'src/server.ts', [], env, '', {}, ['./test/support/no-collection.js'])
+  const running = run(t, 'src/server.ts', [], env, '', {}, [KEEPS_GARBAGE])
   const url = await new Promise<string>((resolve, reject) => {
     running.child.stdout?.on('data', () => {
       const [, found] = /(?:docs|ready) at (http:\/\/[^"\s/]+)/.exec(running.output()) ?? []

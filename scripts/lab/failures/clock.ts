@@ -21,7 +21,7 @@ export const clockFailure: Failure = {
     const faults = new Faults()
     const file = join(run.folder, 'clock')
     const step = setClock(file)
-    const env = await newService(run.folder, {
+    const env = await newService(run, {
       FAILURES_CLOCK_FILE: file,
       NODE_OPTIONS: '--import ./scripts/lab/failures/stepped-clock.js',
       MAX_SESSIONS_PER_ACCOUNT: '1000',

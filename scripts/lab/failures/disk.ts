@@ -22,7 +22,7 @@ export const diskFailure: Failure = {
   async run(run) {
     const disk = mountSmallDisk(run.folder)
     try {
-      const env = await newService(run.folder, {
+      const env = await newService(run, {
         DATABASE_URL: `sqlite:${join(disk, 'data', 'signet.db')}`,
         KEYS_DIR: join(disk, 'keys'),
         MAX_SESSIONS_PER_ACCOUNT: '1000',

@@ -23,7 +23,7 @@ export const drainFailure: Failure = {
   title: 'SIGTERM with 1,000 requests in flight',
   async run(run) {
     const faults = new Faults()
-    const node = await startNode(await newService(run.folder))
+    const node = await startNode(await newService(run))
     const [tokens] = await people(node.origin, 'drain@example.com', 1)
     const requests = await Promise.all(
       Object.entries(KINDS).flatMap(([kind, share]) =>

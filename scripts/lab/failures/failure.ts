@@ -10,6 +10,12 @@ export interface Run {
   readonly seconds: number
   /** Milliseconds between two requests of a client, where that may be chosen. */
   readonly pause?: number
+  /**
+   * Called with the keys folder, still to be made, of each new service.
+   *
+   * @returns options of Node for its servers
+   */
+  readonly prepare?: (keysDir: string) => Promise<string>
   /** The PostgreSQL of the run, started at the first call. */
   postgres(): Promise<Postgres>
 }

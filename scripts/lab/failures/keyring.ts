@@ -15,7 +15,7 @@ export const keyringFailure: Failure = {
   title: 'the keyring is broken and mended, under load',
   async run(run) {
     const faults = new Faults()
-    const node = await startNode(await newService(run.folder, { MAX_SESSIONS_PER_ACCOUNT: '1000' }))
+    const node = await startNode(await newService(run, { MAX_SESSIONS_PER_ACCOUNT: '1000' }))
     const path = join(node.env.KEYS_DIR ?? '', 'keyring.json')
     const good = await readFile(path, 'utf8')
     const load = startLoad({ origin: () => node.origin, sessions: await people(node.origin, EMAIL, SESSIONS) })

@@ -33,7 +33,7 @@ export const killFailure: Failure = {
 
 async function killAgainAndAgain(run: Run, settings: Env, name: string): Promise<Outcome> {
   const faults = new Faults()
-  const env = await newService(run.folder, { ...settings, REFRESH_GRACE: '0', MAX_SESSIONS_PER_ACCOUNT: '1000' })
+  const env = await newService(run, { ...settings, REFRESH_GRACE: '0', MAX_SESSIONS_PER_ACCOUNT: '1000' })
   const total = { rotations: 0, registered: 0, ended: 0, slowestBoot: 0 }
   let node = await startNode(env)
   const sessions = await people(node.origin, 'storm@example.com', CLIENTS)

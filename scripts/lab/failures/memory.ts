@@ -35,7 +35,7 @@ export const memoryFailure: Failure = {
     const share = Math.min(1, run.times / 100)
     const faults = new Faults()
     const node = await startNode(
-      await newService(run.folder, {
+      await newService(run, {
         NODE_OPTIONS: `--max-old-space-size=${HEAP_MIB}`,
         TRUST_PROXY: '127.0.0.1',
         RATE_LIMIT_REFRESH: '1000',

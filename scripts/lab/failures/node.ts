@@ -5,6 +5,7 @@ import { OperatorError } from '../../../src/errors/app-error.ts'
 import { freePort } from '../../../test/support/free-port.ts'
 import { UNLIMITED } from '../../../test/support/settings.ts'
 import { Child } from '../bench/child.ts'
+import type { Run } from './failure.ts'
 
 const HOST = '127.0.0.1'
 /** A server that is not ready by then has failed to start. */
@@ -25,11 +26,13 @@ export interface Node {
  * The settings of a new service: a folder for its keys and, unless another one is given, its database; and a port that
  * it keeps.
  */
-export async function newService(folder: string, settings: Env = {}): Promise<Env> {
+export async function newService({ folder, prepare }: Pick<Run, 'folder' | 'prepare'>, own: Env = {}): Promise<Env> {
   const home = await mkdtemp(join(folder, 'service-'))
+  const { NODE_OPTIONS = '', ...settings } = own
+  const options = (await prepare?.(join(home, 'keys'))) ?? ''
   return {
     NODE_ENV: 'test',
-    NODE_OPTIONS: '', // the caller's options are not for the servers
+    NODE_OPTIONS: `${options} ${NODE_OPTIONS}`.trim(), // the caller's options are not for the servers
     LOG_LEVEL: 'silent',
     HOST,
     PORT: String(await freePort()),
@@ -56,7 +59,7 @@ export async function startNode(env: Env): Promise<Node> {
     while ((await statusOf(`${origin}/health/ready`)) !== 200) {
       child.assertRunning()
       if (performance.now() - started > BOOT_TIMEOUT_MS) throw new OperatorError(`${origin} did not get ready`)
-      await sleep(10)
+      await sleep(25)
     }
   } catch (error) {
     child.process.kill('SIGKILL')

@@ -16,7 +16,7 @@ export const rollingFailure: Failure = {
     const faults = new Faults()
     const { create } = await run.postgres()
     const settings = { DATABASE_URL: await create(), MAX_SESSIONS_PER_ACCOUNT: '1000', SHUTDOWN_DELAY }
-    const env = await newService(run.folder, settings)
+    const env = await newService(run, settings)
     const services: Env[] = [env, await beside(env)]
     const nodes = [await startNode(services[0] as Env), await startNode(services[1] as Env)]
     const balancer = await startBalancer(nodes.map(({ origin }) => origin))

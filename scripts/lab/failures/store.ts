@@ -15,7 +15,7 @@ export const storeFailure: Failure = {
     const faults = new Faults()
     const postgres = await run.postgres()
     const settings = { DATABASE_URL: await postgres.create(), MAX_SESSIONS_PER_ACCOUNT: '1000' }
-    const node = await startNode(await newService(run.folder, settings))
+    const node = await startNode(await newService(run, settings))
     const { origin } = node
     const load = startLoad({ origin: () => origin, sessions: await people(origin, EMAIL, SESSIONS) })
     await sleep(500)

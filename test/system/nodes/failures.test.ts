@@ -7,6 +7,7 @@ import { memoryFailure } from '../../../scripts/lab/failures/memory.ts'
 import { rollingFailure } from '../../../scripts/lab/failures/rolling.ts'
 import { temporaryFolder } from '../../support/app.ts'
 import { postgresUrl, startPostgres, stopPostgres } from '../../support/postgres.ts'
+import { giveKeys, KEEPS_GARBAGE } from '../../support/service.ts'
 
 // The short form of `npm run failures`. What it does with kill -9, with a store that is gone and with a broken keyring
 // stands in crash.test.ts, store-down.test.ts and test/system/keys/live.test.ts.
@@ -32,8 +33,13 @@ for (const [{ title, run }, times, seconds] of SHORT) {
   })
 }
 
+async function prepare(keysDir: string): Promise<string> {
+  await giveKeys(keysDir)
+  return `--import ${KEEPS_GARBAGE}`
+}
+
 async function shortRun(t: Test, times: number, seconds: number): Promise<Run> {
   const create = () => postgresUrl(t)
   const postgres = async () => ({ create, stop: stopPostgres, start: startPostgres, end: () => undefined })
-  return { folder: await temporaryFolder(t), times, seconds, pause: 50, postgres }
+  return { folder: await temporaryFolder(t), times, seconds, pause: 80, postgres, prepare }
 }
