@@ -16,6 +16,8 @@ export interface Order {
   readonly env: Readonly<Record<string, string>>
   readonly stdin: string
   readonly killAt?: number
+  /** The user and the group of the run, without any other group: only for root. */
+  readonly as?: { readonly uid?: number; readonly gid?: number }
 }
 
 class Ended extends Error {}
@@ -30,6 +32,8 @@ interface Run {
 }
 
 let run: Run | undefined
+const isRoot = process.geteuid?.() === 0
+const groups = process.getgroups?.() ?? []
 
 for (const name of ['stdout', 'stderr'] as const) {
   const original = process[name].write.bind(process[name])
@@ -48,13 +52,22 @@ process.exit = ((code?: number) => {
 }) as typeof process.exit
 
 await interceptChanges()
+becomeForOneRun()
 
 process.on('disconnect', () => exit(0))
 process.on('message', async (order: Order) => process.send?.(await perform(order)))
 
 const isOver = ({ code, killed }: Run): boolean => code !== undefined || killed
 
-async function perform({ id, program, args, env, stdin, killAt = Number.POSITIVE_INFINITY }: Order): Promise<Finished> {
+async function perform({
+  id,
+  program,
+  args,
+  env,
+  stdin,
+  killAt = Number.POSITIVE_INFINITY,
+  as,
+}: Order): Promise<Finished> {
   const path = join(process.cwd(), program)
   process.argv = [process.execPath, path, ...args]
   for (const name of Object.keys(process.env)) if (!name.startsWith('_TAPJS_')) delete process.env[name]
@@ -64,11 +77,13 @@ async function perform({ id, program, args, env, stdin, killAt = Number.POSITIVE
   process.exitCode = undefined
   run = mine
   try {
+    become(as)
     await import(`${pathToFileURL(path).href}?run=${id}`) // a module is run once: by another name it is another one
   } catch (error) {
     if (!isOver(mine)) Object.assign(mine, { code: 1, stderr: `${mine.stderr}${(error as Error).stack}` })
   } finally {
     run = undefined
+    becomeRoot()
   }
   const { stdout, stderr, code, killed } = mine
   return {
@@ -77,6 +92,27 @@ async function perform({ id, program, args, env, stdin, killAt = Number.POSITIVE
     code: killed ? null : (code ?? Number(process.exitCode ?? 0)),
     signal: killed ? 'SIGKILL' : null,
   }
+}
+
+function become(as: Order['as']): void {
+  if (as === undefined) return
+  process.setgroups?.([])
+  if (as.gid !== undefined) process.setegid?.(as.gid)
+  if (as.uid !== undefined) process.seteuid?.(as.uid)
+}
+
+/** A script of root becomes another user for good; here it does until it ends. The kernel asks the effective user. */
+function becomeForOneRun(): void {
+  if (!isRoot) return
+  process.setgid = (id) => process.setegid?.(id)
+  process.setuid = (id) => process.seteuid?.(id)
+}
+
+function becomeRoot(): void {
+  if (!isRoot) return
+  process.seteuid?.(0)
+  process.setegid?.(0)
+  process.setgroups?.(groups)
 }
 
 /** Counts the same changes as kill-at.js. From the chosen change on, none is made. */

@@ -20,12 +20,13 @@ let count = 0
  *
  * @param options.killAt nothing of the file system changes from this change on, as if the process had been killed
  *   just before it
+ * @param options.as the user and the group of the run, without any other group; only root may ask for that
  */
 export function runScript(
   program: string,
   args: readonly string[],
   env: Record<string, string> = {},
-  options: { stdin?: string; killAt?: number } = {},
+  options: Partial<Pick<Order, 'stdin' | 'killAt' | 'as'>> = {},
 ): Promise<Finished> {
   const run = last.then(() => order({ program, args, env: { ...inherited(), ...env }, stdin: '', ...options }))
   last = run.catch(() => undefined)
