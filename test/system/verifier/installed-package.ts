@@ -82,7 +82,8 @@ export async function typeErrors(
   { declarations = true, lib = 'es2022' } = {},
 ): Promise<string[]> {
   const module = resolution === 'bundler' ? 'preserve' : resolution
-  const strict = ['--strict', '--exactOptionalPropertyTypes', '--skipLibCheck', String(!declarations)]
+  const checks = ['--skipLibCheck', String(!declarations), '--skipDefaultLibCheck'] // not those of the compiler itself
+  const strict = ['--strict', '--exactOptionalPropertyTypes', ...checks]
   const node = ['--target', 'es2022', '--lib', lib, '--types', 'node', '--noEmit', '--singleThreaded']
   const args = [...strict, ...node, '--module', module, '--moduleResolution', resolution, ...files]
   const { stdout } = await execute(folder, process.execPath, TSC, ...args).catch((failed) => {

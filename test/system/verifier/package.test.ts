@@ -86,9 +86,10 @@ express().get('/me', signedIn({ roles: ['a'] }), ({ user }, res) => {
 signedIn({ role: ['a'] })
 `
 
+const FILES = ['fastify.ts', 'slip.ts', 'express.ts', 'require.cts']
 async function types(t: Test, folder: string, expressOnly: string): Promise<void> {
   const isPublic = "auth: 'public'"
-  const [fastify, express] = [recipe('fastify'), recipe('express-typed')]
+  const [fastify, express, own] = [recipe('fastify'), recipe('express-typed'), recipe('claims')]
   t.ok(fastify.includes(isPublic))
   await writeFile(join(folder, 'fastify.ts'), fastify)
   await writeFile(join(folder, 'slip.ts'), fastify.replace(isPublic, "auth: 'publik'"))
@@ -97,11 +98,10 @@ async function types(t: Test, folder: string, expressOnly: string): Promise<void
     `${fastify}export { createVerifier, SignetError } from 'signet-verifier'`,
   )
   for (const place of [folder, expressOnly]) await writeFile(join(place, 'express.ts'), express)
-  const own = recipe('claims')
   await writeFile(join(folder, 'fastify-user.ts'), `${FASTIFY_USER}${own}`)
   await writeFile(join(folder, 'express-user.ts'), `${EXPRESS_USER}${own}`)
   for (const resolution of ['node16', 'nodenext', 'bundler']) {
-    const errors = await typeErrors(folder, ['fastify.ts', 'slip.ts', 'express.ts', 'require.cts'], resolution)
+    const errors = await typeErrors(folder, FILES, resolution, { declarations: resolution !== 'nodenext' })
     t.equal(errors.length, 1, `${resolution}: ${errors.join('; ')}`)
     t.match(errors[0], /^slip\.ts\(\d+,\d+\): error TS2322: .*auth/, resolution)
     // The declarations of the packages are those that were checked just now.
