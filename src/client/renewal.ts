@@ -24,7 +24,7 @@ export function createRenewal({ held, requests, tabs, store, platform, emit }: S
   const pauseMs = () => (pause && held.isFailing() ? pause.ms - elapsed(pause.since, clock) : 0)
 
   /** After a failure, and only then, there is a timer: it tries again once the token has ended, if anybody looks. */
-  const schedule = () => {
+  const schedule = (leastMs: number) => {
     clock.clearTimeout(timer)
     timer = clock.setTimeout(
       () => {
@@ -32,14 +32,16 @@ export function createRenewal({ held, requests, tabs, store, platform, emit }: S
         held.fail()
         if (!page.isHidden()) refreshQuietly()
       },
-      Math.max(pauseMs(), held.leftMs()),
+      Math.max(pauseMs(), held.leftMs(), leastMs),
     )
   }
   /** The page is looked at again, or the network is back. What the server asked for (`Retry-After`) still counts. */
   const stopListening = page.onWake(() => {
     if (page.isHidden() || !pause || !held.isFailing()) return
-    if (!pause.error.status) pause.ms += random() * WAKE_SPREAD_MS - pauseMs()
-    schedule()
+    const spreadMs = random() * WAKE_SPREAD_MS
+    // Never longer: whoever uses the session after the pause does not wait.
+    pause.ms -= pause.error.status ? 0 : Math.max(pauseMs() - spreadMs, 0)
+    schedule(spreadMs)
   })
 
   /** Takes the tokens that an answer of the server has brought: stored first, then used, then told. */
@@ -113,7 +115,7 @@ export function createRenewal({ held, requests, tabs, store, platform, emit }: S
       failure.retryAfterMs = ms
       emit({ type: 'waiting', error: failure })
       held.fail()
-      schedule()
+      schedule(0)
       throw failure
     }
   }

@@ -74,6 +74,17 @@ t.test('while the access token lives a failing refresh is not told; after that t
   ])
 })
 
+t.test('a page that comes into view does not make somebody wait who need not', async (t) => {
+  const { clock, session, server, tab, done } = scene(t, {}, { '/v1/refresh': () => new TypeError('offline') })
+  await done(session.start())
+  tab.isHidden = true
+  await clock.pass(3_600_000)
+  server.routes['/v1/refresh'] = () => pair()
+  tab.isHidden = false
+  tab.wake()
+  t.equal((await done(session.fetch(API))).status, 200, 'the back-off was over long ago')
+})
+
 t.test('Retry-After is obeyed by everybody who asks, and by the page that wakes', async (t) => {
   const reply = () => problem('too_many_requests', 429, { 'retry-after': '30' })
   const { session, done, codeOf, clock, server, tab } = scene(t, {}, { '/v1/refresh': reply })
