@@ -29,15 +29,18 @@ export class LabServer {
   static async start(folder: string, issuer: string, appOrigin: string): Promise<LabServer> {
     const clockFile = join(folder, 'clock')
     writeFileSync(clockFile, '0')
-    const env = await newService(folder, {
-      ISSUER: issuer,
-      CORS_ORIGINS: appOrigin,
-      ACCESS_TOKEN_TTL: '900',
-      SESSION_IDLE_TTL: YEAR_SECONDS,
-      SESSION_MAX_TTL: YEAR_SECONDS,
-      FAILURES_CLOCK_FILE: clockFile,
-      NODE_OPTIONS: '--import ./scripts/lab/failures/stepped-clock.js',
-    })
+    const env = await newService(
+      { folder },
+      {
+        ISSUER: issuer,
+        CORS_ORIGINS: appOrigin,
+        ACCESS_TOKEN_TTL: '900',
+        SESSION_IDLE_TTL: YEAR_SECONDS,
+        SESSION_MAX_TTL: YEAR_SECONDS,
+        FAILURES_CLOCK_FILE: clockFile,
+        NODE_OPTIONS: '--import ./scripts/lab/failures/stepped-clock.js',
+      },
+    )
     return new LabServer(await startNode(env), clockFile)
   }
 
