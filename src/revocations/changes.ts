@@ -1,5 +1,5 @@
 import type { LiveKeyring } from '../keys/live-keyring.ts'
-import { type Cursor, readCursor, shortDigest, writeCursor } from './change-cursor.ts'
+import { type Cursor, oneMoreRenewal, readCursor, shortDigest, writeCursor } from './change-cursor.ts'
 import { ChangeRing, type Piece } from './change-ring.ts'
 import { MAX_PAGE_ENTRIES, makeWhole, type Whole } from './change-whole.ts'
 import type { Revocations } from './follow-revocations.ts'
@@ -43,7 +43,8 @@ export class Changes {
   #freshAt: number
   /** `iat` of the last document of another history: followers take no whole for newer that is not younger. */
   #ofOldHistory = -1
-  #renewal: Signing | undefined
+  /** The last one of each number of renewals in the cursor. */
+  readonly #renewals = new Map<number, Signing>()
   #keys = { kids: '', digest: shortDigest('') }
 
   constructor(options: ChangesOptions) {
@@ -108,13 +109,15 @@ export class Changes {
     this.#options.keyring.signingKey() // without a key that signs nothing is answered, like everywhere
     const cursor = this.#usable(text)
     const pieces = cursor && this.#ring.after(cursor.seq)
-    if (pieces !== undefined && this.#costs(pieces) <= this.#costOfWhole())
-      return { lines: await Promise.all(this.#upToDate(pieces)) }
+    if (cursor !== undefined && pieces !== undefined && this.#costs(pieces) <= this.#costOfWhole()) {
+      const isNew = pieces.length > 0 || cursor.keys !== this.#keysDigest()
+      return { lines: await Promise.all(this.#upToDate(pieces, { renewals: isNew ? 0 : oneMoreRenewal(cursor) })) }
+    }
     const whole = await this.#whole.current()
     const rest = whole.history === this.#history ? this.#ring.after(whole.seq) : undefined
     // Undefined: so much was revoked while it was made that the next request gets another whole.
     if (rest === undefined) return { whole, lines: [] }
-    return { whole, lines: await Promise.all(this.#upToDate(rest, whole.pages.at(-1))) }
+    return { whole, lines: await Promise.all(this.#upToDate(rest, { before: whole.pages.at(-1) })) }
   }
 
   #usable(text: string): Cursor | undefined {
@@ -128,13 +131,13 @@ export class Changes {
     return this.#keys.digest
   }
 
-  #cursorAt(seq: number): string {
-    return writeCursor({ history: this.#historyDigest, seq, keys: this.#keysDigest() })
+  #cursorAt(seq: number, renewals = 0): string {
+    return writeCursor({ history: this.#historyDigest, seq, keys: this.#keysDigest(), renewals })
   }
 
-  #common(seq: number): Common {
+  #common(seq: number, renewals = 0): Common {
     const { issuer, ttl, keyring } = this.#options
-    return { issuer, ttl, history: this.#history, keys: keyring.revokedKids(), cursor: this.#cursorAt(seq) }
+    return { issuer, ttl, history: this.#history, keys: keyring.revokedKids(), cursor: this.#cursorAt(seq, renewals) }
   }
 
   #costs(pieces: readonly Piece[]): number {
@@ -156,13 +159,17 @@ export class Changes {
    * The lines of the pieces, and of one document more when the last of them is not fresh, or does not name every
    * revoked key. Nothing is awaited in here: a piece that is published meanwhile would be missing before the last line.
    *
-   * @param before the document before these pieces
+   * @param options.before the document before these pieces
+   * @param options.renewals of the cursor
    */
-  #upToDate(pieces: readonly Piece[], before?: Omit<SignedChanges, 'line'>): Promise<Buffer>[] {
+  #upToDate(
+    pieces: readonly Piece[],
+    { before, renewals = 0 }: { before?: Omit<SignedChanges, 'line'> | undefined; renewals?: number },
+  ): Promise<Buffer>[] {
     const signings = pieces.map((piece) => this.#signed(piece))
     const last = signings.at(-1) ?? before
     const isFresh = last?.cursor === this.cursor() && last.iat === this.#freshAt
-    return [...signings, ...(isFresh ? [] : [this.#renewed()])].map(({ line }) => line)
+    return [...signings, ...(isFresh ? [] : [this.#renewal(renewals)])].map(({ line }) => line)
   }
 
   #signed(piece: Piece): Signing {
@@ -174,14 +181,14 @@ export class Changes {
     return piece.signing
   }
 
-  #renewed(): Signing {
-    const { keyring } = this.#options
+  #renewal(renewals: number): Signing {
     const seq = this.#ring.head
-    const common = this.#common(seq)
-    const known = this.#renewal
+    const common = this.#common(seq, renewals)
+    const known = this.#renewals.get(renewals)
     if (known?.cursor === common.cursor && known.iat === this.#freshAt && this.#isAccepted(known)) return known
-    this.#renewal = signChanges({ after: seq, seq, iat: this.#freshAt }, common, keyring)
-    return this.#renewal
+    const signing = signChanges({ after: seq, seq, iat: this.#freshAt }, common, this.#options.keyring)
+    this.#renewals.set(renewals, signing)
+    return signing
   }
 
   /** The pieces reach back to it and are not longer than it, and followers accept its signatures. */

@@ -19,7 +19,7 @@ const spans = (ring: ChangeRing, seq: number) => ring.after(seq)?.map((piece) =>
 
 t.test('a cursor is read as it was written, and fits the pattern of followers', async (t) => {
   const digest = fc.stringMatching(/^[A-Za-z0-9_-]{8}$/)
-  const cursors = fc.record({ history: digest, seq: fc.maxSafeNat(), keys: digest })
+  const cursors = fc.record({ history: digest, seq: fc.maxSafeNat(), keys: digest, renewals: fc.nat(9) })
   fc.assert(
     fc.property(cursors, (cursor) => {
       t.same(readCursor(writeCursor(cursor)), cursor)
@@ -49,6 +49,8 @@ t.test('what is no cursor of ours is none', async (t) => {
     'AAAAAAA.7.BBBBBBBB',
     'AAAAAAAAA.7.BBBBBBBB',
     'AAAAAAAA.7.BBBBBBBB.',
+    'AAAAAAAA.7.BBBBBBBB.0',
+    'AAAAAAAA.7.BBBBBBBB.10',
     'AAAAAAAA.7.BBBBBBBB\n',
     'AAAAAAAA.٧.BBBBBBBB',
   ])

@@ -81,12 +81,19 @@ t.test('nothing new is a renewal: at once without a wait, and after the wait', a
   const { app } = await startApp(t, { now: () => clock.seconds })
   await revoke(app)
   const { cursor, seq, iat } = (await read(app, '0')).last
-  for (const wait of [0, 1]) {
-    const { documents, last } = await read(app, cursor, wait, { 'if-none-match': '*' })
+  let asked = cursor
+  for (const wait of [0, 1, ...Array(7).fill(0)]) {
+    const { documents, last } = await read(app, asked, wait, { 'if-none-match': '*' })
     t.equal(documents.length, 1)
-    t.match(last, { after: seq, seq, cursor, iat })
+    t.match(last, { after: seq, seq, iat })
     t.notOk('until' in last || 'sessions' in last || 'page' in last)
+    t.not(last.cursor, asked, 'a cache that keeps this answer can not give it to the next question')
+    asked = last.cursor
   }
+  t.same([asked, (await read(app, asked)).last.cursor], [`${cursor}.9`, cursor], 'ten of them are enough')
+  const [ended] = await Promise.all([read(app, `${cursor}.9`, 30), revoke(app)])
+  t.match(ended.documents, [{ after: seq, seq: seq + 1, sessions: [/./] }])
+  t.equal(ended.last.cursor.split('.').length, 3)
 })
 
 t.test('what is no cursor of this history gets the whole; a cursor that is ahead has nothing to get', async (t) => {
@@ -97,7 +104,7 @@ t.test('what is no cursor of this history gets the whole; a cursor that is ahead
   for (const after of ['0', 'x', '-', 'A'.repeat(100), `${history}.${seq}`, `AAAAAAAA.${seq}.${keys}`])
     t.match((await read(app, after, 30)).documents, [{ page: 1, pages: 1, sessions: [/./] }], after)
   const ahead = await read(app, `${history}.${Number(seq) + 5}.${keys}`, 1)
-  t.match(ahead.documents, [{ after: Number(seq), seq: Number(seq), page: undefined, cursor }])
+  t.match(ahead.documents, [{ after: Number(seq), seq: Number(seq), page: undefined, cursor: `${cursor}.1` }])
   const otherKeys = read(app, `${history}.${seq}.AAAAAAAA`, 30)
   const first = await Promise.race([otherKeys, read(app, cursor, 2).then(() => 'it waited')])
   t.match(first, { last: { after: Number(seq), cursor } }, 'other keys')
@@ -178,7 +185,7 @@ t.test('who finds no place to wait is told when to come back, in both forms', as
   const seen = new Set<number>()
   for (let i = 0; i < 40; i += 1) {
     const full = await read(app, cursor, 30)
-    t.match(full.documents, [{ cursor }])
+    t.match(full.documents, [{ cursor: `${cursor}.1` }])
     seen.add(Number(full.headers['retry-after']))
     const old = await app.inject({ url: `${FEED}?wait=30`, headers: { 'if-none-match': String(etag) } })
     t.equal(old.statusCode, 304)
@@ -206,5 +213,5 @@ t.test('closing lets everybody go', async (t) => {
   await waiting
   await new Promise((resolve) => setImmediate(resolve))
   await app.close()
-  t.match((await poll).documents, [{ cursor }])
+  t.match((await poll).documents, [{ cursor: `${cursor}.1` }])
 })
