@@ -2,11 +2,13 @@ import { access, glob, readFile } from 'node:fs/promises'
 import t from 'tap'
 import { PROGRAMS } from '../../scripts/lab/interop/programs.ts'
 
-// `npm run interop` tries the files under scripts/lab/interop/, and two pages print them. What is printed has to be
+// `npm run interop` tries the files under scripts/lab/interop/, and three pages print them. What is printed has to be
 // what was tried.
 
 const INTEROP = new URL('../../scripts/lab/interop/', import.meta.url)
-const PAGES = [new URL('README.md', INTEROP), new URL('../../src/revocations/README.md', import.meta.url)]
+const PAGES = ['scripts/lab/interop/README.md', 'src/revocations/README.md', 'scripts/README.md'].map(
+  (path) => new URL(`../../${path}`, import.meta.url),
+)
 
 const page = await readFile(new URL('README.md', INTEROP), 'utf8')
 /** Recipes by their file; their fences name it, relative to the page. */
@@ -17,7 +19,7 @@ for (const url of PAGES) {
 }
 
 /** Files that the trial needs and that are not recipes. */
-const SCAFFOLD = ['apache/httpd.conf', 'python/guard.py', 'python/vectors.py']
+const SCAFFOLD = ['apache/httpd.conf', 'nginx/nginx.conf', 'python/guard.py', 'python/vectors.py']
 
 t.test('a recipe on a page is the file that is tried, word for word', async (t) => {
   t.ok(printed.size >= 11, 'the recipes were found')

@@ -24,6 +24,8 @@ export type Environment = Readonly<Record<string, string>>
 
 export interface Issuer {
   readonly url: string
+  /** The same server without TLS, on loopback: for what stands in front of it. */
+  readonly origin: string
   readonly audience: string
   readonly keysFolder: string
   /** PEM file of the authority that issued its certificate. */
@@ -65,6 +67,7 @@ export async function startIssuer(folder: string): Promise<Issuer> {
   const script = (args: readonly string[]) => runScript(args, settings)
   return {
     url,
+    origin,
     audience: AUDIENCE,
     keysFolder: settings.KEYS_DIR,
     authority,

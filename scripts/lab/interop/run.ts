@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs, promisify } from 'node:util'
 import { OperatorError } from '../../../src/errors/app-error.ts'
 import { makeRunFolder } from '../run-folder.ts'
+import { followThroughCache } from './cache.ts'
 import { clientCredentials } from './client.ts'
 import { followFeed } from './feed.ts'
 import { LEAD_SECONDS, startIssuer } from './issuer.ts'
@@ -16,7 +17,7 @@ import { accepts, refusesAll, refusesUnset, report, type Trial } from './trial.t
 const HELP = `Usage: npm run interop [-- --only <program>]... [--reasons]
 
 Starts a real server and has its tokens verified by libraries and programs of other ecosystems, as they are installed here.
-Takes two minutes, because a key rotation is part of it. Exits 1 when a program that is here fails.
+Takes four minutes: a key rotation and long polls are part of it. Exits 1 when a program that is here fails.
 
 Options
   --only <program>  one of ${PROGRAMS.map(({ name }) => name).join(', ')}; may be repeated
@@ -56,6 +57,7 @@ async function main(): Promise<number> {
   const columns = await tryAll(trials, place)
   console.log(`\n${report(trials, columns)}\n`)
   console.log(await clientCredentials(place, trials))
+  console.log(await followThroughCache(place))
   console.log(await followFeed(place)) // the last one: it revokes the signing key
   if (values.reasons) console.log(`\n${trials.flatMap(({ reasons }) => reasons).join('\n')}`)
   const faults = trials.flatMap(({ faults }) => faults)
