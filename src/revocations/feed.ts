@@ -111,7 +111,10 @@ export function createFeed(options: FeedOptions): Feed {
     },
     async changes(cursor, timeout, client, network) {
       const look = lookFirst?.()
-      if (look !== undefined) await look
+      if (look !== undefined) {
+        await look
+        changes.take() // not gathered: the question is older than what was found
+      }
       if (timeout === 0 || changes.isBehind(cursor)) return { ...(await changes.answer(cursor)), isTurnedAway: false }
       // A copy is renewed before it expires, also when `ttl` is shorter than the wait.
       const wait = ofChanges.wait(cursor, Math.min(timeout, (ttl - half) * 1000), client, network)

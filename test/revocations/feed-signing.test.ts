@@ -1,82 +1,10 @@
 import { getEventListeners } from 'node:events'
 import { mock } from 'node:test'
 import { decodeJwt } from 'jose'
-import t, { type Test } from 'tap'
-import { generatePrivateKey } from '../../src/keys/private-keys.ts'
-import { createFeed } from '../../src/revocations/feed.ts'
+import t from 'tap'
 import type { FeedClaims } from '../../src/revocations/feed-format.ts'
-import { RecentRevocations } from '../../src/revocations/recent-revocations.ts'
-import { RevocationSet } from '../../src/revocations/revocation-set.ts'
 import { fakeTimeouts, realTimeouts } from '../support/fake-timeouts.ts'
-
-const NOW = 1_800_000_000
-const NET = '192.0.2.1'
-const key = await generatePrivateKey(2048)
-
-/** The feed alone, with a set, a keyring and clocks that the test controls. */
-function bareFeed(t: Test, { maxWaiters = 10, ttl = 60 } = {}) {
-  const set = { seq: 0, age: 0, list: new RevocationSet(), look: async () => {}, followed: true, work: 0 }
-  const ring = { kid: 'one', revoked: [] as string[], signs: true }
-  const clock = { seconds: NOW, milliseconds: 0 }
-  let signatures = 0
-  const feed = createFeed({
-    issuer: 'https://signet.example',
-    ttl,
-    maxWaiters,
-    keyring: {
-      signingKey() {
-        if (!ring.signs) throw new Error('no key signs')
-        return { kid: ring.kid, key } as never
-      },
-      revokedKids: () => ring.revoked,
-      verificationPem: () => 'a key',
-    },
-    revocations: {
-      get seq() {
-        return set.seq
-      },
-      history: 'one',
-      get size() {
-        return set.list.size
-      },
-      recent: new RecentRevocations(),
-      entries: (now) => set.list.entries(now),
-      age: () => set.age,
-      snapshot(now) {
-        signatures += 1
-        clock.milliseconds += set.work
-        return set.list.snapshot(now)
-      },
-      onLook(listener) {
-        set.look = async () => void (await listener())
-        return () => {
-          set.followed = false
-        }
-      },
-    },
-    now: () => clock.seconds,
-    monotonic: () => clock.milliseconds,
-  })
-  t.teardown(() => feed.close())
-  /** The document, after every pause before it has passed. */
-  const made = async () => {
-    let over = false
-    const document = feed.current().finally(() => {
-      over = true
-    })
-    document.catch(() => undefined)
-    while (!over) {
-      await settled()
-      mock.timers.tick(100)
-    }
-    return document
-  }
-  return { feed, set, ring, clock, made, signatures: () => signatures }
-}
-
-async function settled(): Promise<void> {
-  for (let i = 0; i < 5; i += 1) await new Promise((resolve) => setImmediate(resolve))
-}
+import { bareFeed, NET, NOW, settled } from './bare-feed.ts'
 
 const claimsOf = ({ body }: { body: Buffer }) => decodeJwt<FeedClaims>(body.toString())
 const NEVER = new AbortController().signal
@@ -247,3 +175,24 @@ t.test('whoever waited leaves no timer and no listener behind', async (t) => {
   t.equal(timers(), before)
   t.equal(getEventListeners(signal, 'abort').length, 0)
 })
+
+t.test(
+  'changes that a look found are in the answer that waited for it, also within the time of gathering',
+  async (t) => {
+    let look: (() => void) | undefined
+    const lookFirst = () => (look === undefined ? undefined : Promise.resolve().then(look))
+    const { feed, set, ticked } = bareFeed(t, { lookFirst })
+    const documents = async (cursor: string) => {
+      const { whole, lines } = await ticked(feed.changes(cursor, 0, new AbortController().signal, NET))
+      return [...(whole?.pages ?? []).map(({ line }) => line), ...lines].map((line) => decodeJwt(line.toString()))
+    }
+    const revoke = () => {
+      set.seq += 1
+    }
+    revoke()
+    await set.look() // it is released, and the time to the next release begins
+    const cursor = String((await documents('0')).at(-1)?.cursor)
+    look = revoke
+    t.match((await documents(cursor)).at(-1), { after: 1, seq: 2 })
+  },
+)
