@@ -18,7 +18,8 @@ const TEST = fileURLToPath(new URL('..', import.meta.url))
 const GROUPS = {
   'fast-others': ['**'],
   'fast-tokens': ['{tokens,attacks,verifier,revocations}/**'],
-  'fast-people': ['{accounts,audit,keys,limits,sessions}/**'],
+  // db/pooler-errors loads the driver of PostgreSQL, and db/sqlite asks that nothing in its process did.
+  'fast-people': ['{accounts,audit,keys,limits,sessions}/**', 'db/pooler-errors*'],
   'fast-timeouts': [
     'revocations/{feed-signing,silent-store,write-back}*',
     'verifier/{feed-order,following,plugin-start,remote-keys,unknown-kids}*',
