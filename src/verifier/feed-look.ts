@@ -1,5 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import type { FeedCopy } from './feed-copy.ts'
+import { FeedRefused } from './feed-refused.ts'
 import { askForChanges, askForFeed, type FeedText, MAX_BYTES } from './feed-requests.ts'
 import type { Resolved } from './options.ts'
 import type { RemoteKeys } from './remote-keys.ts'
@@ -8,6 +9,8 @@ import { signedDocuments } from './signed-documents.ts'
 
 /** A server that does not know the change stream may have been replaced by one that does. */
 const ASK_AGAIN_MS = 10 * 60_000
+/** More than the pieces that a server keeps: they may all be known here. */
+const MAX_VAIN_DOCUMENTS = 512
 
 interface Look {
   readonly options: Resolved
@@ -119,18 +122,21 @@ export class FeedLook {
     let isApplied = false
     let isWhole = false
     let isGap = false
+    let vain = 0
     try {
       for await (const line of lines) {
         const document = await this.#documents.changes(line)
         if (signal.aborted) return 'done'
         kids = document.keys ?? []
         keys.withdraw(kids)
+        const { seq } = copy.held
         const outcome = answer.take(document, options.now())
-        isWhole ||= outcome === 'page' || document.pages !== undefined
+        isWhole ||= document.pages !== undefined
         isApplied ||= outcome === 'applied'
         isGap = outcome === 'gap'
         if (isGap) break // which cancels the rest
-        goesOn()
+        if (document.pages !== undefined || copy.held.seq > seq) goesOn()
+        else countVain(++vain)
         await turn()
       }
       if (!isGap) answer.end(options.now(), options.policy.skew)
@@ -149,4 +155,10 @@ export class FeedLook {
     if (copy.historyChanges !== historyChanges) options.onEvent({ type: 'issuer_went_back', ...told })
     options.onEvent({ type: 'revocations_applied', ...told })
   }
+}
+
+/** Renewals can be repeated by anybody, without end: they neither give an answer more time nor unlimited work. */
+function countVain(documents: number): void {
+  if (documents > MAX_VAIN_DOCUMENTS)
+    throw new FeedRefused('size', `more than ${MAX_VAIN_DOCUMENTS} documents that bring nothing`)
 }

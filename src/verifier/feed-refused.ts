@@ -3,7 +3,7 @@
  * - `header`, `key`, `signature`, `claims`, `issuer`, `dates`: a document, in the order of the checks
  * - `page`: a whole whose pages do not follow each other
  * - `cut`: the answer ends within a line or within a whole, or is empty
- * - `size`: a line or the answer is too long
+ * - `size`: a line or the answer is too long, or too much of it brings nothing
  * - `stale`: the last document is over
  */
 export type RefusedFor =

@@ -23,11 +23,11 @@ interface Asking {
 }
 
 /**
- * Asks for what came after a cursor. The time limit begins anew with every document that was read.
+ * Asks for what came after a cursor. The time limit begins anew when `read` says so.
  *
  * @param after a cursor; undefined for everything
  * @param wait seconds of a long poll; 0 for an answer at once
- * @param read reads the lines one by one
+ * @param read reads the lines one by one; it gets a function that gives the answer its time limit anew
  * @returns what `read` returns. From a server that does not know the question: the whole feed if that is what it
  *   answered, else undefined
  * @throws Error as boundedFetch
