@@ -1,6 +1,6 @@
 import type { Database, Row, SqlValue, Statement } from '../db/database.ts'
 import { randomId } from '../ids.ts'
-import type { Revocation, RevocationKind } from './revocation.ts'
+import { type Revocation, type RevocationKind, UNUSED_NUMBERS } from './revocation.ts'
 
 // Every revocation takes a number. A store that went back (a failover to a standby that missed the last transactions, a
 // restored backup) gives numbers that were given before. So each number has a random mark of its transaction, and the
@@ -61,9 +61,6 @@ export const logNumber = (mark: string): Statement => ({
         SELECT seq, mark FROM revocation_head WHERE id = 1 AND mark = $1 ON CONFLICT DO NOTHING`,
   params: [mark],
 })
-
-/** More than all revocations since any backup, and than those which a standby missed. */
-const UNUSED_NUMBERS = 1_000_000_000
 
 /**
  * Statements that begin a new history: the numbers go on with ones that were never given.

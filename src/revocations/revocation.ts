@@ -24,6 +24,12 @@ export interface Revocation {
 }
 
 /**
+ * So many numbers (`seq`) are left out when a new history of numbers begins: more than all revocations since any backup,
+ * and than those which a standby missed.
+ */
+export const UNUSED_NUMBERS = 1_000_000_000
+
+/**
  * The instant from which a revocation made now affects no token any more. It is computed from the ceilings, so that
  * changing a setting never makes it too early.
  *

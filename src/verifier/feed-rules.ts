@@ -1,6 +1,6 @@
 import type { ChangesClaims } from '../revocations/changes-format.ts'
 import type { FeedClaims } from '../revocations/feed-format.ts'
-import { revocationExpiry } from '../revocations/revocation.ts'
+import { revocationExpiry, UNUSED_NUMBERS } from '../revocations/revocation.ts'
 
 // The rules by which a follower takes what it gets, in the order of src/revocations/README.md. They are pure: what is
 // held and a document in, a judgement out.
@@ -62,11 +62,13 @@ export function judgeWhole(held: Held, whole: Dated): JudgementOnWhole {
 /**
  * A copy that names no history is older when one of its two measures is lower and the other not higher. Keys are
  * withdrawn without a new number, so an equal copy is taken. One that is newer by date but knows less is of a server
- * that has lost its store: what it lacks is kept.
+ * that has lost its store: what it lacks is kept. So is what was known before a leap of the numbers, which begins a new
+ * history. The server that began it may have known a lower number than this copy, so the leap may be a little shorter.
  */
 export function judgeFeed(held: Held, { seq, iat }: Pick<FeedClaims, 'seq' | 'iat'>): JudgementOnWhole {
   if (seq <= held.seq && iat <= held.iat && (seq < held.seq || iat < held.iat)) return 'older'
-  return seq < held.seq ? 'replace_and_keep' : 'replace'
+  const isLeap = held.seq >= 0 && seq - held.seq >= UNUSED_NUMBERS / 2
+  return seq < held.seq || isLeap ? 'replace_and_keep' : 'replace'
 }
 
 /** What is held after a change was added. */

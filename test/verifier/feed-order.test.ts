@@ -72,6 +72,13 @@ t.test('the newer copy counts, and an older one that comes late takes nothing ba
     ['revoked', 'revoked', 'revoked'],
     'and so does the copy after it',
   )
+  const anew = 1_000_000_003 // a new history, begun by a server that had read less
+  t.same(await verdicts(t, [revoked, { seq: anew, iat: NOW + 1 }]), ['revoked', 'revoked'], 'the store went back')
+  t.same(await verdicts(t, [{ seq: anew }, { seq: anew + 1, sessions: ['s1'] }, { seq: anew + 2 }]), [
+    'good',
+    'revoked',
+    'good',
+  ])
   t.same(await verdicts(t, [revoked, { seq: 6, iat: NOW }]), ['revoked', 'good'], 'and what is over leaves')
   t.same(
     await verdicts(t, [revoked, { seq: 6, iat: NOW - 30 }]),
