@@ -31,6 +31,8 @@ export class FeedLook {
   #changesFrom = Number.NEGATIVE_INFINITY
   #retryAfter = 0
   #startsAnew = 0
+  /** Epoch seconds of the last look. */
+  #lookedAt = Number.NEGATIVE_INFINITY
 
   constructor(look: Look) {
     this.#look = look
@@ -72,9 +74,11 @@ export class FeedLook {
    */
   async look(wait: number): Promise<'done' | 'gap'> {
     this.#retryAfter = 0
-    if (!this.#speaksChanges()) return this.#lookAtFeed(wait)
     const { copy } = this.#look
-    const answer = await askForChanges(this.#asking(), copy.held.cursor, wait, (lines, goesOn) =>
+    if (this.#wasSetBack()) copy.startAnew()
+    if (!this.#speaksChanges()) return this.#lookAtFeed(wait)
+    const { cursor } = copy.held
+    const answer = await askForChanges(this.#asking(), cursor, cursor === undefined ? 0 : wait, (lines, goesOn) =>
       this.#readChanges(lines, goesOn),
     )
     if (answer !== undefined && 'read' in answer) return answer.read
@@ -82,6 +86,14 @@ export class FeedLook {
     if (answer === undefined) return this.#lookAtFeed(this.#etag === undefined ? 0 : wait)
     await this.#takeFeed(answer.feed)
     return 'done'
+  }
+
+  /** By a clock that was ahead, entries were forgotten that are needed: who started with it had no other measure. */
+  #wasSetBack(): boolean {
+    const { policy, now } = this.#look.options
+    const [before, instant] = [this.#lookedAt, now()]
+    this.#lookedAt = instant
+    return instant < before - policy.skew
   }
 
   #speaksChanges(): boolean {

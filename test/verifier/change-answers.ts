@@ -1,5 +1,8 @@
+import type { Test } from 'tap'
 import type { ChangesClaims } from '../../src/revocations/changes-format.ts'
+import type { VerifierOptions } from '../../src/verifier/options.ts'
 import { NOW, signed } from './feed-copies.ts'
+import { following } from './following.ts'
 
 const MEDIA_TYPE = 'application/revocations-seq'
 
@@ -42,4 +45,14 @@ export function slowStream() {
     end: () => controller?.close(),
     isCancelled: () => isCancelled,
   }
+}
+
+/** A follower of an issuer that speaks the change stream. */
+export async function changing(t: Test, options: Partial<VerifierOptions> = {}) {
+  const follower = following(t, options)
+  follower.issuer.speaksChanges = true
+  follower.issuer.feed = await stream([page(1, 1, 10)])
+  const questions = () => follower.asked.map(({ url }) => url.search)
+  const types = () => follower.events.map(({ type }) => type).filter((type) => type !== 'keys_fetched')
+  return { ...follower, questions, types }
 }

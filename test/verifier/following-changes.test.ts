@@ -1,18 +1,7 @@
-import t, { type Test } from 'tap'
-import type { VerifierOptions } from '../../src/verifier/options.ts'
-import { line, page, slowStream, stream } from './change-answers.ts'
+import t from 'tap'
+import { changing, page, slowStream, stream } from './change-answers.ts'
 import { caller, jwk, NOW } from './feed-copies.ts'
-import { copy, following, late, outage, settled } from './following.ts'
-
-/** A follower of an issuer that speaks the change stream. */
-async function changing(t: Test, options: Partial<VerifierOptions> = {}) {
-  const follower = following(t, options)
-  follower.issuer.speaksChanges = true
-  follower.issuer.feed = await stream([page(1, 1, 10)])
-  const questions = () => follower.asked.map(({ url }) => url.search)
-  const types = () => follower.events.map(({ type }) => type).filter((type) => type !== 'keys_fetched')
-  return { ...follower, questions, types }
-}
+import { copy, late, outage, settled } from './following.ts'
 
 t.test('everything comes first, and then only what came after it', async (t) => {
   const { revocations, issuer, asked, questions, events, pass } = await changing(t)
@@ -80,36 +69,6 @@ t.test('an answer that stops in between is left after the time-out', async (t) =
   await slow.send(page(1, 2, 10))
   await pass(2.25)
   t.equal(asked[0]?.signal.reason?.name, 'TimeoutError')
-})
-
-t.test('documents that bring nothing do not keep an answer alive: nobody waits for it for longer', async (t) => {
-  const { revocations, issuer, asked, pass } = await changing(t, { timeout: 2000 })
-  await revocations.hydrate()
-  const slow = slowStream()
-  issuer.feed = async () => slow.reply
-  await pass(0.25)
-  const seconds = 2 + 25 // the time-out and the wait of a long poll
-  for (let second = 1; second <= seconds; second += 1) {
-    t.equal(asked[1]?.signal.aborted, false)
-    await slow.send(second < 3 ? { after: 10, seq: 10 + second } : { after: 12 })
-    await pass(1)
-  }
-  t.equal(asked[1]?.signal.aborted, false, 'the limit began anew with the last document that brought something')
-  await pass(2)
-  t.equal(asked[1]?.signal.reason?.name, 'TimeoutError')
-})
-
-t.test('an answer of nothing but renewals is left', async (t) => {
-  const { revocations, issuer, events, pass } = await changing(t)
-  await revocations.hydrate()
-  const renewal = await line({ after: 10 })
-  const slow = slowStream()
-  issuer.feed = async () => slow.reply
-  slow.sendText(renewal.repeat(600))
-  await pass(1)
-  for (let i = 0; i < 20; i += 1) await settled()
-  t.match(events.at(-1), { type: 'revocations_failed', reason: 'more than 512 documents that bring nothing' })
-  t.equal(slow.isCancelled(), true)
 })
 
 t.test('what comes when it is closed is not applied', async (t) => {

@@ -3,7 +3,7 @@ import os, random, re, time, jwt, requests
 
 ISSUER, SKEW, LONGEST = os.environ["ISSUER"], 5, 900 + 2 * 60 + 86_400
 keys, withdrawn_keys, START = jwt.PyJWKClient(ISSUER + "/.well-known/jwks.json"), set(), time.time() - time.monotonic()
-held, revoked, kept = None, {}, {}  # entries: (kind, id) -> (lowest good version or None, seq, until)
+held, revoked, kept, asked_at = None, {}, {}, 0  # entries: (kind, id) -> (lowest good version or None, seq, until)
 key_of = lambda kid: keys.get_signing_key(kid).key
 number = lambda value: type(value) is int and 0 <= value < 2**53
 name = lambda value: isinstance(value, str) and 0 < len(value) < 256
@@ -84,7 +84,9 @@ def forget(now):
         for key in [key for key, (_, _, until) in entries.items() if until <= now]: del entries[key]
 
 def follow(wait=0):  # one request; returns the seconds to wait before the next one
-    cursor = held and held["cursor"]
+    global asked_at
+    if held and time.time() < asked_at - SKEW: held["cursor"] = None  # it was ahead, and has forgotten too much
+    asked_at, cursor = time.time(), held and held["cursor"]
     asked = {"after": cursor or "0", **({"wait": wait} if cursor and wait else {})}
     reply = requests.get(ISSUER + "/.well-known/revocations", params=asked, timeout=wait + 60, allow_redirects=False)
     pause = min(60, float(reply.headers.get("Retry-After", 0))) * random.uniform(1, 1.25)
