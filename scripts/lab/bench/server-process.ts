@@ -9,7 +9,7 @@ import { call } from './client.ts'
 import type { Bench } from './figure.ts'
 
 /** A server that has not answered by then has failed to start. */
-const BOOT_TIMEOUT_MS = 15_000
+const BOOT_TIMEOUT_MS = 60_000
 
 const HOST = '127.0.0.1'
 

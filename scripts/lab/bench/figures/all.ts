@@ -3,6 +3,7 @@ import type { Figure } from '../figure.ts'
 import { boot, firstBoot } from './boot.ts'
 import { client } from './client.ts'
 import { feedBytes, feedFollowers, feedFull, feedManyFollowers } from './feed.ts'
+import { feedMillion } from './hydration.ts'
 import { login } from './login.ts'
 import { me } from './me.ts'
 import { meNew } from './me-new.ts'
@@ -32,6 +33,7 @@ export const FIGURES: readonly Figure[] = [
   feedFollowers,
   feedManyFollowers,
   feedFull,
+  feedMillion,
 ]
 
 export const COMPARISONS: readonly Comparison[] = [peers, peersIssue, verifier, verifierOverHttp]

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { quantile } from '../difference.ts'
 import { FeedLoad, type FeedRound } from '../feed-load.ts'
+import { FeedVerifier } from '../feed-verifier.ts'
 import type { Bench, Contest, Figure } from '../figure.ts'
 import { filledHome, logOutAtPace, tokensOfSessions } from '../revoking.ts'
 import { settings, startSignet } from '../server-process.ts'
@@ -27,6 +28,8 @@ interface Round extends FeedRound {
   readonly microseconds: number
   /** Milliseconds from the answer of a logout to each follower that has it, in order. */
   readonly delays: readonly number[]
+  /** The same until signet-verifier refuses the token. */
+  readonly refusals: readonly number[]
 }
 
 const ONE: Load = { followers: 1, perSecond: 1 }
@@ -98,19 +101,23 @@ async function prepare(bench: Bench, cleanup: AsyncDisposableStack, load: Load, 
   const { followers, perSecond, places = 2 * followers + 10 } = load
   const perRound = Math.max(1, perSecond * bench.seconds)
   const home = await filledHome(bench, { revocations: OUTSTANDING, accounts: perRound * (bench.rounds + 1) })
-  const env = { ...settings(home), FEED_MAX_WAITERS: String(places) }
+  const env = { ...settings(home), FEED_MAX_WAITERS: String(places), LOG_LEVEL: 'info' } // a line for each answer
   const server = await startSignet(bench, home, { core: bench.cores?.server, env })
   cleanup.use(server.child)
   const tokens = await tokensOfSessions(server, home, perRound * (bench.rounds + 1))
   const feed = cleanup.use(new FeedLoad(bench.cores?.load))
   await feed.open(server.origin, followers)
+  const verifier = cleanup.use(new FeedVerifier(bench.cores?.load))
+  await verifier.hydrate(server.origin)
   await sleep(SETTLE_MS)
   const rounds: Round[] = []
   let newest = OUTSTANDING
   const round = async () => {
     await feed.report()
     const [cpu, began] = [server.child.cpuSeconds() ?? Number.NaN, performance.now()]
-    const answered = await logOutAtPace(server, perSecond > 0 ? tokens.splice(0, perRound) : [], perSecond)
+    const goes = perSecond > 0 ? tokens.splice(0, perRound) : []
+    const watched = verifier.refusals(goes)
+    const answered = await logOutAtPace(server, goes, perSecond)
     if (perSecond === 0) await sleep(bench.seconds * 1000)
     const busy = (performance.now() - began) / 1000
     const share = ((server.child.cpuSeconds() ?? Number.NaN) - cpu) / busy
@@ -118,7 +125,8 @@ async function prepare(bench: Bench, cleanup: AsyncDisposableStack, load: Load, 
     const seconds = (performance.now() - began) / 1000
     const microseconds = ((server.child.cpuSeconds() ?? Number.NaN) - cpu) * 1e6
     const report = await feed.report()
-    rounds.push({ ...report, share, seconds, microseconds, delays: delaysOf(report, answered, newest) })
+    const refusals = (await watched).map((at, i) => at - (answered[i] ?? Number.NaN))
+    rounds.push({ ...report, share, seconds, microseconds, delays: delaysOf(report, answered, newest), refusals })
     newest += answered.length
     return side.value(rounds.at(-1) as Round)
   }
@@ -143,14 +151,17 @@ function notes(all: readonly Round[], memory: number): string[] {
   const total = (name: 'seconds' | 'answers' | 'bytes' | 'microseconds') =>
     rounds.reduce((sum, round) => sum + round[name], 0)
   const answers = total('answers')
-  const delays = rounds.flatMap((round) => round.delays).sort((a, b) => a - b)
-  const late =
-    delays.length === 0
-      ? ''
-      : `; from the answer of a logout to a follower p50 ${quantile(delays, 0.5).toFixed(0)} ms, ` +
-        `p99 ${quantile(delays, 0.99).toFixed(0)} ms`
+  const late = (what: 'delays' | 'refusals') => {
+    const sorted = rounds.flatMap((round) => round[what]).sort((a, b) => a - b)
+    return `p50 ${quantile(sorted, 0.5).toFixed(0)} ms, p99 ${quantile(sorted, 0.99).toFixed(0)} ms`
+  }
+  const isRevoking = rounds.some(({ delays }) => delays.length > 0)
+  const delays = isRevoking
+    ? [`from the answer of a logout to a follower ${late('delays')}; to refused by signet-verifier ${late('refusals')}`]
+    : []
   return [
     `${(answers / total('seconds')).toFixed(0)} answers/s of ${(total('bytes') / answers).toFixed(0)} bytes, ` +
-      `${(total('microseconds') / answers).toFixed(0)} us of processor time each${late}; ${memory.toFixed(0)} MB of memory`,
+      `${(total('microseconds') / answers).toFixed(0)} us of processor time each; ${memory.toFixed(0)} MB of memory`,
+    ...delays,
   ]
 }

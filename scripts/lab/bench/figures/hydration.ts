@@ -1,0 +1,91 @@
+import { beginBlocks, endBlocks, FeedVerifier, type LoopBlocks, MEASURED_LOOP } from '../feed-verifier.ts'
+import type { Bench, Contest, Figure } from '../figure.ts'
+import { filledHome } from '../revoking.ts'
+import { type Server, settings, startScript } from '../server-process.ts'
+
+const MILLION = 1_000_000
+/** What neither event loop may be blocked for. */
+const MOST_MS = 50
+
+interface Round {
+  readonly server: LoopBlocks
+  readonly follower: LoopBlocks
+  /** Of the server when the whole feed is made in the old form. */
+  readonly wholeFeed: LoopBlocks
+  readonly seconds: number
+  readonly bytes: number
+  /** MB: of the server before and after, and of the follower. */
+  readonly memory: readonly [before: number, after: number, follower: number]
+}
+
+/** A service that begins to follow a set of a million: how long the event loops of both stand still. */
+export const feedMillion: Figure = {
+  name: 'feed-million',
+  title: 'feed: a verifier gets 1,000,000 revocations',
+  unit: 'ms of the longest turn',
+  limit: 'the promise',
+  better: 'less',
+  reach: { value: MOST_MS },
+  onDemand: true,
+  prepare,
+}
+
+async function prepare(bench: Bench, _cleanup: AsyncDisposableStack): Promise<Contest> {
+  const home = await filledHome(bench, { revocations: MILLION })
+  const rounds: Round[] = []
+  return {
+    async signet() {
+      const round = await measured(bench, home)
+      rounds.push(round)
+      return Math.max(round.server.processor, round.follower.processor, round.wholeFeed.processor)
+    },
+    limit: async () => MOST_MS,
+    notes: () => rounds.slice(1).map(told),
+  }
+}
+
+/** Both begin anew: a server keeps what it has signed for the next follower. */
+async function measured(bench: Bench, home: string): Promise<Round> {
+  await using cleanup = new AsyncDisposableStack()
+  const server = await startMeasured(bench, home)
+  cleanup.use(server.child)
+  const follower = cleanup.use(new FeedVerifier(bench.cores?.load))
+  const before = server.child.residentMemory()
+  await beginBlocks(server.child)
+  await beginBlocks(follower.child)
+  const began = performance.now()
+  const entries = await follower.hydrate(server.origin)
+  const seconds = (performance.now() - began) / 1000
+  if (entries !== MILLION) throw new Error(`the follower has ${entries} entries`)
+  const blocks = { server: await endBlocks(server.child), follower: await endBlocks(follower.child) }
+  const memory = [before, server.child.residentMemory(), follower.child.residentMemory()] as const
+  const bytes = await length(`${server.origin}/.well-known/revocations?after=0`)
+  await beginBlocks(server.child)
+  await length(`${server.origin}/.well-known/revocations`)
+  return { ...blocks, wholeFeed: await endBlocks(server.child), seconds, bytes, memory }
+}
+
+function startMeasured(bench: Bench, home: string): Promise<Server> {
+  return startScript(bench, { core: bench.cores?.server }, (port) => ({
+    args: [...MEASURED_LOOP, 'src/server.ts'],
+    env: { ...settings(home), PORT: String(port), ISSUER: `http://127.0.0.1:${port}` },
+  }))
+}
+
+async function length(url: string): Promise<number> {
+  const reply = await fetch(url)
+  if (!reply.ok) throw new Error(`${url} answered ${reply.status}`)
+  let bytes = 0
+  for await (const chunk of reply.body ?? []) bytes += chunk.length
+  return bytes
+}
+
+function told({ server, follower, wholeFeed, seconds, bytes, memory }: Round): string {
+  const turn = ({ processor, wall }: LoopBlocks) => `${processor.toFixed(0)} ms (${wall.toFixed(0)} by the clock)`
+  const [before, after, ofFollower] = memory.map((value) => value.toFixed(0))
+  return (
+    `longest turn: server ${turn(server)}, follower ${turn(follower)}, server with the whole feed ${turn(wholeFeed)}; ` +
+    `${(bytes / 1e6).toFixed(0)} MB in ${seconds.toFixed(1)} s; memory of the server ${before} MB, then ${after} MB, ` +
+    `of the follower ${ofFollower} MB`
+  )
+}
