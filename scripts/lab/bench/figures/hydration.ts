@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { beginBlocks, endBlocks, FeedVerifier, type LoopBlocks, MEASURED_LOOP } from '../feed-verifier.ts'
 import type { Bench, Contest, Figure } from '../figure.ts'
 import { filledHome } from '../revoking.ts'
@@ -6,6 +7,8 @@ import { type Server, settings, startScript } from '../server-process.ts'
 const MILLION = 1_000_000
 /** What neither event loop may be blocked for. */
 const MOST_MS = 50
+/** After a boot the garbage of a million rows is collected, whoever follows. */
+const SETTLE_MS = 5000
 
 interface Round {
   readonly server: LoopBlocks
@@ -50,6 +53,7 @@ async function measured(bench: Bench, home: string): Promise<Round> {
   const server = await startMeasured(bench, home)
   cleanup.use(server.child)
   const follower = cleanup.use(new FeedVerifier(bench.cores?.load))
+  await sleep(SETTLE_MS)
   const before = server.child.residentMemory()
   await beginBlocks(server.child)
   await beginBlocks(follower.child)
