@@ -62,7 +62,8 @@ type By = {
  * Decides what a refresh token of a session leads to (RFC 9700 section 4.14.2). The checks stand in this order:
  *
  * 1. a session that is over, a token from before a change of the password: refused, and nothing ends;
- * 2. a token that is newer than the row: the row went back, and the token is the current one;
+ * 2. a token that is newer than the row: the row went back, and the token is the current one. From another network and
+ *    another user agent than the row's, it may be one that was stolen, so the session ends;
  * 3. the current token: the next one, unless so many were exchanged within the grace that the list of them is full;
  * 4. a token that was exchanged within the grace, however many steps ago: the current one again, or a new one when too
  *    many rotations in a row were repeated by somebody else;
@@ -79,7 +80,9 @@ export function judgeRefresh(state: RefreshState, counter: number, by: By): Refr
   if (counter < state.validFrom) return { kind: 'refused' }
   const exchanges = exchangesOf(state)
   const recent = exchanges.filter(({ at }) => isWithin(limits.grace, at, now))
-  // Our own key made it, so a store gave it away: after a failover, or in a restored backup, the row is older.
+  // Our own key made it, so a store gave it away: after a failover, or in a restored backup, the row is older. What the
+  // row lost may be a change of the password, which had killed this token.
+  if (counter > state.counter && isElsewhere(state, by)) return { kind: 'reused' }
   if (counter > state.counter)
     return exchange('ahead', { at: now, counter }, [...lostExchanges(state, counter, now), ...recent], by)
   if (counter === state.counter) return exchange('rotated', { at: now, counter }, recent, by)
@@ -150,6 +153,10 @@ function repeat(state: RefreshState, counter: number, recent: readonly Exchange[
   const split = exchange('split', { at: by.now, counter }, recent, by)
   return split.kind === 'busy' ? split : { ...split, foreignRepeats }
 }
+
+/** True when neither the network nor the user agent is that of the last exchange. */
+const isElsewhere = ({ userAgent, ip }: RefreshState, { source }: By): boolean =>
+  source.userAgent !== userAgent && !isSameNetwork(source.ip, ip)
 
 const isSameNetwork = (one: string | null, other: string | null): boolean =>
   one === other || networkOf(one) === networkOf(other)

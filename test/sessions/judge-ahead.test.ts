@@ -5,6 +5,8 @@ import { judgeRefresh, type RefreshState, type RefreshVerdict } from '../../src/
 
 const NOW = 1_800_000_000
 const home = { ip: '192.0.2.1', userAgent: 'Owner/1' }
+const elsewhere = { ip: '198.51.100.1', userAgent: 'B' }
+const sameNetwork = { ip: '2001:db8::2', userAgent: 'B' }
 
 /** A session at counter 5, whose tokens 3 and 4 were exchanged within the grace. */
 const STATE: RefreshState = {
@@ -39,7 +41,11 @@ const CASES: [what: string, verdict: RefreshVerdict, found: RefreshVerdict][] = 
     ahead(...at(0, 90, 89, 88, 87, 86, 85, 84, 83, 82)),
     judge(90, { rotatedAt: NOW - 60, exchanged: `${NOW - 60}:4,` }),
   ],
-  ['from elsewhere', ahead(...at(0, 6, 5), ...recent), judge(6, {}, { ip: '198.51.100.1', userAgent: 'B' })],
+  ['from another network', ahead(...at(0, 6, 5), ...recent), judge(6, {}, { ...home, ip: '198.51.100.1' })],
+  ['from another user agent', ahead(...at(0, 6, 5), ...recent), judge(6, {}, { ...home, userAgent: 'B' })],
+  ['from another of both: perhaps stolen', { kind: 'reused' }, judge(6, {}, elsewhere)],
+  ['from the same /64', ahead(...at(0, 6, 5), ...recent), judge(6, { ip: '2001:db8::1' }, sameNetwork)],
+  ['from elsewhere, before a change of the password', { kind: 'refused' }, judge(6, { validFrom: 7 }, elsewhere)],
   ['of a session that ended', { kind: 'refused' }, judge(6, { endedAt: NOW - 1 })],
   ['of one that expired', { kind: 'refused' }, judge(6, { expiresAt: NOW })],
   ['of a suspended account', { kind: 'refused' }, judge(6, { accountStatus: 'suspended' })],

@@ -92,6 +92,40 @@ t.test('a thief who used the token of the row is found when the owner comes', as
   t.equal(await refreshVerdict(app, owners), 'invalid_refresh_token', 'and the session is over')
 })
 
+const THIEF = { ip: '198.51.100.1', userAgent: 'Thief/1' }
+const endOf = async (id: string) =>
+  (await database.query('SELECT end_reason FROM sessions WHERE account_id = $1', [id]))[0]?.end_reason
+
+t.test('a stolen one that a lost change of the password had killed ends the session', async (t) => {
+  const { id, last } = await ahead(2, 1)
+  t.equal((await refresh(app, last, THIEF)).json().code, 'invalid_refresh_token')
+  t.equal(await endOf(id), 'reused')
+  t.equal((await refresh(app, last, HOME)).json().code, 'invalid_refresh_token')
+  const [row] = await database.query(
+    "SELECT ip, detail FROM audit_events WHERE event = 'refresh_token_reused' AND account_id = $1",
+    [id],
+  )
+  t.equal(row?.ip, THIEF.ip)
+  t.same(JSON.parse(String(row?.detail)), { last_ip: HOME.ip, last_user_agent: HOME.userAgent })
+})
+
+t.test('a thief who was faster with an older one does not keep the session when the owner comes', async (t) => {
+  const { id, tokens, last } = await ahead(3, 2)
+  const stolen = await refreshed(app, tokens[1] as Tokens, THIEF)
+  t.equal((await refresh(app, last, HOME)).json().code, 'invalid_refresh_token')
+  t.equal(await endOf(id), 'reused')
+  t.equal((await refresh(app, stolen, THIEF)).json().code, 'invalid_refresh_token')
+})
+
+for (const [what, from] of Object.entries({
+  network: { ...HOME, ip: '203.0.113.4' },
+  'user agent': { ...HOME, userAgent: 'Owner/2' },
+}))
+  t.test(`an owner with another ${what} goes on`, async (t) => {
+    const { last } = await ahead(2, 1)
+    t.equal(await verdict(app, await refreshed(app, last, from)), 'good')
+  })
+
 t.test('of a session that ended it stays refused', async (t) => {
   const { id, last } = await ahead(2, 1)
   await database.query('UPDATE sessions SET ended_at = $2 WHERE account_id = $1', [id, NOW])

@@ -186,4 +186,4 @@ const history = (...more: fc.Arbitrary<Command>[]): fc.Arbitrary<Iterable<Comman
 /** What happens to an honest owner who changes networks all the time. */
 export const onTheMove = history(moves)
 /** What happens to an honest owner whose server loses its last transactions again and again. */
-export const throughFailovers = history(fc.constant(new StandbyFallsBehind()), fc.constant(new FailsOver()))
+export const throughFailovers = history(moves, fc.constant(new StandbyFallsBehind()), fc.constant(new FailsOver()))
