@@ -8,6 +8,8 @@ import { writeBack } from './write-back-store.ts'
 const BATCH = 100
 /** After a store that could not write. */
 const RETRY_MS = 1000
+/** More than a failover loses in a few seconds: perhaps the address of the database led to another one. */
+const MANY = 5000
 
 export interface WriteBack {
   /** Writes these into the store, in the background; again and again until it could. */
@@ -29,7 +31,9 @@ export function createWriteBack(database: Database, now: Clock, log: Pick<Fastif
     try {
       while (queue.length > 0 && !isStopped) {
         const batch = queue.slice(0, BATCH)
-        written += await writeBack(database, batch, now())
+        const done = await writeBack(database, batch, now())
+        written += done.written
+        tellDeleted(log, done.thereAgain)
         queue = queue.slice(batch.length) // others may have been added meanwhile
       }
       isFailing = false
@@ -49,6 +53,7 @@ export function createWriteBack(database: Database, now: Clock, log: Pick<Fastif
 
   const created: WriteBack = {
     add(lost) {
+      if (lost.length > MANY) tellMany(log, lost.length)
       queue = [...queue, ...lost]
       if (!isRunning) void run()
     },
@@ -58,4 +63,22 @@ export function createWriteBack(database: Database, now: Clock, log: Pick<Fastif
     },
   }
   return created
+}
+
+function tellDeleted(log: Pick<FastifyBaseLogger, 'error'>, deleted: readonly string[]): void {
+  if (deleted.length === 0) return
+  log.error(
+    { deleted },
+    'the database has accounts or clients again that were deleted. Their tokens are refused for 17 minutes and their ' +
+      'sessions are ended, but then they can be used again: suspend these accounts and delete these clients, or keep ' +
+      'them. See "After a failover" in scripts/README.md',
+  )
+}
+
+function tellMany(log: Pick<FastifyBaseLogger, 'error'>, lacking: number): void {
+  log.error(
+    { lacking },
+    'the database lacks very many revocations: all are written back. If DATABASE_URL led to a copy of the database for ' +
+      'a while, things that were done there are done here now: see "After a failover" in scripts/README.md',
+  )
 }
