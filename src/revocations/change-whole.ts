@@ -1,9 +1,13 @@
+import { createHash } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { SetEntry } from './revocation-set.ts'
 import { entryClaims, type Part, type SignedChanges, type Signing } from './sign-changes.ts'
 
 /** How many entries one page has at most: some 170 KB, which take a few milliseconds to make. */
 export const MAX_PAGE_ENTRIES = 5000
+
+/** Of the digest that tells wholes apart: 132 bits. */
+const WHOLE_CHARACTERS = 22
 
 /** Everything that is revoked, in signed pages. Whoever has them goes on with the pieces after `seq`. */
 export interface Whole {
@@ -26,18 +30,26 @@ export async function makeWhole(
   sign: (page: Part) => Signing,
 ): Promise<Whole> {
   const parts: ReturnType<typeof entryClaims>[] = []
+  const digest = createHash('sha256')
   let open: SetEntry[] = []
+  const close = () => {
+    const part = entryClaims(open)
+    parts.push(part)
+    digest.update(JSON.stringify(part))
+    open = []
+  }
   for (const entry of entries) {
     open.push(entry)
     if (open.length < MAX_PAGE_ENTRIES) continue
-    parts.push(entryClaims(open))
-    open = []
+    close()
     await turn()
   }
-  if (open.length > 0 || parts.length === 0) parts.push(entryClaims(open))
+  if (open.length > 0 || parts.length === 0) close()
   const pages: SignedChanges[] = []
+  // Two wholes of one number may be cut differently: followers must not mix their pages. Nodes give equal texts.
+  const whole = digest.digest('base64url').slice(0, WHOLE_CHARACTERS)
   for (const [i, part] of parts.entries()) {
-    const page = sign({ after: 0, seq, page: i + 1, pages: parts.length, iat, ...part })
+    const page = sign({ after: 0, seq, page: i + 1, pages: parts.length, whole, iat, ...part })
     pages.push({ ...page, line: await page.line })
     parts[i] = {} // a million entries are in memory once, not twice
     if (parts.length > 1) await turn()

@@ -30,6 +30,13 @@ export const ChangesClaims = Type.Object({
   seq: counted('the number of the newest revocation in it; equal to `after` when it only renews freshness'),
   page: Type.Optional(counted('of a whole: which page this is, from 1')),
   pages: Type.Optional(counted('of a whole: how many pages it has')),
+  whole: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 64,
+      description: 'of a whole: a text that is equal in all of its pages, and in no other whole',
+    }),
+  ),
   iat: counted('everything that was withdrawn before this instant is in it, or in what came before it'),
   exp: counted('until this instant the copy counts as fresh'),
   until: Type.Optional(counted('no token that an entry of this document could hit lives longer')),

@@ -21,7 +21,7 @@ export interface Signing extends Omit<SignedChanges, 'line'> {
 type EntryClaims = Pick<ChangesClaims, 'sessions' | 'accounts' | 'clients' | 'tokens' | 'until'>
 
 /** What a document says beside the members that all documents of the moment have. */
-export type Part = Pick<ChangesClaims, 'after' | 'seq' | 'page' | 'pages' | 'iat'> & EntryClaims
+export type Part = Pick<ChangesClaims, 'after' | 'seq' | 'page' | 'pages' | 'whole' | 'iat'> & EntryClaims
 
 /** The members of a document that list entries: those that are not empty. A later entry of a subject replaces one. */
 export function entryClaims(entries: readonly SetEntry[]): EntryClaims {
@@ -67,14 +67,14 @@ export function signChanges(part: Part, common: Common, keyring: Pick<LiveKeyrin
   return { line: sign(), kid, iat: part.iat, cursor: common.cursor }
 }
 
-function claimsOf({ after, seq, page, pages, iat, ...entries }: Part, common: Common): ChangesClaims {
+function claimsOf({ after, seq, page, pages, whole, iat, ...entries }: Part, common: Common): ChangesClaims {
   const { issuer: iss, history, ttl, keys, cursor } = common
   return {
     iss,
     history,
     after,
     seq,
-    ...(page !== undefined && pages !== undefined && { page, pages }),
+    ...(page !== undefined && { page, pages, whole }),
     iat,
     exp: iat + ttl,
     ...entries,

@@ -160,6 +160,8 @@ export class FeedCopy {
 interface Whole extends Dated {
   readonly page: number
   readonly pages: number
+  /** Which one it is. */
+  readonly whole: string
   /** Undefined: it is older than the copy and will not be taken, so its entries need no room. */
   readonly set: FollowedSet | undefined
 }
@@ -180,18 +182,18 @@ export class ChangesAnswer {
    * @throws FeedRefused `page`, `claims`; the rest of the answer is not to be taken then
    */
   take(document: ChangesClaims, now: number): Outcome {
-    const { page, pages, after, seq } = document
+    const { page, pages, whole, after, seq } = document
     const isFirst = this.#last === undefined
     this.#last = document
     if (seq < after) throw new FeedRefused('claims', 'a document whose numbers run backward')
-    if (page === undefined && pages === undefined) {
+    if (page === undefined && pages === undefined && whole === undefined) {
       if (this.#whole !== undefined) throw new FeedRefused('page', 'a whole of which pages are missing')
       return this.#copy.change(document, now)
     }
-    if (page === undefined || pages === undefined || after !== 0)
+    if (page === undefined || pages === undefined || whole === undefined || after !== 0)
       throw new FeedRefused('claims', 'a page that is not of a whole')
     if (!isFirst && this.#whole === undefined) throw new FeedRefused('page', 'a whole that is not at the beginning')
-    return this.#takePage(document, page, pages, now)
+    return this.#takePage(document, { page, pages, whole }, now)
   }
 
   /**
@@ -205,19 +207,21 @@ export class ChangesAnswer {
     if (this.#last.exp <= now - skew) throw new FeedRefused('stale', 'not fresh')
   }
 
-  #takePage(document: ChangesClaims, page: number, pages: number, now: number): Outcome {
+  #takePage(document: ChangesClaims, place: Pick<Whole, 'page' | 'pages' | 'whole'>, now: number): Outcome {
     const { history, seq, cursor } = document
+    const { page, pages } = place
     const before = this.#whole
     if (page !== (before?.page ?? 0) + 1 || page > pages)
       throw new FeedRefused('page', 'a whole whose pages are not in order')
-    if (before !== undefined && (before.history !== history || before.seq !== seq || before.pages !== pages))
-      throw new FeedRefused('page', 'pages of two wholes')
+    const isSame = (other: Whole) =>
+      other.history === history && other.seq === seq && other.pages === pages && other.whole === place.whole
+    if (before !== undefined && !isSame(before)) throw new FeedRefused('page', 'pages of two wholes')
     const iat = Math.min(document.iat, before?.iat ?? document.iat)
     const exp = Math.min(document.exp, before?.exp ?? document.exp)
     const isOlder = before === undefined ? this.#copy.isOlder(document, now) : before.set === undefined
     const set = isOlder ? undefined : (before?.set ?? new FollowedSet())
     set?.add(document, seq, keptUntil(document, now))
-    const whole = { history, seq, iat, exp, cursor, page, pages, set }
+    const whole = { history, seq, iat, exp, cursor, ...place, set }
     this.#whole = page < pages ? whole : undefined
     if (page < pages) return 'page'
     return set === undefined ? 'ignored' : this.#copy.replace(whole, set, now)

@@ -44,10 +44,11 @@ async function revoke(app: App): Promise<void> {
 t.test('whoever has nothing gets the whole: one page, fresh, typed, for any origin and any cache', async (t) => {
   const { app, config } = await startApp(t)
   const { documents, headers, last } = await read(app, '0')
-  const { history, cursor, iat, exp, ...rest } = last
+  const { history, cursor, iat, exp, whole, ...rest } = last
   t.same(rest, { iss: config.ISSUER, after: 0, seq: 0, page: 1, pages: 1 })
   t.equal(documents.length, 1)
   t.match(history, /^[\w-]{1,64}$/)
+  t.match(whole, /^[\w-]{16,64}$/)
   t.match(cursor, /^[\w.-]{1,100}$/)
   t.equal(exp - iat, config.FEED_TTL)
   t.ok(iat <= systemClock() && exp > systemClock())

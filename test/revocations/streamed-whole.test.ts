@@ -64,8 +64,8 @@ t.test('a reader that pauses gets every page, and the server keeps few of them f
   )
   t.equal(new Set(documents.flatMap(({ sessions }) => sessions ?? [])).size, ENTRIES + 1)
   t.same(
-    documents.map(({ page, pages }) => [page, pages]),
-    Array.from({ length: ENTRIES / 5000 + 1 }, (_, i) => [i + 1, ENTRIES / 5000 + 1]),
+    documents.map(({ page, pages, whole }) => [page, pages, whole]),
+    Array.from({ length: ENTRIES / 5000 + 1 }, (_, i) => [i + 1, ENTRIES / 5000 + 1, documents[0].whole]),
   )
 })
 

@@ -17,7 +17,7 @@ export async function line({ after = 0, seq = after, history = 'h1', ...claims }
 }
 
 export const page = (page: number, pages: number, seq: number, claims: Change = {}): Change => {
-  return { page, pages, after: 0, seq, ...claims }
+  return { page, pages, whole: 'w1', after: 0, seq, ...claims }
 }
 
 /** An answer of the change stream, signed once: it comes at once, however often it is asked for. */

@@ -85,6 +85,8 @@ export class ModelIssuer {
     return documents.length > 0 && choose(2) === 0 ? documents : [...documents, this.#document(history, seq, seq, [])]
   }
 
+  #wholes = 0
+
   /** Pages may already have what was revoked while they were made. */
   #whole(history: number, seq: number, newest: number, choose: Choose): ChangesClaims[] {
     const latest = new Map<string, Revoked>()
@@ -93,10 +95,13 @@ export class ModelIssuer {
     const entries = [...latest.values()]
     const pages = 1 + choose(3)
     const size = Math.ceil(entries.length / pages)
+    this.#wholes += 1
+    const whole = `w${this.#wholes}`
     return Array.from({ length: pages }, (_, i) => ({
       ...this.#document(history, 0, seq, entries.slice(i * size, (i + 1) * size)),
       page: i + 1,
       pages,
+      whole,
     }))
   }
 

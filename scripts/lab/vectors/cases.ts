@@ -90,9 +90,9 @@ export function change(after: number, seq: number, claims: Claims = {}): Line {
   return { claims: { iss: ISSUER, history, after, seq, ...dates, cursor: `${history}.${seq}`, ...claims } }
 }
 
-/** A page of a whole. */
+/** A page of the whole `w1`. */
 export function page(page: number, pages: number, seq: number, claims: Claims = {}): Line {
-  return change(0, seq, { page, pages, ...claims })
+  return change(0, seq, { page, pages, whole: 'w1', ...claims })
 }
 
 /** The state when everything up to `seq` was added, by a document that was made now. */

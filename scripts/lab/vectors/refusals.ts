@@ -55,8 +55,10 @@ export const REFUSALS: readonly Case[] = [
   claims('a version as text', 'Comparing it with a number would mean nothing.', { accounts: { a3: '4' } }),
   claims('an id of 256 characters', 'Ids have at most 255.', { sessions: ['s'.repeat(256)] }),
   claims('an id that is no text', 'Ids are texts.', { tokens: [7] }),
-  claims('a page without pages', 'Nobody could tell when the whole is complete.', { page: 1, after: 0 }),
-  claims('a page of a change', 'Only a whole has pages.', { page: 1, pages: 1 }),
+  claims('a page without pages', 'Nobody could tell when the whole is complete.', { page: 1, whole: 'w1', after: 0 }),
+  claims('a page of a change', 'Only a whole has pages.', { page: 1, pages: 1, whole: 'w1' }),
+  claims('a page without whole', 'Nobody could tell which pages belong together.', { page: 1, pages: 1, after: 0 }),
+  claims('a change with whole', 'Only pages have one.', { whole: 'w1' }),
   {
     name: 'dates at the edge',
     why: 'Two clocks may differ by 5 seconds, and a document may be fresh for an hour.',

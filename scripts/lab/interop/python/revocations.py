@@ -20,9 +20,11 @@ def verify(line, now):
     versions = [*doc.setdefault("accounts", {}).values(), *doc.setdefault("clients", {}).values()]
     numbers = [doc["after"], doc["seq"], doc["iat"], doc["exp"], *(v for v in versions if v is not None),
                *(doc[one] for one in ("page", "pages", "until") if one in doc)]
-    names = [doc["history"], *doc["sessions"], *doc["tokens"], *doc["accounts"], *doc["clients"], *doc.get("keys", [])]
+    names = [doc["history"], *doc["sessions"], *doc["tokens"], *doc["accounts"], *doc["clients"], *doc.get("keys", []),
+             *([doc["whole"]] if "whole" in doc else [])]
     if not (all(map(number, numbers)) and all(map(name, names)) and re.fullmatch(r"[\w.-]{1,100}", doc["cursor"], re.A)
-            and doc["seq"] >= doc["after"] and ("page" in doc) == ("pages" in doc)): raise ValueError("claims")
+            and doc["seq"] >= doc["after"]
+            and ("page" in doc) == ("pages" in doc) == ("whole" in doc)): raise ValueError("claims")
     if doc["iss"] != ISSUER: raise ValueError("issuer")
     if doc["iat"] > now + SKEW or doc["exp"] - doc["iat"] > 3600: raise ValueError("dates")
     return doc
@@ -59,7 +61,7 @@ def take(text, now):  # the body of one answer; False when nothing of it was new
         withdrawn_keys.update(doc.get("keys", []))
         dates = held if held and held["iat"] <= now + SKEW else {"iat": -1, "exp": -1}  # else our clock was set back
         if "pages" in doc:
-            same = pages and all(pages[1][one] == doc[one] for one in ("history", "seq", "pages"))
+            same = pages and all(pages[1][one] == doc[one] for one in ("history", "seq", "pages", "whole"))
             if doc["after"] or doc["page"] != (pages[1]["page"] if pages else 0) + 1 or doc["page"] > doc["pages"] or \
                     (at and not same): raise ValueError("page")
             for one in ("iat", "exp") if pages else (): doc[one] = min(doc[one], pages[1][one])
