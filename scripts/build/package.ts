@@ -7,6 +7,10 @@ import { build } from 'esbuild'
 import packageJson from '../../package.json' with { type: 'json' }
 import { bundlesOf, type PublishedPackage, packageManifest } from './package-manifest.ts'
 
+/** Members of no public type of signet-client: their short names make room for what people use. */
+const INTERNAL_MEMBERS =
+  /^(isFailing|isUsable|renewBelowMs|tellToken|exclusive|assertOpen|adopt|offer|isOver|say|ask|take|access|current|held|requests|tabs|renewal|store|platform|emit)$/
+
 // `npm run package` makes the packages that other projects install: dist/<name>/ holds the files of a package, and
 // dist/<name>-<version>.tgz is what `npm pack` makes of them. Nothing outside dist/ is written.
 
@@ -98,6 +102,7 @@ async function bundle(one: PublishedPackage, globalName: string, target: string)
       target: 'es2022',
       bundle: true,
       minify: true,
+      ...(one.globalName !== undefined && { mangleProps: INTERNAL_MEMBERS }),
       logLevel: 'error',
     })
 }

@@ -1,4 +1,5 @@
 import { type Answer, readAnswer } from './answer.ts'
+import { SignetClientError } from './errors.ts'
 import type { Access } from './held-session.ts'
 import { readTokens } from './judge-refresh.ts'
 import { absolute, originOf } from './origins.ts'
@@ -61,7 +62,13 @@ export function createFetch(parts: Parts): AuthorizedFetch {
     const address = absolute(request?.url ?? String(input), platform.base)
     const headers = new Headers(init.headers ?? request?.headers)
     const isApi = origins.has(originOf(address)) && !headers.has('authorization')
-    let access = isApi ? await renewal.access() : undefined
+    // What was asked for one person is not sent as another.
+    const owner = held.current()?.claims.sub
+    const own = (access: Access | undefined) => {
+      if (owner && access && access.claims.sub !== owner) throw new SignetClientError('other_account')
+      return access
+    }
+    let access = isApi ? own(await renewal.access()) : undefined
     if (!access) return platform.fetch(input, init)
 
     const route = `${init.method ?? request?.method} ${address.replace(issuer, '')}`.toUpperCase()
@@ -83,7 +90,7 @@ export function createFetch(parts: Parts): AuthorizedFetch {
       if (isSecond && !isStepUp) noForceUntil = clock.monotonic() + NO_FORCE_MS
       if (isSecond || !(await isRemedied(isStepUp, response, access, canRepeat)) || !canRepeat) return response
       response.body?.cancel().catch(() => undefined)
-      access = held.current() as Access
+      access = own(held.current()) as Access
     }
   }
 }

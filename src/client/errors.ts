@@ -13,6 +13,8 @@ export type ClientErrorCode =
   | 'unexpected_answer'
   /** The storage adapter threw. The session goes on. */
   | 'storage_failed'
+  /** Somebody else signed in, on another origin of the site, since the request was made: it was not sent. */
+  | 'other_account'
   /** Nobody is signed in. */
   | 'signed_out'
   /** `close()` was called. */
@@ -30,7 +32,7 @@ export interface Problem {
 
 /** Every error of this package. Act on `code`. Neither message nor members ever hold a token or a password. */
 export class SignetClientError extends Error {
-  declare readonly code: string
+  declare readonly code: ClientErrorCode | (string & {})
   /** The HTTP status; 0 when there was no answer. */
   declare readonly status: number
   /** Milliseconds until the next try, by the server or by the back-off; undefined when nobody said. */

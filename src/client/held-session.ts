@@ -68,7 +68,10 @@ export function createHeldSession({ clock, random }: Pick<Platform, 'clock' | 'r
     for (const listener of listeners) queueMicrotask(() => listener(now, why))
   }
   const adopt = ({ accessToken: token, lifeMs, since = instantOf(clock) }: Tokens, why: 'login' | 'renewed') => {
-    current = { token, claims: claimsOf(token), since, lifeMs, renewBelowMs: lifeMs * (0.15 + 0.05 * random()) }
+    const claims = claimsOf(token)
+    // The cookie is one for all origins of a site: on another of them somebody may have signed in meanwhile.
+    if (current && current.claims.sid !== claims.sid) why = 'login'
+    current = { token, claims, since, lifeMs, renewBelowMs: lifeMs * (0.15 + 0.05 * random()) }
     isOver = isFailing = false
     const isFirst = !wasSignedIn && why === 'renewed'
     wasSignedIn = true
@@ -96,7 +99,7 @@ export function createHeldSession({ clock, random }: Pick<Platform, 'clock' | 'r
       const mine = current?.claims
       if (!sid || !iat || sid === endedSid || accessToken === current?.token) return false
       if (mine?.iat && iat < mine.iat + Number(kind === 'answer')) return false
-      adopt({ accessToken, lifeMs }, kind === 'login' || (mine && mine.sid !== sid) ? 'login' : 'renewed')
+      adopt({ accessToken, lifeMs }, kind === 'login' ? kind : 'renewed')
       return true
     },
     /**

@@ -73,6 +73,7 @@ export function createRenewal({ held, requests, tabs, store, platform, emit }: S
     const stored = await store?.load()
     if (stored === null) return end(refreshToken ? 'logout' : 'none')
     const before = held.current()
+    const wasOver = held.isOver()
     if (store && stored) {
       refreshToken = stored.refreshToken
       // What another process has stored, or this one before its start, if it is new here and lives.
@@ -82,8 +83,8 @@ export function createRenewal({ held, requests, tabs, store, platform, emit }: S
     }
     const answer = await requests.post('/v1/refresh', stored ? { refresh_token: stored.refreshToken } : {})
     tabs.assertOpen()
-    // Another tab took the lock while this one was frozen, and what it got is newer.
-    if (held.current() !== before) return
+    // Another tab took the lock while this one was frozen, and what it got is newer; or it has signed out.
+    if (held.current() !== before || held.isOver() !== wasOver) return
     const verdict = judgeRefresh(answer, !store)
     if (verdict === 'wait') throw refused(answer)
     // Another process was faster: what it wrote counts, and not this answer.

@@ -24,9 +24,10 @@ interface OverMessage {
 
 /** The tabs of one browser that share a session: one does what changes it, and all learn of it. */
 export function createTabs({ issuer, isCookie, platform, held }: Basis) {
-  const { locks, clock, random } = platform
+  const { clock, random } = platform
   const name = `signet-client ${issuer}`
-  // Not with the body transport: there each tab or process has its own tokens.
+  // Not with the body transport: there each tab or process has its own tokens, and a server those of many people.
+  const locks = isCookie ? platform.locks : undefined
   const channel = isCookie ? platform.channel?.(name) : undefined
   let isClosed = false
   let onArrival: (() => void) | undefined

@@ -107,8 +107,16 @@ async function finishMigrations(database: Database, logger: Logger): Promise<voi
     )
 }
 
-/** Logs the line which says that everything is up. */
-export function announce(logger: Pick<Logger, 'info'>, { HOST, PORT, ISSUER, DOCS }: Config): void {
+/** Logs the line which says that everything is up, and before it what a developer would look for in vain. */
+export function announce(logger: Pick<Logger, 'info' | 'warn'>, config: Config): void {
+  const { HOST, PORT, ISSUER, DOCS, CORS_ORIGINS: origins = [] } = config
+  const isLocalhost = (url: string) => new URL(url).hostname === 'localhost'
+  if (origins.some(isLocalhost) && new URL(ISSUER).hostname === '127.0.0.1')
+    logger.warn(
+      { issuer: ISSUER },
+      'browsers take localhost (CORS_ORIGINS) and 127.0.0.1 (ISSUER) for two sites and send no refresh cookie: set ' +
+        `ISSUER=${ISSUER.replace('127.0.0.1', 'localhost')}, and use that address in the page`,
+    )
   const host = HOST.includes(':') ? `[${HOST}]` : HOST
   const origin = `http://${host}:${PORT}`
   logger.info({ issuer: ISSUER }, DOCS === 'on' ? `docs at ${origin}/docs` : `ready at ${origin}`)

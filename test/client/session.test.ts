@@ -65,13 +65,30 @@ t.test('while the access token lives a failing refresh is not told; after that t
   t.equal(session.state, 'unknown')
   t.not(session.claims, null, 'who it was is still known')
   t.match(await session.fetch(API).catch((error) => error), { code: 'overloaded', status: 503 })
-  server.routes['/v1/refresh'] = () => pair()
+  server.routes['/v1/refresh'] = () => pair({ sid: session.claims?.sid })
   await clock.pass(120_000)
   t.same(changes, [
     ['signed-in', 'found'],
     ['unknown', 'unavailable'],
     ['signed-in', 'renewed'],
   ])
+})
+
+t.test('what was asked for one person is not sent as another, and the change is told as a login', async (t) => {
+  const { session, done, clock, server, changes } = scene(
+    t,
+    {},
+    { '/v1/refresh': () => pair({ sub: 'acc_1', sid: 's1' }) },
+  )
+  await done(session.start())
+  server.routes['/v1/refresh'] = () => pair({ sub: 'acc_2', sid: 's2' }) // on another origin of the site
+  await clock.pass(599_000)
+  const sent = server.seen.length
+  const refused = await done(session.fetch(API, { method: 'POST', body: 'x' }).catch((error) => error))
+  t.match(refused, { code: 'other_account' })
+  t.equal(server.seen.slice(sent).filter(({ url }) => url === API).length, 0)
+  t.same(changes.at(-1), ['signed-in', 'login'])
+  t.equal((await done(session.fetch(API))).status, 200, 'asked for the person who is there now')
 })
 
 t.test('a page that comes into view does not make somebody wait who need not', async (t) => {

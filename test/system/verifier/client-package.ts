@@ -45,7 +45,8 @@ async function contents(t: Test, folder: string): Promise<void> {
 /** As much of other packages as the programs of the README use. */
 const OTHERS = `
 declare module 'react' {
-  export function useSyncExternalStore<T>(subscribe: (changed: () => void) => () => void, get: () => T): T
+  export function useSyncExternalStore<T>(
+    subscribe: (changed: () => void) => () => void, get: () => T, onServer?: () => T): T
 }
 declare module 'vue' {
   export function ref<T>(value: T): { value: T }
