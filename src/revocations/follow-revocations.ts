@@ -212,7 +212,7 @@ export class FollowedRevocations implements Revocations {
     if (this.#lost) report({ found: true })
     this.#lost = false
     this.#silent = false
-    this.#completeAt = began
+    if (!this.#stuck) this.#completeAt = began // else what is published lacks numbers that were given again
   }
 
   #add(revocation: Revocation): void {

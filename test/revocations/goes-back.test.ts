@@ -7,12 +7,13 @@ import { FakeStore } from './fake-store.ts'
 
 // A store that goes back to what it was: a failover to a standby that missed the last transactions, a restored backup.
 
+let milliseconds = 0
 const account = (minVersion: number | null, subject = 'a') => ({ kind: 'account' as const, subject, minVersion })
 
 function follow(store: FakeStore, now = () => good.iat) {
   const events: FollowEvent[] = []
   const report = (event: FollowEvent) => void events.push(event)
-  const node = new FollowedRevocations({ store, now, monotonic: () => 0, wall: () => good.iat, report })
+  const node = new FollowedRevocations({ store, now, monotonic: () => milliseconds, wall: () => good.iat, report })
   const refuses = (sid: string) => node.judge({ ...good, sid }) === 'revoked'
   const judges = (token_version: number, sub = 'a') => node.judge({ ...good, sub, token_version })
   const lacking = () =>
@@ -150,15 +151,17 @@ t.test('a database that can not be written: said once, read on, and put right wh
   store.readOnly = new Error('read-only')
   for (const sid of ['c', 'd', 'e']) {
     store.commit(sid)
+    milliseconds += 10_000
     await node.catchUp()
     t.ok(refuses(sid), sid)
   }
   t.same(events, [{ stuck: store.readOnly }])
+  t.equal(node.age(), 30, 'what is published lacks the numbers that were given again, and does not claim to be new')
   const { seq } = node
   store.readOnly = undefined
   await node.catchUp()
   t.match(events.slice(1), [{ changed: {} }])
-  t.ok(node.seq > seq)
+  t.ok(node.seq > seq && node.age() === 0)
 })
 
 t.test('a server that could not write goes on when another one could', async (t) => {
