@@ -122,7 +122,7 @@ function sendChanges(reply: FastifyReply, { whole, lines, isTurnedAway }: Change
   if (bytes <= MAX_COPIED_BYTES)
     return reply.send([...pages.map(({ line }) => line), ...lines].map((line) => line.toString('latin1')).join(''))
   reply.header('content-length', bytes)
-  if (isHead) return reply.send()
+  if (isHead) return reply.send(Readable.from([])) // Fastify sets the length to 0 without one
   return reply.send(Readable.from(whole === undefined ? lines : chain(linesOf(whole, pages.length), lines)))
 }
 

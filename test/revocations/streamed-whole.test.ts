@@ -69,6 +69,13 @@ t.test('a reader that pauses gets every page, and the server keeps few of them f
   )
 })
 
+t.test('HEAD has the headers of GET, with its length', async (t) => {
+  const url = '/.well-known/revocations?after=0'
+  const [get, head] = [await app.inject({ url }), await app.inject({ method: 'HEAD', url })]
+  t.ok(Number(get.headers['content-length']) > LEAST_BYTES)
+  t.same([head.headers['content-length'], head.body], [get.headers['content-length'], ''])
+})
+
 t.test('a reader that goes away leaves the server as it was', async (t) => {
   const { client, served } = await stuckReader()
   const closed = new Promise((resolve) => served.once('close', resolve))
