@@ -30,6 +30,7 @@ import { createRevoke } from './oauth/revoke.ts'
 import { createTokenStore } from './oauth/token-store.ts'
 import { createVerifyIssuedToken, createVerifyTokenToRevoke } from './oauth/verify-issued-token.ts'
 import { type Instrumentation, NO_INSTRUMENTATION } from './observability/instrumentation.ts'
+import { CursorWitness } from './revocations/cursor-witness.ts'
 import { createFeed } from './revocations/feed.ts'
 import { openGuardedRevocations } from './revocations/guarded-revocations.ts'
 import { createLookFirst } from './revocations/look-first.ts'
@@ -125,7 +126,9 @@ async function makeRevocations({ config, keyring, logger, database, now, ...base
   const { ISSUER: issuer, FEED_TTL: ttl, FEED_MAX_WAITERS: maxWaiters } = config
   const monotonic = monotonicClock
   const { lookFirst, close } = createLookFirst({ revocations, reloadKeys: keyring.reload, monotonic, now })
-  const feed = createFeed({ issuer, ttl, maxWaiters, keyring, revocations, lookFirst, now, monotonic })
+  const refreshKeys = () => keyring.refreshKeys()
+  const witness = new CursorWitness({ store: stores.revocationStore, revocations, refreshKeys, now })
+  const feed = createFeed({ issuer, ttl, maxWaiters, keyring, revocations, witness, lookFirst, now, monotonic })
   const closeRevocations = () => {
     close()
     revocations.close()

@@ -8,6 +8,8 @@ export interface Cursor {
   readonly seq: number
   /** A digest of the revoked keys that the follower knows. */
   readonly keys: string
+  /** A digest of the mark of `seq`, and a proof that a server wrote it (`cursor-witness.ts`); empty without. */
+  readonly tag: string
   /**
    * Renewals since the last change, modulo {@link RENEWALS}. Whoever got nothing new asks with another text: a cache
    * still has the answer to the one before.
@@ -20,7 +22,11 @@ const RENEWALS = 10
 
 /** 48 bits: who meets another history by chance gets changes that it can't use, and sees that by their `history`. */
 const DIGEST_CHARACTERS = 8
-const FORM = /^([A-Za-z0-9_-]{8})\.(0|[1-9][0-9]{0,15})\.([A-Za-z0-9_-]{8})(?:\.([1-9]))?$/
+/** 36 bits: a number that was given again has another mark. */
+export const MARK_CHARACTERS = 6
+/** 60 bits. Whoever guesses one makes all followers read everything once. */
+export const PROOF_CHARACTERS = 10
+const FORM = /^([A-Za-z0-9_-]{8})\.(0|[1-9][0-9]{0,15})\.([A-Za-z0-9_-]{8})([A-Za-z0-9_-]{16})?(?:\.([1-9]))?$/
 
 /** A short text for something that is only compared. Equal on every node. */
 export function shortDigest(text: string): string {
@@ -28,8 +34,8 @@ export function shortDigest(text: string): string {
 }
 
 /** The text of a cursor, as `CURSOR_PATTERN` asks. Nodes with the same state give the same text. */
-export function writeCursor({ history, seq, keys, renewals }: Cursor): string {
-  return `${history}.${seq}.${keys}${renewals > 0 ? `.${renewals}` : ''}`
+export function writeCursor({ history, seq, keys, tag, renewals }: Cursor): string {
+  return `${history}.${seq}.${keys}${tag}${renewals > 0 ? `.${renewals}` : ''}`
 }
 
 /** How many renewals who asked with this cursor has after one more. */
@@ -39,8 +45,8 @@ export function oneMoreRenewal({ renewals }: Cursor): number {
 
 /** Reads what a follower asks with. Undefined for `0` and for whatever we did not write: it gets the whole. */
 export function readCursor(text: string): Cursor | undefined {
-  const [, history, digits, keys, renewals = '0'] = FORM.exec(text) ?? []
+  const [, history, digits, keys, tag = '', renewals = '0'] = FORM.exec(text) ?? []
   const seq = Number(digits)
   if (history === undefined || keys === undefined || !Number.isSafeInteger(seq)) return undefined
-  return { history, seq, keys, renewals: Number(renewals) }
+  return { history, seq, keys, tag, renewals: Number(renewals) }
 }

@@ -2,6 +2,7 @@ import type { LiveKeyring } from '../keys/live-keyring.ts'
 import { type Cursor, oneMoreRenewal, readCursor, shortDigest, writeCursor } from './change-cursor.ts'
 import { ChangeRing, type Piece } from './change-ring.ts'
 import { MAX_PAGE_ENTRIES, makeWhole, type Whole } from './change-whole.ts'
+import type { CursorWitness } from './cursor-witness.ts'
 import type { Revocations } from './follow-revocations.ts'
 import { KeptWhole } from './kept-whole.ts'
 import { type Common, entryClaims, type SignedChanges, type Signing, signChanges } from './sign-changes.ts'
@@ -15,6 +16,8 @@ export interface ChangesOptions {
   readonly ttl: number
   readonly keyring: Pick<LiveKeyring, 'signingKey' | 'revokedKids' | 'verificationPem'>
   readonly revocations: Pick<Revocations, 'seq' | 'history' | 'size' | 'entries' | 'recent'>
+  /** What cursors say about the mark of their number. Default: nothing. */
+  readonly witness?: Pick<CursorWitness, 'tagAt'> | undefined
   /** When the set was last complete: `issued-at.ts`. */
   readonly issuedAt: () => number
   /** Milliseconds on a clock that can't be set. */
@@ -132,7 +135,8 @@ export class Changes {
   }
 
   #cursorAt(seq: number, renewals = 0): string {
-    return writeCursor({ history: this.#historyDigest, seq, keys: this.#keysDigest(), renewals })
+    const tag = this.#options.witness?.tagAt(seq) ?? ''
+    return writeCursor({ history: this.#historyDigest, seq, keys: this.#keysDigest(), tag, renewals })
   }
 
   #common(seq: number, renewals = 0): Common {

@@ -2,6 +2,7 @@ import type { Clock } from '../clock.ts'
 import type { LiveKeyring } from '../keys/live-keyring.ts'
 import { createFairShare } from '../limits/fair-share.ts'
 import { Changes, type ChangesAnswer } from './changes.ts'
+import type { CursorWitness } from './cursor-witness.ts'
 import { createFeedDocument, type FeedDocument } from './feed-document.ts'
 import { createFeedWaits, type HangUp } from './feed-waits.ts'
 import type { Revocations } from './follow-revocations.ts'
@@ -49,6 +50,8 @@ export interface FeedOptions {
     Revocations,
     'seq' | 'history' | 'size' | 'age' | 'snapshot' | 'entries' | 'recent' | 'onLook'
   >
+  /** Notices by the cursors of followers that the store went back. Default: none. */
+  readonly witness?: CursorWitness
   /** The look to wait for when this process stood still: it may have missed what the feed must say. Default: none. */
   readonly lookFirst?: LookFirst
   readonly now: Clock
@@ -63,7 +66,7 @@ export interface FeedOptions {
  * A node that can't reach its store goes on with the list that it has, and `exp` tells when that stops being fresh.
  */
 export function createFeed(options: FeedOptions): Feed {
-  const { ttl, maxWaiters, revocations, lookFirst, now, monotonic } = options
+  const { ttl, maxWaiters, revocations, witness, lookFirst, now, monotonic } = options
   const half = Math.max(1, Math.floor(ttl / 2))
   const issuedAt = createIssuedAt(revocations, now, half)
   const places = createFairShare(maxWaiters)
@@ -96,6 +99,7 @@ export function createFeed(options: FeedOptions): Feed {
     if (newest !== undefined) await ofWhole.release((held) => held !== newest.etag)
   }
   const stop = revocations.onLook(async () => {
+    witness?.note()
     changes.looked()
     if (changes.hasMore || changes.cursor() !== announced) releases.request()
     await releaseWhole()
@@ -110,6 +114,7 @@ export function createFeed(options: FeedOptions): Feed {
       return wait !== undefined
     },
     async changes(cursor, timeout, client, network) {
+      witness?.hear(cursor)
       const look = lookFirst?.()
       if (look !== undefined) {
         await look

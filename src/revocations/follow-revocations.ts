@@ -55,7 +55,7 @@ export interface Revocations {
   /** The same one by one, for who reads it in slices. See `RevocationSet.entries`. */
   entries(now: number): Iterable<SetEntry>
   /** The newest rows, in order. */
-  readonly recent: Pick<RecentRevocations, 'floor' | 'since'>
+  readonly recent: Pick<RecentRevocations, 'floor' | 'since' | 'newest'>
   /**
    * Calls `listener` after every read of the store, successful or not.
    *
@@ -202,6 +202,7 @@ export class FollowedRevocations implements Revocations {
       const { comparison, history } = await readOn(store, this.#place, (revocations, place) => {
         for (const revocation of revocations) this.#add(revocation)
         this.#place = place
+        this.recent.newest = place.store?.newest
       })
       if (comparison !== 'same') await this.#readAgain(comparison, history)
     } catch (error) {
@@ -238,6 +239,7 @@ export class FollowedRevocations implements Revocations {
     // The place stays as it was: the next look finds the same, and tries again.
     if (this.#stuck || place.store === undefined) return
     this.#place = place
+    this.recent.newest = place.store.newest
     const from = known.store?.history ?? ''
     if (place.store.history === from) return
     this.historyChanges += 1

@@ -1,3 +1,4 @@
+import type { Marked } from './history-store.ts'
 import type { Revocation } from './revocation.ts'
 
 /** How many of the newest rows are kept at least. */
@@ -8,6 +9,8 @@ export const MAX_RECENT = 8192
  * know in which order its entries came; whoever publishes changes asks here.
  */
 export class RecentRevocations {
+  /** The highest number with a mark, as of the last look. */
+  newest: Marked | undefined
   #rows: Revocation[] = []
   /** Everything after this number is here. */
   #floor = 0

@@ -19,7 +19,8 @@ const spans = (ring: ChangeRing, seq: number) => ring.after(seq)?.map((piece) =>
 
 t.test('a cursor is read as it was written, and fits the pattern of followers', async (t) => {
   const digest = fc.stringMatching(/^[A-Za-z0-9_-]{8}$/)
-  const cursors = fc.record({ history: digest, seq: fc.maxSafeNat(), keys: digest, renewals: fc.nat(9) })
+  const tag = fc.stringMatching(/^([A-Za-z0-9_-]{16})?$/)
+  const cursors = fc.record({ history: digest, seq: fc.maxSafeNat(), keys: digest, tag, renewals: fc.nat(9) })
   fc.assert(
     fc.property(cursors, (cursor) => {
       t.same(readCursor(writeCursor(cursor)), cursor)

@@ -62,6 +62,7 @@ t.test('each kind of secret has its one place of comparison', async (t) => {
   const places: Record<string, RegExp> = {
     'src/accounts/passwords.ts': /\bargon2\.verify\(/,
     'src/clients/client-secret.ts': /\btimingSafeEqual\(/,
+    'src/revocations/cursor-witness.ts': /\btimingSafeEqual\(/,
     'src/sessions/refresh-token.ts': /\btimingSafeEqual\(/,
   }
   const found: string[] = []
