@@ -21,7 +21,7 @@ interface Witnessed {
 interface WitnessParts {
   readonly store: Pick<RevocationStore, 'look' | 'beginHistory'>
   readonly revocations: Pick<Revocations, 'history' | 'seq' | 'recent' | 'catchUp'>
-  /** The keys of refresh tokens: all nodes share them, and nobody else has them. */
+  /** The keys of refresh tokens: all nodes share them, and nobody else has them. Throws while none can be used. */
   readonly refreshKeys: () => readonly RefreshKey[]
   readonly now: Clock
 }
@@ -56,7 +56,7 @@ export class CursorWitness {
   tagAt(seq: number): string {
     this.note()
     const mark = this.#marks.get(seq)
-    const key = refreshKeyAt(this.#parts.refreshKeys(), this.#parts.now())
+    const key = refreshKeyAt(this.#keys(), this.#parts.now())
     return mark === undefined || key === undefined ? '' : mark + proof({ history: this.#history, seq, mark }, key)
   }
 
@@ -76,9 +76,18 @@ export class CursorWitness {
     if (!this.#checking) void this.#check()
   }
 
+  /** None while every refresh key is revoked: cursors then carry no proof, and none is believed. */
+  #keys(): readonly RefreshKey[] {
+    try {
+      return this.#parts.refreshKeys()
+    } catch {
+      return []
+    }
+  }
+
   #isGenuine(said: Witnessed, { tag }: Cursor): boolean {
     const given = Buffer.from(tag.slice(MARK_CHARACTERS))
-    return this.#parts.refreshKeys().some((key) => timingSafeEqual(Buffer.from(proof(said, key)), given))
+    return this.#keys().some((key) => timingSafeEqual(Buffer.from(proof(said, key)), given))
   }
 
   /** One at a time, with a pause: old cursors can be sent again by anybody. */

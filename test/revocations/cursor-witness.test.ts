@@ -157,3 +157,16 @@ t.test('servers that boot on a store that lacks a logout give followers everythi
   t.not(after?.history, before?.history)
   t.ok((after?.seq ?? 0) > (before?.seq ?? 0))
 })
+
+t.test('while every refresh key is revoked cursors carry no proof, and none is believed', async (t) => {
+  const none = () => {
+    throw new Error('no refresh key can be used')
+  }
+  const now = () => good.iat
+  const store = new FakeStore()
+  const node = new FollowedRevocations({ store, now, monotonic: () => 0, report: () => undefined })
+  await node.catchUp()
+  const witness = new CursorWitness({ store, revocations: node, refreshKeys: none, now })
+  t.equal(witness.tagAt(node.seq), '')
+  t.doesNotThrow(() => witness.hear('0'))
+})
