@@ -35,6 +35,7 @@ export class CursorWitness {
   #history = ''
   /** Digests by number, of the history above. */
   readonly #marks = new Map<number, string>()
+  #last = { what: '', tag: '' }
   #suspect: Witnessed | undefined
   #checking = false
 
@@ -57,7 +58,11 @@ export class CursorWitness {
     this.note()
     const mark = this.#marks.get(seq)
     const key = refreshKeyAt(this.#keys(), this.#parts.now())
-    return mark === undefined || key === undefined ? '' : mark + proof({ history: this.#history, seq, mark }, key)
+    if (mark === undefined || key === undefined) return ''
+    // Every answer asks for the tag of the newest number.
+    const what = `${this.#history} ${seq} ${mark} ${key.id}`
+    if (this.#last.what !== what) this.#last = { what, tag: mark + proof({ history: this.#history, seq, mark }, key) }
+    return this.#last.tag
   }
 
   /**

@@ -1,7 +1,7 @@
 /** The shortest time between two releases, however many revocations arrive: they are gathered into the next one. */
 export const GATHER_MS = 100
 /** What answering one waiting follower may take of the time: with many of them, releases are rarer. */
-const GATHER_MS_PER_WAITER = 1 / 3
+const GATHER_MS_PER_WAITER = 0.4
 /** Nobody learns of a revocation later than this because of the gathering. */
 const MAX_GATHER_MS = 2000
 

@@ -132,10 +132,10 @@ t.test('the newest rows are kept in order, and it is known from which number on'
 t.test('the more followers wait, the rarer are the releases, down to one in two seconds', async (t) => {
   for (const [waiting, milliseconds] of [
     [0, 100],
-    [300, 100],
-    [900, 300],
-    [3000, 1000],
-    [6000, 2000],
+    [250, 100],
+    [1000, 400],
+    [2500, 1000],
+    [5000, 2000],
     [10_000, 2000],
     [100_000, 2000],
   ] as const)
