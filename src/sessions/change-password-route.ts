@@ -1,9 +1,8 @@
 import { Type } from '@sinclair/typebox'
 import type { OwnAccount } from '../accounts/own-account.ts'
 import type { App } from '../http/app-type.ts'
-import { isGone, requestSource } from '../http/request-source.ts'
 import { TokenResponse } from '../http/schemas.ts'
-import { assertCookieIsThere, type RenewedReply, renewedTokenReply } from './renewed-token-reply.ts'
+import { type RenewedReply, replyRenewed } from './renewed-token-reply.ts'
 import type { RenewedSession } from './session.ts'
 
 const Body = Type.Object(
@@ -54,12 +53,9 @@ export function changePasswordRoute(app: App, parts: Parts): void {
     },
     async (request, reply) => {
       const { current_password: current, new_password: next } = request.body
-      const { sub: accountId, sid: sessionId } = request.user
-      const caller = { accountId, sessionId }
-      const source = requestSource(request)
-      await assertCookieIsThere(request, parts)
-      const renewed = await ownAccount.changePassword(caller, { current, next }, source, isGone(request))
-      return renewedTokenReply(request, reply, renewed, parts)
+      return replyRenewed(request, reply, parts, (caller, ...from) =>
+        ownAccount.changePassword(caller, { current, next }, ...from),
+      )
     },
   )
 }

@@ -5,7 +5,7 @@ import { randomId } from '../ids.ts'
 import { endSessions, REVOCATIONS } from '../revocations/revocation-store.ts'
 import type { RenewedSession, SessionLimits } from './session.ts'
 import { toRefreshedSession, toTokenSubject } from './session-rows.ts'
-import { ACTIVE_ACCOUNT, renewRefreshToken } from './session-statements-store.ts'
+import { ACTIVE_ACCOUNT, ALWAYS_ANOTHER, renewRefreshToken } from './session-statements-store.ts'
 
 export interface NewPassword {
   readonly accountId: string
@@ -14,9 +14,6 @@ export interface NewPassword {
   /** The hash that was verified, and the new one. */
   readonly hashes: { readonly from: string; readonly to: string }
 }
-
-/** A change of the password makes every token from before it worthless. */
-const NEVER = Number.MAX_SAFE_INTEGER
 
 /**
  * Sets a new password, ends every other session, and gives this one a new refresh token, in one transaction.
@@ -36,7 +33,7 @@ export async function changePassword(
     now,
     expiresAt: now + limits.idleTtl,
     source: audit.source,
-    renewedSince: NEVER,
+    renewedSince: ALWAYS_ANOTHER,
   }
   const [accounts = [], sessions = []] = await database.transaction(
     [

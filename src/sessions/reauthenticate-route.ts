@@ -1,9 +1,8 @@
 import { Type } from '@sinclair/typebox'
 import type { App } from '../http/app-type.ts'
-import { isGone, requestSource } from '../http/request-source.ts'
 import { TokenResponse } from '../http/schemas.ts'
 import type { Reauthenticate } from './reauthenticate.ts'
-import { assertCookieIsThere, type RenewedReply, renewedTokenReply } from './renewed-token-reply.ts'
+import { type RenewedReply, replyRenewed } from './renewed-token-reply.ts'
 
 const Body = Type.Object(
   { password: Type.String({ minLength: 1, maxLength: 4096 }) },
@@ -38,11 +37,8 @@ export function reauthenticateRoute(app: App, parts: RenewedReply & { readonly r
       },
     },
     async (request, reply) => {
-      const { sub: accountId, sid: sessionId } = request.user
-      const caller = { accountId, sessionId }
-      await assertCookieIsThere(request, parts)
-      const renewed = await reauthenticate(caller, request.body.password, requestSource(request), isGone(request))
-      return renewedTokenReply(request, reply, renewed, parts)
+      const { password } = request.body
+      return replyRenewed(request, reply, parts, (caller, ...from) => reauthenticate(caller, password, ...from))
     },
   )
 }

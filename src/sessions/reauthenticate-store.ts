@@ -4,7 +4,7 @@ import type { Database } from '../db/database.ts'
 import { randomId } from '../ids.ts'
 import type { RenewedSession, SessionLimits } from './session.ts'
 import { toRefreshedSession, toTokenSubject } from './session-rows.ts'
-import { ACTIVE_ACCOUNT, renewRefreshToken } from './session-statements-store.ts'
+import { ACTIVE_ACCOUNT, ALWAYS_ANOTHER, renewRefreshToken } from './session-statements-store.ts'
 
 /** A session whose owner has just shown the password. */
 export interface ConfirmedSession {
@@ -32,7 +32,7 @@ export async function reauthenticateSession(
     now,
     expiresAt: now + limits.idleTtl,
     source: audit.source,
-    renewedSince: now - limits.grace,
+    renewedSince: limits.grace === 0 ? ALWAYS_ANOTHER : now - limits.grace,
   }
   const [accounts = [], sessions = []] = await database.transaction([
     // The account is locked before its sessions, as everywhere.

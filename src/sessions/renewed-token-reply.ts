@@ -1,5 +1,9 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Caller } from '../accounts/confirm-password.ts'
+import type { IsGone } from '../accounts/passwords.ts'
+import type { RequestSource } from '../audit/audit.ts'
 import { AppError } from '../errors/app-error.ts'
+import { isGone, requestSource } from '../http/request-source.ts'
 import type { HasCookieTransport } from './cookie-transport.ts'
 import type { RefreshCookie } from './refresh-cookie.ts'
 import { decodeRefreshToken } from './refresh-token.ts'
@@ -16,28 +20,27 @@ export interface RenewedReply {
   readonly idleTtl: number
 }
 
-/** The tokens of a session that got a new refresh token: in the cookie, if the session came with one. */
-export async function renewedTokenReply(
+/**
+ * Runs work that gives the session of the caller a new refresh token, and answers with its tokens: in the cookie, if
+ * the request came with that of its session. A session of the cookie transport gets it in no other way, and a browser
+ * that sends no cookie takes none: this is found out before anything changes.
+ *
+ * @throws AppError `refresh_cookie_missing`, and whatever `renew` throws
+ */
+export async function replyRenewed(
   request: FastifyRequest,
   reply: FastifyReply,
-  { session, subject }: RenewedSession,
   parts: RenewedReply,
+  renew: (caller: Caller, source: RequestSource, isGone: IsGone) => Promise<RenewedSession>,
 ) {
-  const { issuePair, refreshCookie, idleTtl } = parts
-  const pair = await issuePair(session, subject)
-  return tokenReply(reply, pair, usesCookie(request, parts) ? { refreshCookie, maxAge: idleTtl } : undefined)
-}
-
-/**
- * Call it before anything changes: a session of the cookie transport gets its new refresh token in the cookie and in no
- * other way, and a browser that sends no cookie takes none.
- *
- * @throws AppError `refresh_cookie_missing`
- */
-export async function assertCookieIsThere(request: FastifyRequest, parts: RenewedReply): Promise<void> {
+  const { issuePair, refreshCookie, hasCookieTransport, idleTtl } = parts
   const { sub: accountId, sid: sessionId } = request.user
-  if (sessionId === undefined || usesCookie(request, parts)) return
-  if (await parts.hasCookieTransport({ accountId, sessionId })) throw new AppError('refresh_cookie_missing')
+  const withCookie = usesCookie(request, parts)
+  if (!withCookie && sessionId !== undefined && (await hasCookieTransport({ accountId, sessionId })))
+    throw new AppError('refresh_cookie_missing')
+  const { session, subject } = await renew({ accountId, sessionId }, requestSource(request), isGone(request))
+  const pair = await issuePair(session, subject)
+  return tokenReply(reply, pair, withCookie ? { refreshCookie, maxAge: idleTtl } : undefined)
 }
 
 /** True when the request came with the refresh cookie of its own session. */

@@ -48,8 +48,6 @@ export function endAboveLimit({ id, accountId, createdAt }: Session, limit: numb
   }
 }
 
-const JUST_RENEWED = 'valid_from = counter AND auth_time >= $8'
-
 export interface Renewal {
   readonly id: string
   readonly accountId: string
@@ -57,9 +55,13 @@ export interface Renewal {
   readonly now: number
   readonly expiresAt: number
   readonly source: RequestSource
-  /** A session that was renewed since this instant and not refreshed since keeps its token: the same was asked twice. */
+  /** A session that was renewed since then, and not refreshed after that, keeps its token: it was asked twice. */
   readonly renewedSince: number
 }
+
+/** As `renewedSince`: every renewal gives another token. */
+export const ALWAYS_ANOTHER = Number.MAX_SAFE_INTEGER
+const JUST_RENEWED = 'valid_from = counter AND auth_time >= $8'
 
 /**
  * Gives a live session a new refresh token, and makes all that it had before worthless: for a caller who has just shown
@@ -73,7 +75,8 @@ export function renewRefreshToken(renewal: Renewal, mark: string): Statement {
   return {
     sql: `UPDATE sessions
           SET counter = ${next}, valid_from = ${next}, exchanged = '', foreign_repeats = 0, foreign_counter = -1,
-            auth_time = $3, rotated_at = CASE WHEN ${JUST_RENEWED} THEN rotated_at ELSE $3 END, last_used_at = $3, ip = $5, user_agent = $6, changed_by = $7,
+            auth_time = $3, rotated_at = CASE WHEN ${JUST_RENEWED} THEN rotated_at ELSE $3 END, last_used_at = $3,
+            ip = $5, user_agent = $6, changed_by = $7,
             expires_at = CASE WHEN max_expires_at < $4 THEN max_expires_at ELSE $4 END
           WHERE id = $1 AND account_id = $2 AND ended_at IS NULL AND expires_at > $3
             AND EXISTS (SELECT 1 FROM accounts WHERE id = $2 AND changed_by = $7) RETURNING ${REFRESHED_COLUMNS}`,

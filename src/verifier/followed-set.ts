@@ -1,8 +1,8 @@
 import type { ChangesClaims } from '../revocations/changes-format.ts'
 import { verdictOn } from '../revocations/revocation-set.ts'
+import { SegmentedMap } from '../revocations/segmented-map.ts'
 import type { AccessTokenClaims } from '../tokens/claims.ts'
 import type { Verdict } from '../tokens/verify.ts'
-import { ShardedMap } from './sharded-map.ts'
 
 /** What a document revokes. */
 export type Entries = Pick<ChangesClaims, 'sessions' | 'accounts' | 'clients' | 'tokens'>
@@ -29,10 +29,10 @@ const SLICE = 5000
 
 /** What is revoked by one history of numbers, each entry with the instant from which it is not needed any more. */
 export class FollowedSet {
-  readonly #sessions = new ShardedMap<number>()
-  readonly #tokens = new ShardedMap<number>()
-  readonly #accounts = new ShardedMap<Floor>()
-  readonly #clients = new ShardedMap<Floor>()
+  readonly #sessions = new SegmentedMap<number>()
+  readonly #tokens = new SegmentedMap<number>()
+  readonly #accounts = new SegmentedMap<Floor>()
+  readonly #clients = new SegmentedMap<Floor>()
 
   judge(claims: AccessTokenClaims): Verdict {
     return verdictOn(claims, this.#sessions, this.#tokens, this.#accounts, this.#clients)
@@ -82,16 +82,8 @@ export class FollowedSet {
    * @param now epoch seconds, of a clock that does not take a step forward for the truth
    */
   *forget(now: number): Generator<void> {
-    for (const ids of [this.#sessions, this.#tokens])
-      for (const [id, until] of inSlices(ids)) {
-        if (id === undefined) yield
-        else if (until <= now) ids.delete(id)
-      }
-    for (const floors of [this.#accounts, this.#clients])
-      for (const [id, floor] of inSlices(floors)) {
-        if (id === undefined) yield
-        else if (floor.until <= now) floors.delete(id)
-      }
+    for (const ids of [this.#sessions, this.#tokens]) yield* slices(ids.deleting((until) => until <= now))
+    for (const floors of [this.#accounts, this.#clients]) yield* slices(floors.deleting(({ until }) => until <= now))
   }
 
   get size(): number {
@@ -120,8 +112,19 @@ export class FollowedSet {
 
 const BREAK = [undefined, undefined] as const
 
+/** Takes the steps, and yields after each slice of them. */
+function* slices(steps: Iterable<void>): Generator<void> {
+  let left = SLICE
+  for (const _ of steps) {
+    left -= 1
+    if (left > 0) continue
+    left = SLICE
+    yield
+  }
+}
+
 /** The entries, and a pair of nothing after each slice. */
-function* inSlices<V>(entries: ShardedMap<V>): Generator<readonly [string, V] | typeof BREAK> {
+function* inSlices<V>(entries: SegmentedMap<V>): Generator<readonly [string, V] | typeof BREAK> {
   let left = SLICE
   for (const entry of entries) {
     yield entry
@@ -132,15 +135,15 @@ function* inSlices<V>(entries: ShardedMap<V>): Generator<readonly [string, V] | 
   }
 }
 
-function putId(ids: ShardedMap<number>, id: string, until: number): void {
+function putId(ids: SegmentedMap<number>, id: string, until: number): void {
   ids.set(id, Math.max(until, ids.get(id) ?? 0))
 }
 
-function putLater(floors: ShardedMap<Floor>, id: string, floor: Floor): void {
+function putLater(floors: SegmentedMap<Floor>, id: string, floor: Floor): void {
   put(floors, id, floor, (known) => known.seq <= floor.seq)
 }
 
-function putStricter(floors: ShardedMap<Floor>, id: string, floor: Floor): void {
+function putStricter(floors: SegmentedMap<Floor>, id: string, floor: Floor): void {
   const { minVersion } = floor
   put(floors, id, floor, (known) => {
     return minVersion === null || (known.minVersion !== null && minVersion > known.minVersion)
@@ -148,7 +151,7 @@ function putStricter(floors: ShardedMap<Floor>, id: string, floor: Floor): void 
 }
 
 /** @param wins whether the new one counts */
-function put(floors: ShardedMap<Floor>, id: string, floor: Floor, wins: (known: Floor) => boolean): void {
+function put(floors: SegmentedMap<Floor>, id: string, floor: Floor, wins: (known: Floor) => boolean): void {
   const known = floors.get(id)
   if (known === undefined) floors.set(id, floor)
   else floors.set(id, { ...(wins(known) ? floor : known), until: Math.max(known.until, floor.until) })

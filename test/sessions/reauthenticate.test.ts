@@ -54,6 +54,14 @@ t.test('asked twice at once, both answers hold the same refresh token', async (t
   t.equal((await refresh(app, next)).statusCode, 401, 'the older one is dead')
 })
 
+t.test('without a grace nobody gets the same refresh token twice', async (t) => {
+  const strict = await serverAt(t, 1_800_000_000, { REFRESH_GRACE: '0' })
+  const person = await signUp(strict.app)
+  const confirm = async () =>
+    (await call(strict.app, person.access_token, 'POST', '/v1/reauthenticate', { password: PASSWORD })).json()
+  t.not((await confirm()).refresh_token, (await confirm()).refresh_token)
+})
+
 t.test('a wrong password changes nothing, and is in the audit trail', async (t) => {
   const person = await signUp(app)
   const { sid } = claimsOf(person)
