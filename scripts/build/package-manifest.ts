@@ -14,8 +14,8 @@ export interface PublishedPackage {
   /** Packages that some users have, and that only a part of the entries needs. */
   readonly optionalPeers: Readonly<Record<string, string>>
   /**
-   * Present for a package that runs in browsers. It has no CommonJS, and two files more that hold all of the main entry,
-   * minified: an ES module, and a classic script that makes a global variable of this name.
+   * Present for a package that runs in browsers. It has no CommonJS, and two files more that hold all of the main
+   * entry, minified: an ES module, and a classic script that makes a global variable of this name.
    */
   readonly globalName?: string
 }

@@ -2,8 +2,8 @@ const FIRST_MS = 1000
 const LONGEST_MS = 60_000
 
 /**
- * How long to wait after a refresh that brought nothing: full jitter over a span that doubles, so that clients that were
- * cut off together do not come back together.
+ * How long to wait after a refresh that brought nothing: full jitter over a span that doubles, so that clients that
+ * were cut off together do not come back together.
  *
  * @param failures in a row, at least 1
  * @param random 0 ≤ number < 1

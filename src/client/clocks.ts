@@ -17,8 +17,8 @@ export interface Instant {
 export const instantOf = (clock: Clock): Instant => ({ monotonic: clock.monotonic(), wall: clock.wall() })
 
 /**
- * Milliseconds since an instant, by the clock that says more. So hours of sleep count, and a wall clock that is set back
- * does no harm. One that is set forward makes things look older than they are: once, because what comes after is
+ * Milliseconds since an instant, by the clock that says more. So hours of sleep count, and a wall clock that is set
+ * back does no harm. One that is set forward makes things look older than they are: once, because what comes after is
  * counted from the new time.
  */
 export const elapsed = (since: Instant, clock: Clock): number =>

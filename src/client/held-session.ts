@@ -88,8 +88,8 @@ export function createHeldSession({ clock, random }: Pick<Platform, 'clock' | 'r
     isUsable: () => leftMs() > Math.min(MARGIN_MS, (current?.lifeMs ?? 0) / 10),
     adopt,
     /**
-     * Takes a token that another tab has sent, if it is newer: by `iat`, which one server wrote into both. A late message
-     * can neither bring an older token nor a session that ended.
+     * Takes a token that another tab has sent, if it is newer: by `iat`, which one server wrote into both. A late
+     * message can neither bring an older token nor a session that ended.
      *
      * @param kind `answer`: to our question, so it must be really newer; else the tab has just got it
      * @returns true if it was taken

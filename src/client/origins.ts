@@ -1,6 +1,7 @@
 /**
- * Scheme, host and port of an absolute http(s) address in its plain spelling. What is not plain (user names, backslashes,
- * tabs, percent signs, `blob:`, `data:`) has no origin here, so it gets no token: parsers of URLs disagree about these.
+ * Scheme, host and port of an absolute http(s) address in its plain spelling. What is not plain (user names,
+ * backslashes, tabs, percent signs, `blob:`, `data:`) has no origin here, so it gets no token: parsers of URLs disagree
+ * about these.
  */
 const PLAIN = /^https?:\/\/([a-z\d.-]+|\[[\da-f:.]+\])(:\d+)?(?=[/?#]|$)/i
 

@@ -90,7 +90,7 @@ function hint(cause: unknown, what: string): string {
   const pooler = cause instanceof DatabaseError ? poolerError(cause) : undefined
   if (pooler) return pooler.hint
   if (isFull(cause))
-    return 'it runs, but has no connection left: raise max_connections there, or lower DATABASE_POOL_SIZE on each server'
+    return 'it runs, but has no connection left: raise max_connections there, or lower DATABASE_POOL_SIZE everywhere'
   if (code === '3D000') return 'create it first: createdb --encoding=UTF8 NAME'
   if (code?.startsWith('28') || /SASL/.test(what)) return 'check user and password, and what pg_hba.conf asks for'
   if (what === 'The server does not support SSL connections')

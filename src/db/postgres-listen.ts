@@ -10,7 +10,8 @@ const HEARTBEAT_INTERVAL_MS = 15_000
  * Listens on a connection of its own until it is stopped, and connects again whenever that connection is lost.
  *
  * Behind a connection pooler nobody can listen: PgBouncer in transaction mode takes a LISTEN, and notifications never
- * arrive. The connection is then kept without it. When the pooler is taken away it is lost, and the next one may listen.
+ * arrive. The connection is then kept without it. When the pooler is taken away it is lost, and the next one may
+ * listen.
  *
  * @param onChange called for every notification, and after every connect, because notifications sent before it are lost
  * @returns a function that stops it and resolves once onChange will not be called any more

@@ -4,8 +4,8 @@ import { isSilence } from './postgres-errors.ts'
 // How time-outs are put in force on a connection, whatever stands between us and PostgreSQL.
 //
 // A connection that leads to one server process for its whole life gets them once, as settings of its session. Behind a
-// connection pooler (PgBouncer in transaction mode, for example) each transaction may run in another session, which other
-// programs use too. There nothing may be left behind in a session, so each transaction sets its own.
+// connection pooler (PgBouncer in transaction mode, for example) each transaction may run in another session, which
+// other programs use too. There nothing may be left behind in a session, so each transaction sets its own.
 
 export interface Connecting {
   readonly config: ClientConfig
@@ -27,7 +27,9 @@ export function routeOf(client: ClientBase): Route {
   return isPooled(client) ? 'pooled' : 'direct'
 }
 
-/** @param silence the error of a statement that got no answer. @returns one that says what it means on this connection */
+/**
+ * @param silence the error of a statement that got no answer. @returns one that says what it means on this connection
+ */
 export function explainSilence(client: ClientBase, silence: unknown): unknown {
   return isPooled(client) ? new Error(NO_ANSWER, { cause: silence }) : silence
 }

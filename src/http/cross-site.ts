@@ -23,8 +23,8 @@ export function whyCrossSite(headers: Headers, trusted: ReadonlySet<string>): st
 }
 
 /**
- * Whether any page can make the browser of its visitor send this request: a form, a beacon, an image, or a fetch without
- * a preflight (Fetch standard, CORS-safelisted requests), whatever its mode is. JSON and `Authorization` need a
+ * Whether any page can make the browser of its visitor send this request: a form, a beacon, an image, or a fetch
+ * without a preflight (Fetch standard, CORS-safelisted requests), whatever its mode is. JSON and `Authorization` need a
  * preflight, which only trusted origins pass. A link or an address that is opened in a tab (GET) is no such request.
  *
  * What has no `Sec-Fetch-Site` is let through: programs, and browsers from before 2023. So is `same-origin`: behind a

@@ -43,7 +43,7 @@ export async function registerLimits(app: App, { limiter, quotas, overload, ...s
     if (limit === undefined) return
     if (!ROUTE_LIMITS.includes(limit)) throw new TypeError(`route ${route.url}: there is no limit ${limit}`)
     if (limit === 'password' && route.config?.auth === 'public')
-      throw new TypeError(`route ${route.url}: the limit password is by account, and a public route has none`)
+      throw new TypeError(`route ${route.url}: the limit password is by session, and a public route has none`)
     const first = route.config?.auth === 'public' ? [ofTrustedPages, shed(limit)] : [shed(limit)]
     route.onRequest = [...first, ...[route.onRequest ?? []].flat()]
     const { limit: max, window } = quotas[limit]

@@ -1,6 +1,6 @@
 /**
- * One run at a time. Who asks while one is under way gets the next one, and all who ask meanwhile share it: the run that
- * is under way may have looked before the change that they ask for.
+ * One run at a time. Who asks while one is under way gets the next one, and all who ask meanwhile share it: the run
+ * that is under way may have looked before the change that they ask for.
  *
  * @returns a function that resolves or rejects as the run does which began after its call
  */

@@ -53,7 +53,9 @@ export class CursorWitness {
     if (newest !== undefined && !this.#marks.has(newest.seq)) this.#keep(newest.seq, shortMark(newest.mark))
   }
 
-  /** What a cursor says about the mark of its number, with a proof that a server wrote it. Empty for an unknown mark. */
+  /**
+   * What a cursor says about the mark of its number, with a proof that a server wrote it. Empty for an unknown mark.
+   */
   tagAt(seq: number): string {
     this.note()
     const mark = this.#marks.get(seq)

@@ -4,7 +4,9 @@ import type { FairShare } from '../limits/fair-share.ts'
 /** How many requests are let go in one turn of the event loop: others are served in between. */
 const RELEASED_PER_TURN = 200
 
-/** Tells when a client hangs up. An AbortSignal does; making one for each request costs more than the rest of a wait. */
+/**
+ * Tells when a client hangs up. An AbortSignal does; making one for each request costs more than the rest of a wait.
+ */
 export interface HangUp {
   readonly aborted: boolean
   addEventListener(type: 'abort', listener: () => void): void

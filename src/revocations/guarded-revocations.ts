@@ -75,7 +75,7 @@ function tell(log: Pick<FastifyBaseLogger, 'info' | 'error'>, event: FollowEvent
     log.error(
       { history: event.changed.to, history_before: event.changed.from, lacking: event.lacking.length },
       'the database went back: it lacks transactions that it had confirmed (a failover, or a restored backup). ' +
-        'What was revoked here stays revoked, and is written back. Repeat what was changed in the last seconds before: ' +
+        'What was revoked here stays revoked, and is written back. Repeat what was changed just before: ' +
         'see "After a failover" in scripts/README.md',
     )
 }

@@ -49,8 +49,8 @@ export class Lacking {
 const nameOf = ({ kind, subject }: SetEntry) => `${kind} ${subject}`
 
 /**
- * True when the row does not stand for all that was remembered. An equal version is not enough: the same change may have
- * been made again, and tokens of the lost one have that version too.
+ * True when the row does not stand for all that was remembered. An equal version is not enough: the same change may
+ * have been made again, and tokens of the lost one have that version too.
  */
 function isLess(row: Revocation, remembered: Revocation): boolean {
   if (row.kind === 'session' || row.kind === 'token' || row.minVersion === null) return false

@@ -32,8 +32,8 @@ export class RevocationSet {
   }
 
   /**
-   * Adds an entry. What it refused before it goes on refusing, in whatever order entries arrive: numbers and versions of
-   * a store that went back are given twice.
+   * Adds an entry. What it refused before it goes on refusing, in whatever order entries arrive: numbers and versions
+   * of a store that went back are given twice.
    */
   add({ kind, subject, minVersion, seq, expiresAt }: Revocation): void {
     if (kind === 'session' || kind === 'token') {

@@ -24,8 +24,8 @@ export interface Revocation {
 }
 
 /**
- * So many numbers (`seq`) are left out when a new history of numbers begins: more than all revocations since any backup,
- * and than those which a standby missed.
+ * So many numbers (`seq`) are left out when a new history of numbers begins: more than all revocations since any
+ * backup, and than those which a standby missed.
  */
 export const UNUSED_NUMBERS = 1_000_000_000
 

@@ -59,7 +59,8 @@ export class SegmentedMap<V> {
   }
 
   /**
-   * It may be read in parts while entries are put and deleted: one that is put meanwhile comes last, and none is missed.
+   * It may be read in parts while entries are put and deleted: one that is put meanwhile comes last, and none is
+   * missed.
    */
   *[Symbol.iterator](): Generator<[string, V]> {
     // A segment that is dropped keeps its `next`: who stands in it goes on from there.

@@ -115,8 +115,8 @@ function raiseVersions(
       params: [...values, mark],
     },
     {
-      // The row of the revocation refuses all versions. An operator who changes the account or client replaces it by one
-      // with the present version, which must be above those of the lost history.
+      // The row of the revocation refuses all versions. An operator who changes the account or client replaces it by
+      // one with the present version, which must be above those of the lost history.
       sql: `WITH ${listOf(lost)} UPDATE ${table}
             SET token_version = token_version + ${UNUSED_VERSIONS}, changed_by = CAST($${next} AS TEXT)
             WHERE id IN (${deletedOf(kind)}) RETURNING id`,

@@ -78,7 +78,7 @@ function tellDeleted(log: Pick<FastifyBaseLogger, 'error'>, deleted: readonly st
 function tellMany(log: Pick<FastifyBaseLogger, 'error'>, lacking: number): void {
   log.error(
     { lacking },
-    'the database lacks very many revocations: all are written back. If DATABASE_URL led to a copy of the database for ' +
-      'a while, things that were done there are done here now: see "After a failover" in scripts/README.md',
+    'the database lacks very many revocations: all are written back. If DATABASE_URL led to a copy of the database ' +
+      'for a while, things that were done there are done here now: see "After a failover" in scripts/README.md',
   )
 }

@@ -148,7 +148,8 @@ function repeat(state: RefreshState, counter: number, recent: readonly Exchange[
   const isCounted = state.foreignCounter === state.counter
   const foreignRepeats = isCounted ? state.foreignRepeats : state.foreignRepeats + 1
   if (foreignRepeats < MAX_FOREIGN_REPEATS) return { kind: 'repeated', ...(!isCounted && { foreignRepeats }) }
-  // Each of these, not only the first one: otherwise a thief would cause it himself, and then share what the owner gets.
+  // Each of these, not only the first one: otherwise a thief would cause it himself, and then share what the owner
+  // gets.
   if (!isSameAgent) return { kind: 'reused', foreignRepeats }
   const split = exchange('split', { at: by.now, counter }, recent, by)
   return split.kind === 'busy' ? split : { ...split, foreignRepeats }

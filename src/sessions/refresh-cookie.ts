@@ -23,8 +23,8 @@ export interface RefreshCookie {
   set(reply: FastifyReply, refreshToken: string, maxAge: number): void
   clear(reply: FastifyReply): void
   /**
-   * Refuses a request that carries the cookie but may come from another site. For the onRequest hook of a route. Browsers
-   * don't send a SameSite=Strict cookie with cross-site requests: this is a second defence.
+   * Refuses a request that carries the cookie but may come from another site. For the onRequest hook of a route.
+   * Browsers don't send a SameSite=Strict cookie with cross-site requests: this is a second defence.
    */
   readonly sameSiteOnly: onRequestHookHandler
 }

@@ -29,7 +29,8 @@ const STATE_COLUMNS = `${REFRESHED_COLUMNS}, ended_at, expires_at, valid_from, e
 const next = (counter: string) => `UPDATE sessions
   SET counter = ${counter} + 1, rotated_at = $3, last_used_at = $3, ip = $5, user_agent = $6,
     expires_at = CASE WHEN max_expires_at < $4 THEN max_expires_at ELSE $4 END`
-const KEEP_OR_RESET = `foreign_repeats = CASE WHEN foreign_counter = counter OR rotated_at >= $7 THEN foreign_repeats ELSE 0 END`
+const KEEP_OR_RESET = `foreign_repeats =
+    CASE WHEN foreign_counter = counter OR rotated_at >= $7 THEN foreign_repeats ELSE 0 END`
 const OF_COUNTER = 'WHERE id = $1 AND counter = $2 AND ended_at IS NULL AND expires_at > $3'
 
 /**

@@ -123,7 +123,7 @@ t.test('each of the other routes has a limit of its own', async (t) => {
 
   t.equal((await change(user, '192.0.2.1')).statusCode, 400)
   t.equal((await change(user, '192.0.2.2')).statusCode, 400)
-  t.equal((await change(user, '192.0.2.3')).statusCode, 429, 'by account, from wherever')
+  t.equal((await change(user, '192.0.2.3')).statusCode, 429, 'by session, from wherever')
   t.equal((await change(other, '192.0.2.3')).statusCode, 400)
   t.equal((await app.inject({ url: '/v1/me', headers: bearer(user.access_token) })).statusCode, 200)
 })

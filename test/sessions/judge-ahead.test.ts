@@ -1,27 +1,13 @@
 import t from 'tap'
 import { judgeRefresh, type RefreshState, type RefreshVerdict } from '../../src/sessions/judge-refresh.ts'
+import { HOME, NOW, STATE } from '../support/refresh-state.ts'
 
 // What a refresh token leads to whose row went back: a failover to a standby that missed the last transactions.
 
-const NOW = 1_800_000_000
-const home = { ip: '192.0.2.1', userAgent: 'Owner/1' }
 const elsewhere = { ip: '198.51.100.1', userAgent: 'B' }
 const sameNetwork = { ip: '2001:db8::2', userAgent: 'B' }
 
-/** A session at counter 5, whose tokens 3 and 4 were exchanged within the grace. */
-const STATE: RefreshState = {
-  accountStatus: 'active',
-  endedAt: null,
-  expiresAt: NOW + 1000,
-  counter: 5,
-  validFrom: 0,
-  rotatedAt: NOW - 2,
-  exchanged: `${NOW - 2}:4,${NOW - 8}:3,${NOW - 30}:2,`,
-  foreignRepeats: 0,
-  foreignCounter: -1,
-  ...home,
-}
-const judge = (counter: number, state: Partial<RefreshState> = {}, source = home) =>
+const judge = (counter: number, state: Partial<RefreshState> = {}, source = HOME) =>
   judgeRefresh({ ...STATE, ...state }, counter, { now: NOW, limits: { grace: 10, retry: 1000 }, source })
 const ahead = (...exchanges: string[]) =>
   ({ kind: 'ahead', exchanged: exchanges.map((one) => `${one},`).join('') }) as const
@@ -41,8 +27,8 @@ const CASES: [what: string, verdict: RefreshVerdict, found: RefreshVerdict][] = 
     ahead(...at(0, 90, 89, 88, 87, 86, 85, 84, 83, 82)),
     judge(90, { rotatedAt: NOW - 60, exchanged: `${NOW - 60}:4,` }),
   ],
-  ['from another network', ahead(...at(0, 6, 5), ...recent), judge(6, {}, { ...home, ip: '198.51.100.1' })],
-  ['from another user agent', ahead(...at(0, 6, 5), ...recent), judge(6, {}, { ...home, userAgent: 'B' })],
+  ['from another network', ahead(...at(0, 6, 5), ...recent), judge(6, {}, { ...HOME, ip: '198.51.100.1' })],
+  ['from another user agent', ahead(...at(0, 6, 5), ...recent), judge(6, {}, { ...HOME, userAgent: 'B' })],
   ['from another of both: perhaps stolen', { kind: 'reused' }, judge(6, {}, elsewhere)],
   ['from the same /64', ahead(...at(0, 6, 5), ...recent), judge(6, { ip: '2001:db8::1' }, sameNetwork)],
   ['from elsewhere, before a change of the password', { kind: 'refused' }, judge(6, { validFrom: 7 }, elsewhere)],

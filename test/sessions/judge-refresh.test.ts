@@ -6,26 +6,11 @@ import {
   type RefreshState,
   type RefreshVerdict,
 } from '../../src/sessions/judge-refresh.ts'
+import { HOME, NOW, STATE } from '../support/refresh-state.ts'
 
 // What a refresh token leads to, as a function of the session's row.
 
-const NOW = 1_800_000_000
 const limits = { grace: 10, retry: 1000 }
-const home = { ip: '192.0.2.1', userAgent: 'Owner/1' }
-
-/** A session at counter 5: its tokens 2, 3 and 4 were exchanged 30, 8 and 2 seconds ago. */
-const STATE: RefreshState = {
-  accountStatus: 'active',
-  endedAt: null,
-  expiresAt: NOW + 1000,
-  counter: 5,
-  validFrom: 0,
-  rotatedAt: NOW - 2,
-  exchanged: `${NOW - 2}:4,${NOW - 8}:3,${NOW - 30}:2,`,
-  foreignRepeats: 0,
-  foreignCounter: -1,
-  ...home,
-}
 
 /** The session after its token 4 was exchanged so many seconds ago, and token 3 before it. */
 const after = (seconds: number, more: Partial<RefreshState> = {}): RefreshState => ({
@@ -47,7 +32,7 @@ const judge = ({ state, counter, source, ...other }: Omit<Case, 'verdict'>) =>
   judgeRefresh({ ...STATE, ...state }, counter, {
     now: NOW,
     limits: { ...limits, ...other.limits },
-    source: { ...home, ...source },
+    source: { ...HOME, ...source },
   })
 
 const refused = { kind: 'refused' } as const

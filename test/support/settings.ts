@@ -2,7 +2,10 @@ import { Settings } from '../../src/config/settings.ts'
 
 export const PASSWORD = 'correct horse battery staple'
 
-/** Settings without limits and chance, for tests of other things: they come from one address, and much faster than people do. */
+/**
+ * Settings without limits and chance, for tests of other things: they come from one address, and much faster than
+ * people do.
+ */
 export const UNLIMITED: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
     Object.keys(Settings.properties)

@@ -7,10 +7,11 @@ import { type Row, tryBrowser } from './browsers/run.ts'
 import { STATES } from './browsers/trial.ts'
 import { simulate } from './simulated/run.ts'
 
-const HELP = `Usage: npm run client-lab -- [--only <part>]... [--tabs <n>] [--fault <text>] [--refreshes <n>] [--seed <n>]
+const HELP = `Usage: npm run client-lab -- [--only <part>]... [--tabs <n>] [--fault <text>] [--refreshes <n>]
+                                 [--seed <n>]
 
-Shows that nobody is logged out by accident: signet-client in many tabs of real browsers, and on many simulated devices, while
-everything goes wrong that does go wrong. Exits with 1 when a promise was broken.
+Shows that nobody is logged out by accident: signet-client in many tabs of real browsers, and on many simulated
+devices, while everything goes wrong that does go wrong. Exits with 1 when a promise was broken.
 
 Options
   --only <part>     ${[...BROWSERS, 'node'].join(', ')}; may be repeated. A browser that is not installed is left out

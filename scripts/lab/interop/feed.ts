@@ -13,8 +13,8 @@ const RENEWAL_TIMEOUT_MS = 70_000
 const VECTORS = join(HERE, '../../../src/revocations/vectors')
 
 /**
- * Gives the test vectors to the follower in Python. Then runs the two Python recipes together, PyJWT and the follower of the feed: they must refuse what is revoked, and
- * nothing else.
+ * Gives the test vectors to the follower in Python. Then runs the two Python recipes together, PyJWT and the follower
+ * of the feed: they must refuse what is revoked, and nothing else.
  *
  * @returns a line for the report
  */

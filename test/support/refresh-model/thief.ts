@@ -119,8 +119,8 @@ export const elsewhere = fc.constantFrom<Place>(
 )
 
 /**
- * Owner and thief take turns within the grace, as often as it is let pass. With another user agent it is over then. With
- * that of the owner each has a token of his own from then on, and the second to refresh is found.
+ * Owner and thief take turns within the grace, as often as it is let pass. With another user agent it is over then.
+ * With that of the owner each has a token of his own from then on, and the second to refresh is found.
  */
 export async function lockStepEnds(service: OneSession, played: readonly Round[], thief: Place): Promise<void> {
   let token = service.first

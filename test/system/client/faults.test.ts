@@ -3,8 +3,8 @@ import { FAULTS } from '../../../scripts/lab/client/browsers/faults.ts'
 import { tryBrowser } from '../../../scripts/lab/client/browsers/run.ts'
 import { simulate } from '../../../scripts/lab/client/simulated/run.ts'
 
-// The short form of `npm run client-lab`, which tries every fault in every state of the session, in more tabs and in two
-// browsers. In a real browser where there is one, else in Node alone; the name of the test says which.
+// The short form of `npm run client-lab`, which tries every fault in every state of the session, in more tabs and in
+// two browsers. In a real browser where there is one, else in Node alone; the name of the test says which.
 
 const NAMES = [
   'answer lost after it acted',

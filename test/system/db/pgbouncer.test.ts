@@ -1,4 +1,3 @@
-import { connect, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
 import t, { type Test } from 'tap'
@@ -10,13 +9,14 @@ import { openDatabase } from '../../../src/db/open.ts'
 import { openNode } from '../../support/engines.ts'
 import { noPgbouncer, startPgbouncer } from '../../support/pgbouncer.ts'
 import { administer, postgresUrl, startPostgres, stopPostgres } from '../../support/postgres.ts'
+import { tcpProxy } from '../../support/tcp-proxy.ts'
 
 // The store behind a real PgBouncer in transaction mode, which is otherwise at its defaults.
 
 const skip = { skip: noPgbouncer }
 const ONE_SESSION = { default_pool_size: '1' }
-const TIMEOUTS =
-  "SELECT current_setting('statement_timeout') AS statement, current_setting('idle_in_transaction_session_timeout') AS idle"
+const TIMEOUTS = `SELECT current_setting('statement_timeout') AS statement,
+     current_setting('idle_in_transaction_session_timeout') AS idle`
 
 const reasonOf = (db: Database, sql = 'SELECT 1') =>
   db.query(sql).then(
@@ -114,7 +114,7 @@ t.test('no node listens through it, and each does when it is taken away under a 
   t.same([told, routes], [0, ['pooled']])
 
   await stop()
-  const cut = await forward(t, url, direct)
+  const cut = (await tcpProxy(t, direct, { port: Number(new URL(url).port) })).end
   await until(() => reasonOf(db), /good/)
   while (told === 0) await sleep(20)
   t.same(routes, ['pooled', 'direct'])
@@ -201,27 +201,3 @@ t.test('it is full, waits too long, or PostgreSQL behind it is full or away: the
   t.match(unknown, { message: /pooler does not let this user in/, hint: /auth_file/ })
   t.notMatch(`${unknown.message}${unknown.hint}`, /wrong-secret/)
 })
-
-/** Takes connections in the place of PgBouncer and leads them to PostgreSQL itself. @returns a function that ends it */
-async function forward(t: Test, from: string, to: string): Promise<() => Promise<void>> {
-  const sockets = new Set<{ destroy(): unknown }>()
-  const server = createServer((client) => {
-    const upstream = connect(Number(new URL(to).port), '127.0.0.1')
-    for (const [socket, other] of [
-      [client, upstream],
-      [upstream, client],
-    ] as const) {
-      sockets.add(socket)
-      socket.on('error', () => other.destroy()).on('close', () => other.destroy())
-      socket.pipe(other)
-    }
-  })
-  await new Promise<void>((resolve) => server.listen(Number(new URL(from).port), '127.0.0.1', resolve))
-  const end = () =>
-    new Promise<void>((resolve) => {
-      server.close(() => resolve())
-      for (const socket of sockets) socket.destroy()
-    })
-  t.teardown(end)
-  return end
-}

@@ -1,14 +1,14 @@
-import { connect, createServer } from 'node:net'
 import t, { type Test } from 'tap'
 import { loadConfig } from '../../../src/config/config.ts'
 import { openDatabase } from '../../../src/db/open.ts'
 import { administer, postgresUrl } from '../../support/postgres.ts'
+import { tcpProxy } from '../../support/tcp-proxy.ts'
 
 // What the store does behind a connection pooler, shown on machines without one: a proxy makes up the ids of server
 // processes, as poolers do. What a real pooler answers is in pgbouncer.test.ts.
 
-const TIMEOUTS =
-  "SELECT current_setting('statement_timeout') AS statement, current_setting('idle_in_transaction_session_timeout') AS idle"
+const TIMEOUTS = `SELECT current_setting('statement_timeout') AS statement,
+     current_setting('idle_in_transaction_session_timeout') AS idle`
 
 t.test('a process id that is made up: time-outs go with each call, nothing stays in the session', async (t) => {
   const direct = await postgresUrl(t)
@@ -58,34 +58,20 @@ t.test('the process id of the server itself: the time-outs are settings of the s
 
 /** A proxy that changes the process id in the message BackendKeyData (type K), and nothing else. */
 async function behindMadeUpIds(t: Test, target: string): Promise<string> {
-  const sockets = new Set<{ destroy(): unknown }>()
-  const server = createServer((client) => {
-    const upstream = connect(Number(new URL(target).port), '127.0.0.1')
-    for (const [socket, other] of [
-      [client, upstream],
-      [upstream, client],
-    ] as const) {
-      sockets.add(socket)
-      socket.on('error', () => other.destroy()).on('close', () => other.destroy())
-    }
-    client.pipe(upstream)
-    // PostgreSQL sends it in one piece with what says that the login was good.
-    const look = (chunk: Buffer) => {
-      for (let at = 0; at + 9 <= chunk.length; at += 1 + chunk.readInt32BE(at + 1)) {
-        if (chunk.toString('latin1', at, at + 1) !== 'K') continue
-        chunk.writeInt32BE(-chunk.readInt32BE(at + 5), at + 5)
-        upstream.off('data', look).pipe(client)
-        break
+  const { port } = await tcpProxy(t, target, {
+    answers(upstream, client) {
+      // PostgreSQL sends it in one piece with what says that the login was good.
+      const look = (chunk: Buffer) => {
+        for (let at = 0; at + 9 <= chunk.length; at += 1 + chunk.readInt32BE(at + 1)) {
+          if (chunk.toString('latin1', at, at + 1) !== 'K') continue
+          chunk.writeInt32BE(-chunk.readInt32BE(at + 5), at + 5)
+          upstream.off('data', look).pipe(client)
+          break
+        }
+        client.write(chunk)
       }
-      client.write(chunk)
-    }
-    upstream.on('data', look)
+      upstream.on('data', look)
+    },
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  t.teardown(() => {
-    for (const socket of sockets) socket.destroy()
-    return new Promise((resolve) => server.close(resolve))
-  })
-  const { port } = server.address() as { port: number }
   return Object.assign(new URL(target), { port }).href
 }

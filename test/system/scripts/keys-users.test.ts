@@ -8,8 +8,8 @@ import { runScript } from '../../support/scripts.ts'
 import { ROOT, run } from '../../support/service.ts'
 import { KID, lines, MADE_STANDBY } from './keys-script.ts'
 
-// Real users and real modes: the script as root, as the user of the server, and as somebody else. Most runs are those of
-// one process, which changes its effective user.
+// Real users and real modes: the script as root, as the user of the server, and as somebody else. Most runs are those
+// of one process, which changes its effective user.
 
 const SERVICE = { uid: 54_321, gid: 54_322 }
 const OTHER = { uid: 54_323, gid: 54_324 }

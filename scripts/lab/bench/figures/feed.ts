@@ -137,7 +137,9 @@ async function prepare(bench: Bench, cleanup: AsyncDisposableStack, load: Load, 
   }
 }
 
-/** An answer that ends with a number brings everything up to it: each revocation came with the first one that has it. */
+/**
+ * An answer that ends with a number brings everything up to it: each revocation came with the first one that has it.
+ */
 function delaysOf({ seen }: FeedRound, answered: readonly number[], before: number): number[] {
   const inOrder = seen.toSorted((a, b) => a.seq - b.seq)
   const delays = answered.flatMap((answeredAt, i) =>

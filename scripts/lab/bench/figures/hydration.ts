@@ -88,8 +88,8 @@ function told({ server, follower, wholeFeed, seconds, bytes, memory }: Round): s
   const turn = ({ processor, wall }: LoopBlocks) => `${processor.toFixed(0)} ms (${wall.toFixed(0)} by the clock)`
   const [before, after, ofFollower] = memory.map((value) => value.toFixed(0))
   return (
-    `longest turn: server ${turn(server)}, follower ${turn(follower)}, server with the whole feed ${turn(wholeFeed)}; ` +
-    `${(bytes / 1e6).toFixed(0)} MB in ${seconds.toFixed(1)} s; memory of the server ${before} MB, then ${after} MB, ` +
+    `longest turn: server ${turn(server)}, follower ${turn(follower)}, ` +
+    `server with the whole feed ${turn(wholeFeed)}; ${(bytes / 1e6).toFixed(0)} MB in ${seconds.toFixed(1)} s; memory of the server ${before} MB, then ${after} MB, ` +
     `of the follower ${ofFollower} MB`
   )
 }

@@ -74,7 +74,9 @@ export class SimulatedTime {
 
 const dueMs = ({ device, at }: Timer) => (device.isAsleep ? Number.POSITIVE_INFINITY : at + device.behindMs)
 
-/** The clocks of one device. Its wall clock can be wrong; while it sleeps, its monotonic clock and timers stand still. */
+/**
+ * The clocks of one device. Its wall clock can be wrong; while it sleeps, its monotonic clock and timers stand still.
+ */
 export class DeviceClock implements Clock {
   isAsleep = false
   /** How much of the time it has slept, in milliseconds. */
