@@ -30,8 +30,6 @@ export type RefreshVerdict =
   | { readonly kind: 'rotated' | 'retried' | 'ahead'; readonly exchanged: string }
   /** The current token is given again. `foreignRepeats` is there when this repeat has to be counted. */
   | { readonly kind: 'repeated'; readonly foreignRepeats?: number }
-  /** A repeat that gets a token of its own, so that two who take turns no longer hold the same one. */
-  | { readonly kind: 'split'; readonly exchanged: string; readonly foreignRepeats: number }
   /** The session ends. `foreignRepeats` is there when it ends because of these. */
   | { readonly kind: 'reused'; readonly foreignRepeats?: number }
   | { readonly kind: 'refused' }
@@ -39,13 +37,9 @@ export type RefreshVerdict =
   | { readonly kind: 'busy'; readonly retryIn: number }
 
 /**
- * From this rotation in a row on that was also repeated from another network or by another user agent, two may share
- * the session and take turns. A phone that changes its network between a lost answer and its retry gets here seldom.
- *
- * Another user agent ends the session. With the same one it may be an honest app that refreshes twice at once through
- * two networks. So the repeat gets a token of its own. An app has one place for its token: it keeps one of the two, and
- * goes on with any of them. Two who share a session keep one each. At the next refresh one goes on, and the other one
- * shows a token that is dead.
+ * The rotation in a row that was also repeated from another network or by another user agent ends the session. A phone
+ * that changes its network between a lost answer and its retry does so once or twice. Two who share a session and take
+ * turns do so at each rotation.
  */
 export const MAX_FOREIGN_REPEATS = 4
 
@@ -65,17 +59,15 @@ type By = {
  * 2. a token that is newer than the row: the row went back, and the token is the current one. From another network and
  *    another user agent than the row's, it may be one that was stolen, so the session ends;
  * 3. the current token: the next one, unless so many were exchanged within the grace that the list of them is full;
- * 4. a token that was exchanged within the grace, however many steps ago: the current one again, or a new one when too
- *    many rotations in a row were repeated by somebody else;
- * 5. a token whose successor nobody has shown yet, or that was made beside the current one, from the user agent of the
- *    last exchange: one more time a new one;
+ * 4. a token that was exchanged within the grace, however many steps ago: the current one again;
+ * 5. a token whose successor nobody has shown yet, from the user agent of the last exchange: one more time a new one;
  * 6. any other older token: somebody holds a copy, so the session ends.
  *
  * @param state the session, as it was read
  * @param counter of the token, whose HMAC was checked
  */
 export function judgeRefresh(state: RefreshState, counter: number, by: By): RefreshVerdict {
-  const { now, limits } = by
+  const { now, limits, source } = by
   if (state.endedAt !== null || state.expiresAt <= now || state.accountStatus !== 'active') return { kind: 'refused' }
   if (counter < state.validFrom) return { kind: 'refused' }
   const exchanges = exchangesOf(state)
@@ -86,13 +78,8 @@ export function judgeRefresh(state: RefreshState, counter: number, by: By): Refr
   if (counter > state.counter)
     return exchange('ahead', { at: now, counter }, [...lostExchanges(state, counter, now), ...recent], by)
   if (counter === state.counter) return exchange('rotated', { at: now, counter }, recent, by)
-  if (recent.some((one) => one.counter === counter)) return repeat(state, counter, recent, by)
-  // The newest exchange made the current token, the one before it the token before, and so on.
-  // One that was made beside the current one counts within the grace, and later while nothing was exchanged since.
-  // Otherwise two who share a session and use each his own could go on without end.
-  const made = exchanges[state.counter - counter]
-  const isBeside = made !== undefined && (state.foreignCounter === state.counter || recent.includes(made))
-  const last = exchanges.find((one) => one.counter === counter) ?? (isBeside ? made : undefined)
+  if (recent.some((one) => one.counter === counter)) return repeat(state, source)
+  const last = exchanges.find((one) => one.counter === counter)
   if (last !== undefined && isUnseen(last, exchanges, limits.grace) && mayRetry(state, last, by))
     return exchange('retried', { at: now, counter }, recent, by)
   return { kind: 'reused' }
@@ -123,12 +110,12 @@ function lostExchanges(state: RefreshState, counter: number, now: number): Excha
   return Array.from({ length: lost }, (_, index) => ({ at: now, counter: counter - 1 - index }))
 }
 
-function exchange<K extends 'rotated' | 'retried' | 'ahead' | 'split'>(
-  kind: K,
+function exchange(
+  kind: 'rotated' | 'retried' | 'ahead',
   made: Exchange,
   recent: readonly Exchange[],
   by: By,
-): { readonly kind: K; readonly exchanged: string } | Extract<RefreshVerdict, { kind: 'busy' }> {
+): RefreshVerdict {
   const { grace } = by.limits
   // What the clock dated far ahead before it was set back would fill the list until the clock gets there again.
   for (const list of [recent, recent.filter(({ at }) => at <= by.now + grace)]) {
@@ -141,18 +128,11 @@ function exchange<K extends 'rotated' | 'retried' | 'ahead' | 'split'>(
 }
 
 /** The current token again. It is counted once per counter when somebody else made the last exchange. */
-function repeat(state: RefreshState, counter: number, recent: readonly Exchange[], by: By): RefreshVerdict {
-  const { userAgent, ip } = by.source
-  const isSameAgent = userAgent === state.userAgent
-  if (isSameAgent && isSameNetwork(ip, state.ip)) return { kind: 'repeated' }
-  const isCounted = state.foreignCounter === state.counter
-  const foreignRepeats = isCounted ? state.foreignRepeats : state.foreignRepeats + 1
-  if (foreignRepeats < MAX_FOREIGN_REPEATS) return { kind: 'repeated', ...(!isCounted && { foreignRepeats }) }
-  // Each of these, not only the first one: otherwise a thief would cause it himself, and then share what the owner
-  // gets.
-  if (!isSameAgent) return { kind: 'reused', foreignRepeats }
-  const split = exchange('split', { at: by.now, counter }, recent, by)
-  return split.kind === 'busy' ? split : { ...split, foreignRepeats }
+function repeat(state: RefreshState, source: By['source']): RefreshVerdict {
+  const isForeign = source.userAgent !== state.userAgent || !isSameNetwork(source.ip, state.ip)
+  if (!isForeign || state.foreignCounter === state.counter) return { kind: 'repeated' }
+  const foreignRepeats = state.foreignRepeats + 1
+  return { kind: foreignRepeats < MAX_FOREIGN_REPEATS ? 'repeated' : 'reused', foreignRepeats }
 }
 
 /** True when neither the network nor the user agent is that of the last exchange. */
@@ -164,9 +144,8 @@ const isSameNetwork = (one: string | null, other: string | null): boolean =>
 
 /**
  * True when nobody has shown the current token, and a client that shows this one may have missed it: it was the last
- * one that was exchanged, or still within the grace when that happened. So was one that was made beside the current
- * one, and never shown. Browsers get the answers of requests that they sent at once in any order, and keep the cookie
- * of the one that came last.
+ * one that was exchanged, or still within the grace when that happened. Browsers get the answers of requests that they
+ * sent at once in any order, and keep the cookie of the one that came last.
  */
 function isUnseen(shown: Exchange, [newest]: readonly Exchange[], grace: number): boolean {
   return newest !== undefined && (newest === shown || isWithin(grace, shown.at, newest.at))

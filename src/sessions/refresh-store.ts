@@ -28,9 +28,8 @@ const STATE_COLUMNS = `${REFRESHED_COLUMNS}, ended_at, expires_at, valid_from, e
 // other within the grace are one in the count of foreign repeats: otherwise a thief would rotate twice to reset it.
 const next = (counter: string) => `UPDATE sessions
   SET counter = ${counter} + 1, rotated_at = $3, last_used_at = $3, ip = $5, user_agent = $6,
-    expires_at = CASE WHEN max_expires_at < $4 THEN max_expires_at ELSE $4 END`
-const KEEP_OR_RESET = `foreign_repeats =
-    CASE WHEN foreign_counter = counter OR rotated_at >= $7 THEN foreign_repeats ELSE 0 END`
+    expires_at = CASE WHEN max_expires_at < $4 THEN max_expires_at ELSE $4 END,
+    foreign_repeats = CASE WHEN foreign_counter = counter OR rotated_at >= $7 THEN foreign_repeats ELSE 0 END`
 const OF_COUNTER = 'WHERE id = $1 AND counter = $2 AND ended_at IS NULL AND expires_at > $3'
 
 /**
@@ -61,7 +60,7 @@ export async function endIfReused(database: Database, claim: RefreshClaim, by: R
 async function rotate(database: Database, { sessionId, counter }: RefreshClaim, by: RefreshBy) {
   const entry = exchangeEntry({ at: by.now, counter })
   const [row] = await database.query(
-    `${next('counter')}, ${KEEP_OR_RESET},
+    `${next('counter')},
        exchanged = CAST($8 AS TEXT) || CASE WHEN rotated_at >= $7 THEN exchanged ELSE '' END
      ${OF_COUNTER} AND (rotated_at < $7 OR length(exchanged) <= $9) RETURNING ${REFRESHED_COLUMNS}`,
     [...nextParams(sessionId, counter, by), entry, MAX_EXCHANGES_CHARS - entry.length],
@@ -94,10 +93,6 @@ async function apply(
     case 'repeated':
       if (verdict.foreignRepeats === undefined) return given('repeated', row)
       return (await countForeign(database, row, verdict.foreignRepeats, by)) ? given('repeated', row) : undefined
-    case 'split': {
-      const made = await split(database, row, verdict, by)
-      return made && given('repeated', made)
-    }
     case 'rotated':
     case 'retried':
     case 'ahead': {
@@ -116,15 +111,14 @@ async function makeNext(
   database: Database,
   row: Row,
   shown: number,
-  { kind, exchanged }: Extract<RefreshVerdict, { kind: 'rotated' | 'retried' | 'ahead' }>,
+  { kind, exchanged }: Extract<RefreshVerdict, { exchanged: string }>,
   by: RefreshBy,
 ): Promise<Row | undefined> {
   const mark = randomId()
   const params = nextParams(String(row.id), Number(row.counter), by)
   const current = kind === 'ahead' ? shown : Number(row.counter)
   const rotation: Statement = {
-    sql: `${next('CAST($10 AS BIGINT)')}, ${KEEP_OR_RESET}, exchanged = CAST($8 AS TEXT),
-            changed_by = CAST($9 AS TEXT)
+    sql: `${next('CAST($10 AS BIGINT)')}, exchanged = CAST($8 AS TEXT), changed_by = CAST($9 AS TEXT)
           ${OF_COUNTER} RETURNING ${REFRESHED_COLUMNS}`,
     // A retry keeps the count of foreign repeats ($7 = 0): a thief who rotates once in his turn makes every refresh of
     // the owner a retry.
@@ -133,25 +127,6 @@ async function makeNext(
   const event = EVENTS[kind]
   const audit = event && auditRow(entryOf(event, row, by), by.now, changed(row, mark))
   const [[made] = []] = await database.transaction(audit === undefined ? [rotation] : [rotation, audit])
-  return made
-}
-
-/** The next token for somebody else who repeats, beside the one that is current. */
-async function split(
-  database: Database,
-  row: Row,
-  { exchanged, foreignRepeats }: Extract<RefreshVerdict, { kind: 'split' }>,
-  by: RefreshBy,
-): Promise<Row | undefined> {
-  const mark = randomId()
-  const [[made] = []] = await database.transaction([
-    {
-      sql: `${next('counter')}, foreign_repeats = $7, foreign_counter = counter + 1, exchanged = CAST($8 AS TEXT),
-              changed_by = CAST($9 AS TEXT) ${OF_COUNTER} RETURNING ${REFRESHED_COLUMNS}`,
-      params: [...nextParams(String(row.id), Number(row.counter), by).with(6, foreignRepeats), exchanged, mark],
-    },
-    auditRow(entryOf('refresh_token_repeated', row, by, foreignRepeats), by.now, changed(row, mark)),
-  ])
   return made
 }
 

@@ -41,15 +41,6 @@ const reused = { kind: 'reused' } as const
 const rotated = (...more: string[]) => ({ kind: 'rotated', exchanged: [`${NOW}:5,`, ...more].join('') }) as const
 const retried = (counter: number, ...more: string[]) =>
   ({ kind: 'retried', exchanged: [`${NOW}:${counter},`, ...more].join('') }) as const
-const split = (foreignRepeats: number, ...exchanged: string[]) =>
-  ({ kind: 'split', foreignRepeats, exchanged: exchanged.join('') }) as const
-/** Token 4 was exchanged for 5, and two seconds later for 6, so many seconds ago. */
-const beside = (seconds: number): Partial<RefreshState> => ({
-  counter: 6,
-  foreignCounter: 6,
-  rotatedAt: NOW - seconds,
-  exchanged: `${NOW - seconds}:4,${NOW - seconds - 2}:4,`,
-})
 const foreign = { ip: '198.51.100.1' }
 
 const CASES: Record<string, Case> = {
@@ -160,45 +151,7 @@ const CASES: Record<string, Case> = {
     state: { foreignRepeats: MAX_FOREIGN_REPEATS - 1, foreignCounter: 4 },
     counter: 4,
     source: foreign,
-    verdict: split(MAX_FOREIGN_REPEATS, `${NOW}:4,`, `${NOW - 2}:4,`, `${NOW - 8}:3,`),
-  },
-  'another network, and again for this counter': {
-    state: { foreignRepeats: MAX_FOREIGN_REPEATS, foreignCounter: 5 },
-    counter: 3,
-    source: foreign,
-    verdict: split(MAX_FOREIGN_REPEATS, `${NOW}:3,`, `${NOW - 2}:4,`, `${NOW - 8}:3,`),
-  },
-  'another agent once too often': {
-    state: { foreignRepeats: MAX_FOREIGN_REPEATS - 1, foreignCounter: 4 },
-    counter: 4,
-    source: { userAgent: 'B' },
     verdict: { ...reused, foreignRepeats: MAX_FOREIGN_REPEATS },
-  },
-  'another agent from another network, after a split': {
-    state: { foreignRepeats: MAX_FOREIGN_REPEATS, foreignCounter: 5 },
-    counter: 4,
-    source: { ...foreign, userAgent: 'B' },
-    verdict: { ...reused, foreignRepeats: MAX_FOREIGN_REPEATS },
-  },
-  'the same network after a split': {
-    state: { foreignRepeats: MAX_FOREIGN_REPEATS, foreignCounter: 5 },
-    counter: 4,
-    verdict: repeated,
-  },
-  'made beside the current one': { state: beside(60), counter: 5, verdict: retried(5) },
-  'made beside it, a moment ago': {
-    state: beside(2),
-    counter: 5,
-    verdict: retried(5, `${NOW - 2}:4,`, `${NOW - 4}:4,`),
-  },
-  'made beside it, from another network': { state: beside(60), counter: 5, source: foreign, verdict: retried(5) },
-  'made beside it, from another agent': { state: beside(60), counter: 5, source: { userAgent: 'B' }, verdict: reused },
-  'made beside it, longer ago than the retry': { state: beside(1001), counter: 5, verdict: reused },
-  'made beside it, without a retry': { state: beside(60), counter: 5, limits: { retry: 0 }, verdict: reused },
-  'made beside one that was shown since': {
-    state: { counter: 7, rotatedAt: NOW - 40, exchanged: `${NOW - 40}:6,${NOW - 60}:4,${NOW - 62}:4,` },
-    counter: 5,
-    verdict: reused,
   },
   'the same network after others': { state: { foreignRepeats: 3, foreignCounter: 4 }, counter: 4, verdict: repeated },
 }

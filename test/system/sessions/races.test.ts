@@ -71,7 +71,7 @@ async function retries(t: Test, { a, b, pass, newAccount, open }: TwoNodes) {
 
 async function lockStep(t: Test, { a, b, newAccount, open }: TwoNodes) {
   let token = (await open(a, await newAccount())) as Tokens
-  const thief = { ip: '203.0.113.9', userAgent: 'Sharer/1' } // the rows of Thief/6.6 are counted below
+  const thief = { ip: '203.0.113.9' }
   for (const _rotation of times(MAX_FOREIGN_REPEATS)) {
     const next = await refreshed(a.app, token)
     const replies = await Promise.all(times(6).map((n) => refresh([a, b][n % 2]?.app as App, token, thief)))

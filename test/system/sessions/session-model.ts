@@ -32,14 +32,11 @@ export function expected(session: ModelSession, counter: number, now: number): O
   if (!isLive(session, now)) return 'refused'
   if (behind < 0) return 'ahead'
   if (behind === 0) return 'rotated'
-  const exchanged = session.exchanges.findLast((exchange) => exchange.counter === counter)
+  const shown = session.exchanges.findLast((exchange) => exchange.counter === counter)
   const newest = session.exchanges.at(-1)
-  if (exchanged !== undefined && now - exchanged.at <= LIMITS.grace) return 'repeated'
-  // Nobody showed it: the exchange counts that made it, within the grace.
-  const made = session.exchanges.at(-1 - behind)
-  const last = exchanged ?? (made !== undefined && now - made.at <= LIMITS.grace ? made : undefined)
-  if (last === undefined || newest === undefined) return 'reused'
-  return newest.at - last.at <= LIMITS.grace && now - last.at <= LIMITS.retry ? 'retried' : 'reused'
+  if (shown === undefined || newest === undefined) return 'reused' // it was lost, and another one took its place
+  if (now - shown.at <= LIMITS.grace) return 'repeated'
+  return newest.at - shown.at <= LIMITS.grace && now - shown.at <= LIMITS.retry ? 'retried' : 'reused'
 }
 
 /** What an outcome does to a session. */
