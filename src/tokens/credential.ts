@@ -92,8 +92,10 @@ export function checkHeader(
   maxLength = MAX_TOKEN_LENGTH,
 ): string {
   if (token.length > maxLength) throw refused('the token is too long')
-  const [header = '', payload = '', signature = '', ...rest] = token.split('.')
+  // At most four parts: a feed may be 64 MB long, and as many dots would become as many strings.
+  const [header = '', payload = '', signature = '', ...rest] = token.split('.', 4)
   if (rest.length > 0) throw refused('the token has more than three parts')
+  if (header.length > MAX_TOKEN_LENGTH) throw refused('the header is too long')
   // Fifteen other spellings of every 2048-bit signature verify too, so a token's text is an identity only when
   // canonical.
   const headerBytes = canonical(header)
