@@ -7,7 +7,7 @@ import { arrivalsRead, endConnectionsWithAnswers } from '../http/drain.ts'
 import { followKeys } from '../keys/follow-keys.ts'
 import type { Observability } from '../observability/start-observability.ts'
 import type { Booted } from './boot.ts'
-import { tuneServing } from './runtime-tuning.ts'
+import { tuneLoaded, tuneServing } from './runtime-tuning.ts'
 
 interface Server extends Booted, Pick<AppOptions, 'limiter' | 'runsMaintenance'> {
   readonly observability: Observability
@@ -26,6 +26,7 @@ export async function serve(server: Server): Promise<(how: { atOnce: boolean }) 
   const { folder, database, keyring, observability, beforeListening, ...parts } = server
   let stopping = false
   const app = await buildApp({ database, keyring, ...parts, ...observability.parts, isStopping: () => stopping })
+  tuneLoaded()
   await beforeListening?.()
   await listen(app, server.config)
   tuneServing()

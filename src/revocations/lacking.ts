@@ -3,7 +3,7 @@ import type { Revocation } from './revocation.ts'
 import { isHigher, RevocationSet, type SetEntry } from './revocation-set.ts'
 
 /** Entries that are compared before others get a turn of the event loop. */
-const SLICE = 10_000
+const SLICE = 5000
 
 /** Compares what a node remembers with the rows of a store that went back, while these are read again. */
 export class Lacking {

@@ -1,23 +1,35 @@
 import { executionAsyncResource } from 'node:async_hooks'
 import { syncBuiltinESMExports } from 'node:module'
 import { mock } from 'node:test'
+import v8 from 'node:v8'
 import vm from 'node:vm'
 import t from 'tap'
-import { giveBackMemory, keepTickShape } from '../../src/process/runtime-tuning.ts'
+import { giveBackMemory, giveBackMuchMemory, keepTickShape } from '../../src/process/runtime-tuning.ts'
 
-t.test('garbage is collected once, after the boot', async (t) => {
+t.test('garbage is collected once, after the boot, and a large heap before it serves', async (t) => {
   const collect = mock.fn()
   const collector = mock.method(vm, 'runInNewContext', () => collect)
+  let used = 2 ** 26
+  mock.method(v8, 'getHeapStatistics', () => ({ used_heap_size: used }))
   syncBuiltinESMExports()
   mock.timers.enable({ apis: ['setTimeout'] })
   t.teardown(() => {
     mock.reset()
     syncBuiltinESMExports()
   })
+  giveBackMuchMemory()
   giveBackMemory()
   t.equal(collect.mock.callCount(), 0, 'not in the way of the boot')
   mock.timers.tick(3_600_000)
   t.equal(collect.mock.callCount(), 1)
+
+  used += 1 // a million revocations: it would stand still for long
+  giveBackMuchMemory()
+  t.equal(collect.mock.callCount(), 2)
+  giveBackMemory()
+  mock.timers.tick(3_600_000)
+  t.equal(collect.mock.callCount(), 2)
+  used = 0
 
   collector.mock.mockImplementation(() => {
     throw new ReferenceError('gc is not defined')

@@ -7,6 +7,8 @@ export type VerifierOrder = { readonly hydrate: string } | { readonly watch: rea
 export interface LoopBlocks {
   readonly wall: number
   readonly processor: number
+  /** The longest collection of garbage, by the clock. */
+  readonly collection: number
 }
 
 export const MEASURED_LOOP = ['--import', './scripts/lab/bench/loop-blocks.ts']
