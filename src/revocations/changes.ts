@@ -73,8 +73,12 @@ export class Changes {
     this.#whole.forgetOld()
   }
 
-  /** Publishes what the set has. */
-  take(): void {
+  /**
+   * Publishes what the set has.
+   *
+   * @returns true when nobody can go on from what was published before: everybody needs a whole
+   */
+  take(): boolean {
     const { revocations, issuedAt } = this.#options
     const { seq, history } = revocations
     const before = this.#freshAt
@@ -85,11 +89,15 @@ export class Changes {
       this.#historyDigest = shortDigest(history)
       this.#ring.reset(seq)
       this.#whole.reset()
-    } else if (seq !== this.#ring.head) {
+      return true
+    }
+    if (seq !== this.#ring.head) {
       const rows = seq > this.#ring.head ? revocations.recent.since(this.#ring.head) : undefined
       if (rows === undefined) this.#ring.reset(seq)
       else this.#ring.push(rows, { seq, iat: this.#freshAt })
+      return rows === undefined
     }
+    return false
   }
 
   /** The cursor of who has everything that is published. */

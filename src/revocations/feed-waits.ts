@@ -1,8 +1,10 @@
-import { setImmediate as turn } from 'node:timers/promises'
+import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
 import type { FairShare } from '../limits/fair-share.ts'
 
 /** How many requests are let go in one turn of the event loop: others are served in between. */
 const RELEASED_PER_TURN = 200
+/** The pause after as many, when each of them gets a long answer: 10,000 get theirs within a second. */
+const LONG_ANSWERS_PAUSE_MS = 20
 
 /**
  * Tells when a client hangs up. An AbortSignal does; making one for each request costs more than the rest of a wait.
@@ -21,8 +23,12 @@ export interface FeedWaits<Held> {
    * @returns undefined when there is no place to wait, in all or for this network
    */
   wait(held: Held, milliseconds: number, client: HangUp, network: string): Promise<void> | undefined
-  /** Lets go whoever holds something out of date. Resolves when all of those are. */
-  release(isOutOfDate: (held: Held) => boolean): Promise<void>
+  /**
+   * Lets go whoever holds something out of date. Resolves when all of those are.
+   *
+   * @param how.getLongAnswers then they are let go more slowly, so that not all answers are in memory at once
+   */
+  release(isOutOfDate: (held: Held) => boolean, how?: { getLongAnswers: boolean }): Promise<void>
   /** Lets everybody go, now and from now on. */
   close(): void
   readonly size: number
@@ -50,10 +56,11 @@ export function createFeedWaits<Held>(places: FairShare): FeedWaits<Held> {
         waiters.set(release, held)
       })
     },
-    async release(isOutOfDate) {
+    async release(isOutOfDate, { getLongAnswers } = { getLongAnswers: false }) {
       const outOfDate = [...waiters].filter(([, held]) => isOutOfDate(held))
       for (const [i, [release]] of outOfDate.entries()) {
-        if (i > 0 && i % RELEASED_PER_TURN === 0) await turn()
+        if (i > 0 && i % RELEASED_PER_TURN === 0)
+          await (getLongAnswers ? delay(LONG_ANSWERS_PAUSE_MS, undefined, { ref: false }) : turn())
         release()
       }
     },

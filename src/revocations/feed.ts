@@ -85,11 +85,11 @@ export function createFeed(options: FeedOptions): Feed {
     waiting: () => places.taken,
     monotonic,
     async release() {
-      changes.take()
+      const isAnew = changes.take()
       const cursor = changes.cursor()
       // It is signed once, before all who wait ask for it. While no key may sign they go on waiting.
       if (ofChanges.size > 0) await changes.answer(announced)
-      await ofChanges.release((held) => changes.isBehind(held))
+      await ofChanges.release((held) => changes.isBehind(held), { getLongAnswers: isAnew })
       announced = cursor
     },
   })

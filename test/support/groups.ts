@@ -21,7 +21,7 @@ const GROUPS = {
   // db/pooler-errors loads the driver of PostgreSQL, and db/sqlite asks that nothing in its process did.
   'fast-people': ['{accounts,audit,keys,limits,sessions}/**', 'db/pooler-errors*'],
   'fast-timeouts': [
-    'revocations/{feed-signing,silent-store,write-back}*',
+    'revocations/{feed-signing,feed-waits,silent-store,write-back}*',
     'verifier/{feed-order,following,plugin-start,remote-keys,unknown-kids}*',
   ],
   // In-process, and left out of the developer's loop because each of them takes seconds.
