@@ -53,7 +53,8 @@ export function boundedFetch(url: URL, { etag, headers, maxBytes, ...bounds }: B
 
 /**
  * The same bounds for an answer that `read` reads by itself. It has to cancel a body that it does not read to the end,
- * and to bound its size.
+ * and to bound its size. The time limit also holds for a `fetch` that takes no notice of its signal: what it is doing
+ * then is left alone.
  *
  * @param read gets the answer, whatever its status, and a function that gives it the time limit anew
  */
@@ -65,6 +66,9 @@ export async function withinBounds<T>(
   signal.throwIfAborted()
   // Not AbortSignal.any(): a signal that lives as long as the process would keep some memory for each request.
   const request = new AbortController()
+  const aborted = new Promise<never>((_, reject) => {
+    request.signal.addEventListener('abort', () => reject(request.signal.reason))
+  })
   const abort = () => request.abort(signal.reason)
   signal.addEventListener('abort', abort)
   const late = () => request.abort(new DOMException('no response in time', 'TimeoutError'))
@@ -74,8 +78,10 @@ export async function withinBounds<T>(
     clearTimeout(timer)
     timer = limit()
   }
+  const work = async () =>
+    read(await fetch(url, { headers: headers ?? {}, redirect: 'error', signal: request.signal }), goesOn)
   try {
-    return await read(await fetch(url, { headers: headers ?? {}, redirect: 'error', signal: request.signal }), goesOn)
+    return await Promise.race([work(), aborted])
   } finally {
     clearTimeout(timer)
     signal.removeEventListener('abort', abort)

@@ -77,6 +77,18 @@ t.test('a server that never answers is left, and one that begins and never ends'
   }
 })
 
+t.test('a fetch that does not listen to its signal is left too, before the head and within the body', async (t) => {
+  const alive = setInterval(() => undefined, LONG) // there is no socket
+  t.teardown(() => clearInterval(alive))
+  const deaf: (typeof fetch)[] = [() => new Promise(() => undefined), async () => new Response(new ReadableStream())]
+  for (const fetch of deaf) {
+    await t.rejects(fetched(new URL('http://x'), { timeout: 5, fetch }), TIMED_OUT)
+    const closing = new AbortController()
+    setImmediate(() => closing.abort(new Error('closing')))
+    await t.rejects(fetched(new URL('http://x'), { signal: closing.signal, fetch }), { message: 'closing' })
+  }
+})
+
 t.test('a signal ends it, before the answer, within it, and before it began', async (t) => {
   const gone = new Error('closing')
   const asked = Promise.withResolvers<void>()
