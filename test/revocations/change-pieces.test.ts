@@ -129,15 +129,15 @@ t.test('the newest rows are kept in order, and it is known from which number on'
   t.same(recent.since(6), [row(7)])
 })
 
-t.test('the more followers wait, the rarer are the releases, down to one in two seconds', async (t) => {
+t.test('the more followers wait, the rarer are the releases, down to one in 1.6 seconds', async (t) => {
   for (const [waiting, milliseconds] of [
     [0, 100],
     [250, 100],
     [1000, 400],
     [2500, 1000],
-    [5000, 2000],
-    [10_000, 2000],
-    [100_000, 2000],
+    [4000, 1600],
+    [10_000, 1600],
+    [100_000, 1600],
   ] as const)
     t.equal(gatherTime(waiting), milliseconds, String(waiting))
 })

@@ -8,7 +8,7 @@ import { settings, startSignet } from '../server-process.ts'
 
 /** Ten logouts a second for a quarter of an hour. */
 const OUTSTANDING = 9000
-/** Releases are at most two seconds apart: then everybody has everything. */
+/** Releases are at most 1.6 seconds apart: then everybody has everything. */
 const SETTLE_MS = 2500
 
 interface Load {
