@@ -33,6 +33,8 @@ interface WitnessParts {
 export class CursorWitness {
   readonly #parts: WitnessParts
   #history = ''
+  /** Kept: each answer to a follower begins with a look at its cursor. */
+  #historyDigest = shortDigest('')
   /** Digests by number, of the history above. */
   readonly #marks = new Map<number, string>()
   #last = { what: '', tag: '' }
@@ -47,8 +49,11 @@ export class CursorWitness {
   /** Call it after every look at the store: cursors of the last number have its mark. */
   note(): void {
     const { history, recent } = this.#parts.revocations
-    if (history !== this.#history) this.#marks.clear()
-    this.#history = history
+    if (history !== this.#history) {
+      this.#marks.clear()
+      this.#history = history
+      this.#historyDigest = shortDigest(history)
+    }
     const { newest } = recent
     if (newest !== undefined && !this.#marks.has(newest.seq)) this.#keep(newest.seq, shortMark(newest.mark))
   }
@@ -72,9 +77,10 @@ export class CursorWitness {
    * the store went back, the history changes.
    */
   hear(text: string): void {
-    const { history } = this.#parts.revocations
-    const [cursor, ours] = [readCursor(text), shortDigest(history)]
-    if (cursor === undefined || cursor.tag === '' || cursor.history !== ours) return
+    this.note()
+    const history = this.#history
+    const cursor = readCursor(text)
+    if (cursor === undefined || cursor.tag === '' || cursor.history !== this.#historyDigest) return
     const { seq, tag } = cursor
     const said = { history, seq, mark: tag.slice(0, MARK_CHARACTERS) }
     if (this.#marks.get(seq) === said.mark || !this.#isGenuine(said, cursor)) return
