@@ -9,15 +9,12 @@ import { accountByEmail } from '../src/accounts/find-account.ts'
 import { createPasswords, hashCost, hashGate } from '../src/accounts/passwords.ts'
 import { createRegister } from '../src/accounts/register.ts'
 import { systemClock, toTimestamp } from '../src/clock.ts'
-import { type Config, loadConfig } from '../src/config/config.ts'
-import type { Database } from '../src/db/database.ts'
-import { migrate } from '../src/db/migrate.ts'
-import { openDatabase } from '../src/db/open.ts'
+import type { Config } from '../src/config/config.ts'
 import { OperatorError } from '../src/errors/app-error.ts'
 import { NO_LIMITS } from '../src/limits/limiter.ts'
-import { actAsOwnerOfDatabase } from './cli/act-as-owner.ts'
 import { afterRestore } from './cli/after-restore.ts'
 import { type Command, type Input, type Result, runScript, table, UsageError } from './cli/command-line.ts'
+import { withDatabase } from './cli/with-database.ts'
 
 /** The source in the audit rows of this script. */
 const SCRIPT = { ip: null, userAgent: 'accounts script', requestId: null }
@@ -103,7 +100,7 @@ const restored: Command = {
   examples: ['after-restore --backup-at 2026-11-30T02:00:00Z --dry-run < server.log'],
   positionals: 0,
   run: (input) =>
-    withDatabase((database) =>
+    withDatabase('accounts', (database) =>
       afterRestore(database, input, { now: systemClock, source: SCRIPT, input: process.stdin }),
     ),
 }
@@ -148,21 +145,7 @@ async function everyAccount(accounts: AccountStore): Promise<Account[]> {
 }
 
 function withAccounts(work: (accounts: AccountStore, config: Config) => Promise<Result>): Promise<Result> {
-  return withDatabase((database, config) => work(createAccountStore(database), config))
-}
-
-async function withDatabase(work: (database: Database, config: Config) => Promise<Result>): Promise<Result> {
-  const config = loadConfig()
-  if (config.DATABASE_URL === 'sqlite::memory:')
-    throw new OperatorError('DATABASE_URL: a database in memory has no accounts to work on')
-  await actAsOwnerOfDatabase(config)
-  const database = await openDatabase(config)
-  try {
-    await migrate(database, systemClock)
-    return await work(database, config)
-  } finally {
-    await database.close()
-  }
+  return withDatabase('accounts', (database, config) => work(createAccountStore(database), config))
 }
 
 function shown({ id, email, status, roles, createdAt }: Account) {

@@ -11,11 +11,7 @@ import {
 import { type ClientDefaults, clientReply } from '../src/clients/client-reply.ts'
 import { createClientStore } from '../src/clients/client-store.ts'
 import { systemClock, toTimestamp } from '../src/clock.ts'
-import { loadConfig } from '../src/config/config.ts'
-import { migrate } from '../src/db/migrate.ts'
-import { openDatabase } from '../src/db/open.ts'
 import { AppError, OperatorError } from '../src/errors/app-error.ts'
-import { actAsOwnerOfDatabase } from './cli/act-as-owner.ts'
 import {
   type Command,
   type Input,
@@ -25,6 +21,7 @@ import {
   table,
   UsageError,
 } from './cli/command-line.ts'
+import { withDatabase } from './cli/with-database.ts'
 
 /** The source in the audit rows of this script. */
 const OPERATOR = { actorId: undefined, source: { ip: null, userAgent: 'clients script', requestId: null } }
@@ -183,23 +180,15 @@ async function known<T>(id: string, work: Promise<T>): Promise<T> {
   })
 }
 
-async function withClients(
+function withClients(
   work: (administer: AdministerClients, defaults: ClientDefaults) => Promise<Result>,
 ): Promise<Result> {
-  const config = loadConfig()
-  if (config.DATABASE_URL === 'sqlite::memory:')
-    throw new OperatorError('DATABASE_URL: a database in memory has no clients to work on')
-  await actAsOwnerOfDatabase(config)
-  const database = await openDatabase(config)
-  try {
-    await migrate(database, systemClock)
+  return withDatabase('clients', (database, config) => {
     const administer = createAdministerClients({
       clients: createClientStore(database),
       revocationsApplied: async () => undefined, // running servers read the change within a second
       now: systemClock,
     })
-    return await work(administer, { audience: config.AUDIENCE, ttl: config.ACCESS_TOKEN_TTL })
-  } finally {
-    await database.close()
-  }
+    return work(administer, { audience: config.AUDIENCE, ttl: config.ACCESS_TOKEN_TTL })
+  })
 }
