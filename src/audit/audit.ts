@@ -11,6 +11,7 @@ export type AuditEvent =
   | 'account_registered'
   | 'account_revoked'
   | 'account_suspended'
+  | 'all_sessions_ended'
   | 'backup_restored'
   | 'client_authentication_failed'
   | 'client_created'

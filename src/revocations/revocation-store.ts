@@ -1,6 +1,7 @@
 import type { Database, Statement } from '../db/database.ts'
 import { beginHistory, DELETE_OLD_MARKS, isBehind, type Look, lookAt, type Marked, numbered } from './history-store.ts'
 import { type EndReason, revocationExpiry } from './revocation.ts'
+import { IS_FLOOR } from './version-floor.ts'
 
 /** The channel on which nodes notify each other of new revocations. */
 export const REVOCATIONS = 'signet_revocations'
@@ -18,6 +19,7 @@ export interface RevocationStore {
    * @param known what was read before: the new numbers are greater than all of it
    */
   beginHistory(history: string, known: { readonly head: number; readonly newest: Marked | undefined }): Promise<void>
+  /** Deletes what is over. The floor of everybody's versions stays. */
   deleteExpired(now: number): Promise<void>
   /** Remembers this time, if it is the highest one seen. A server calls it every NOTE_TIME_INTERVAL_SECONDS. */
   noteTime(now: number): Promise<void>
@@ -40,7 +42,7 @@ export function createRevocationStore(database: Database): RevocationStore {
       await database.transaction(beginHistory(known.head, isBehind(history, known)), REVOCATIONS)
     },
     async deleteExpired(now) {
-      const expired = { sql: 'DELETE FROM revocations WHERE expires_at <= $1', params: [now] }
+      const expired = { sql: `DELETE FROM revocations WHERE expires_at <= $1 AND NOT (${IS_FLOOR})`, params: [now] }
       await database.transaction([expired, DELETE_OLD_MARKS])
     },
     async noteTime(now) {
@@ -76,7 +78,7 @@ export const lasting = (expiry: string) =>
         THEN h.latest + ${NOTE_IS_LATE_SECONDS + LONGEST} ELSE CAST(${expiry} AS BIGINT) END`
 
 /** As `lasting ('$2')`, and long enough for a token that was issued at an instant which the store knows. */
-const lastingBeyond = (lastIssuedAt: string) =>
+export const lastingBeyond = (lastIssuedAt: string) =>
   `CASE WHEN ${lastIssuedAt} + ${LONGEST} > ${lasting('$2')}
    THEN ${lastIssuedAt} + ${LONGEST} ELSE ${lasting('$2')} END`
 

@@ -52,4 +52,12 @@ export function tokenRevocationExpiry(exp: number, now: number): number {
 }
 
 /** Why a session ended, as stored in its row. */
-export type EndReason = 'logout' | 'reused' | 'limit' | 'password_changed' | 'suspended' | 'revoked' | 'restored'
+export type EndReason =
+  | 'logout'
+  | 'reused'
+  | 'limit'
+  | 'password_changed'
+  | 'suspended'
+  | 'revoked'
+  | 'restored'
+  | 'everybody'

@@ -17,7 +17,7 @@ export interface WrittenBack {
 /**
  * Writes revocations into a store that lost them, in one transaction with its audit row:
  *
- * - sessions end again, so that their refresh tokens stay dead;
+ * - sessions end again, so that their refresh tokens stay dead; when everybody was ended, all of them;
  * - accounts and clients go on with versions that were never given: tokens of the lost history are refused, new ones
  *   pass;
  * - accounts and clients that were deleted are there again: their sessions end and all their tokens are revoked, no
@@ -44,7 +44,8 @@ export async function writeBack(database: Database, lost: readonly SetEntry[], n
       {
         sql: `WITH ${listOf(lost)} UPDATE sessions
               SET ended_at = $${next}, end_reason = 'restored', ended_by = CAST($${next + 1} AS TEXT)
-              WHERE ended_at IS NULL AND (id IN (${lackingOf('session')}) OR account_id IN (${deletedOf('account')}))`,
+              WHERE ended_at IS NULL AND (id IN (${lackingOf('session')}) OR account_id IN (${deletedOf('account')})
+                OR client_id IN (${lackingOf('client')}))`,
         params: [...params, now, mark],
       },
       ...numbered(

@@ -4,6 +4,7 @@ import type { Database } from '../db/database.ts'
 import { randomId } from '../ids.ts'
 import { type EndReason, revocationExpiry } from '../revocations/revocation.ts'
 import { endSessions, REVOCATIONS, revokeSessionsEndedBy } from '../revocations/revocation-store.ts'
+import { VERSION_FLOOR } from '../revocations/version-floor.ts'
 import { changePassword, type NewPassword } from './change-password-store.ts'
 import { type ConfirmedSession, reauthenticateSession } from './reauthenticate-store.ts'
 import { endIfReused, type RefreshBy, refreshSession } from './refresh-store.ts'
@@ -44,6 +45,8 @@ export interface SessionStore {
     confirmed: ConfirmedSession,
     by: { now: number; limits: SessionLimits; audit: AuditEntry },
   ): Promise<RenewedSession | undefined>
+  /** A live session. */
+  byId(id: string, now: number): Promise<Session | undefined>
   /** Live sessions of an account, the most recently used first. */
   list(accountId: string, now: number): Promise<Session[]>
   /**
@@ -72,10 +75,12 @@ export function createSessionStore(database: Database): SessionStore {
       const { createdAt: now } = session
       const [accounts = [], opened = [], ended = []] = await database.transaction(
         [
-          // The account row is locked first: a suspension or a password change either committed before, and is seen
+          // A login is above what was revoked for everybody. The account row is locked first: a suspension or a password change either committed before, and is seen
           // here, or waits for this transaction, and then sees the session.
           {
-            sql: `UPDATE accounts SET last_login_at = $3 WHERE ${ACTIVE_ACCOUNT} RETURNING id, roles, token_version`,
+            sql: `UPDATE accounts SET last_login_at = $3, token_version =
+                    CASE WHEN token_version < ${VERSION_FLOOR} THEN ${VERSION_FLOOR} ELSE token_version END
+                  WHERE ${ACTIVE_ACCOUNT} RETURNING id, roles, token_version`,
             params: [session.accountId, verifiedHash, now],
           },
           insertSession(session, verifiedHash, now + limits.maxTtl),
@@ -93,6 +98,14 @@ export function createSessionStore(database: Database): SessionStore {
     endIfReused: (claim, by) => endIfReused(database, claim, by),
     changePassword: (password, by) => changePassword(database, password, by),
     reauthenticate: (confirmed, by) => reauthenticateSession(database, confirmed, by),
+
+    async byId(id, now) {
+      const [row] = await database.query(
+        `SELECT ${SESSION_COLUMNS} FROM sessions WHERE id = $1 AND ended_at IS NULL AND expires_at > $2`,
+        [id, now],
+      )
+      return row && toSession(row)
+    },
 
     async list(accountId, now) {
       const rows = await database.query(

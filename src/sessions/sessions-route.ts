@@ -1,11 +1,12 @@
 import { Type } from '@sinclair/typebox'
-import { type Clock, toTimestamp } from '../clock.ts'
+import type { Clock } from '../clock.ts'
 import { AppError } from '../errors/app-error.ts'
 import type { App } from '../http/app-type.ts'
 import { requestSource } from '../http/request-source.ts'
 import { Timestamp } from '../http/schemas.ts'
 import type { EndSession } from './end-session.ts'
 import type { Session } from './session.ts'
+import { sessionReply } from './session-reply.ts'
 
 const SessionReply = Type.Object(
   {
@@ -41,7 +42,10 @@ export function sessionsRoutes(app: App, { list, endSession, now }: Parts): void
       config: { limit: 'store', errors: ['store_unavailable'] },
       schema: { tags, summary: 'List my sessions', response: { 200: Sessions } },
     },
-    async ({ user }) => ({ sessions: (await list(user.sub, now())).map((session) => toReply(session, user.sid)) }),
+    async ({ user }) => {
+      const sessions = await list(user.sub, now())
+      return { sessions: sessions.map((one) => ({ ...sessionReply(one), current: one.id === user.sid })) }
+    },
   )
   app.delete(
     '/v1/sessions/:id',
@@ -55,17 +59,4 @@ export function sessionsRoutes(app: App, { list, endSession, now }: Parts): void
       return reply.code(204).send(null)
     },
   )
-}
-
-function toReply({ id, clientId, createdAt, lastUsedAt, expiresAt, ip, userAgent }: Session, sid: string | undefined) {
-  return {
-    id,
-    current: id === sid,
-    client_id: clientId,
-    created_at: toTimestamp(createdAt),
-    last_used_at: toTimestamp(lastUsedAt),
-    expires_at: toTimestamp(expiresAt),
-    ip,
-    user_agent: userAgent,
-  }
 }

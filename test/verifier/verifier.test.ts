@@ -1,8 +1,12 @@
 import t from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import { revokeKey } from '../../src/keys/change-keyring.ts'
+import { endEverybody } from '../../src/revocations/everybody-store.ts'
 import { createVerifier, toResponse, type VerifierOptions } from '../../src/verifier/index.ts'
 import { bearer, newUser, PASSWORD } from '../support/app.ts'
+import { logIn } from '../support/front-door.ts'
+import { register, tokenOf } from '../support/oauth.ts'
+import { NOBODY } from '../support/people.ts'
 import { code, verifying } from './verifying.ts'
 
 t.test('issuer and audience are enough', async (t) => {
@@ -33,6 +37,25 @@ t.test('what is withdrawn is refused as soon as the feed brought it', async (t) 
   await seen((event) => event.type === 'revocations_applied')
   t.equal(await code(verifier.verify(changes.token)), 'token_stale')
   t.equal(await code(verifier.verify(stays.token)), 'good')
+})
+
+t.test('when everybody is out, the tokens of people are refused, and those of services go on', async (t) => {
+  const { server, verifier, clock, seen } = await verifying(t, { revocations: true })
+  await verifier.hydrate()
+  const people = [await newUser(server.app), await newUser(server.app)]
+  const service = await tokenOf(server.app, await register(server))
+  const tokens = [...people.map(({ token }) => token), service]
+  for (const token of tokens) t.equal(await code(verifier.verify(token)), 'good')
+  await seen((event) => event.type === 'revocations_applied')
+  await endEverybody(server.database, clock.seconds, { event: 'all_sessions_ended', source: NOBODY })
+  await seen((event) => event.type === 'revocations_applied' && event.entries === 1)
+  t.same(await Promise.all(tokens.map((token) => code(verifier.verify(token)))), [
+    'invalid_token',
+    'invalid_token',
+    'good',
+  ])
+  const again = await logIn(server.app, people[0]?.email ?? '')
+  t.equal(await code(verifier.verify(again.access_token)), 'good', 'in the same second')
 })
 
 t.test('a key that is revoked is refused at once, and its successor is found', async (t) => {

@@ -10,6 +10,22 @@ export const CHANGES: readonly Case[] = [
     after: upTo(12, {}, { sessions: ids('s1', 's2'), tokens: ids('t1'), clients: { c1: floor(null, 12) } }),
   },
   {
+    name: 'everybody is out',
+    why: 'The client of all direct logins, by version. One entry, and the accounts and services keep theirs.',
+    before: HELD,
+    lines: [change(10, 11, { clients: { signet: 1_800_000_000 } })],
+    outcome: 'applied',
+    after: upTo(11, {}, { clients: { signet: floor(1_800_000_000, 11) } }),
+  },
+  {
+    name: 'everybody is out twice',
+    why: 'The later version counts, and an answer that comes late takes nothing back.',
+    before: upTo(12, {}, { clients: { signet: floor(1_800_000_050, 12) } }),
+    lines: [change(10, 11, { clients: { signet: 1_800_000_000 } }), change(12, 13)],
+    outcome: 'applied',
+    after: upTo(13, {}, { clients: { signet: floor(1_800_000_050, 12) } }),
+  },
+  {
     name: 'two changes',
     why: 'They are added in their order.',
     before: HELD,

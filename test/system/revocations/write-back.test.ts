@@ -1,9 +1,10 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { SetEntry } from '../../../src/revocations/revocation-set.ts'
 import { writeBack } from '../../../src/revocations/write-back-store.ts'
 import { startApp } from '../../support/app.ts'
 import { ENGINES } from '../../support/engines.ts'
-import { logIn, refreshVerdict, signUp } from '../../support/front-door.ts'
+import { claimsOf, logIn, refreshVerdict, signUp, verdict } from '../../support/front-door.ts'
 import { register } from '../../support/oauth.ts'
 
 // What servers write into a store that lost it. The first one is in time. The second one is late: it had to wait for
@@ -85,4 +86,27 @@ for (const engine of ENGINES)
     t.same(await write([...lost, one]), { written: 1, thereAgain: [other.id] })
     t.same(await rows(), before)
     t.equal(await refreshVerdict(app, again), 'good')
+  })
+
+for (const engine of ENGINES)
+  t.test(`${engine.name}: when everybody was out in the lost part, everybody is out again`, async (t) => {
+    const { app, database, write } = await world(t, await engine.url(t))
+    const [one, two] = [await signUp(app), await signUp(app)]
+    const floor = { kind: 'client', subject: 'signet', minVersion: 1_800_000_000, expiresAt: LATER } as const
+    const changed = { kind: 'account', subject: one.id, minVersion: 4, expiresAt: LATER } as const
+    t.same(await write([changed, floor]), { written: 2, thereAgain: [] })
+    for (const tokens of [one, two]) {
+      t.equal(await refreshVerdict(app, tokens), 'invalid_refresh_token')
+      while ((await verdict(app, tokens)) === 'good') await pause(10)
+      t.equal(await verdict(app, tokens), 'invalid_token')
+    }
+    const again = await logIn(app, two.email)
+    t.equal(claimsOf(again).token_version, 1_800_000_000, 'the next login is not below it')
+
+    // A server that is late; and one that remembers an earlier time when everybody was out.
+    const earlier = { ...floor, minVersion: 1_700_000_000 }
+    for (const late of [floor, earlier]) t.same(await write([late]), { written: 0, thereAgain: [] })
+    t.equal(await refreshVerdict(app, again), 'good')
+    const [row] = await database.query("SELECT min_version FROM revocations WHERE subject = 'signet'")
+    t.equal(Number(row?.min_version), 1_800_000_000)
   })

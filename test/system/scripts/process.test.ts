@@ -27,6 +27,8 @@ const SCRIPTS: [program: string, args: string, stdin: string, expected: Partial<
   ['accounts', 'create --email c@d.co', '', { code: 1, stdout: '', stderr: /first line of standard input is empty/ }],
   ['clients', 'create --name x', '', { code: 0, stderr: '', stdout: /^created x\nclient_id {6}client_/ }],
   ['clients', 'list --json', '', { code: 0, stdout: /"client_id": "client_/ }],
+  ['sessions', 'end-all', '', { code: 1, stderr: '', stdout: /^would end 0 sessions/ }],
+  ['sessions', 'end-all --yes', '', { code: 0, stderr: '', stdout: /^ended 0 sessions/ }],
   ['lab/fuzz/run', '--help', '', { code: 0, stdout: /guard/ }],
 ]
 

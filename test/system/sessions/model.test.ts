@@ -47,10 +47,13 @@ class Login implements Command {
   async run(model: Model, sut: Sut): Promise<void> {
     tick(model, sut, 1)
     makeRoom(model)
-    const { id, token } = await sut.login()
-    const times = { createdAt: model.now, lastUsedAt: model.now }
-    model.sessions.push({ id, ...times, tokens: [token], exchanges: [], ended: false })
+    model.sessions.push(await this.opened(model, sut))
     await holdsTo(model, sut)
+  }
+
+  async opened({ now }: Model, sut: Sut): Promise<ModelSession> {
+    const { id, token } = await sut.login()
+    return { id, createdAt: now, lastUsedAt: now, tokens: [token], exchanges: [], ended: false }
   }
 
   toString = () => 'login'
@@ -122,6 +125,20 @@ class LogOut extends OnSession {
   override toString = () => `log out ${this.scope} from session ${this.nth}`
 }
 
+class EndEverybody implements Command {
+  check = () => true
+
+  async run(model: Model, sut: Sut): Promise<void> {
+    await sut.endEverybody() // in the second of the command before
+    for (const session of model.sessions) session.ended = true
+    await holdsTo(model, sut)
+    model.sessions.push(await new Login().opened(model, sut)) // and the next one
+    await holdsTo(model, sut)
+  }
+
+  toString = () => 'everybody out'
+}
+
 class Pass implements Command {
   readonly seconds: number
   constructor(seconds: number) {
@@ -182,6 +199,7 @@ const otherwise = [
     .constantFrom(LIMITS.grace - 1, LIMITS.grace, LIMITS.retry - 1, LIMITS.retry, 240, LIMITS.idleTtl - 1)
     .map((seconds) => new Pass(seconds)),
   fc.constant(new ChangeKey()),
+  fc.constant(new EndEverybody()),
 ]
 // A command that is listed twice is drawn twice as often.
 const commands = fc.commands([...presented, ...presented, ...presented, ...otherwise, fc.constant(new Login())], {
@@ -204,7 +222,7 @@ async function property(database: Database, numRuns: number): Promise<void> {
 
 for (const engine of ENGINES) {
   t.test(
-    `${engine.name}: any logins, refreshes, forgeries, logouts and steps of the clock do as the model`,
+    `${engine.name}: any logins, refreshes, forgeries, logouts, ends for everybody and steps of the clock do as the model`,
     async (t) => {
       const database = await openNode(t, await engine.url(t))
       await migrate(database, () => 1)

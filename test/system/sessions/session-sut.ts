@@ -6,6 +6,7 @@ import { AppError } from '../../../src/errors/app-error.ts'
 import { randomId } from '../../../src/ids.ts'
 import type { RefreshKey } from '../../../src/keys/refresh-keys.ts'
 import { createLimiter } from '../../../src/limits/limiter.ts'
+import { endEverybody } from '../../../src/revocations/everybody-store.ts'
 import { FollowedRevocations } from '../../../src/revocations/follow-revocations.ts'
 import { createRevocationStore } from '../../../src/revocations/revocation-store.ts'
 import { createEndSession, type EndSession, type LogoutScope } from '../../../src/sessions/end-session.ts'
@@ -13,6 +14,7 @@ import { createRefresh, type Refresh } from '../../../src/sessions/refresh.ts'
 import { encodeRefreshToken } from '../../../src/sessions/refresh-token.ts'
 import { createSessionStore, type SessionStore } from '../../../src/sessions/session-store.ts'
 import { createIssuePair, type IssuePair } from '../../../src/sessions/token-pair.ts'
+import type { Grant } from '../../../src/tokens/issue.ts'
 import { UNLIMITED } from '../../support/app.ts'
 import { LIMITS, type Outcome } from './session-model.ts'
 
@@ -29,14 +31,21 @@ export class Sut {
   readonly #endSession: EndSession
   readonly #revocations: FollowedRevocations
   #outcome: Outcome | 'forged' = 'refused'
+  readonly #database: Database
+  /** Of the last access token of each session. */
+  readonly #versions = new Map<string, number>()
 
   private constructor(database: Database, now: number) {
     this.now = now
+    this.#database = database
     this.keys = [{ id: randomBytes(8).toString('base64url'), signFrom: 0, secret: randomBytes(32) }]
     this.#sessions = createSessionStore(database)
     const clock = () => this.now
     const refreshKeys = { current: () => this.keys }
-    const issue = async (grant: object) => ({ token: JSON.stringify(grant), expiresIn: 600 })
+    const issue = async (grant: Grant) => {
+      this.#versions.set(grant.sid ?? '', grant.token_version ?? 0)
+      return { token: JSON.stringify(grant), expiresIn: 600 }
+    }
     this.#issuePair = createIssuePair({ issue, refreshKeys })
     const store = createRevocationStore(database)
     this.#revocations = new FollowedRevocations({ store, now: clock, monotonic: () => 0, report: () => undefined })
@@ -113,13 +122,19 @@ export class Sut {
     return this.#endSession.logout({ accountId: this.#accountId, sessionId }, scope, source)
   }
 
+  /** As an operator does. */
+  async endEverybody(): Promise<void> {
+    await endEverybody(this.#database, this.now, { event: 'all_sessions_ended', source })
+    await this.#revocations.catchUp()
+  }
+
   /** Ids of the live sessions. */
   async list(): Promise<string[]> {
     return (await this.#sessions.list(this.#accountId, this.now)).map(({ id }) => id)
   }
 
   isRevoked(sid: string): boolean {
-    const claims = { iss: '', aud: '', sub: this.#accountId, client_id: '', iat: 0, exp: 1, jti: '', sid }
-    return this.#revocations.judge({ ...claims, token_version: 1 }) !== 'good'
+    const claims = { iss: '', aud: '', sub: this.#accountId, client_id: 'signet', iat: 0, exp: 1, jti: '', sid }
+    return this.#revocations.judge({ ...claims, token_version: this.#versions.get(sid) ?? 0 }) !== 'good'
   }
 }
