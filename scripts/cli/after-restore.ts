@@ -46,7 +46,7 @@ export async function afterRestore(
   const head = [
     `${dryRun ? 'would end' : 'ended'} ${counts.sessions} sessions, ` +
       `and the tokens of ${counts.accounts} accounts and ${counts.clients} clients`,
-    `tokens of accounts and clients from after the backup are good until ${unknownUntil} at the latest`,
+    `tokens of clients from after the backup are good until ${unknownUntil} at the latest`,
   ]
   return { json, text: [...head, '', whatWentBack(lost, read, since)].join('\n') }
 }

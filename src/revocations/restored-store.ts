@@ -2,6 +2,7 @@ import type { AuditEntry } from '../audit/audit.ts'
 import { auditRow } from '../audit/audit-store.ts'
 import type { Database, Statement } from '../db/database.ts'
 import { randomId } from '../ids.ts'
+import { raiseFloor } from './everybody-store.ts'
 import { beginHistory } from './history-store.ts'
 import { revocationExpiry } from './revocation.ts'
 import { lasting, REVOCATIONS, UNUSED_VERSIONS, UPSERT } from './revocation-store.ts'
@@ -29,8 +30,8 @@ export async function lookAtRestored(database: Database, now: number): Promise<R
 }
 
 /**
- * Ends every session of a restored store, and revokes every token of each of its accounts and clients: the store does
- * not know which of them were ended or revoked after the backup. One transaction, with its audit row.
+ * Ends every session of a restored store, and revokes every token of people and of its clients: the store does not know
+ * which of them were ended or revoked after the backup. One transaction, with its audit row.
  */
 export async function endRestored(database: Database, now: number, audit: AuditEntry): Promise<void> {
   const statements: Statement[] = endEverything(now, revocationExpiry(now), randomId())
@@ -41,30 +42,25 @@ export async function endRestored(database: Database, now: number, audit: AuditE
 const WHOLE_STORE_TIMEOUT = 600
 
 /**
- * Ends every session, and revokes every token of each account and client in the store. A restored store is behind: the
- * versions and numbers that it gives next were given before. So they go on with ones that never were, in a new history.
+ * Ends every session, and revokes every token of people and of each client in the store. A restored store is behind:
+ * the versions and numbers that it gives next were given before. So they go on with ones that never were, in a new
+ * history.
  */
 function endEverything(now: number, expiresAt: number, mark: string): Statement[] {
-  const newVersions = (table: 'accounts' | 'clients') => ({
-    sql: `UPDATE ${table} SET token_version = token_version + ${UNUSED_VERSIONS}, changed_by = $1`,
-    params: [mark],
-  })
-  const revokeAll = (kind: 'account' | 'client') => ({
-    sql: `INSERT INTO revocations (kind, subject, min_version, seq, expires_at)
-          SELECT '${kind}', one.id, one.token_version, h.seq, ${lasting('$2')}
-          FROM ${kind}s one CROSS JOIN revocation_head h WHERE one.changed_by = $1 ${UPSERT}`,
-    params: [mark, expiresAt],
-  })
   const statements: Statement[] = [
-    newVersions('accounts'),
-    newVersions('clients'),
+    { sql: `UPDATE clients SET token_version = token_version + ${UNUSED_VERSIONS}, changed_by = $1`, params: [mark] },
     {
       sql: `UPDATE sessions SET ended_at = $1, end_reason = 'restored', ended_by = $2 WHERE ended_at IS NULL`,
       params: [now, mark],
     },
     ...beginHistory(),
-    revokeAll('account'),
-    revokeAll('client'),
+    raiseFloor(now, UNUSED_VERSIONS),
+    {
+      sql: `INSERT INTO revocations (kind, subject, min_version, seq, expires_at)
+            SELECT 'client', c.id, c.token_version, h.seq, ${lasting('$2')}
+            FROM clients c CROSS JOIN revocation_head h WHERE c.changed_by = $1 ${UPSERT}`,
+      params: [mark, expiresAt],
+    },
   ]
   return statements.map((statement) => ({ ...statement, timeout: WHOLE_STORE_TIMEOUT }))
 }

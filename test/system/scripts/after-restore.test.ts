@@ -99,6 +99,7 @@ t.test('a restored store gives nothing back, and nobody honest is taken for a th
     t.equal(await refreshVerdict(app, tokens), 'invalid_refresh_token', `the refresh token of ${name}`)
   }
   t.equal(await refreshVerdict(app, after), 'invalid_refresh_token')
+  t.equal(await verdict(app, after), 'invalid_token', 'nor a token of an account that the backup does not have')
   const trail = await database.query('SELECT event, detail FROM audit_events ORDER BY at')
   t.notOk(
     trail.some(({ event }) => event === 'refresh_token_reused'),
@@ -113,7 +114,7 @@ t.test('a restored store gives nothing back, and nobody honest is taken for a th
   t.equal(await verdict(app, await logIn(app, people.honest.email)), 'good', 'whoever logs in goes on')
   const again = await signUpAdmin({ app, database })
   t.equal((await administer(app, again, people.roles.id, { roles: ['auditor'] })).statusCode, 200)
-  t.equal(await verdict(app, withRole), 'token_stale', 'a version from after the backup is never good again')
+  t.equal(await verdict(app, withRole), 'invalid_token', 'a version from after the backup is never good again')
 })
 
 t.test('the text names what went back, and says when it can not know', async (t) => {
