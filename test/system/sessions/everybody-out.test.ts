@@ -135,14 +135,18 @@ for (const engine of ENGINES) {
   )
 
   t.test(`${engine.name}: a clock that was set back lifts the floor all the same`, async (t) => {
-    const { nodes, script, everybodyOut } = await world(t, engine)
+    const { nodes, both, script, everybodyOut, applied } = await world(t, engine)
     const account = await nodes.newAccount()
     const versions: number[] = []
     const logInAgain = async () => {
-      versions.push(claimsOf((await nodes.open(nodes.a, account)) as Tokens).token_version)
+      const tokens = (await nodes.open(nodes.a, account)) as Tokens
+      versions.push(claimsOf(tokens).token_version)
+      await applied()
+      for (const { app } of both) t.equal(await verdict(app, tokens), 'good')
     }
-    for (const step of [0, -3600, 0]) {
+    for (const step of [-3600, 0, -60]) {
       await everybodyOut()
+      await applied()
       nodes.pass(step)
       await everybodyOut() // nobody has logged in since the one before
       await logInAgain()
