@@ -18,6 +18,27 @@ t.test('an unknown account costs one verification and is never a match', async (
   )
 })
 
+t.test(
+  'an unknown account, and a wrong password of a cheaper hash, cost a comparison at the present cost',
+  async (t) => {
+    const passwords = createPasswords(COST, { running: 1, waiting: 0 })
+    const cost = { memoryCost: COST.memory, timeCost: COST.passes, parallelism: 1 }
+    const cheaper = await argon2.hash('secret', { ...cost, memoryCost: 64 })
+    const { verify } = argon2
+    t.teardown(() => Object.assign(argon2, { verify }))
+    const compared: string[] = []
+    const spy: typeof verify = (digest, password) => verify(compared[compared.push(digest) - 1] ?? '', password)
+    Object.assign(argon2, { verify: spy })
+    t.equal(await passwords.verify('secret', undefined), false)
+    t.equal(await passwords.verify('wrong', cheaper), false)
+    const [decoy = '', first, second] = compared
+    t.same([first, second], [cheaper, decoy])
+    t.notOk(argon2.needsRehash(decoy, cost))
+    const form = (hash: string) => hash.replaceAll(/[^$]+(?=\$[^$]+$|$)/g, (bytes) => `${bytes.length}`)
+    t.equal(form(decoy), form(await passwords.hash('secret')), 'salt and result are as long as those of a real hash')
+  },
+)
+
 t.test('when the queue is full the answer is overloaded, at once, and the waiting ones still finish', async (t) => {
   const passwords = createPasswords(COST, { running: 1, waiting: 2 })
   const five = Array.from({ length: 5 }, () => passwords.hash('secret'))
