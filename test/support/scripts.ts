@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import tap from 'tap'
 import type { Order } from './script-host.ts'
-import { type Finished, inherited, login, ROOT, type ServerProcess, type Tokens } from './service.ts'
+import { CHEAP_HASHES, type Finished, inherited, login, ROOT, type ServerProcess, type Tokens } from './service.ts'
 import { PASSWORD } from './settings.ts'
 
 // Operators run a script some forty times in these tests. One process of Node for all of them, which has loaded the
@@ -65,7 +65,7 @@ function start(): ChildProcess {
   const child = fork(fileURLToPath(new URL('./script-host.ts', import.meta.url)), {
     cwd: ROOT,
     env: inherited(),
-    execArgv: ['--import', './src/require-node.js'],
+    execArgv: ['./src/require-node.js', CHEAP_HASHES].flatMap((file) => ['--import', file]),
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   })
   child.unref()
