@@ -32,7 +32,7 @@ export const clockFailure: Failure = {
     const ended = [gone as Tokens]
     await postLogout(node.origin, gone as Tokens)
 
-    const load = startLoad({ origin: () => node.origin, sessions })
+    const load = startLoad({ origin: () => node.origin, sessions, pause: run.pause })
     const slowest: number[] = []
     for (const offset of [HOUR_SECONDS, 0, -HOUR_SECONDS, 0]) {
       step(offset)

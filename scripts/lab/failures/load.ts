@@ -12,7 +12,7 @@ interface Options {
   readonly origin: () => string
   readonly sessions: readonly Tokens[]
   /** Milliseconds between two requests of one client. */
-  readonly pause?: number
+  readonly pause?: number | undefined
   /** Called with every answer. */
   readonly observe?: (kind: Kind, answer: Answer) => void
 }

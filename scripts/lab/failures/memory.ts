@@ -16,6 +16,7 @@ const HEAP_MIB = 192
 const MAX_RESIDENT_MIB = 640
 const WAITERS = 1000
 const QUEUE = 64
+const LEAST_QUEUE = 16
 /** How long we hold the write lock of the store. */
 const LOCKED_MS = 3000
 
@@ -41,7 +42,7 @@ export const memoryFailure: Failure = {
         RATE_LIMIT_REFRESH: '1000',
         RATE_LIMIT_TOKEN: '1000',
         RATE_LIMIT_LOGIN: '100000',
-        PASSWORD_QUEUE: String(QUEUE),
+        PASSWORD_QUEUE: String(queueOf(share)),
         FEED_MAX_WAITERS: String(Math.round(WAITERS * share)),
       }),
     )
@@ -102,10 +103,13 @@ async function fillLimits({ node, share, faults }: Filled): Promise<string> {
   return `3 × ${count} networks`
 }
 
-async function fillPasswordQueue({ node, faults }: Filled): Promise<string> {
+const queueOf = (share: number) => Math.max(LEAST_QUEUE, Math.round(QUEUE * share))
+
+async function fillPasswordQueue({ node, share, faults }: Filled): Promise<string> {
+  const queue = queueOf(share)
   const body = JSON.stringify({ email: 'nobody@example.com', password: 'not the right one' })
   const answers = await Promise.all(
-    Array.from({ length: 3 * QUEUE }, async (_, index) => {
+    Array.from({ length: 3 * queue }, async (_, index) => {
       const socket = await dial(node.origin)
       const from = `X-Forwarded-For: 10.9.0.${index}\r\n`
       const [status = ''] = await answersTo(socket, [rawPost('/v1/login', body, from)])
@@ -116,7 +120,7 @@ async function fillPasswordQueue({ node, faults }: Filled): Promise<string> {
   const hashed = answers.filter((status) => status === '401').length
   const refused = answers.filter((status) => status === '503').length
   faults.expect(hashed + refused === answers.length, `logins: ${answers.length - hashed - refused} otherwise answered`)
-  faults.expect(hashed >= QUEUE && refused > 0, `${hashed} logins judged, ${refused} turned away`)
+  faults.expect(hashed >= queue && refused > 0, `${hashed} logins judged, ${refused} turned away`)
   return `${hashed} judged, ${refused} turned away`
 }
 

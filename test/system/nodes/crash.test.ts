@@ -19,8 +19,7 @@ import {
 // client that was not answered asks again with the token it has.
 
 const CLIENTS = 8
-const KILLS = 2
-/** Acknowledged refreshes before each kill. */
+/** Acknowledged refreshes before the kill. */
 const STORM = 80
 
 interface Storming {
@@ -36,29 +35,22 @@ for (const engine of ENGINES) {
     `kill -9 during a refresh storm loses no acknowledged rotation and logs nobody out (${engine.name})`,
     async (t) => {
       const env = await sharedSettings(t, { DATABASE_URL: await engine.url(t), REFRESH_GRACE: '60' })
-      let node = await startServer(t, env)
+      const node = await startServer(t, env)
       const clients = await loggedIn(node, CLIENTS)
-      const leavers = await loggedIn(node, KILLS)
-      const gone: Storming[] = []
+      const gone = await loggedIn(node, 1)
+      await storm(node, clients, async () => {
+        for (const { tokens } of gone) await logout(node, tokens)
+      })
+      t.match(await node.finished, { signal: 'SIGKILL' })
+      await checkRows(t, env, clients, gone)
 
-      for (let kill = 1; kill <= KILLS; kill += 1) {
-        await storm(node, clients, async () => {
-          const [leaver] = leavers.splice(0, 1)
-          if (leaver === undefined) return
-          await logout(node, leaver.tokens)
-          gone.push(leaver)
-        })
-        t.match(await node.finished, { signal: 'SIGKILL' })
-        await checkRows(t, env, clients, gone)
-
-        node = await startServer(t, env)
-        for (const client of clients) await goOn(t, node, client)
-        for (const { tokens } of gone) {
-          t.equal(await verdict(node, tokens), 'invalid_token', 'what was ended stays ended')
-          t.equal((await postRefresh(node, tokens)).status, 401)
-        }
+      const again = await startServer(t, env)
+      for (const client of clients) await goOn(t, again, client)
+      for (const { tokens } of gone) {
+        t.equal(await verdict(again, tokens), 'invalid_token', 'what was ended stays ended')
+        t.equal((await postRefresh(again, tokens)).status, 401)
       }
-      t.comment(`${clients.reduce((sum, { rotations }) => sum + rotations, 0)} acknowledged rotations, ${KILLS} kills`)
+      t.comment(`${clients.reduce((sum, { rotations }) => sum + rotations, 0)} acknowledged rotations`)
     },
   )
 }

@@ -7,7 +7,7 @@ import { memoryFailure } from '../../../scripts/lab/failures/memory.ts'
 import { rollingFailure } from '../../../scripts/lab/failures/rolling.ts'
 import { temporaryFolder } from '../../support/app.ts'
 import { postgresUrl, startPostgres, stopPostgres } from '../../support/postgres.ts'
-import { giveKeys, KEEPS_GARBAGE } from '../../support/service.ts'
+import { CHEAP_HASHES, giveKeys, KEEPS_GARBAGE } from '../../support/service.ts'
 
 // The short form of `npm run failures`. What it does with kill -9, with a store that is gone and with a broken keyring
 // stands in crash.test.ts, store-down.test.ts and test/system/keys/live.test.ts.
@@ -17,7 +17,7 @@ const SHORT: [failure: Failure, times: number, seconds: number][] = [
   [rollingFailure, 1, 1],
   [diskFailure, 1, 1],
   [clockFailure, 1, 0],
-  [memoryFailure, 2, 1],
+  [memoryFailure, 1, 1],
 ]
 
 for (const [{ title, run }, times, seconds] of SHORT) {
@@ -35,11 +35,11 @@ for (const [{ title, run }, times, seconds] of SHORT) {
 
 async function prepare(keysDir: string): Promise<string> {
   await giveKeys(keysDir)
-  return `--import ${KEEPS_GARBAGE}`
+  return `--import ${KEEPS_GARBAGE} --import ${CHEAP_HASHES}`
 }
 
 async function shortRun(t: Test, times: number, seconds: number): Promise<Run> {
   const create = () => postgresUrl(t)
   const postgres = async () => ({ create, stop: stopPostgres, start: startPostgres, end: () => undefined })
-  return { folder: await temporaryFolder(t), times, seconds, pause: 80, postgres, prepare }
+  return { folder: await temporaryFolder(t), times, seconds, pause: 160, postgres, prepare }
 }

@@ -12,32 +12,29 @@ import {
   verdict,
 } from '../../support/service.ts'
 import { measureRevocations } from './measure.ts'
+import { acceptsNothingAfterPause } from './stood-still.ts'
 
 // What is revoked on one node is refused on the other, about a second later at the most. Notifications are the fast
 // way; polling by number is what must never fail: here the fast way is also taken away.
 
 const EACH = 2
+const STOOD_STILL = 'one of which stood still: it accepts nothing that was withdrawn meanwhile'
 const nameOf = (url: string) => new URL(url).pathname.slice(1)
 
 t.test('two servers on one SQLite file', async (t) => {
   const nodes = await twoNodes(t, await sharedSettings(t))
   await measureRevocations(t, nodes, EACH, 1)
   await missesNothingWhilePaused(t, nodes)
+  await t.test(STOOD_STILL, (t) => acceptsNothingAfterPause(t, nodes))
 })
 
 t.test('two servers on PostgreSQL', async (t) => {
   const url = await postgresUrl(t)
-  const client = new Client({ connectionString: url, ssl: false })
-  let notifications = 0
-  client.on('notification', () => {
-    notifications += 1
-  })
-  await client.connect()
-  await client.query('LISTEN signet_revocations')
+  const heard = await listen(url)
   const nodes = await twoNodes(t, await sharedSettings(t, { DATABASE_URL: url }))
   await measureRevocations(t, nodes, EACH, 1)
-  t.ok(notifications >= 3 * EACH, `${notifications} notifications were sent`)
-  await client.end()
+  t.ok(heard.notifications >= 3 * EACH, `${heard.notifications} notifications were sent`)
+  await heard.end()
 
   await missesNothingWhilePaused(t, nodes)
   await t.test('whose listening connections are cut again and again', async (t) => {
@@ -47,25 +44,45 @@ t.test('two servers on PostgreSQL', async (t) => {
     cutting.on = false
     await cutter
     t.ok(cutting.cut >= 10, `${cutting.cut} connections were cut`)
-    while ((await administer(`SELECT pid ${LISTENERS}`, nameOf(url))).length < 2) await pause(50)
+    await bothListen(url)
     t.pass('both listen again')
+  })
+  await t.test(STOOD_STILL, (t) => acceptsNothingAfterPause(t, nodes))
+  await t.test('that never get a notification', async (t) => {
+    await silence(url)
+    const silent = await listen(url)
+    await measureRevocations(t, nodes, EACH, 1)
+    t.equal(silent.notifications, 0)
+    await silent.end()
   })
 })
 
-t.test('two servers on PostgreSQL that never get a notification', async (t) => {
-  const url = await postgresUrl(t)
-  // A function that does nothing stands in the place of pg_notify, for every connection from now on.
-  const nothing = "CREATE FUNCTION public.pg_notify(text, text) RETURNS void LANGUAGE sql AS 'SELECT'"
-  await administer(nothing, nameOf(url))
-  await administer(`ALTER DATABASE ${nameOf(url)} SET search_path = public, pg_catalog`)
-
+/** Hears the notifications that the servers hear. */
+async function listen(url: string) {
   const client = new Client({ connectionString: url, ssl: false })
-  client.on('notification', () => t.fail('there was a notification'))
+  const heard = { notifications: 0, end: () => client.end() }
+  client.on('notification', () => {
+    heard.notifications += 1
+  })
   await client.connect()
   await client.query('LISTEN signet_revocations')
-  await measureRevocations(t, await twoNodes(t, await sharedSettings(t, { DATABASE_URL: url })), EACH, 1)
-  await client.end()
-})
+  return heard
+}
+
+/** From now on a function that does nothing stands in the place of pg_notify, for every connection. */
+async function silence(url: string): Promise<void> {
+  const name = nameOf(url)
+  await administer("CREATE FUNCTION public.pg_notify(text, text) RETURNS void LANGUAGE sql AS 'SELECT'", name)
+  await administer(`ALTER DATABASE ${name} SET search_path = public, pg_catalog`)
+  const others = 'FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()'
+  const ended = (await administer(`SELECT pid, pg_terminate_backend(pid) ${others}`, name)).map(({ pid }) => pid)
+  while ((await administer(`SELECT pid ${others} AND pid IN (${ended})`, name)).length > 0) await pause(20)
+  await bothListen(url)
+}
+
+async function bothListen(url: string): Promise<void> {
+  while ((await administer(`SELECT pid ${LISTENERS}`, nameOf(url))).length < 2) await pause(50)
+}
 
 async function missesNothingWhilePaused(t: Test, [on, paused]: [ServerProcess, ServerProcess]): Promise<void> {
   await t.test('a node that was paused while others revoked misses none of it', async (t) => {

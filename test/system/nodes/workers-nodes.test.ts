@@ -1,34 +1,60 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
-import { bothWorkers, type Connection, loginOn, person } from '../../support/connections.ts'
+import {
+  bothWorkers,
+  type Connection,
+  connection,
+  isAlive,
+  loginOn,
+  person,
+  workersOf,
+} from '../../support/connections.ts'
 import { postgresUrl } from '../../support/postgres.ts'
-import { sharedSettings, twoNodes } from '../../support/service.ts'
+import { sharedSettings, startServer } from '../../support/service.ts'
+import { halfSent, portIsFree } from './half-sent.ts'
 import { summary } from './measure.ts'
 
-// Two servers of two workers each on PostgreSQL: what one of the four takes back, all of them refuse.
+// Two servers on PostgreSQL, one of them with two workers: what one of the three takes back, all of them refuse.
 
 const EMAIL = 'ada@example.com'
-const EACH = 4
+const ROUNDS = 2
+
+const env = await sharedSettings(t, { DATABASE_URL: await postgresUrl(t) })
+const [several, alone] = await Promise.all([startServer(t, { ...env, WORKERS: '2' }), startServer(t, env)])
 
 t.test('a logout on any worker of two servers', async (t) => {
-  const env = await sharedSettings(t, { DATABASE_URL: await postgresUrl(t), WORKERS: '2' })
-  const [here, there] = await twoNodes(t, env)
-  const sides = [await bothWorkers(t, here), await bothWorkers(t, there)] as const
-  await person(sides[0][0], EMAIL)
+  const [one, other] = await bothWorkers(t, several)
+  const far = await connection(t, alone)
+  await person(one, EMAIL)
+  const all = [one, other, far]
+  /** Who is asked to log out, and who knows of it before that is answered. */
+  const WAYS: [on: Connection, told: Connection[]][] = [
+    [one, [other]],
+    [other, [one]],
+    [far, []],
+  ]
   const delays: number[] = []
-  for (let i = 0; i < EACH; i += 1) {
-    const [near, far] = i % 2 === 0 ? sides : [sides[1], sides[0]]
-    const [on, beside] = i < 2 ? near : [near[1], near[0]]
-    const { access } = await loginOn(far[0], EMAIL)
-    for (const worker of [...near, ...far]) t.equal(await statusOn(worker, access), 200)
-    t.equal((await on.ask('POST', '/v1/logout', {}, access)).status, 204)
-    const acknowledged = performance.now()
-    t.equal(await statusOn(beside, access), 401, 'the worker beside it was told before the answer')
-    for (const worker of far) while ((await statusOn(worker, access)) === 200) await pause(5)
-    delays.push(performance.now() - acknowledged)
-    for (const worker of [...near, ...far]) t.equal(await statusOn(worker, access), 401, 'and it stays so')
+  for (let round = 0; round < ROUNDS; round += 1) {
+    for (const [on, told] of WAYS) {
+      const { access } = await loginOn(on === far ? one : far, EMAIL)
+      for (const process of all) t.equal(await statusOn(process, access), 200)
+      t.equal((await on.ask('POST', '/v1/logout', {}, access)).status, 204)
+      const acknowledged = performance.now()
+      for (const process of told) t.equal(await statusOn(process, access), 401, 'told before the answer')
+      for (const process of all) while ((await statusOn(process, access)) === 200) await pause(5)
+      delays.push(performance.now() - acknowledged)
+      for (const process of all) t.equal(await statusOn(process, access), 401, 'and it stays so')
+    }
   }
   t.comment(`${t.name}: ${summary(delays)}`)
+})
+
+t.test('kill -9 of a primary leaves nobody behind, and the port is free', async (t) => {
+  await halfSent(several)
+  process.kill(Number(several.child.pid), 'SIGKILL')
+  await portIsFree(several)
+  while (workersOf(several).some(isAlive)) await pause(20)
+  t.match(await several.finished, { signal: 'SIGKILL' })
 })
 
 async function statusOn({ ask }: Connection, token: string): Promise<number> {

@@ -1,10 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
-import { bothWorkers, loginOn, person, workersOf } from '../../support/connections.ts'
+import { bothWorkers, isAlive, loginOn, person, workersOf } from '../../support/connections.ts'
 import { openNode } from '../../support/engines.ts'
 import { parsePage } from '../../support/scrape.ts'
 import { runScript } from '../../support/scripts.ts'
-import { partOf, startServer, stopped } from '../../support/service.ts'
+import { partOf, startServer } from '../../support/service.ts'
+import { nobodyIsCutOff } from './half-sent.ts'
+import { acceptsNothingWithdrawn, frozenWorker } from './stood-still.ts'
 
 // WORKERS=2: several processes that are one server to everybody outside.
 
@@ -37,6 +39,10 @@ t.test('what one worker has answered as withdrawn the other refuses at once', as
     const { status, body } = await elsewhere.ask('GET', '/v1/me', undefined, access)
     t.match({ status, code: body.code }, { status: 401, code: 'invalid_token' })
   }
+})
+
+t.test('a worker that stood still accepts nothing that was withdrawn meanwhile', async (t) => {
+  await acceptsNothingWithdrawn(t, one, EMAIL, frozenWorker(server, other))
 })
 
 t.test('limits count over both: routes, and wrong passwords', async (t) => {
@@ -81,11 +87,16 @@ t.test('both follow a rotation', async (t) => {
   }
 })
 
-t.test('SIGTERM to the primary ends all of them, exit 0; the trail has one row of the rotation', async (t) => {
-  const database = await openNode(t, String(server.env.DATABASE_URL))
-  const rows = () => database.query("SELECT detail FROM audit_events WHERE event = 'keys_changed'")
-  while ((await rows()).length === 0) await pause(50)
-  t.match(await stopped(server), { code: 0 })
-  t.match(server.output(), '"msg":"closed"')
-  t.equal((await rows()).length, 1)
-})
+t.test(
+  'SIGTERM to the primary ends all: nobody is cut off, exit 0; the trail has one row of the rotation',
+  async (t) => {
+    const database = await openNode(t, String(server.env.DATABASE_URL))
+    const rows = () => database.query("SELECT detail FROM audit_events WHERE event = 'keys_changed'")
+    while ((await rows()).length === 0) await pause(50)
+    t.match(await nobodyIsCutOff(t, server, () => server.child.kill('SIGTERM')), { code: 0 })
+    t.match(server.output(), '"msg":"closed"')
+    t.notMatch(server.output(), 'another one takes its place')
+    t.notOk(workersOf(server).some(isAlive))
+    t.equal((await rows()).length, 1)
+  },
+)

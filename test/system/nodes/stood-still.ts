@@ -1,15 +1,14 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import t, { type Test } from 'tap'
+import type { Test } from 'tap'
 import { LOOK_FIRST_AFTER_SECONDS } from '../../../src/revocations/follow-revocations.ts'
-import { bothWorkers, type Connection, connection, loginOn, person, workersOf } from '../../support/connections.ts'
-import { postgresUrl } from '../../support/postgres.ts'
+import { type Connection, connection, loginOn, person, workersOf } from '../../support/connections.ts'
 import { runScript } from '../../support/scripts.ts'
-import { type ServerProcess, sharedSettings, startServer, twoNodes } from '../../support/service.ts'
+import { partOf, type ServerProcess } from '../../support/service.ts'
 
 // A process that stood still knows nothing of what was revoked meanwhile, and the requests that waited for it may come
 // before its timers: it must look before it accepts the first of them.
 
-const EMAIL = 'ada@example.com'
+const EMAIL = 'grace@example.com'
 const REQUESTS = 50
 const statusOn = async ({ ask }: Connection, token: string) => (await ask('GET', '/v1/me', undefined, token)).status
 
@@ -37,10 +36,15 @@ async function askedAfterPause(frozen: Frozen, tokens: string[], meanwhile: () =
 
 const EACH = Array.from({ length: REQUESTS }, (_, index) => index)
 
-async function acceptsNothingWithdrawn(t: Test, on: Connection, frozen: Frozen): Promise<void> {
-  const known = (await loginOn(on, EMAIL)).access
-  const other = (await loginOn(on, EMAIL)).access
-  const fresh = (await loginOn(on, EMAIL)).access
+/**
+ * Ends sessions on one process while another one stands still, and asks that one with their tokens.
+ *
+ * @param email of an account
+ */
+export async function acceptsNothingWithdrawn(t: Test, on: Connection, email: string, frozen: Frozen): Promise<void> {
+  const known = (await loginOn(on, email)).access
+  const other = (await loginOn(on, email)).access
+  const fresh = (await loginOn(on, email)).access
   for (const { ask } of frozen.connections) t.equal((await ask('GET', '/v1/me', undefined, known)).status, 200)
   const tokens = EACH.flatMap((index) => [known, other, ...(index % 10 === 0 ? [fresh] : [])])
   const statuses = await askedAfterPause(frozen, tokens, async () => {
@@ -52,42 +56,31 @@ async function acceptsNothingWithdrawn(t: Test, on: Connection, frozen: Frozen):
   t.same([...new Set(statuses.filter((_, index) => tokens[index] === fresh))], [200], 'and what is good is')
 }
 
-t.test('a worker of two on SQLite', async (t) => {
-  const server = await startServer(t, { ...(await sharedSettings(t)), WORKERS: '2' })
-  const [one, other] = await bothWorkers(t, server)
-  await person(one, EMAIL)
-  const frozen = await frozenOf(t, server, other)
-  await acceptsNothingWithdrawn(t, one, frozen)
-})
-
-for (const engine of ['SQLite', 'PostgreSQL']) {
-  t.test(`one of two servers on ${engine}: sessions, and a key`, async (t) => {
-    const env = await sharedSettings(t, engine === 'SQLite' ? {} : { DATABASE_URL: await postgresUrl(t) })
-    const [here, there] = await twoNodes(t, env)
-    const on = await connection(t, here)
-    await person(on, EMAIL)
-    const connections = await Promise.all(EACH.slice(0, 8).map(() => connection(t, there)))
-    const frozen = { pid: Number(there.child.pid), connections }
-    await acceptsNothingWithdrawn(t, on, frozen)
-
+/** One of two servers stands still while the other one ends sessions, and then while a key is revoked. */
+export async function acceptsNothingAfterPause(t: Test, [here, there]: readonly ServerProcess[]): Promise<void> {
+  if (here === undefined || there === undefined) throw new TypeError('this takes two servers')
+  const on = await connection(t, here)
+  await person(on, EMAIL)
+  const connections = await Promise.all(EACH.slice(0, 8).map(() => connection(t, there)))
+  const frozen = { pid: Number(there.child.pid), connections }
+  await t.test('sessions', (t) => acceptsNothingWithdrawn(t, on, EMAIL, frozen))
+  await t.test('a key', async (t) => {
     const { access } = await loginOn(on, EMAIL)
     for (const one of connections) t.equal(await statusOn(one, access), 200)
     const statuses = await askedAfterPause(frozen, Array(REQUESTS).fill(access), async () => {
-      const kid = JSON.parse(Buffer.from(access.split('.')[0] ?? '', 'base64url').toString()).kid
-      t.match(await runScript('scripts/keys.ts', ['revoke', kid], env), { code: 0 })
+      t.match(await runScript('scripts/keys.ts', ['revoke', partOf(access, 0).kid], here.env), { code: 0 })
     })
     t.same([...new Set(statuses)], [401], 'nothing that the revoked key has signed is accepted')
   })
 }
 
 /** The process of a worker whose connection is known: when it stands still, its connection does not answer. */
-async function frozenOf(t: Test, server: ServerProcess, worker: Connection): Promise<Frozen> {
+export function frozenWorker(server: ServerProcess, worker: Connection): Frozen {
   const { output } = server
   const line = output()
     .split('\n')
     .find((text) => text.includes('"request_id":"') && text.includes(worker.process))
   const pid = workersOf(server).find((one) => line?.includes(`"pid":${one},`))
   if (pid === undefined) throw new Error(`no worker has answered as ${worker.process}`)
-  t.comment(`process ${pid}`)
   return { pid, connections: [worker] }
 }
