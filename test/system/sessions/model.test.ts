@@ -227,7 +227,7 @@ for (const engine of ENGINES) {
       const database = await openNode(t, await engine.url(t))
       await migrate(database, () => 1)
       for (const outcome of Object.keys(seen)) seen[outcome as Outcome] = 0
-      await property(database, database.engine === 'sqlite' ? 100 : 50)
+      await property(database, database.engine === 'sqlite' ? 100 : 25)
       for (const [outcome, count] of Object.entries(seen)) t.ok(count > 0, `${outcome}: ${count} times`)
     },
   )

@@ -60,9 +60,11 @@ const CASES: [what: string, mute: boolean, program: string, stdout: string][] = 
   ],
 ]
 
+const issuers = { answering: await issuer(t, false), mute: await issuer(t, true) }
+
 for (const [what, mute, program, stdout] of CASES) {
   t.test(`the process ends by itself: ${what}`, async (t) => {
-    const { at, mint } = await issuer(t, mute)
+    const { at, mint } = mute ? issuers.mute : issuers.answering
     const file = join(await temporaryFolder(t), 'program.mjs')
     await writeFile(file, `${HEAD}\n${program}`)
     const env = { ISSUER: mint.issuer, AUDIENCE: mint.audience, AT: at, TOKEN: mint.token() }
