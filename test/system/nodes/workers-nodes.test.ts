@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import {
   bothWorkers,
   type Connection,
@@ -10,7 +10,7 @@ import {
   workersOf,
 } from '../../support/connections.ts'
 import { postgresUrl } from '../../support/postgres.ts'
-import { sharedSettings, startServer } from '../../support/service.ts'
+import { type ServerProcess, sharedSettings, startServer } from '../../support/service.ts'
 import { halfSent, portIsFree } from './half-sent.ts'
 import { summary } from './measure.ts'
 
@@ -19,10 +19,14 @@ import { summary } from './measure.ts'
 const EMAIL = 'ada@example.com'
 const ROUNDS = 2
 
-const env = await sharedSettings(t, { DATABASE_URL: await postgresUrl(t) })
-const [several, alone] = await Promise.all([startServer(t, { ...env, WORKERS: '2' }), startServer(t, env)])
+t.test('two servers on PostgreSQL, one of them with two workers', async (t) => {
+  const env = await sharedSettings(t, { DATABASE_URL: await postgresUrl(t) })
+  const [several, alone] = await Promise.all([startServer(t, { ...env, WORKERS: '2' }), startServer(t, env)])
+  await t.test('a logout on any worker of two servers', (t) => logouts(t, several, alone))
+  await t.test('kill -9 of a primary leaves nobody behind, and the port is free', (t) => killedPrimary(t, several))
+})
 
-t.test('a logout on any worker of two servers', async (t) => {
+async function logouts(t: Test, several: ServerProcess, alone: ServerProcess): Promise<void> {
   const [one, other] = await bothWorkers(t, several)
   const far = await connection(t, alone)
   await person(one, EMAIL)
@@ -47,15 +51,15 @@ t.test('a logout on any worker of two servers', async (t) => {
     }
   }
   t.comment(`${t.name}: ${summary(delays)}`)
-})
+}
 
-t.test('kill -9 of a primary leaves nobody behind, and the port is free', async (t) => {
+async function killedPrimary(t: Test, several: ServerProcess): Promise<void> {
   await halfSent(several)
   process.kill(Number(several.child.pid), 'SIGKILL')
   await portIsFree(several)
   while (workersOf(several).some(isAlive)) await pause(20)
   t.match(await several.finished, { signal: 'SIGKILL' })
-})
+}
 
 async function statusOn({ ask }: Connection, token: string): Promise<number> {
   return (await ask('GET', '/v1/me', undefined, token)).status

@@ -60,18 +60,19 @@ const CASES: [what: string, mute: boolean, program: string, stdout: string][] = 
   ],
 ]
 
-const issuers = { answering: await issuer(t, false), mute: await issuer(t, true) }
-
-for (const [what, mute, program, stdout] of CASES) {
-  t.test(`the process ends by itself: ${what}`, async (t) => {
-    const { at, mint } = mute ? issuers.mute : issuers.answering
-    const file = join(await temporaryFolder(t), 'program.mjs')
-    await writeFile(file, `${HEAD}\n${program}`)
-    const env = { ISSUER: mint.issuer, AUDIENCE: mint.audience, AT: at, TOKEN: mint.token() }
-    const { code, stdout: printed, stderr } = await run(t, file, [], env).finished
-    t.same({ code, printed, stderr }, { code: 0, printed: stdout, stderr: '' })
-  })
-}
+t.test('the process ends by itself', async (t) => {
+  const issuers = { answering: await issuer(t, false), mute: await issuer(t, true) }
+  for (const [what, mute, program, stdout] of CASES) {
+    await t.test(what, async (t) => {
+      const { at, mint } = mute ? issuers.mute : issuers.answering
+      const file = join(await temporaryFolder(t), 'program.mjs')
+      await writeFile(file, `${HEAD}\n${program}`)
+      const env = { ISSUER: mint.issuer, AUDIENCE: mint.audience, AT: at, TOKEN: mint.token() }
+      const { code, stdout: printed, stderr } = await run(t, file, [], env).finished
+      t.same({ code, printed, stderr }, { code: 0, printed: stdout, stderr: '' })
+    })
+  }
+})
 
 /** An issuer on a socket, whose long polls are never answered. `mute`: nothing is answered. */
 async function issuer(t: Test, mute: boolean) {
