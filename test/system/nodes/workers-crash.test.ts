@@ -56,6 +56,7 @@ t.test('a second signal ends all of them at once, exit 1', async (t) => {
   await said(server, 'requests in flight')
   server.child.kill('SIGTERM')
   t.match(await server.finished, { code: 1 })
+  t.notMatch(server.output(), 'killed by timeout', 'it was the signal')
   await portIsFree(server)
   while (workersOf(server).some(isAlive)) await pause(20)
   t.pass('no worker is left')
