@@ -32,6 +32,7 @@ import { revokeRoute } from './oauth/revoke-route.ts'
 import { tokenRoute } from './oauth/token-route.ts'
 import { makeParts, type PartsOptions } from './parts.ts'
 import { feedRoute } from './revocations/feed-route.ts'
+import { adminSessionsRoutes } from './sessions/admin-sessions-route.ts'
 import { changePasswordRoute } from './sessions/change-password-route.ts'
 import { loginRoute } from './sessions/login-route.ts'
 import { logoutRoute } from './sessions/logout-route.ts'
@@ -106,6 +107,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   accountRoute                    (app, parts)
   meRoutes                        (app, parts)
   adminRoutes                     (app, parts)
+  adminSessionsRoutes             (app, { administer: parts.administerSessions })
   clientsAdminRoutes              (app, { administer: parts.administerClients, defaults })
   await registerOAuth             (app, instrumentation.refused, (scope) => {
     tokenRoute                    (scope, parts)

@@ -36,6 +36,7 @@ import { openGuardedRevocations } from './revocations/guarded-revocations.ts'
 import { createLookFirst } from './revocations/look-first.ts'
 import { revocationExpiry } from './revocations/revocation.ts'
 import { createRevocationStore } from './revocations/revocation-store.ts'
+import { createAdministerSessions } from './sessions/administer-sessions.ts'
 import { createHasCookieTransport } from './sessions/cookie-transport-store.ts'
 import { createEndSession } from './sessions/end-session.ts'
 import { createPredatesHostCookie } from './sessions/former-cookie.ts'
@@ -172,6 +173,8 @@ function makeAccounts(base: Base, stores: Stores, { revocationsApplied }: Revoca
   const revoking = { revocationsApplied, now }
   const confirming = { accounts, passwords, attempts, limiter, auditStore, boundedInsert, now }
   const confirmPassword = createConfirmPassword(confirming)
+  const administer = createAdminister({ accounts, ...revoking })
+  const endSession = createEndSession({ sessions, ...revoking })
   return {
     passwords,
     refreshKeys,
@@ -187,7 +190,8 @@ function makeAccounts(base: Base, stores: Stores, { revocationsApplied }: Revoca
       isLive: async (...session) => (await sessions.tokenSubject(...session)) !== undefined,
       ...revoking,
     }),
-    administer: createAdminister({ accounts, ...revoking }),
+    administer,
+    administerSessions: createAdministerSessions({ account: administer.account, list: sessions.list, endSession, now }),
     login: createLogin({
       accounts,
       passwords,
@@ -203,7 +207,7 @@ function makeAccounts(base: Base, stores: Stores, { revocationsApplied }: Revoca
     refresh: createRefresh({ sessions, refreshKeys, limits, issuePair: forRefresh, limiter, observe, ...revoking }),
     hasCookieTransport: createHasCookieTransport(database),
     predatesHostCookie: createPredatesHostCookie({ beganBeforeUpdate, refreshKeys }),
-    endSession: createEndSession({ sessions, ...revoking }),
+    endSession,
     live: createLiveCheck({ sessions, clients, now }),
   }
 }

@@ -12,11 +12,12 @@ export interface EndSession {
     source: RequestSource,
   ): Promise<void>
   /**
-   * Ends one session of the caller.
+   * Ends one session of an account.
    *
+   * @param of.actorId who ends it, when it is not its owner
    * @returns false when it belongs to somebody else, or has ended or expired
    */
-  one(caller: { accountId: string }, id: string, source: RequestSource): Promise<boolean>
+  one(of: { accountId: string; actorId?: string | undefined }, id: string, source: RequestSource): Promise<boolean>
 }
 
 /**
@@ -39,10 +40,9 @@ export function createEndSession(parts: {
       const which = scope === 'all' ? {} : scope === 'others' ? { except: sessionId ?? '' } : { id: sessionId ?? '' }
       await end({ accountId, ...which }, { event: 'logout', source, accountId, sessionId, detail: { scope } })
     },
-    async one({ accountId }, id, source) {
-      return (
-        (await end({ accountId, id, liveOnly: true }, { event: 'session_ended', source, accountId, sessionId: id })) > 0
-      )
+    async one({ accountId, actorId }, id, source) {
+      const entry: AuditEntry = { event: 'session_ended', source, accountId, sessionId: id, actorId }
+      return (await end({ accountId, id, liveOnly: true }, entry)) > 0
     },
   }
 }

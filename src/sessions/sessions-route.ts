@@ -3,28 +3,10 @@ import type { Clock } from '../clock.ts'
 import { AppError } from '../errors/app-error.ts'
 import type { App } from '../http/app-type.ts'
 import { requestSource } from '../http/request-source.ts'
-import { Timestamp } from '../http/schemas.ts'
 import type { EndSession } from './end-session.ts'
 import type { Session } from './session.ts'
-import { sessionReply } from './session-reply.ts'
+import { Sessions, sessionsReply } from './session-reply.ts'
 
-const SessionReply = Type.Object(
-  {
-    id: Type.String(),
-    current: Type.Boolean({ description: 'the session of the token that asks' }),
-    client_id: Type.String(),
-    created_at: Timestamp,
-    last_used_at: Timestamp,
-    expires_at: Timestamp,
-    ip: Type.Union([Type.String(), Type.Null()]),
-    user_agent: Type.Union([Type.String(), Type.Null()]),
-  },
-  { $id: 'Session', description: 'One login' },
-)
-const Sessions = Type.Object(
-  { sessions: Type.Array(SessionReply) },
-  { $id: 'Sessions', description: 'Live sessions of the caller, the last used first' },
-)
 const Params = Type.Object({ id: Type.String({ minLength: 1, maxLength: 64, description: 'id of the session' }) })
 
 interface Parts {
@@ -42,10 +24,7 @@ export function sessionsRoutes(app: App, { list, endSession, now }: Parts): void
       config: { limit: 'store', errors: ['store_unavailable'] },
       schema: { tags, summary: 'List my sessions', response: { 200: Sessions } },
     },
-    async ({ user }) => {
-      const sessions = await list(user.sub, now())
-      return { sessions: sessions.map((one) => ({ ...sessionReply(one), current: one.id === user.sid })) }
-    },
+    async ({ user }) => sessionsReply(await list(user.sub, now()), user.sid),
   )
   app.delete(
     '/v1/sessions/:id',
