@@ -43,7 +43,12 @@ export interface AccountStore {
    * @returns false when there is no such account
    */
   revoke(id: string, now: number, audit: AuditEntry): Promise<boolean>
-  remove(id: string, now: number, audit: AuditEntry): Promise<ChangeOutcome>
+  /**
+   * Deletes the account with its sessions, and revokes every token of it.
+   *
+   * @param ifVersion only if the account still has this `tokenVersion`
+   */
+  remove(id: string, now: number, audit: AuditEntry, ifVersion?: number): Promise<ChangeOutcome>
 }
 
 export function createAccountStore(database: Database): AccountStore {
@@ -146,20 +151,25 @@ export function createAccountStore(database: Database): AccountStore {
       )
     },
 
-    async remove(id, now, audit) {
+    async remove(id, now, audit, ifVersion) {
+      const mark = randomId()
       const statements = [
         ADMINS_LOCK,
+        // Marked first: of two deletions at once only one finds its mark, and writes a row.
         {
-          sql: `DELETE FROM accounts WHERE id = $1 AND (NOT (${IS_ADMIN}) OR ${ANOTHER_ADMIN}) RETURNING id`,
-          params: [id],
+          sql: `UPDATE accounts SET changed_by = $2
+                WHERE id = $1 AND token_version = COALESCE(CAST($3 AS BIGINT), token_version)
+                  AND (NOT (${IS_ADMIN}) OR ${ANOTHER_ADMIN}) RETURNING id`,
+          params: [id, mark, ifVersion ?? null],
         },
-        ...revokeWholeAccount(id, revocationExpiry(now)),
         auditRow(audit, now, {
-          exists: 'SELECT 1 FROM locks WHERE NOT EXISTS (SELECT 1 FROM accounts WHERE id = $1)',
-          params: [id],
+          exists: 'SELECT 1 FROM accounts WHERE id = $1 AND changed_by = $2',
+          params: [id, mark],
         }),
+        { sql: 'DELETE FROM accounts WHERE id = $1 AND changed_by = $2', params: [id, mark] },
+        ...revokeWholeAccount(id, revocationExpiry(now)),
       ]
-      return (await changed(statements, 1)) ? 'done' : refusal(id)
+      return (await changed(statements, 1)) ? 'done' : refusal(id, ifVersion)
     },
   }
 }

@@ -17,6 +17,9 @@ export const Roles = Type.Array(Role, { maxItems: 16, uniqueItems: true })
 
 export const ADMIN_ROLE = 'admin'
 
+/** Nobody deletes the own account longer than this after a login (RFC 9470). */
+export const RECENT_LOGIN_SECONDS = 300
+
 export const Status = Type.Union([Type.Literal('active'), Type.Literal('suspended')])
 export type AccountStatus = Static<typeof Status>
 

@@ -1,9 +1,18 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { toTimestamp } from '../clock.ts'
+import { type Clock, toTimestamp } from '../clock.ts'
 import type { App } from '../http/app-type.ts'
 import { NextCursor, PageQuery, pageAfter, pageOf } from '../http/paging.ts'
 import { requestSource } from '../http/request-source.ts'
-import { type Account, AccountReply, ADMIN_ROLE, Roles, Status, storedSpellings } from './account.ts'
+import { authorize } from '../tokens/authorize.ts'
+import {
+  type Account,
+  AccountReply,
+  ADMIN_ROLE,
+  RECENT_LOGIN_SECONDS,
+  Roles,
+  Status,
+  storedSpellings,
+} from './account.ts'
 import type { Administer } from './administer.ts'
 
 const AdminAccount = Type.Composite([AccountReply, Type.Object({ status: Status })], {
@@ -31,7 +40,7 @@ const Change = Type.Object(
 )
 
 /** `/v1/admin/accounts`: for the role `admin`. Routes that write are `live`: they check the admin's own rows first. */
-export function adminRoutes(app: App, { administer }: { administer: Administer }): void {
+export function adminRoutes(app: App, { administer, now }: { administer: Administer; now: Clock }): void {
   const tags = ['Admin']
   const roles = [ADMIN_ROLE]
   const errors = ['not_found', 'store_unavailable'] as const
@@ -83,6 +92,25 @@ export function adminRoutes(app: App, { administer }: { administer: Administer }
     },
     async (request, reply) => {
       await administer.revoke(request.params.id, by(request))
+      return reply.code(204).send(null)
+    },
+  )
+  app.delete(
+    '/v1/admin/accounts/:id',
+    {
+      config: { auth: 'live', roles, errors: [...errors, 'last_admin', 'insufficient_user_authentication'] },
+      schema: {
+        tags,
+        summary: 'Delete an account',
+        description: `The own one only ${RECENT_LOGIN_SECONDS} seconds after a login at most, as \`DELETE /v1/me\`.`,
+        params: Params,
+        response: { 204: Type.Null() },
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params
+      if (id === request.user.sub) authorize(request.user, { maxAuthAge: RECENT_LOGIN_SECONDS }, now)
+      await administer.remove(id, by(request))
       return reply.code(204).send(null)
     },
   )

@@ -28,6 +28,12 @@ export interface Administer {
    * @throws AppError `not_found`
    */
   revoke(id: string, by: { actorId: string | undefined; source: RequestSource }): Promise<void>
+  /**
+   * Deletes an account with everything that belongs to it.
+   *
+   * @throws AppError `not_found`, `last_admin`, `store_unavailable` when others change the account all the time
+   */
+  remove(id: string, by: { actorId: string | undefined; source: RequestSource }): Promise<void>
 }
 
 /**
@@ -67,6 +73,19 @@ export function createAdminister(parts: {
       const entry: AuditEntry = { event: 'account_revoked', source, accountId: id, actorId }
       if (!(await accounts.revoke(id, now(), entry))) throw new AppError('not_found')
       await revocationsApplied()
+    },
+
+    async remove(id, { actorId, source }) {
+      for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
+        const { status, roles, tokenVersion } = await account(id)
+        const detail = { status_before: status, roles_before: roles }
+        const entry: AuditEntry = { event: 'account_deleted', source, accountId: id, actorId, detail }
+        const outcome = await accounts.remove(id, now(), entry, tokenVersion)
+        if (outcome === 'changed_meanwhile') continue
+        if (outcome !== 'done') throw new AppError(outcome === 'missing' ? 'not_found' : 'last_admin')
+        return revocationsApplied()
+      }
+      throw storeUnavailable('an account was changed by others at each attempt')
     },
   }
 }

@@ -4,6 +4,7 @@ import type { App } from '../http/app-type.ts'
 import { requestSource } from '../http/request-source.ts'
 import { Timestamp } from '../http/schemas.ts'
 import type { AccessTokenClaims } from '../tokens/claims.ts'
+import { RECENT_LOGIN_SECONDS } from './account.ts'
 import type { OwnAccount } from './own-account.ts'
 
 const Me = Type.Object(
@@ -18,9 +19,6 @@ const Me = Type.Object(
   },
   { $id: 'Me', description: 'What the access token says' },
 )
-
-/** An account can be deleted only this soon after a login (RFC 9470). */
-const RECENT_LOGIN_SECONDS = 300
 
 /** `GET /v1/me`, `DELETE /v1/me`: the caller's own account. */
 export function meRoutes(app: App, { ownAccount }: { ownAccount: Pick<OwnAccount<unknown>, 'remove'> }): void {

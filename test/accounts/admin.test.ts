@@ -149,11 +149,12 @@ t.test('a revocation ends every session, and the account may log in again', asyn
   t.same(await standing(app, (await logIn(app, person.email)).access_token), GOOD)
 })
 
-const CALLS: [method: 'GET' | 'PATCH' | 'POST', path: string, body?: object][] = [
+const CALLS: [method: 'GET' | 'PATCH' | 'POST' | 'DELETE', path: string, body?: object][] = [
   ['GET', ''],
   ['GET', '/:id'],
   ['PATCH', '/:id', { roles: ['admin'] }],
   ['POST', '/:id/revoke'],
+  ['DELETE', '/:id'],
 ]
 t.test('all of it is for the role admin and nobody else', async (t) => {
   const person = await withRoles(server, await signUp(app), ['administrator', 'support'])
