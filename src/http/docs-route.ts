@@ -119,7 +119,10 @@ function problemCodes(config: FastifyContextConfig, schema: Documented): Readonl
     'revocations_stale',
   )
   add(auth === 'live', 'store_unavailable', 'too_many_requests', 'overloaded')
-  add(config.roles !== undefined || config.scope !== undefined, 'insufficient_scope')
+  add(
+    [config.roles, config.scope, config.anyOf].some((demand) => demand !== undefined),
+    'insufficient_scope',
+  )
   add(config.maxAuthAge !== undefined, 'insufficient_user_authentication')
   add(config.limit !== undefined, 'too_many_requests', 'overloaded')
   add(config.limit !== undefined && auth === 'public', 'cross_site_request')

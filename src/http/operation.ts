@@ -18,14 +18,22 @@ export function operationId(method: string, url: string): string {
 }
 
 /** Who may call an operation, in sentences. It comes from what the guard reads, so it can't tell anything else. */
-export function whoMayCall({ auth = 'token', roles, scope, maxAuthAge, oauthErrors }: FastifyContextConfig): string {
+export function whoMayCall(config: FastifyContextConfig): string {
+  const { auth = 'token', anyOf, maxAuthAge, oauthErrors } = config
   if (oauthErrors !== undefined) return 'For OAuth clients, which authenticate with Basic, in the form or by assertion.'
   if (auth === 'public') return 'Needs no token.'
   const live = auth === 'live' ? ' Session and account are looked up in the database.' : ''
-  const role = roles === undefined ? '' : ` It must have the role ${roles.map(code).join(' or ')}.`
-  const scopes = scope === undefined ? '' : ` It must have the scope ${scope.map(code).join(' and ')}.`
+  const held = heldIn(config).map((what) => ` It must have ${what}.`)
+  const any = anyOf === undefined ? '' : ` It must have ${anyOf.map((one) => heldIn(one).join(' and ')).join(', or ')}.`
   const age = maxAuthAge === undefined ? '' : ` Its login may be at most ${maxAuthAge} seconds ago.`
-  return `Needs an access token.${live}${role}${scopes}${age}`
+  return `Needs an access token.${live}${held.join('')}${any}${age}`
+}
+
+function heldIn({ roles, scope }: Pick<FastifyContextConfig, 'roles' | 'scope'>): string[] {
+  return [
+    ...(roles === undefined ? [] : [`the role ${roles.map(code).join(' or ')}`]),
+    ...(scope === undefined ? [] : [`the scope ${scope.map(code).join(' and ')}`]),
+  ]
 }
 
 const code = (text: string) => `\`${text}\``

@@ -3,17 +3,24 @@ import { isTypo } from '../config/typo.ts'
 import { AppError } from '../errors/app-error.ts'
 import type { AccessTokenClaims } from './claims.ts'
 
-/** What a route demands of the caller besides a good token. */
-export interface Demands {
+/** What a caller must hold. */
+export interface Held {
   /** At least one of these. */
   readonly roles?: readonly string[]
   /** All of these. */
   readonly scope?: readonly string[]
+}
+
+/** What a route demands of the caller besides a good token: all of it. */
+export interface Demands extends Held {
+  /** One of these is enough, for example a role for people, or a scope for services. */
+  readonly anyOf?: readonly Held[]
   /** The login was at most this many seconds ago. */
   readonly maxAuthAge?: number
 }
 
-const DEMANDS = ['roles', 'scope', 'maxAuthAge']
+const HELD = ['roles', 'scope']
+const DEMANDS = [...HELD, 'anyOf', 'maxAuthAge']
 const CONFIG = ['auth', ...DEMANDS, 'limit']
 
 /**
@@ -81,12 +88,36 @@ export function assertDemands(demands: Demands): void {
 
 /** What is wrong with demands. One that is there and undefined is a slip too: its value came from somewhere else. */
 function faultIn(demands: Demands): string | undefined {
-  const { roles, scope, maxAuthAge } = demands
-  if ('roles' in demands && !isListOfNames(roles)) return 'roles must be a list of names'
-  if ('scope' in demands && !isListOfNames(scope)) return 'scope must be a list of names without spaces'
+  const { anyOf, maxAuthAge } = demands
+  const fault = faultInHeld(demands)
+  if (fault !== undefined) return fault
+  if ('anyOf' in demands) {
+    if (!Array.isArray(anyOf) || anyOf.length === 0) return 'anyOf must be a list of { roles } and { scope }'
+    const faults = anyOf.map(faultInAlternative).filter((one) => one !== undefined)
+    if (faults[0] !== undefined) return `anyOf: ${faults[0]}`
+  }
   if ('maxAuthAge' in demands && !(Number.isSafeInteger(maxAuthAge) && Number(maxAuthAge) > 0))
     return 'maxAuthAge must be whole seconds'
   return undefined
+}
+
+function faultInHeld(held: Held): string | undefined {
+  if ('roles' in held && !isListOfNames(held.roles)) return 'roles must be a list of names'
+  if ('scope' in held && !isListOfNames(held.scope)) return 'scope must be a list of names without spaces'
+  return undefined
+}
+
+/** An alternative that demands nothing would open the route, so one must say what it demands, and nothing else. */
+function faultInAlternative(alternative: unknown): string | undefined {
+  if (typeof alternative !== 'object' || alternative === null || Array.isArray(alternative))
+    return 'each must be { roles } or { scope }'
+  const names = Object.keys(alternative)
+  const unknown = names.find((name) => !HELD.includes(name))
+  if (unknown !== undefined) {
+    const meant = meantBy(unknown, HELD)
+    return `${unknown.slice(0, 40)} is not known (${meant === undefined ? 'only roles, scope' : `${meant}?`})`
+  }
+  return names.length === 0 ? 'each must be { roles } or { scope }' : faultInHeld(alternative)
 }
 
 function isListOfNames(list: unknown): boolean {
@@ -99,23 +130,30 @@ function isListOfNames(list: unknown): boolean {
  * @throws AppError `insufficient_user_authentication` (RFC 9470 section 3) or `insufficient_scope` (RFC 6750 section
  *   3.1)
  */
-export function authorize(
-  { auth_time, roles = [], scope = '' }: AccessTokenClaims,
-  demands: Demands,
-  now: Clock,
-): void {
+export function authorize(claims: AccessTokenClaims, demands: Demands, now: Clock): void {
+  const { auth_time } = claims
   if (demands.maxAuthAge !== undefined && !(now() - (auth_time ?? Number.NaN) <= demands.maxAuthAge)) {
     throw new AppError('insufficient_user_authentication', {
       challengeParameters: { max_age: String(demands.maxAuthAge) },
     })
   }
-  if (demands.roles !== undefined && !demands.roles.some((role) => roles.includes(role))) {
-    throw new AppError('insufficient_scope', { reason: 'the caller has none of the roles that the route asks for' })
+  const lacking = lackingIn(claims, demands)
+  if (lacking !== undefined) throw lacking
+  if (demands.anyOf !== undefined && !demands.anyOf.some((held) => lackingIn(claims, held) === undefined)) {
+    // A service can ask for a scope, and nobody for a role: so the challenge names a scope.
+    const scope = demands.anyOf.find((held) => held.scope !== undefined)?.scope?.join(' ')
+    throw new AppError('insufficient_scope', {
+      reason: 'the caller has nothing of what the route asks for',
+      ...(scope !== undefined && { challengeParameters: { scope } }),
+    })
   }
-  if (demands.scope !== undefined) {
-    const held = scope.split(' ')
-    if (!demands.scope.every((name) => held.includes(name))) {
-      throw new AppError('insufficient_scope', { challengeParameters: { scope: demands.scope.join(' ') } })
-    }
-  }
+}
+
+function lackingIn({ roles = [], scope = '' }: AccessTokenClaims, demanded: Held): AppError | undefined {
+  if (demanded.roles !== undefined && !demanded.roles.some((role) => roles.includes(role)))
+    return new AppError('insufficient_scope', { reason: 'the caller has none of the roles that the route asks for' })
+  if (demanded.scope === undefined) return undefined
+  const held = scope.split(' ')
+  if (demanded.scope.every((name) => held.includes(name))) return undefined
+  return new AppError('insufficient_scope', { challengeParameters: { scope: demanded.scope.join(' ') } })
 }

@@ -1,6 +1,6 @@
 import type { FastifyContextConfig, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Clock } from '../clock.ts'
-import { assertPlace, assertRouteDemands, assertSpelling, authorize } from './authorize.ts'
+import { assertPlace, assertRouteDemands, assertSpelling, authorize, type Held } from './authorize.ts'
 import type { AccessTokenClaims } from './claims.ts'
 import { requestToken } from './credential.ts'
 
@@ -24,6 +24,8 @@ declare module 'fastify' {
     roles?: readonly string[]
     /** All of these scopes; else 403. */
     scope?: readonly string[]
+    /** One of these is enough, for example `[{ roles: ['admin'] }, { scope: ['orders:read'] }]`; else 403. */
+    anyOf?: readonly Held[]
     /** The login was at most this many seconds ago; else 401 with RFC 9470's `insufficient_user_authentication`. */
     maxAuthAge?: number
   }

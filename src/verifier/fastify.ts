@@ -31,7 +31,7 @@ const FOR_THE_WHOLE_APP = {
 
 /**
  * The guard of the server as a Fastify plugin: every route of the app is protected unless it says
- * `config: { auth: 'public' }`, and may ask for `roles`, `scope` and `maxAuthAge`. The caller's claims are
+ * `config: { auth: 'public' }`, and may ask for `roles`, `scope`, `anyOf` and `maxAuthAge`. The caller's claims are
  * `request.user`, the verifier is `app.signet`.
  *
  * The app starts also while the issuer is away; until its keys are there, protected routes answer 503.

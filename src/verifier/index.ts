@@ -1,7 +1,7 @@
 import { AppError, type ErrorCode } from '../errors/app-error.ts'
 import { type ProblemResponse, problemResponse } from '../errors/problem.ts'
 
-export { assertDemands, type Demands } from '../tokens/authorize.ts'
+export { assertDemands, type Demands, type Held } from '../tokens/authorize.ts'
 export type { AccessTokenClaims } from '../tokens/claims.ts'
 export type * from '../tokens/custom-claims.ts' // by name it could not be extended by `declare module`
 export { authorize } from './authorize.ts'

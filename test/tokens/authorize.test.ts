@@ -15,6 +15,9 @@ function routes(app: App): void {
   app.get('/staff', { config: { roles: ['auditor', 'support'] } }, reply)
   app.get('/orders', { config: { scope: ['orders:read', 'orders:list'] } }, reply)
   app.get('/staff-orders', { config: { roles: ['auditor'], scope: ['orders:read'] } }, reply)
+  app.get('/either', { config: { anyOf: [{ roles: ['auditor'] }, { scope: ['orders:read', 'orders:list'] }] } }, reply)
+  app.get('/either-and', { config: { scope: ['more'], anyOf: [{ roles: ['auditor'] }, { scope: ['a'] }] } }, reply)
+  app.get('/both-in-one', { config: { anyOf: [{ roles: ['auditor'], scope: ['a'] }, { scope: ['b'] }] } }, reply)
   app.get('/recent', { config: { maxAuthAge: 300 } }, reply)
   app.get('/recent-staff', { config: { maxAuthAge: 300, roles: ['auditor'] } }, reply)
   app.get('/live', { config: { auth: 'live' } }, reply)
@@ -45,6 +48,21 @@ t.test('a route asks for any one of its roles and all of its scopes; who lacks t
     ['/staff-orders', { roles: ['auditor'], scope: 'orders:read' }, 200],
     ['/staff-orders', { roles: ['auditor'] }, 403],
     ['/staff-orders', { scope: 'orders:read' }, 403],
+    ['/either', { roles: ['auditor'] }, 200],
+    ['/either', { scope: 'orders:list x orders:read' }, 200],
+    ['/either', { roles: ['auditor'], scope: 'orders:read' }, 200],
+    ['/either', { scope: 'orders:read' }, 403],
+    ['/either', { roles: ['orders:read', 'orders:list'], scope: 'auditor' }, 403],
+    ['/either', {}, 403],
+    ['/either-and', { roles: ['auditor'] }, 403],
+    ['/either-and', { scope: 'a' }, 403],
+    ['/either-and', { scope: 'more' }, 403],
+    ['/either-and', { scope: 'more a' }, 200],
+    ['/either-and', { scope: 'more', roles: ['auditor'] }, 200],
+    ['/both-in-one', { roles: ['auditor'] }, 403],
+    ['/both-in-one', { scope: 'a' }, 403],
+    ['/both-in-one', { roles: ['auditor'], scope: 'a' }, 200],
+    ['/both-in-one', { scope: 'b' }, 200],
     ['/plain', {}, 200],
   ]
   for (const [url, claims, status] of CASES) {
@@ -62,6 +80,7 @@ t.test('the challenge of a 403 names the scope that is needed (RFC 6750 section 
   }
   const start = /^Bearer realm="signet", error="insufficient_scope", error_description="[^"]+"/
   t.match(await challenge('/orders'), new RegExp(`${start.source}, scope="orders:read orders:list"$`))
+  t.match(await challenge('/either'), new RegExp(`${start.source}, scope="orders:read orders:list"$`))
   t.match(await challenge('/staff'), new RegExp(`${start.source}$`), 'a role is nothing that a client can ask for')
 })
 
@@ -167,7 +186,16 @@ const SLIPS: object[] = [
   ...[{ roles: 'admin' }, { roles: [] }, { roles: [''] }, { roles: [1] }, { roles: null }, { roles: undefined }],
   ...[{ scope: 'a b' }, { scope: [] }, { scope: ['a b'] }, { scope: [undefined] }, { scope: undefined }],
   ...[{ maxAuthAge: Number.NaN }, { maxAuthAge: '300' }, { maxAuthAge: '5m' }, { maxAuthAge: -1 }, { maxAuthAge: 0.5 }],
-  ...[{ roles: ['a'] }, { scope: ['a'] }, { maxAuthAge: 60 }].map((demand) => ({ auth: 'public', ...demand })),
+  ...[null, undefined, {}, [], ['admin'], [[]], [{}], [null], [{ roles: ['a'] }, {}]].map((anyOf) => ({ anyOf })),
+  ...[{ roles: [] }, { roles: undefined }, { roles: 'a' }, { scope: ['a b'] }].map((one) => ({ anyOf: [one] })),
+  ...[{ role: ['a'] }, { scopes: ['a'] }, { maxAuthAge: 60 }, { anyOf: [{ roles: ['a'] }] }].map((one) => ({
+    anyOf: [{ roles: ['b'] }, one],
+  })),
+  ...[{ roles: ['a'], anyof: [] }, { any_of: [] }, { anyOff: [] }],
+  ...[{ roles: ['a'] }, { scope: ['a'] }, { anyOf: [{ roles: ['a'] }] }, { maxAuthAge: 60 }].map((demand) => ({
+    auth: 'public',
+    ...demand,
+  })),
 ]
 t.test('a route whose demands would not be asked does not boot', async (t) => {
   for (const config of SLIPS) {

@@ -63,6 +63,7 @@ t.test('a demand that would not be asked does not boot', async (t) => {
     { roles: [] },
     { scope: ['a b'] },
     { auth: 'public', roles: ['a'] },
+    { anyOf: [{ role: ['a'] }] },
   ]) {
     const { app } = await service(t, (app) => void app.get('/mine', { config: config as never }, () => 'x'))
     await t.rejects(async () => app.ready(), { name: 'TypeError', message: /\/mine/ }, JSON.stringify(config))

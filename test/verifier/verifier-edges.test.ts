@@ -98,7 +98,11 @@ t.test('a slip in demands is refused, whoever asks', async (t) => {
   const rows: [demands: unknown, message: RegExp][] = [
     [{ role: ['a'] }, /role is not known \(roles\?\)/],
     [{ scopes: ['a'] }, /scopes is not known \(scope\?\)/],
-    [{ maxAge: 60 }, /maxAge is not known \(only roles, scope, maxAuthAge\)/],
+    [{ maxAge: 60 }, /maxAge is not known \(only roles, scope, anyOf, maxAuthAge\)/],
+    [{ anyof: [{ roles: ['a'] }] }, /anyof is not known \(anyOf\?\)/],
+    [{ anyOf: [{ role: ['a'] }] }, /anyOf: role is not known \(roles\?\)/],
+    [{ anyOf: [{ anyOf: [{ roles: ['a'] }] }] }, /anyOf: anyOf is not known \(only roles, scope\)/],
+    [{ anyOf: [{}] }, /anyOf: each must be/],
     [{ maxAuthage: 60 }, /maxAuthage is not known \(maxAuthAge\?\)/],
     [{ auth: 'public' }, /auth is not known/],
     ...[[], '', 'a', [''], [1], ['a b'], null, undefined, {}].flatMap((list): [unknown, RegExp][] => [
