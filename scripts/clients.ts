@@ -44,6 +44,7 @@ const create: Command = {
     'create --name billing --scope "invoices:read invoices:write"',
     'create --name reports --scope reports:read --audience https://reports.example.com --ttl 5m --json',
     'create --name partner --scope orders:read --jwks partner.json',
+    'create --name siem --scope signet:audit:read',
   ],
   positionals: 0,
   run: async ({ options }) => {
@@ -186,6 +187,7 @@ function withClients(
   return withDatabase('clients', (database, config) => {
     const administer = createAdministerClients({
       clients: createClientStore(database),
+      audience: config.AUDIENCE,
       revocationsApplied: async () => undefined, // running servers read the change within a second
       now: systemClock,
     })

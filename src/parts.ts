@@ -191,7 +191,7 @@ function makeAccounts(base: Base, stores: Stores, { revocationsApplied }: Revoca
       ...revoking,
     }),
     administer,
-    administerSessions: createAdministerSessions({ account: administer.account, list: sessions.list, endSession, now }),
+    administerSessions: createAdministerSessions({ accounts: administer, list: sessions.list, endSession, now }),
     login: createLogin({
       accounts,
       passwords,
@@ -230,7 +230,7 @@ function makeClients(
   const verifyAssertion = createVerifyAssertion({ keys: createClientKeys(), policy: assertions, now })
   const forClient = instrumentation.issuing('client_credentials', issue)
   return {
-    administerClients: createAdministerClients({ clients, revocationsApplied, now }),
+    administerClients: createAdministerClients({ clients, audience, revocationsApplied, now }),
     authenticate: createAuthenticateClient({ clients, verifyAssertion, boundedInsert, now }),
     clientCredentials: createClientCredentialsGrant({ issue: forClient, audience, limiter, auditLog }),
     refreshGrant: createRefreshGrant({ sessions, refreshKeys, refresh, audience, now }),

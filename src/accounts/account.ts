@@ -15,8 +15,6 @@ export const Role = Type.String({ pattern: '^[a-z][a-z0-9_-]{0,31}$', descriptio
 /** The roles of one account. Their number is bounded, because they are in every token. */
 export const Roles = Type.Array(Role, { maxItems: 16, uniqueItems: true })
 
-export const ADMIN_ROLE = 'admin'
-
 /** Nobody deletes the own account longer than this after a login (RFC 9470). */
 export const RECENT_LOGIN_SECONDS = 300
 

@@ -1,18 +1,11 @@
 import { type Static, Type } from '@sinclair/typebox'
+import { actorOf } from '../administration/actor.ts'
+import { adminOr } from '../administration/admin-scopes.ts'
 import { type Clock, toTimestamp } from '../clock.ts'
 import type { App } from '../http/app-type.ts'
 import { NextCursor, PageQuery, pageAfter, pageOf } from '../http/paging.ts'
-import { requestSource } from '../http/request-source.ts'
 import { authorize } from '../tokens/authorize.ts'
-import {
-  type Account,
-  AccountReply,
-  ADMIN_ROLE,
-  RECENT_LOGIN_SECONDS,
-  Roles,
-  Status,
-  storedSpellings,
-} from './account.ts'
+import { type Account, AccountReply, RECENT_LOGIN_SECONDS, Roles, Status, storedSpellings } from './account.ts'
 import type { Administer } from './administer.ts'
 
 const AdminAccount = Type.Composite([AccountReply, Type.Object({ status: Status })], {
@@ -39,20 +32,20 @@ const Change = Type.Object(
   { additionalProperties: false, minProperties: 1, examples: [{ status: 'suspended' }] },
 )
 
-/** `/v1/admin/accounts`: for the role `admin`. Routes that write are `live`: they check the admin's own rows first. */
+/**
+ * `/v1/admin/accounts`: for admins, and for machines with a scope. Routes that write are `live`: they check the rows of
+ * the one who asks first.
+ */
 export function adminRoutes(app: App, { administer, now }: { administer: Administer; now: Clock }): void {
   const tags = ['Admin']
-  const roles = [ADMIN_ROLE]
+  const reads = { ...adminOr('signet:accounts:read'), limit: 'store' } as const
+  const writes = { ...adminOr('signet:accounts:write'), auth: 'live' } as const
   const errors = ['not_found', 'store_unavailable'] as const
-  const by = (request: Parameters<typeof requestSource>[0]) => ({
-    actorId: request.user.sub,
-    source: requestSource(request),
-  })
 
   app.get(
     '/v1/admin/accounts',
     {
-      config: { roles, limit: 'store', errors: ['store_unavailable'] },
+      config: { ...reads, errors: ['store_unavailable'] },
       schema: { tags, summary: 'List accounts', querystring: Query, response: { 200: AccountPage } },
     },
     async ({ query: { email, ...asked } }) => {
@@ -65,7 +58,7 @@ export function adminRoutes(app: App, { administer, now }: { administer: Adminis
   app.get(
     '/v1/admin/accounts/:id',
     {
-      config: { roles, limit: 'store', errors },
+      config: { ...reads, errors },
       schema: { tags, summary: 'Read one account', params: Params, response: { 200: AdminAccount } },
     },
     async ({ params }) => toReply(await administer.account(params.id)),
@@ -73,7 +66,7 @@ export function adminRoutes(app: App, { administer, now }: { administer: Adminis
   app.patch(
     '/v1/admin/accounts/:id',
     {
-      config: { auth: 'live', roles, errors: [...errors, 'last_admin'] },
+      config: { ...writes, errors: [...errors, 'last_admin'] },
       schema: {
         tags,
         summary: 'Suspend or activate an account, or set its roles',
@@ -82,23 +75,23 @@ export function adminRoutes(app: App, { administer, now }: { administer: Adminis
         response: { 200: AdminAccount },
       },
     },
-    async (request) => toReply(await administer.change(request.params.id, request.body, by(request))),
+    async (request) => toReply(await administer.change(request.params.id, request.body, actorOf(request))),
   )
   app.post(
     '/v1/admin/accounts/:id/revoke',
     {
-      config: { auth: 'live', roles, errors },
+      config: { ...writes, errors },
       schema: { tags, summary: 'End every session of an account', params: Params, response: { 204: Type.Null() } },
     },
     async (request, reply) => {
-      await administer.revoke(request.params.id, by(request))
+      await administer.revoke(request.params.id, actorOf(request))
       return reply.code(204).send(null)
     },
   )
   app.delete(
     '/v1/admin/accounts/:id',
     {
-      config: { auth: 'live', roles, errors: [...errors, 'last_admin', 'insufficient_user_authentication'] },
+      config: { ...writes, errors: [...errors, 'last_admin', 'insufficient_user_authentication'] },
       schema: {
         tags,
         summary: 'Delete an account',
@@ -110,7 +103,7 @@ export function adminRoutes(app: App, { administer, now }: { administer: Adminis
     async (request, reply) => {
       const { id } = request.params
       if (id === request.user.sub) authorize(request.user, { maxAuthAge: RECENT_LOGIN_SECONDS }, now)
-      await administer.remove(id, by(request))
+      await administer.remove(id, actorOf(request))
       return reply.code(204).send(null)
     },
   )

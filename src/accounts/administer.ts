@@ -1,4 +1,6 @@
-import type { AuditEntry, RequestSource } from '../audit/audit.ts'
+import { type Actor, notForMachines } from '../administration/actor.ts'
+import { ADMIN_ROLE } from '../administration/admin-scopes.ts'
+import type { AuditEntry } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import { storeUnavailable } from '../db/database.ts'
 import { AppError } from '../errors/app-error.ts'
@@ -13,27 +15,30 @@ export interface Administer {
   /** @throws AppError `not_found` */
   account(id: string): Promise<Account>
   /**
+   * The account, if this actor may do something to it.
+   *
+   * @throws AppError `not_found`, `insufficient_scope` when a machine means an account with the role `admin`
+   */
+  accountFor(id: string, by: Actor): Promise<Account>
+  /**
    * Changes an account. What is already as wanted is no change: no event, and no token becomes stale.
    *
-   * @throws AppError `not_found`, `last_admin`, `store_unavailable` when others change the account all the time
+   * @throws AppError `not_found`, `last_admin`, `insufficient_scope` for what a machine may not do, and
+   *   `store_unavailable` when others change the account all the time
    */
-  change(
-    id: string,
-    change: AccountChange,
-    by: { actorId: string | undefined; source: RequestSource },
-  ): Promise<Account>
+  change(id: string, change: AccountChange, by: Actor): Promise<Account>
   /**
    * Ends every session of an account.
    *
-   * @throws AppError `not_found`
+   * @throws AppError `not_found`, `insufficient_scope` for what a machine may not do
    */
-  revoke(id: string, by: { actorId: string | undefined; source: RequestSource }): Promise<void>
+  revoke(id: string, by: Actor): Promise<void>
   /**
    * Deletes an account with everything that belongs to it.
    *
-   * @throws AppError `not_found`, `last_admin`, `store_unavailable` when others change the account all the time
+   * @throws AppError as `change`
    */
-  remove(id: string, by: { actorId: string | undefined; source: RequestSource }): Promise<void>
+  remove(id: string, by: Actor): Promise<void>
 }
 
 /**
@@ -51,13 +56,22 @@ export function createAdminister(parts: {
     if (found === undefined) throw new AppError('not_found')
     return found
   }
+  const accountFor = async (id: string, { holds }: Actor) => {
+    const found = await account(id)
+    // Also for one that is suspended: to activate it would make an admin.
+    if (holds !== undefined && found.roles.includes(ADMIN_ROLE))
+      throw notForMachines('Only an admin may do this to an account with the role admin.')
+    return found
+  }
   return {
     page: (page) => accounts.list(page),
     account,
+    accountFor,
 
     async change(id, change, by) {
       for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
-        const before = await account(id)
+        const before = await accountFor(id, by)
+        if (by.holds !== undefined) assertGivesNoRole(before, change)
         const entries = entriesOf(before, change, by)
         if (entries.length === 0) return before
         const outcome = await accounts.change(id, { ...change, ifVersion: before.tokenVersion }, now(), ...entries)
@@ -69,15 +83,18 @@ export function createAdminister(parts: {
       throw storeUnavailable('an account was changed by others at each attempt')
     },
 
-    async revoke(id, { actorId, source }) {
+    async revoke(id, by) {
+      await accountFor(id, by)
+      const { actorId, source } = by
       const entry: AuditEntry = { event: 'account_revoked', source, accountId: id, actorId }
       if (!(await accounts.revoke(id, now(), entry))) throw new AppError('not_found')
       await revocationsApplied()
     },
 
-    async remove(id, { actorId, source }) {
+    async remove(id, by) {
+      const { actorId, source } = by
       for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
-        const { status, roles, tokenVersion } = await account(id)
+        const { status, roles, tokenVersion } = await accountFor(id, by)
         const detail = { status_before: status, roles_before: roles }
         const entry: AuditEntry = { event: 'account_deleted', source, accountId: id, actorId, detail }
         const outcome = await accounts.remove(id, now(), entry, tokenVersion)
@@ -90,12 +107,14 @@ export function createAdminister(parts: {
   }
 }
 
+/** A machine has no roles, so it can give none. It may take some away. */
+function assertGivesNoRole(before: Account, { roles = [] }: AccountChange): void {
+  if (!roles.every((role) => before.roles.includes(role)))
+    throw notForMachines('Only an admin may give a role: a machine has none itself.')
+}
+
 /** An entry for each thing that really changes, with what it was before. */
-function entriesOf(
-  before: Account,
-  { status, roles }: AccountChange,
-  { actorId, source }: { actorId: string | undefined; source: RequestSource },
-): AuditEntry[] {
+function entriesOf(before: Account, { status, roles }: AccountChange, { actorId, source }: Actor): AuditEntry[] {
   const who = { source, accountId: before.id, actorId }
   const entries: AuditEntry[] = []
   if (status !== undefined && status !== before.status) {

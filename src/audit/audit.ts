@@ -54,7 +54,7 @@ export interface AuditEntry {
   readonly source: RequestSource
   readonly accountId?: string | undefined
   readonly sessionId?: string | undefined
-  /** The account that acted, when it is not the account concerned: an admin. */
+  /** Who acted, when it is not the account concerned: the account of an admin, or the client of a machine. */
   readonly actorId?: string | undefined
   readonly detail?: Readonly<Record<string, string | number | null | readonly string[]>>
 }

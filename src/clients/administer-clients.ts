@@ -1,10 +1,13 @@
-import type { AuditEntry, AuditEvent, RequestSource } from '../audit/audit.ts'
+import { type Actor, type Holdings, notForMachines, scopeNames } from '../administration/actor.ts'
+import { ADMIN_SCOPES, isUnknownReserved } from '../administration/admin-scopes.ts'
+import type { AuditEntry, AuditEvent } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import { MAX_AUDIENCE_BYTES } from '../config/ceilings.ts'
 import { AppError } from '../errors/app-error.ts'
 import type { PageOf } from '../http/paging.ts'
 import { randomId } from '../ids.ts'
 import {
+  audienceOf,
   CLIENT_ID_PREFIX,
   type Client,
   type ClientStatus,
@@ -17,42 +20,40 @@ import { readPublicKey } from './client-public-key.ts'
 import { hashClientSecret, makeClientSecret } from './client-secret.ts'
 import type { ClientStore } from './client-store.ts'
 
-/** Who acts: an admin, or the operator by script. */
-export interface Actor {
-  readonly actorId: string | undefined
-  readonly source: RequestSource
-}
-
 export interface AdministerClients {
   page(page: PageOf): Promise<Client[]>
   /** @throws AppError `not_found` */
   client(id: string): Promise<Client>
   /**
    * @returns the client, and its secret, which is shown only this once
-   * @throws AppError `validation_failed`
+   * @throws AppError `validation_failed`, `insufficient_scope` for what a machine may not give
    */
   create(input: NewClient, actor: Actor): Promise<{ client: Client; secret: string | undefined }>
   /**
    * @param overlap seconds for which the previous secret stays good
-   * @throws AppError `not_found`, `client_without_secret`
+   * @throws AppError `not_found`, `client_without_secret`, `insufficient_scope` when a machine means a client that may
+   *   do more than itself
    */
   rotateSecret(id: string, overlap: number, actor: Actor): Promise<{ secret: string; previousExpiresAt: number }>
-  /** @throws AppError `not_found` */
+  /** @throws AppError `not_found`, `insufficient_scope` as `rotateSecret` */
   setStatus(id: string, status: ClientStatus, actor: Actor): Promise<Client>
-  /** @throws AppError `not_found` */
+  /** @throws AppError `not_found`, `insufficient_scope` as `rotateSecret` */
   remove(id: string, actor: Actor): Promise<void>
 }
 
 /**
  * What admins do to clients, through the API and by script. A change of status and a deletion resolve when this node
  * refuses the client's tokens.
+ *
+ * @param parts.audience of the server, for clients without one of their own
  */
 export function createAdministerClients(parts: {
   clients: ClientStore
+  audience: readonly string[]
   revocationsApplied: () => Promise<void>
   now: Clock
 }): AdministerClients {
-  const { clients, revocationsApplied, now } = parts
+  const { clients, audience, revocationsApplied, now } = parts
   const entryOf = (event: AuditEvent, id: string, { actorId, source }: Actor): AuditEntry => ({
     event,
     source,
@@ -64,6 +65,13 @@ export function createAdministerClients(parts: {
     if (found === undefined) throw new AppError('not_found')
     return found
   }
+  const assertWithin = (client: Client, { holds }: Actor) => {
+    if (holds !== undefined) assertHeld(holds, scopeNames(client.scope), audienceOf(client, audience))
+  }
+  /** Nobody changes the scope or the audience of a client later, so what is read here still holds at the change. */
+  const assertMayChange = async (id: string, actor: Actor) => {
+    if (actor.holds !== undefined) assertWithin(await client(id), actor)
+  }
 
   return {
     page: (page) => clients.list(page),
@@ -71,6 +79,7 @@ export function createAdministerClients(parts: {
 
     async create(input, actor) {
       const client = newClient(input, now())
+      assertWithin(client, actor)
       const secret = usesSecret(client) ? makeClientSecret() : undefined
       const entry = entryOf('client_created', client.id, actor)
       await clients.insert(client, secret && hashClientSecret(secret), entry)
@@ -78,6 +87,7 @@ export function createAdministerClients(parts: {
     },
 
     async rotateSecret(id, overlap, actor) {
+      await assertMayChange(id, actor)
       const secret = makeClientSecret()
       const instant = now()
       const entry = entryOf('client_secret_rotated', id, actor)
@@ -87,6 +97,7 @@ export function createAdministerClients(parts: {
     },
 
     async setStatus(id, status, actor) {
+      await assertMayChange(id, actor)
       const entry = entryOf(status === 'active' ? 'client_enabled' : 'client_disabled', id, actor)
       const outcome = await clients.setStatus(id, status, now(), entry)
       if (outcome === 'missing') throw new AppError('not_found')
@@ -95,11 +106,20 @@ export function createAdministerClients(parts: {
     },
 
     async remove(id, actor) {
+      await assertMayChange(id, actor)
       const entry = entryOf('client_deleted', id, actor)
       if (!(await clients.remove(id, now(), entry))) throw new AppError('not_found')
       await revocationsApplied()
     },
   }
+}
+
+/** A machine may not make, take over, switch or delete a client that may do more than the token of the machine. */
+function assertHeld(holds: Holdings, scope: readonly string[], audience: readonly string[]): void {
+  if (!scope.every((name) => holds.scope.includes(name)))
+    throw notForMachines('A machine may not administer a client with a scope that its own token lacks.')
+  if (!audience.every((name) => holds.audience.includes(name)))
+    throw notForMachines('A machine may not administer a client with an audience that its own token lacks.')
 }
 
 /** @throws AppError `validation_failed` for what the schema can't check */
@@ -109,6 +129,8 @@ function newClient(input: NewClient, createdAt: number): Client {
     throw unacceptable('/audience', `takes more than ${MAX_AUDIENCE_BYTES} characters`)
   if (jwks !== undefined && jwksUri !== undefined) throw unacceptable('/jwks_uri', 'is not needed beside jwks')
   if (jwksUri !== undefined && !isJwksUri(jwksUri)) throw unacceptable('/jwks_uri', 'is not an https address')
+  if (scopeNames(scope).some(isUnknownReserved))
+    throw unacceptable('/scope', `has an unknown name that begins with signet:. Known are ${ADMIN_SCOPES.join(', ')}`)
   const hasKeys = jwks !== undefined || jwksUri !== undefined
   const authMethod = input.token_endpoint_auth_method ?? (hasKeys ? 'private_key_jwt' : 'client_secret_basic')
   if (hasKeys !== (authMethod === 'private_key_jwt'))

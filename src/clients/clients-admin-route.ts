@@ -1,9 +1,9 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { ADMIN_ROLE } from '../accounts/account.ts'
+import { actorOf } from '../administration/actor.ts'
+import { adminOr } from '../administration/admin-scopes.ts'
 import { toTimestamp } from '../clock.ts'
 import type { App } from '../http/app-type.ts'
 import { NextCursor, PageQuery, pageAfter, pageOf } from '../http/paging.ts'
-import { requestSource } from '../http/request-source.ts'
 import { Timestamp } from '../http/schemas.ts'
 import type { AdministerClients } from './administer-clients.ts'
 import { type Client, DEFAULT_OVERLAP_SECONDS, MAX_OVERLAP_SECONDS, NewClient, Status } from './client.ts'
@@ -53,15 +53,14 @@ interface Parts {
 type Reply = (client: Client) => Static<typeof ClientReply>
 
 const tags = ['Admin']
-const demands = { roles: [ADMIN_ROLE], errors: ['not_found', 'store_unavailable'] } as const
-const reads = { ...demands, limit: 'store' } as const
-const writes = { ...demands, auth: 'live' } as const
-const by = (request: Parameters<typeof requestSource>[0]) => ({
-  actorId: request.user.sub,
-  source: requestSource(request),
-})
+const errors = ['not_found', 'store_unavailable'] as const
+const reads = { ...adminOr('signet:clients:read'), limit: 'store', errors } as const
+const writes = { ...adminOr('signet:clients:write'), auth: 'live', errors } as const
 
-/** `/v1/admin/clients`: for the role `admin`. Routes that write are `live`: they check the admin's own rows first. */
+/**
+ * `/v1/admin/clients`: for admins, and for machines with a scope. Routes that write are `live`: they check the rows of
+ * the one who asks first.
+ */
 export function clientsAdminRoutes(app: App, { administer, defaults }: Parts): void {
   const reply: Reply = (client) => clientReply(client, defaults)
   readRoutes(app, administer, reply)
@@ -96,7 +95,7 @@ function lifeRoutes(app: App, administer: AdministerClients, reply: Reply): void
       schema: { tags, summary: 'Create a client', body: NewClient, response: { 201: NewClientReply } },
     },
     async (request, answer) => {
-      const { client, secret } = await administer.create(request.body, by(request))
+      const { client, secret } = await administer.create(request.body, actorOf(request))
       return answer.code(201).send({ ...(secret !== undefined && { client_secret: secret }), ...reply(client) })
     },
   )
@@ -112,13 +111,13 @@ function lifeRoutes(app: App, administer: AdministerClients, reply: Reply): void
         response: { 200: ClientReply },
       },
     },
-    async (request) => reply(await administer.setStatus(request.params.id, request.body.status, by(request))),
+    async (request) => reply(await administer.setStatus(request.params.id, request.body.status, actorOf(request))),
   )
   app.delete(
     '/v1/admin/clients/:id',
     { config: writes, schema: { tags, summary: 'Delete a client', params: Params, response: { 204: Type.Null() } } },
     async (request, answer) => {
-      await administer.remove(request.params.id, by(request))
+      await administer.remove(request.params.id, actorOf(request))
       return answer.code(204).send(null)
     },
   )
@@ -140,7 +139,7 @@ function secretRoute(app: App, administer: AdministerClients): void {
     async (request, answer) => {
       const { id } = request.params
       const overlap = request.body?.overlap ?? DEFAULT_OVERLAP_SECONDS
-      const { secret, previousExpiresAt } = await administer.rotateSecret(id, overlap, by(request))
+      const { secret, previousExpiresAt } = await administer.rotateSecret(id, overlap, actorOf(request))
       return answer.send({
         client_id: id,
         client_secret: secret,

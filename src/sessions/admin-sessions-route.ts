@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
-import { ADMIN_ROLE } from '../accounts/account.ts'
+import { actorOf } from '../administration/actor.ts'
+import { adminOr } from '../administration/admin-scopes.ts'
 import type { App } from '../http/app-type.ts'
-import { requestSource } from '../http/request-source.ts'
 import type { AdministerSessions } from './administer-sessions.ts'
 import { Sessions, sessionsReply } from './session-reply.ts'
 
@@ -11,11 +11,11 @@ const SessionId = Type.String({ minLength: 1, maxLength: 64, description: 'id of
 /** `/v1/admin/accounts/:id/sessions`: what an admin sees and ends when a phone is stolen. */
 export function adminSessionsRoutes(app: App, { administer }: { administer: AdministerSessions }): void {
   const tags = ['Admin']
-  const demands = { roles: [ADMIN_ROLE], errors: ['not_found', 'store_unavailable'] } as const
+  const errors = ['not_found', 'store_unavailable'] as const
   app.get(
     '/v1/admin/accounts/:id/sessions',
     {
-      config: { ...demands, limit: 'store' },
+      config: { ...adminOr('signet:accounts:read'), limit: 'store', errors },
       schema: {
         tags,
         summary: 'List the live sessions of an account',
@@ -28,7 +28,7 @@ export function adminSessionsRoutes(app: App, { administer }: { administer: Admi
   app.delete(
     '/v1/admin/accounts/:id/sessions/:sid',
     {
-      config: { ...demands, auth: 'live' },
+      config: { ...adminOr('signet:accounts:write'), auth: 'live', errors },
       schema: {
         tags,
         summary: 'End one session of an account',
@@ -38,7 +38,7 @@ export function adminSessionsRoutes(app: App, { administer }: { administer: Admi
     },
     async (request, reply) => {
       const { id, sid } = request.params
-      await administer.end(id, sid, { actorId: request.user.sub, source: requestSource(request) })
+      await administer.end(id, sid, actorOf(request))
       return reply.code(204).send(null)
     },
   )

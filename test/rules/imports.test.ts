@@ -21,6 +21,7 @@ const ROOMS = [
   'keys/',
   'maintenance.ts',
   'tokens/',
+  'administration/',
   'revocations/',
   'verifier/',
   'accounts/',

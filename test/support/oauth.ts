@@ -1,5 +1,6 @@
 import type { LightMyRequestResponse } from 'fastify'
-import { type Actor, createAdministerClients } from '../../src/clients/administer-clients.ts'
+import type { Actor } from '../../src/administration/actor.ts'
+import { createAdministerClients } from '../../src/clients/administer-clients.ts'
 import type { Client, NewClient } from '../../src/clients/client.ts'
 import { createClientStore } from '../../src/clients/client-store.ts'
 import type { App } from '../../src/http/app-type.ts'
@@ -20,6 +21,7 @@ export interface Registered {
 export function operator({ database }: Pick<TestServer, 'database'>, now: () => number = () => NOW) {
   const parts = {
     clients: createClientStore(database),
+    audience: ['http://127.0.0.1:3000'],
     revocationsApplied: async () => undefined,
     now,
   }

@@ -127,7 +127,7 @@ async function makeAccounts(origin: string): Promise<string[]> {
 async function makeClients(home: string): Promise<string[]> {
   const database = await openDatabase(loadConfig({ env: { DATABASE_URL: `sqlite:${join(home, 'signet.db')}` } }))
   await migrate(database, systemClock)
-  const parts = { revocationsApplied: async () => undefined, now: systemClock }
+  const parts = { audience: [], revocationsApplied: async () => undefined, now: systemClock }
   const administer = createAdministerClients({ clients: createClientStore(database), ...parts })
   const by = { actorId: undefined, source: { ip: null, userAgent: null, requestId: null } }
   const ids: string[] = []

@@ -88,6 +88,11 @@ t.test('refusals are one line with exit code 1, misuse is exit code 2', async (t
     [['create', '--name', 'x', '--ttl', '1h'], 2, /^clients: error: --ttl is not acceptable: /],
     [['create', '--name', 'x', '--ttl', 'soon'], 2, /^clients: error: --ttl takes a duration/],
     [['create', '--name', 'x', '--scope', 'a"b'], 2, /^clients: error: --scope is not acceptable: /],
+    [
+      ['create', '--name', 'x', '--scope', 'signet:admin'],
+      1,
+      /unknown name that begins with signet:.*signet:audit:read/,
+    ],
     [['create', '--name', 'x', '--audience', 'a b'], 2, /^clients: error: --audience is not acceptable: /],
     [
       ['create', '--name', 'x', '--jwks', '/nowhere'],
