@@ -3,6 +3,7 @@ import { accountRoute } from './accounts/account-route.ts'
 import { adminRoutes } from './accounts/admin-route.ts'
 import { meRoutes } from './accounts/me-route.ts'
 import { registerRoute } from './accounts/register-route.ts'
+import { auditRoute } from './administration/audit-route.ts'
 import { clientsAdminRoutes } from './clients/clients-admin-route.ts'
 import { monotonicClock } from './clock.ts'
 import { ping } from './db/database.ts'
@@ -108,6 +109,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   meRoutes                        (app, parts)
   adminRoutes                     (app, parts)
   adminSessionsRoutes             (app, { administer: parts.administerSessions })
+  auditRoute                      (app, parts)
   clientsAdminRoutes              (app, { administer: parts.administerClients, defaults })
   await registerOAuth             (app, instrumentation.refused, (scope) => {
     tokenRoute                    (scope, parts)

@@ -78,3 +78,11 @@ export function toTimestamp(seconds: number): string {
   timestamps.set(seconds, text)
   return text
 }
+
+const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/i
+
+/** @returns epoch seconds, without a part of a second; undefined for what is no RFC 3339 date-time */
+export function fromTimestamp(text: string): number | undefined {
+  const instant = RFC_3339.test(text) ? Math.floor(Date.parse(text) / 1000) : Number.NaN
+  return Number.isFinite(instant) ? instant : undefined
+}

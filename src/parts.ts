@@ -6,6 +6,9 @@ import { createConfirmPassword } from './accounts/confirm-password.ts'
 import { createOwnAccount } from './accounts/own-account.ts'
 import { createPasswords, hashCost, hashGate } from './accounts/passwords.ts'
 import { createRegister } from './accounts/register.ts'
+import { auditLine } from './administration/audit-route.ts'
+import { createAuditTrailStore } from './administration/audit-trail-store.ts'
+import { createExportAudit } from './administration/export-audit.ts'
 import { createAuditLog } from './audit/audit.ts'
 import { createAuditStore } from './audit/audit-store.ts'
 import { auditedDatabase } from './audit/audited-database.ts'
@@ -104,8 +107,11 @@ function makeBase({ config, keyring, logger, now = systemClock, ...options }: Pa
 
 function makeStores({ database, limiter, auditLog, now }: Base) {
   const auditStore = createAuditStore(database)
+  const trail = createAuditTrailStore(database)
   return {
     auditStore,
+    trail,
+    exportAudit: createExportAudit({ trail, line: auditLine, now }),
     boundedInsert: createBoundedInsert({ limiter, auditStore, auditLog, now }),
     accounts: createAccountStore(database),
     sessions: createSessionStore(database),

@@ -2,14 +2,12 @@ import { createInterface } from 'node:readline'
 import { createAccountStore } from '../../src/accounts/account-store.ts'
 import type { RequestSource } from '../../src/audit/audit.ts'
 import { createClientStore } from '../../src/clients/client-store.ts'
-import { type Clock, toTimestamp } from '../../src/clock.ts'
+import { type Clock, fromTimestamp, toTimestamp } from '../../src/clock.ts'
 import type { Database } from '../../src/db/database.ts'
 import { endRestored, lookAtRestored } from '../../src/revocations/restored-store.ts'
 import { revocationExpiry } from '../../src/revocations/revocation.ts'
 import { type Input, type Result, table, UsageError } from './command-line.ts'
 import { lostChanges } from './lost-changes.ts'
-
-const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/i
 
 /**
  * Makes a restored store safe to start servers on. Every session ends: which of them were ended after the backup stands
@@ -61,8 +59,8 @@ function whatWentBack(lost: Awaited<ReturnType<typeof lostChanges>>['lost'], rea
 
 function instantOf(given: unknown, now: number): number {
   if (typeof given !== 'string') throw new UsageError('--backup-at is needed: when the backup was made')
-  const at = RFC_3339.test(given) ? Math.floor(Date.parse(given) / 1000) : Number.NaN
-  if (!Number.isFinite(at)) throw new UsageError('--backup-at takes an RFC 3339 time such as 2026-11-30T02:00:00Z')
+  const at = fromTimestamp(given)
+  if (at === undefined) throw new UsageError('--backup-at takes an RFC 3339 time such as 2026-11-30T02:00:00Z')
   if (at > now) throw new UsageError('--backup-at is in the future')
   return at
 }

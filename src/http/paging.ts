@@ -54,16 +54,18 @@ export function pageAfter({ cursor, limit }: PageAsked): PageOf {
 /**
  * @param found the rows that the store returned for `pageAfter`
  * @param asked the query
+ * @param lookedTo where the store stopped looking, if that was before the end: the page may be short, and is not the
+ *   last
  * @returns the page without the extra entry, and the cursor of the next page if there is one
  */
 export function pageOf<T extends Cursor>(
   found: readonly T[],
   asked: PageAsked,
+  lookedTo?: Cursor,
 ): { page: T[]; next: { next_cursor?: string } } {
   const page = found.slice(0, sizeOf(asked.limit))
-  const last = page.at(-1)
-  const more = found.length > page.length && last !== undefined
-  return { page, next: more ? { next_cursor: encodeCursor(last) } : {} }
+  const next = found.length > page.length ? page.at(-1) : lookedTo
+  return { page, next: next === undefined ? {} : { next_cursor: encodeCursor(next) } }
 }
 
 const sizeOf = (limit: string | undefined) => (limit === undefined ? DEFAULT_PAGE_SIZE : Number(limit))

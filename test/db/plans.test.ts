@@ -1,5 +1,6 @@
 import t from 'tap'
 import { createAccountStore } from '../../src/accounts/account-store.ts'
+import { createAuditTrailStore } from '../../src/administration/audit-trail-store.ts'
 import type { Database, Statement } from '../../src/db/database.ts'
 import { migrate } from '../../src/db/migrate.ts'
 import { createSessionStore } from '../../src/sessions/session-store.ts'
@@ -91,3 +92,23 @@ t.test(
     for (const [sql, plan] of liveOfAccount) t.match(plan, 'sessions_account (account_id=? AND ended_at=?)', sql)
   },
 )
+
+t.test('the audit trail is read by time, or by account and time, and never whole', async (t) => {
+  const [sqlite] = ENGINES
+  const database = await openNode(t, (await sqlite?.url(t)) ?? '')
+  await migrate(database, () => NOW)
+  const { asked, query } = record(database)
+  const { page } = createAuditTrailStore(database)
+  const after = { createdAt: NOW, id: 'x' }
+  for (const filter of [{}, { event: 'a' }, { clientId: 'c' }, { from: NOW, to: NOW + 60, ip: 'i' }, { actorId: 'a' }])
+    for (const accountId of [undefined, 'acc'])
+      for (const one of [{ limit: 51 }, { limit: 51, after }]) await page({ ...filter, accountId }, one)
+  t.ok(asked.length >= 36)
+  for (const { sql, params } of asked) {
+    const steps = await query<{ detail: string }>(`EXPLAIN QUERY PLAN ${sql}`, params)
+    const plan = steps.map(({ detail }) => detail).join('; ')
+    const by = sql.includes('account_id =') ? 'audit_events_account (account_id=? AND at>' : 'audit_events_at (at>'
+    t.match(plan, `SEARCH audit_events USING INDEX ${by}`, sql)
+    t.notMatch(plan, 'TEMP B-TREE FOR ORDER BY', 'the index gives the order, so a page ends early')
+  }
+})

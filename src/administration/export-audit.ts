@@ -1,0 +1,67 @@
+import { Readable } from 'node:stream'
+import type { Clock } from '../clock.ts'
+import { AppError } from '../errors/app-error.ts'
+import type { Cursor } from '../http/paging.ts'
+import type { AuditTrail, TrailEvent, TrailFilter } from './audit-trail.ts'
+
+/** Events that are in memory at a time, for one export. */
+const BATCH = 500
+/** One after another they ask the store all the time, so there are few at once in each process. */
+const MAX_EXPORTS_AT_ONCE = 2
+const RETRY_SECONDS = 10
+
+/**
+ * A text with one line for each event, made while it is read. It ends with the second in which it began: events that
+ * come meanwhile are not in it. The store is asked for the next batch only when the last one was taken, and not any
+ * more once the stream is destroyed.
+ *
+ * @throws AppError `too_many_requests` when others export, `store_unavailable` when the first batch can't be read. A
+ *   later failure breaks the stream off
+ */
+export type ExportAudit = (filter: TrailFilter, after: Cursor | undefined) => Promise<Readable>
+
+/** @param parts.line the line of an event, without its end */
+export function createExportAudit(parts: {
+  trail: AuditTrail
+  line: (event: TrailEvent) => string
+  now: Clock
+}): ExportAudit {
+  const { trail, line, now } = parts
+  let running = 0
+
+  return async (filter, after) => {
+    if (running >= MAX_EXPORTS_AT_ONCE) {
+      const headers = { 'retry-after': String(RETRY_SECONDS) }
+      throw new AppError('too_many_requests', { reason: 'other exports of the audit trail run', headers })
+    }
+    const ended = { ...filter, to: Math.min(filter.to ?? Number.MAX_SAFE_INTEGER, now() + 1) }
+    const read = (from: Cursor | undefined) => trail.page(ended, { after: from, limit: BATCH })
+    running += 1
+    try {
+      const stream = Readable.from(lines(await read(after), read, line), { objectMode: false })
+      // Also when nobody reads it: a generator that was not begun has no `finally`.
+      return stream.once('close', () => {
+        running -= 1
+      })
+    } catch (error) {
+      running -= 1
+      throw error
+    }
+  }
+}
+
+type Batch = Awaited<ReturnType<AuditTrail['page']>>
+
+async function* lines(
+  first: Batch,
+  read: (after: Cursor) => Promise<Batch>,
+  line: (event: TrailEvent) => string,
+): AsyncGenerator<string> {
+  for (let batch = first; ; ) {
+    const { events, lookedTo } = batch
+    if (events.length > 0) yield events.map((event) => `${line(event)}\n`).join('')
+    const next = events.length === BATCH ? events.at(-1) : lookedTo
+    if (next === undefined) return
+    batch = await read(next)
+  }
+}

@@ -1,0 +1,86 @@
+import { once } from 'node:events'
+import { get, type IncomingMessage } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import t, { type Test } from 'tap'
+import { bearer, type TestServer } from '../support/app.ts'
+import { NOW } from '../support/oauth.ts'
+import { fill, LINES, parsed, stage, write } from './audit-stage.ts'
+
+// An export of the audit trail is a stream: slow clients, clients that leave, a store that fails.
+
+/** Starts an export over a socket. */
+async function exporting(t: Test, { app, token }: Awaited<ReturnType<typeof stage>>): Promise<IncomingMessage> {
+  const { port } = app.server.address() as AddressInfo
+  const request = get({ port, host: '127.0.0.1', path: '/v1/admin/audit', headers: { ...bearer(token), ...LINES } })
+  t.teardown(() => request.destroy())
+  request.on('error', () => undefined)
+  const [response] = (await once(request, 'response')) as [IncomingMessage]
+  return response
+}
+
+/** The batches that were read, and what happens before the next one. */
+function batches({ database }: Pick<TestServer, 'database'>) {
+  const original = database.query.bind(database)
+  const seen = { read: 0, before: async () => undefined as unknown }
+  database.query = async (sql, params) => {
+    if (sql.includes('FROM audit_events')) {
+      seen.read += 1
+      await seen.before()
+    }
+    return original(sql, params)
+  }
+  return seen
+}
+
+t.test('the store is asked as fast as the client reads, and no more once it has gone', async (t) => {
+  const scene = await stage(t)
+  await fill(scene, 60_000)
+  await scene.app.listen({ port: 0, host: '127.0.0.1' })
+  const seen = batches(scene)
+  const [first, second] = [await exporting(t, scene), await exporting(t, scene)]
+  t.equal(first.statusCode, 200)
+  const third = await scene.lines()
+  t.match([third.statusCode, third.json().code, third.headers['retry-after']], [429, 'too_many_requests', '10'])
+  first.destroy()
+  second.destroy()
+  // Both have left when a next one is let in.
+  for (let i = 0; i < 500; i += 1) {
+    const reply = await scene.lines('?from=2030-01-01T00:00:00Z')
+    if (reply.statusCode === 200) break
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  const whole = 2 * (60_000 / 500)
+  t.ok(seen.read < whole / 2, `${seen.read} batches of ${whole} were read`)
+  const before = seen.read
+  t.equal(parsed((await scene.lines()).body).length, 60_000)
+  t.equal(seen.read - before, 60_000 / 500 + 1)
+})
+
+t.test('an export that fails half-way breaks off, so nobody takes it for a whole one', async (t) => {
+  const scene = await stage(t)
+  await fill(scene, 2000)
+  await scene.app.listen({ port: 0, host: '127.0.0.1' })
+  const seen = batches(scene)
+  seen.before = async () => {
+    if (seen.read === 3) throw new Error('the store is gone')
+  }
+  const response = await exporting(t, scene)
+  let text = ''
+  await t.rejects(async () => {
+    for await (const chunk of response) text += chunk
+  })
+  t.equal(parsed(text).length, 1000)
+  seen.read = 2
+  t.equal((await scene.lines()).statusCode, 500, 'before the first line it is an error like any other')
+  for (let i = 0; i < 3; i += 1) t.equal((await scene.lines()).statusCode, 200, 'and no place is lost')
+})
+
+t.test('an export ends with the second in which it began', async (t) => {
+  const scene = await stage(t)
+  await write(scene, [
+    [NOW, {}],
+    [NOW + 1, {}],
+  ])
+  t.equal(parsed((await scene.lines()).body).length, 1)
+  t.equal((await scene.read()).json().events.length, 2)
+})
