@@ -8,6 +8,7 @@ import { isCommonPassword } from '../src/accounts/common-passwords.ts'
 import { accountByEmail } from '../src/accounts/find-account.ts'
 import { createPasswords, hashCost, hashGate } from '../src/accounts/passwords.ts'
 import { createRegister } from '../src/accounts/register.ts'
+import { NOTE_NOTHING } from '../src/administration/note-refusal.ts'
 import { systemClock, toTimestamp } from '../src/clock.ts'
 import type { Config } from '../src/config/config.ts'
 import { OperatorError } from '../src/errors/app-error.ts'
@@ -123,6 +124,7 @@ async function change([given = '']: readonly string[], what: AccountChange, said
     // Running servers read the change from the store, within a second.
     const administer = createAdminister({
       accounts,
+      noteRefusal: NOTE_NOTHING,
       revocationsApplied: async () => undefined,
       now: systemClock,
     })

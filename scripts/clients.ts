@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { Value } from '@sinclair/typebox/value'
+import { NOTE_NOTHING } from '../src/administration/note-refusal.ts'
 import { type AdministerClients, createAdministerClients } from '../src/clients/administer-clients.ts'
 import {
   type Client,
@@ -188,6 +189,7 @@ function withClients(
     const administer = createAdministerClients({
       clients: createClientStore(database),
       audience: config.AUDIENCE,
+      noteRefusal: NOTE_NOTHING,
       revocationsApplied: async () => undefined, // running servers read the change within a second
       now: systemClock,
     })

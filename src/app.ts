@@ -4,6 +4,7 @@ import { adminRoutes } from './accounts/admin-route.ts'
 import { meRoutes } from './accounts/me-route.ts'
 import { registerRoute } from './accounts/register-route.ts'
 import { auditRoute } from './administration/audit-route.ts'
+import { createNoteDenied } from './administration/note-refusal.ts'
 import { clientsAdminRoutes } from './clients/clients-admin-route.ts'
 import { monotonicClock } from './clock.ts'
 import { ping } from './db/database.ts'
@@ -88,7 +89,8 @@ export async function buildApp(options: AppOptions): Promise<App> {
   const pageHeaders = await registerBrowserHeaders (app, { https: issuer.startsWith('https:') })
   registerConnectionLimits        (app, { maxConnections: config.MAX_CONNECTIONS })
   await registerCors              (app, origins)
-  registerGuard                   (app, { ...parts, live: limitedLive(parts), configNames: ROUTE_CONFIG_NAMES })
+  registerGuard                   (app, { ...parts, live: limitedLive(parts), configNames: ROUTE_CONFIG_NAMES,
+                                         denied: createNoteDenied(parts) })
   const overload = await registerLoad (app, { ...load, store: database, passwords: parts.passwords })
   await registerLimits            (app, { limiter: parts.limiter, quotas: quotas(config), overload, issuer, origins })
   registerNotFound                (app)

@@ -6,9 +6,7 @@ import { createConfirmPassword } from './accounts/confirm-password.ts'
 import { createOwnAccount } from './accounts/own-account.ts'
 import { createPasswords, hashCost, hashGate } from './accounts/passwords.ts'
 import { createRegister } from './accounts/register.ts'
-import { auditLine } from './administration/audit-route.ts'
-import { createAuditTrailStore } from './administration/audit-trail-store.ts'
-import { createExportAudit } from './administration/export-audit.ts'
+import { makeAdministration } from './administration/make-administration.ts'
 import { createAuditLog } from './audit/audit.ts'
 import { createAuditStore } from './audit/audit-store.ts'
 import { auditedDatabase } from './audit/audited-database.ts'
@@ -107,12 +105,11 @@ function makeBase({ config, keyring, logger, now = systemClock, ...options }: Pa
 
 function makeStores({ database, limiter, auditLog, now }: Base) {
   const auditStore = createAuditStore(database)
-  const trail = createAuditTrailStore(database)
+  const boundedInsert = createBoundedInsert({ limiter, auditStore, auditLog, now })
   return {
     auditStore,
-    trail,
-    exportAudit: createExportAudit({ trail, line: auditLine, now }),
-    boundedInsert: createBoundedInsert({ limiter, auditStore, auditLog, now }),
+    boundedInsert,
+    ...makeAdministration({ database, boundedInsert, now }),
     accounts: createAccountStore(database),
     sessions: createSessionStore(database),
     clients: createClientStore(database),
@@ -165,7 +162,7 @@ function makeTokens({ config, keyring, now }: Base, { revocations, lookFirst }: 
 /** Accounts and sessions: what a person uses. */
 function makeAccounts(base: Base, stores: Stores, { revocationsApplied }: RevocationParts, { issue }: TokenParts) {
   const { config, keyring, now, instrumentation, limiter, database } = base
-  const { accounts, sessions, clients, auditStore, boundedInsert } = stores
+  const { accounts, sessions, clients, auditStore, boundedInsert, noteRefusal } = stores
   const passwords = createPasswords(hashCost(config), hashGate(config), instrumentation.gateWaited)
   const attempts = createPasswordAttempts({ limiter, isKnownNetwork: createIsKnownNetwork({ sessions, now }) })
   const rules = { minLength: config.PASSWORD_MIN_LENGTH, isCommon: isCommonPassword }
@@ -179,7 +176,7 @@ function makeAccounts(base: Base, stores: Stores, { revocationsApplied }: Revoca
   const revoking = { revocationsApplied, now }
   const confirming = { accounts, passwords, attempts, limiter, auditStore, boundedInsert, now }
   const confirmPassword = createConfirmPassword(confirming)
-  const administer = createAdminister({ accounts, ...revoking })
+  const administer = createAdminister({ accounts, noteRefusal, ...revoking })
   const endSession = createEndSession({ sessions, ...revoking })
   return {
     passwords,
@@ -191,6 +188,7 @@ function makeAccounts(base: Base, stores: Stores, { revocationsApplied }: Revoca
       accounts,
       passwords,
       confirmPassword,
+      boundedInsert,
       ...rules,
       setPassword: (password, now, audit) => sessions.changePassword(password, { now, limits, audit }),
       isLive: async (...session) => (await sessions.tokenSubject(...session)) !== undefined,
@@ -227,27 +225,21 @@ function makeClients(
   accountParts: AccountParts,
 ) {
   const { config, now, instrumentation, limiter, auditLog } = base
-  const { clients, sessions, tokenStore, boundedInsert } = stores
+  const { clients, sessions, tokenStore: tokens, boundedInsert, noteRefusal } = stores
   const { issue, verifyIssuedToken, verifyTokenToRevoke } = tokenParts
   const { refresh, refreshKeys } = accountParts
   const { revocationsApplied } = revocationParts
   const { AUDIENCE: audience, ISSUER: issuer, CLOCK_SKEW: skew } = config
   const assertions = { audience: [issuer, tokenEndpointOf(issuer)], skew }
   const verifyAssertion = createVerifyAssertion({ keys: createClientKeys(), policy: assertions, now })
+  const revoking = { revocationsApplied, now }
   const forClient = instrumentation.issuing('client_credentials', issue)
   return {
-    administerClients: createAdministerClients({ clients, audience, revocationsApplied, now }),
+    administerClients: createAdministerClients({ clients, audience, noteRefusal, ...revoking }),
     authenticate: createAuthenticateClient({ clients, verifyAssertion, boundedInsert, now }),
     clientCredentials: createClientCredentialsGrant({ issue: forClient, audience, limiter, auditLog }),
     refreshGrant: createRefreshGrant({ sessions, refreshKeys, refresh, audience, now }),
-    revoke: createRevoke({
-      sessions,
-      refreshKeys,
-      tokens: tokenStore,
-      verifyIssuedToken: verifyTokenToRevoke,
-      revocationsApplied,
-      now,
-    }),
+    revoke: createRevoke({ ...revoking, sessions, refreshKeys, tokens, verifyIssuedToken: verifyTokenToRevoke }),
     introspect: createIntrospect({ verifyIssuedToken, revocationsApplied }),
   }
 }

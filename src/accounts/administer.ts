@@ -1,11 +1,12 @@
 import { type Actor, notForMachines } from '../administration/actor.ts'
 import { ADMIN_ROLE } from '../administration/admin-scopes.ts'
+import type { NoteRefusal } from '../administration/note-refusal.ts'
 import type { AuditEntry } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import { storeUnavailable } from '../db/database.ts'
 import { AppError } from '../errors/app-error.ts'
 import type { Account, AccountChange, AccountPage } from './account.ts'
-import type { AccountStore } from './account-store.ts'
+import type { AccountStore, ChangeOutcome } from './account-store.ts'
 
 /** How often a change is tried again when somebody else was faster. */
 const MAX_ATTEMPTS = 5
@@ -47,21 +48,26 @@ export interface Administer {
  */
 export function createAdminister(parts: {
   accounts: AccountStore
+  noteRefusal: NoteRefusal
   revocationsApplied: () => Promise<void>
   now: Clock
 }): Administer {
-  const { accounts, revocationsApplied, now } = parts
+  const { accounts, noteRefusal, revocationsApplied, now } = parts
   const account = async (id: string) => {
     const found = await accounts.byId(id)
     if (found === undefined) throw new AppError('not_found')
     return found
   }
-  const accountFor = async (id: string, { holds }: Actor) => {
+  const accountFor = async (id: string, by: Actor, change: AccountChange = {}) => {
     const found = await account(id)
-    // Also for one that is suspended: to activate it would make an admin.
-    if (holds !== undefined && found.roles.includes(ADMIN_ROLE))
-      throw notForMachines('Only an admin may do this to an account with the role admin.')
-    return found
+    const why = by.holds === undefined ? undefined : whyNotForMachines(found, change)
+    if (why === undefined) return found
+    throw await noteRefusal(notForMachines(why), by, { accountId: id, detail: wanted(found, change) })
+  }
+  const refusal = async (outcome: ChangeOutcome, before: Account, by: Actor, change: AccountChange = {}) => {
+    if (outcome === 'missing') return new AppError('not_found')
+    const about = { accountId: before.id, detail: wanted(before, change) }
+    return noteRefusal(new AppError('last_admin'), by, about)
   }
   return {
     page: (page) => accounts.list(page),
@@ -70,13 +76,12 @@ export function createAdminister(parts: {
 
     async change(id, change, by) {
       for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
-        const before = await accountFor(id, by)
-        if (by.holds !== undefined) assertGivesNoRole(before, change)
+        const before = await accountFor(id, by, change)
         const entries = entriesOf(before, change, by)
         if (entries.length === 0) return before
         const outcome = await accounts.change(id, { ...change, ifVersion: before.tokenVersion }, now(), ...entries)
         if (outcome === 'changed_meanwhile') continue
-        if (outcome !== 'done') throw new AppError(outcome === 'missing' ? 'not_found' : 'last_admin')
+        if (outcome !== 'done') throw await refusal(outcome, before, by, change)
         await revocationsApplied()
         return account(id)
       }
@@ -94,12 +99,12 @@ export function createAdminister(parts: {
     async remove(id, by) {
       const { actorId, source } = by
       for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
-        const { status, roles, tokenVersion } = await accountFor(id, by)
-        const detail = { status_before: status, roles_before: roles }
+        const before = await accountFor(id, by)
+        const detail = { status_before: before.status, roles_before: before.roles }
         const entry: AuditEntry = { event: 'account_deleted', source, accountId: id, actorId, detail }
-        const outcome = await accounts.remove(id, now(), entry, tokenVersion)
+        const outcome = await accounts.remove(id, now(), entry, before.tokenVersion)
         if (outcome === 'changed_meanwhile') continue
-        if (outcome !== 'done') throw new AppError(outcome === 'missing' ? 'not_found' : 'last_admin')
+        if (outcome !== 'done') throw await refusal(outcome, before, by)
         return revocationsApplied()
       }
       throw storeUnavailable('an account was changed by others at each attempt')
@@ -107,10 +112,24 @@ export function createAdminister(parts: {
   }
 }
 
-/** A machine has no roles, so it can give none. It may take some away. */
-function assertGivesNoRole(before: Account, { roles = [] }: AccountChange): void {
-  if (!roles.every((role) => before.roles.includes(role)))
-    throw notForMachines('Only an admin may give a role: a machine has none itself.')
+/** Why a machine may not do this to an account, in a sentence; undefined when it may. */
+function whyNotForMachines({ roles }: Account, change: AccountChange): string | undefined {
+  // Also for one that is suspended: to activate it would make an admin.
+  if (roles.includes(ADMIN_ROLE)) return 'Only an admin may do this to an account with the role admin.'
+  // A machine has no roles, so it can give none. It may take some away.
+  if (change.roles?.every((role) => roles.includes(role)) === false)
+    return 'Only an admin may give a role: a machine has none itself.'
+  return undefined
+}
+
+/** What was asked for, with what it is. */
+function wanted(before: Account, { status, roles }: AccountChange): AuditEntry['detail'] & object {
+  return {
+    ...(status !== undefined && { status }),
+    ...(roles !== undefined && { roles }),
+    status_before: before.status,
+    roles_before: before.roles,
+  }
 }
 
 /** An entry for each thing that really changes, with what it was before. */

@@ -1,6 +1,7 @@
 import type { AuditEntry, RequestSource } from '../audit/audit.ts'
+import type { BoundedInsert } from '../audit/bounded-insert.ts'
 import type { Clock } from '../clock.ts'
-import { AppError } from '../errors/app-error.ts'
+import { AppError, type ErrorCode } from '../errors/app-error.ts'
 import { networkOf } from '../limits/network.ts'
 import type { AccountStore } from './account-store.ts'
 import type { Caller, Confirmed, ConfirmPassword } from './confirm-password.ts'
@@ -30,6 +31,13 @@ export interface OwnAccount<Renewed> {
   remove(caller: Caller, source: RequestSource): Promise<void>
 }
 
+/** Why a new password is refused although the current one was right. What is only busy is no refusal. */
+const REFUSALS: ReadonlySet<ErrorCode> = new Set([
+  'password_unacceptable',
+  'password_changed_meanwhile',
+  'invalid_token',
+])
+
 export function createOwnAccount<Renewed>(parts: {
   accounts: AccountStore
   /** In one transaction. @returns undefined when nothing changed: another was faster, or the session is over */
@@ -41,13 +49,14 @@ export function createOwnAccount<Renewed>(parts: {
   isLive: (sessionId: string, accountId: string, now: number) => Promise<boolean>
   passwords: Passwords
   confirmPassword: ConfirmPassword
+  boundedInsert: BoundedInsert
   minLength: number
   isCommon: (text: string) => Promise<boolean>
   /** Resolves when this node refuses the tokens that were just revoked. */
   revocationsApplied: () => Promise<void>
   now: Clock
 }): OwnAccount<Renewed> {
-  const { accounts, passwords, confirmPassword, minLength, isCommon, revocationsApplied, now } = parts
+  const { accounts, passwords, confirmPassword, boundedInsert, minLength, isCommon, revocationsApplied, now } = parts
 
   const set = async ({ account, sessionId }: Confirmed, next: string, source: RequestSource, by: HashFor) => {
     const accountId = account.id
@@ -68,13 +77,26 @@ export function createOwnAccount<Renewed>(parts: {
       const by = { network: networkOf(source.ip), ...(isGone && { isGone }) }
       const events = { failed: 'password_change_failed', throttled: 'password_change_throttled' } as const
       const asked = { caller, password: current, source, by, events }
-      return confirmPassword(asked, (confirmed) => set(confirmed, next, source, by))
+      return confirmPassword(asked, (confirmed) =>
+        set(confirmed, next, source, by).catch(async (error) => {
+          if (error instanceof AppError && REFUSALS.has(error.code)) {
+            const entry = { source, accountId: caller.accountId, sessionId: caller.sessionId }
+            const detail = { reason: error.code }
+            await boundedInsert('refusedChange', { event: 'password_change_refused', ...entry, detail })
+          }
+          throw error
+        }),
+      )
     },
 
     async remove({ accountId, sessionId }, source) {
       const entry: AuditEntry = { event: 'account_deleted', source, accountId, sessionId }
       const outcome = await accounts.remove(accountId, now(), entry)
-      if (outcome === 'last_admin') throw new AppError('last_admin')
+      if (outcome === 'last_admin') {
+        const detail = { reason: outcome }
+        await boundedInsert('refusedChange', { ...entry, event: 'account_deletion_refused', detail })
+        throw new AppError('last_admin')
+      }
       await revocationsApplied()
     },
   }

@@ -56,7 +56,8 @@ export function createRegister(parts: {
       tokenVersion: 1,
       createdAt: now(),
     }
-    const entry: AuditEntry = { event: 'account_registered', source, accountId: account.id }
+    const detail = account.roles.length === 0 ? {} : { roles: account.roles }
+    const entry: AuditEntry = { event: 'account_registered', source, accountId: account.id, detail }
     // The unique index compares texts, and an account from before may stand there in another spelling.
     const taken = storedSpellings(given).length > 1 && (await accountByEmail(accounts, given)) !== undefined
     if (taken || !(await accounts.insert(account, entry))) throw new AppError('email_taken')

@@ -11,6 +11,8 @@ export interface Actor {
   readonly source: RequestSource
   /** What a machine holds, which is the most that it may give. Undefined for people: the role allows everything. */
   readonly holds?: Holdings | undefined
+  /** Method and route, for the row of a refusal. Undefined for the operator. */
+  readonly attempt?: string
 }
 
 /** What the token of a machine allows. */
@@ -22,7 +24,8 @@ export interface Holdings {
 /** Who acts in a request that `adminOr` let in. Whoever has not the role is a machine, and can't give more than it has. */
 export function actorOf(request: FastifyRequest): Actor {
   const { sub, roles = [], scope = '', aud } = request.user
-  const who = { actorId: sub, source: requestSource(request) }
+  const attempt = `${request.method} ${request.routeOptions.url}`
+  const who = { actorId: sub, source: requestSource(request), attempt }
   return roles.includes(ADMIN_ROLE) ? who : { ...who, holds: { scope: scopeNames(scope), audience: [aud].flat() } }
 }
 

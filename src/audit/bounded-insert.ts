@@ -5,10 +5,10 @@ import type { AuditEntry, AuditLog } from './audit.ts'
 import type { AuditStore } from './audit-store.ts'
 
 /** Quotas of rows, counted by network. */
-export type RowQuota = Extract<QuotaName, 'clientFailure' | 'passwordThrottled'>
+export type RowQuota = Extract<QuotaName, 'clientFailure' | 'passwordThrottled' | 'refusedChange'>
 
 /**
- * Writes an event that anybody can cause, and that costs its causer nothing. The number of rows per minute and network
+ * Writes an event that anybody can cause, and that costs its causer nothing or little. The number of rows per minute and network
  * is limited; the rest is only in the log.
  *
  * @param complete adds what has to be looked up in the store. It is called only for a row

@@ -1,5 +1,6 @@
 import { type Actor, type Holdings, notForMachines, scopeNames } from '../administration/actor.ts'
 import { ADMIN_SCOPES, isUnknownReserved } from '../administration/admin-scopes.ts'
+import type { NoteRefusal } from '../administration/note-refusal.ts'
 import type { AuditEntry, AuditEvent } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import { MAX_AUDIENCE_BYTES } from '../config/ceilings.ts'
@@ -50,10 +51,11 @@ export interface AdministerClients {
 export function createAdministerClients(parts: {
   clients: ClientStore
   audience: readonly string[]
+  noteRefusal: NoteRefusal
   revocationsApplied: () => Promise<void>
   now: Clock
 }): AdministerClients {
-  const { clients, audience, revocationsApplied, now } = parts
+  const { clients, audience, noteRefusal, revocationsApplied, now } = parts
   const entryOf = (event: AuditEvent, id: string, { actorId, source }: Actor): AuditEntry => ({
     event,
     source,
@@ -65,12 +67,14 @@ export function createAdministerClients(parts: {
     if (found === undefined) throw new AppError('not_found')
     return found
   }
-  const assertWithin = (client: Client, { holds }: Actor) => {
-    if (holds !== undefined) assertHeld(holds, scopeNames(client.scope), audienceOf(client, audience))
+  const assertWithin = async (client: Client, actor: Actor, detail: AuditEntry['detail'] & object) => {
+    if (actor.holds === undefined) return
+    const why = whyBeyond(actor.holds, scopeNames(client.scope), audienceOf(client, audience))
+    if (why !== undefined) throw await noteRefusal(notForMachines(why), actor, { detail })
   }
   /** Nobody changes the scope or the audience of a client later, so what is read here still holds at the change. */
   const assertMayChange = async (id: string, actor: Actor) => {
-    if (actor.holds !== undefined) assertWithin(await client(id), actor)
+    if (actor.holds !== undefined) await assertWithin(await client(id), actor, { client_id: id })
   }
 
   return {
@@ -79,7 +83,7 @@ export function createAdministerClients(parts: {
 
     async create(input, actor) {
       const client = newClient(input, now())
-      assertWithin(client, actor)
+      await assertWithin(client, actor, { scope: client.scope, audience: client.audience })
       const secret = usesSecret(client) ? makeClientSecret() : undefined
       const entry = entryOf('client_created', client.id, actor)
       await clients.insert(client, secret && hashClientSecret(secret), entry)
@@ -114,12 +118,17 @@ export function createAdministerClients(parts: {
   }
 }
 
-/** A machine may not make, take over, switch or delete a client that may do more than the token of the machine. */
-function assertHeld(holds: Holdings, scope: readonly string[], audience: readonly string[]): void {
+/**
+ * Why a machine may not make, take over, switch or delete a client: it may do more than the token of the machine.
+ *
+ * @returns undefined when it does not
+ */
+function whyBeyond(holds: Holdings, scope: readonly string[], audience: readonly string[]): string | undefined {
   if (!scope.every((name) => holds.scope.includes(name)))
-    throw notForMachines('A machine may not administer a client with a scope that its own token lacks.')
+    return 'A machine may not administer a client with a scope that its own token lacks.'
   if (!audience.every((name) => holds.audience.includes(name)))
-    throw notForMachines('A machine may not administer a client with an audience that its own token lacks.')
+    return 'A machine may not administer a client with an audience that its own token lacks.'
+  return undefined
 }
 
 /** @throws AppError `validation_failed` for what the schema can't check */

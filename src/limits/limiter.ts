@@ -23,6 +23,7 @@ export type QuotaName =
   | 'tokenClient'
   | 'clientFailure'
   | 'passwordThrottled'
+  | 'refusedChange'
 export type Quotas = Readonly<Record<QuotaName, Quota>>
 
 /**
@@ -41,7 +42,7 @@ const HOUR_SECONDS = 3600
 const DAY_SECONDS = 86_400
 /**
  * Failed client authentications that get a row in the audit table, per minute and network; and as many passwords that
- * were refused unseen. Without a bound an attacker could fill the store.
+ * were refused unseen, and changes that were refused. Without a bound an attacker could fill the store.
  */
 const MAX_FAILURE_ROWS_PER_MINUTE = 60
 
@@ -57,6 +58,7 @@ export const quotas = (config: Config): Quotas => ({
   token: { limit: config.RATE_LIMIT_TOKEN, window: MINUTE_SECONDS },
   introspect: { limit: config.RATE_LIMIT_INTROSPECT, window: MINUTE_SECONDS },
   clientFailure: { limit: MAX_FAILURE_ROWS_PER_MINUTE, window: MINUTE_SECONDS },
+  refusedChange: { limit: MAX_FAILURE_ROWS_PER_MINUTE, window: MINUTE_SECONDS },
   passwordThrottled: { limit: MAX_FAILURE_ROWS_PER_MINUTE, window: MINUTE_SECONDS },
   tokenClient: { limit: config.RATE_LIMIT_TOKEN_PER_CLIENT, window: MINUTE_SECONDS },
 })

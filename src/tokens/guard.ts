@@ -1,5 +1,6 @@
 import type { FastifyContextConfig, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Clock } from '../clock.ts'
+import { AppError } from '../errors/app-error.ts'
 import { assertPlace, assertRouteDemands, assertSpelling, authorize, type Held } from './authorize.ts'
 import type { AccessTokenClaims } from './claims.ts'
 import { requestToken } from './credential.ts'
@@ -40,6 +41,11 @@ export interface GuardOptions {
   readonly now: Clock
   /** The check of `auth: 'live'`: rejects with the AppError to answer. Without it no route may ask for `live`. */
   readonly live?: (claims: AccessTokenClaims, request: FastifyRequest) => Promise<void>
+  /**
+   * Told of each caller whose good token does not allow what the route asks for (403). The answer waits for it, and is
+   * the same when it rejects.
+   */
+  readonly denied?: (error: AppError, request: FastifyRequest) => Promise<void>
   /** Sends the response to a refusal. Without it the error goes to the error handler of the app. */
   readonly refuse?: (error: unknown, request: FastifyRequest, reply: FastifyReply) => void
   /**
@@ -59,7 +65,7 @@ type Guardable = Pick<FastifyInstance, 'addHook' | 'decorateRequest' | 'hasReque
  * @throws TypeError at boot, for a route whose demands are misspelled or would have no effect
  */
 export function registerGuard(app: Guardable, options: GuardOptions): void {
-  const { verify, now, live, refuse, configNames } = options
+  const { verify, now, live, denied, refuse, configNames } = options
   if (!app.hasRequestDecorator('user')) app.decorateRequest('user', null as never)
   app.addHook('onRoute', (route) => assertRoute(route, live !== undefined, configNames))
   const asserted = new WeakSet<object>()
@@ -86,7 +92,10 @@ export function registerGuard(app: Guardable, options: GuardOptions): void {
       try {
         authorize(caller, config, now)
       } catch (error) {
-        return fail(error)
+        const isDenial = error instanceof AppError && error.code === 'insufficient_scope'
+        if (denied === undefined || !isDenial) return fail(error)
+        const refused = () => fail(error)
+        return void denied(error, request).then(refused, refused)
       }
       if (config.auth !== 'live' || live === undefined) return done()
       live(caller, request).then(() => done(), fail)

@@ -1,5 +1,6 @@
 import type { LightMyRequestResponse } from 'fastify'
 import type { Actor } from '../../src/administration/actor.ts'
+import { NOTE_NOTHING } from '../../src/administration/note-refusal.ts'
 import { createAdministerClients } from '../../src/clients/administer-clients.ts'
 import type { Client, NewClient } from '../../src/clients/client.ts'
 import { createClientStore } from '../../src/clients/client-store.ts'
@@ -22,6 +23,7 @@ export function operator({ database }: Pick<TestServer, 'database'>, now: () => 
   const parts = {
     clients: createClientStore(database),
     audience: ['http://127.0.0.1:3000'],
+    noteRefusal: NOTE_NOTHING,
     revocationsApplied: async () => undefined,
     now,
   }

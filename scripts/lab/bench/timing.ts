@@ -2,6 +2,7 @@ import { randomBytes, randomInt } from 'node:crypto'
 import { Agent, request } from 'node:http'
 import { availableParallelism, loadavg } from 'node:os'
 import { join } from 'node:path'
+import { NOTE_NOTHING } from '../../../src/administration/note-refusal.ts'
 import { createAdministerClients } from '../../../src/clients/administer-clients.ts'
 import { createClientStore } from '../../../src/clients/client-store.ts'
 import { systemClock } from '../../../src/clock.ts'
@@ -127,7 +128,7 @@ async function makeAccounts(origin: string): Promise<string[]> {
 async function makeClients(home: string): Promise<string[]> {
   const database = await openDatabase(loadConfig({ env: { DATABASE_URL: `sqlite:${join(home, 'signet.db')}` } }))
   await migrate(database, systemClock)
-  const parts = { audience: [], revocationsApplied: async () => undefined, now: systemClock }
+  const parts = { audience: [], noteRefusal: NOTE_NOTHING, revocationsApplied: async () => undefined, now: systemClock }
   const administer = createAdministerClients({ clients: createClientStore(database), ...parts })
   const by = { actorId: undefined, source: { ip: null, userAgent: null, requestId: null } }
   const ids: string[] = []

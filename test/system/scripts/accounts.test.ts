@@ -1,4 +1,6 @@
 import t from 'tap'
+import { loadConfig } from '../../../src/config/config.ts'
+import { openDatabase } from '../../../src/db/open.ts'
 import { PASSWORD } from '../../support/app.ts'
 import { runScript } from '../../support/scripts.ts'
 import { isolated } from '../../support/service.ts'
@@ -9,7 +11,8 @@ const script =
     runScript('scripts/accounts.ts', args === '' ? [] : args.split(' '), env, { stdin })
 
 t.test('an operator creates, lists, changes and suspends accounts', async (t) => {
-  const accounts = script(await isolated(t))
+  const env = await isolated(t)
+  const accounts = script(env)
   t.match(await accounts('list'), { code: 0, stdout: 'no accounts yet\n' })
   t.match(await accounts('create --email Ops@Example.com --role admin', `${PASSWORD}\nsecond line`), {
     code: 0,
@@ -29,6 +32,17 @@ t.test('an operator creates, lists, changes and suspends accounts', async (t) =>
   t.match(
     (await accounts('list')).stdout,
     /^EMAIL +STATUS +ROLES +CREATED +ID\nops@example\.com +active +- +\d{4}-.*Z +acc_/,
+  )
+  t.match(await accounts('create --email plain@example.com', PASSWORD), { code: 0 })
+  const database = await openDatabase(loadConfig({ env }))
+  const made = await database.query(
+    "SELECT detail FROM audit_events WHERE event = 'account_registered' ORDER BY detail",
+  )
+  await database.close()
+  t.same(
+    made,
+    [{ detail: '{"roles":["admin"]}' }, { detail: '{}' }],
+    'a role that an account is made with is in the trail',
   )
 })
 
