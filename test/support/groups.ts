@@ -26,6 +26,7 @@ const GROUPS = {
   ],
   // In-process, and left out of the developer's loop because each of them takes seconds.
   thorough: [
+    'administration/{audit,machine}*',
     'attacks/{fuzz,credential}*',
     'client/real-server*',
     'http/{bounded-fetch,browser,connections,docs,issuer-path}*',
