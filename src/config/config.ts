@@ -16,8 +16,10 @@ import { isTypo } from './typo.ts'
 
 type Read = Static<typeof Settings>
 export type Config = Readonly<
-  Omit<Read, 'ISSUER' | 'AUDIENCE' | 'WORKERS' | 'DOCS' | 'DATABASE_TLS'> & {
+  Omit<Read, 'ISSUER' | 'AUDIENCE' | 'WORKERS' | 'DOCS' | 'DATABASE_TLS' | 'APP_URL' | 'MAIL_FROM'> & {
     ISSUER: string
+    APP_URL: string
+    MAIL_FROM: string
     DATABASE_TLS: NonNullable<Read['DATABASE_TLS']>
     WORKERS: number
     DOCS: 'on' | 'off'
@@ -65,6 +67,7 @@ export function loadConfig({
     problems.push(
       `AUDIENCE: takes ${audienceBytes} bytes as a JSON list, and at most ${MAX_AUDIENCE_BYTES} fit into a token`,
     )
+  problems.push(...mailProblems(values))
   if (problems.length > 0)
     throw new OperatorError(`settings: ${problems.join('; ')}`, { hint: 'scripts/README.md lists the settings' })
 
@@ -80,8 +83,31 @@ export function loadConfig({
     WORKERS: workers,
     DOCS: docs,
     TRACES: asksForTraces(env),
+    ...mailDefaults(read, issuer),
   }
   return Object.freeze({ ...read, ...filledIn })
+}
+
+/** Settings of messages that do not go together. */
+function mailProblems(values: Record<string, unknown>): string[] {
+  const production = values.NODE_ENV === 'production'
+  const problems: string[] = []
+  if (production && values.MAIL_URL !== undefined && values.APP_URL === undefined)
+    problems.push('APP_URL is not set: messages (MAIL_URL) need the URL of the application that their links lead to')
+  if (String(values.MAIL_URL).startsWith('https:') && values.MAIL_WEBHOOK_SECRET_FILE === undefined)
+    problems.push('MAIL_WEBHOOK_SECRET_FILE is not set: the webhook of MAIL_URL needs a secret that signs its calls')
+  if (production && values.REGISTRATION === 'verified' && values.MAIL_URL === undefined)
+    problems.push('REGISTRATION: `verified` sends messages, and MAIL_URL is not set')
+  return problems
+}
+
+function mailDefaults(read: Read, issuer: string) {
+  const mailUrl = read.MAIL_URL ?? (read.NODE_ENV === 'production' ? undefined : 'file:./data/outbox')
+  return {
+    ...(mailUrl !== undefined && { MAIL_URL: mailUrl }),
+    MAIL_FROM: read.MAIL_FROM ?? `no-reply@${new URL(issuer).hostname}`,
+    APP_URL: read.APP_URL ?? read.CORS_ORIGINS?.[0] ?? issuer,
+  }
 }
 
 function countWorkers(asked: unknown): number {

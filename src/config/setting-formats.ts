@@ -10,6 +10,9 @@ export function registerSettingFormats(): void {
   FormatRegistry.Set('proxy', isProxyAddress)
   FormatRegistry.Set('database-url', isDatabaseUrl)
   FormatRegistry.Set('workers', isWorkers)
+  FormatRegistry.Set('mail-url', isMailUrl)
+  FormatRegistry.Set('mail-from', isMailFrom)
+  FormatRegistry.Set('link', isLink)
 }
 
 function isIssuer(text: string): boolean {
@@ -23,6 +26,31 @@ function isIssuer(text: string): boolean {
     [text, `${text}/`].includes(url.href) &&
     // The path becomes part of a route, where `*`, `:` and `(` have a meaning of their own.
     /^(\/|(\/[^/*:()]+)+)$/.test(url.pathname)
+  )
+}
+
+/** A user or password with a `/` or an `@` that is not percent-encoded makes another host of a part of it. */
+function isMailUrl(text: string): boolean {
+  if (/^file:[^?#\0]+$/.test(text)) return true
+  const url = URL.parse(text)
+  if (url === null || url.hostname === '' || url.hash !== '' || !/^[!-~\u0080-\uffff]+$/.test(text)) return false
+  if (url.protocol === 'https:') return url.username === '' && url.password === ''
+  return /^smtps?:$/.test(url.protocol) && /^\/?$/.test(url.pathname) && url.search === ''
+}
+
+/** `address` or `Name <address>`, on one line. */
+function isMailFrom(text: string): boolean {
+  return /^(?:[^<>@\p{C}]+ <([^<>@\s\p{C}]+@[^<>@\s\p{C}]+)>|[^<>@\s\p{C}]+@[^<>@\s\p{C}]+)$/u.test(text)
+}
+
+/** The token stands in the fragment: no server log and no `Referer` gets it. */
+function isLink(text: string): boolean {
+  const [before = '', fragment, ...rest] = text.split('#')
+  if (fragment === undefined || rest.length > 0 || before.includes('{token}')) return false
+  if (fragment.split('{token}').length !== 2 || /[\s\p{C}]/u.test(text)) return false
+  return (
+    (/^\/(?!\/)/.test(before) && URL.canParse(before, 'https://x')) ||
+    /^(?:https:|http:)$/.test(URL.parse(before)?.protocol ?? '')
   )
 }
 

@@ -1,6 +1,7 @@
 import { type TSchema, Type } from '@sinclair/typebox'
 import { MAX_ACCESS_TOKEN_TTL_SECONDS, MAX_CLOCK_SKEW_SECONDS } from './ceilings.ts'
 import { limitSettings } from './limit-settings.ts'
+import { messageSettings } from './message-settings.ts'
 import { registerSettingFormats } from './setting-formats.ts'
 
 const list = <T extends TSchema>(item: T, options: object) =>
@@ -151,9 +152,11 @@ export const Settings = Type.Object({
     default: 31_536_000,
     description: 'How long audit rows are kept, 86400..315360000 s (the default is one year)',
   }),
-  REGISTRATION: oneOf(['open', 'closed'], {
+  REGISTRATION: oneOf(['open', 'verified', 'closed'], {
     default: 'open',
-    description: '`closed` switches `POST /v1/accounts` off',
+    description:
+      '`verified`: an account works once its address is confirmed, which needs messages; `closed` switches ' +
+      '`POST /v1/accounts` off',
   }),
   PASSWORD_MIN_LENGTH: Type.Integer({
     minimum: 8,
@@ -179,6 +182,7 @@ export const Settings = Type.Object({
     default: 64,
     description: 'Passwords that may wait to be hashed, 1..10000; further requests with a password get 503',
   }),
+  ...messageSettings,
   ...limitSettings,
   SHUTDOWN_DELAY: seconds(0, 300, {
     default: 0,

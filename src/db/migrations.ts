@@ -208,4 +208,50 @@ export const MIGRATIONS: readonly Migration[] = [
       'ALTER TABLE sessions ADD COLUMN auth_time BIGINT',
     ],
   },
+  {
+    version: 11,
+    name: 'messages, one-time tokens, verified addresses',
+    statements: [
+      // When the owner showed that the address is his. Null: not yet.
+      'ALTER TABLE accounts ADD COLUMN email_verified_at BIGINT',
+      // 1: registered with REGISTRATION=verified and not confirmed yet. Such an account can't log in.
+      'ALTER TABLE accounts ADD COLUMN awaits_confirmation BIGINT NOT NULL DEFAULT 0',
+      // 1: the owner said "this was not me". Nobody can log in until a recovery set another password.
+      'ALTER TABLE accounts ADD COLUMN needs_recovery BIGINT NOT NULL DEFAULT 0',
+      // The language of messages, a BCP 47 tag. Null: none was chosen.
+      'ALTER TABLE accounts ADD COLUMN locale TEXT',
+      // A row is written in the transaction of what causes the message. It is composed and delivered by a sender.
+      `CREATE TABLE outbox (
+        id              TEXT   PRIMARY KEY,
+        kind            TEXT   NOT NULL,
+        state           TEXT   NOT NULL CHECK (state IN ('caused', 'composed', 'sent', 'dropped', 'dead')),
+        created_at      BIGINT NOT NULL,
+        account_id      TEXT,
+        audit_id        TEXT,
+        sealed          TEXT,
+        attempts        BIGINT NOT NULL,
+        next_attempt_at BIGINT NOT NULL,
+        claimed_by      TEXT,
+        claimed_until   BIGINT NOT NULL,
+        last_error      TEXT
+      )`,
+      'CREATE INDEX outbox_due ON outbox (state, next_attempt_at)',
+      'CREATE INDEX outbox_account ON outbox (account_id, created_at)',
+      // What a link or a code in a message allows, once.
+      `CREATE TABLE one_time_tokens (
+        id         TEXT   PRIMARY KEY,
+        purpose    TEXT   NOT NULL,
+        account_id TEXT   NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+        email      TEXT   NOT NULL,
+        bound_to   TEXT   NOT NULL,
+        token_hash TEXT   NOT NULL,
+        code_hash  TEXT,
+        tries      BIGINT NOT NULL,
+        created_at BIGINT NOT NULL,
+        expires_at BIGINT NOT NULL
+      )`,
+      'CREATE UNIQUE INDEX one_time_tokens_hash ON one_time_tokens (token_hash)',
+      'CREATE INDEX one_time_tokens_account ON one_time_tokens (account_id, purpose)',
+    ],
+  },
 ]
