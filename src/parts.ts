@@ -23,6 +23,7 @@ import type { Database } from './db/database.ts'
 import type { LiveKeyring } from './keys/live-keyring.ts'
 import { createLimiter, type Limiter } from './limits/limiter.ts'
 import { createPasswordAttempts } from './limits/password-attempts.ts'
+import { createEnqueue, enqueueNothing, wakingDatabase } from './messages/outbox-store.ts'
 import { createClientCredentialsGrant } from './oauth/client-credentials-grant.ts'
 import { createIntrospect } from './oauth/introspect.ts'
 import { tokenEndpointOf } from './oauth/metadata-route.ts'
@@ -69,6 +70,8 @@ export interface PartsOptions {
   readonly instrumentation?: Instrumentation
   /** Where requests and wrong passwords are counted. Default: in this process. */
   readonly limiter?: Limiter
+  /** Called after every commit that put a message into the outbox. Default: nobody is told. */
+  readonly messageWritten?: () => void
 }
 
 /**
@@ -96,11 +99,15 @@ type AccountParts = ReturnType<typeof makeAccounts>
 
 function makeBase({ config, keyring, logger, now = systemClock, ...options }: PartsOptions) {
   const { instrumentation = NO_INSTRUMENTATION, limiter = createLimiter(config, now) } = options
+  const { messageWritten = () => undefined } = options
   const { deletionClock = createDeletionClock(now, monotonicClock, revocationExpiry(0)) } = options
   // Audit lines are written at every LOG_LEVEL except `silent`.
   const auditLog = createAuditLog(logger.child({}, { level: config.LOG_LEVEL === 'silent' ? 'silent' : 'info' }))
-  const database = auditedDatabase(instrumentation.store(options.database), auditLog)
-  return { config, keyring, logger, now, deletionClock, instrumentation, limiter, auditLog, database }
+  const waking = wakingDatabase(instrumentation.store(options.database), messageWritten)
+  const database = auditedDatabase(waking, auditLog)
+  const refreshKeys = () => keyring.refreshKeys()
+  const enqueue = config.MAIL_URL === undefined ? enqueueNothing : createEnqueue({ refreshKeys })
+  return { config, keyring, logger, now, deletionClock, instrumentation, limiter, auditLog, database, enqueue }
 }
 
 function makeStores({ database, limiter, auditLog, now }: Base) {

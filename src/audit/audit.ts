@@ -27,6 +27,7 @@ export type AuditEvent =
   | 'login_succeeded'
   | 'login_throttled'
   | 'logout'
+  | 'message_dead'
   | 'password_change_failed'
   | 'password_change_refused'
   | 'password_change_throttled'

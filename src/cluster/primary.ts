@@ -1,6 +1,6 @@
 /**
  * Several processes as one server: a primary that supervises workers, the calls between them, and what they share
- * (limits, notifications, metrics). Each worker runs the same `process/serve.ts` as a single process.
+ * (limits, notifications, metrics, the sender of messages). Each worker runs the same `process/serve.ts` as a single process.
  */
 
 import type { Logger } from 'pino'
@@ -16,6 +16,7 @@ import { startMaintenance } from '../maintenance.ts'
 import { serveMetrics } from '../observability/start-observability.ts'
 import { announce, boot, prepareStore } from '../process/boot.ts'
 import { explain } from '../process/explain.ts'
+import { messageSender } from '../process/send-messages.ts'
 import { onShutdown } from '../process/shutdown.ts'
 import { revocationExpiry } from '../revocations/revocation.ts'
 import { createRevocationStore } from '../revocations/revocation-store.ts'
@@ -24,14 +25,13 @@ import { createSupervisor, type Supervisor } from './supervisor.ts'
 
 /**
  * The process that supervises the workers. It serves no requests, and does what must happen once: the first key, the
- * tables, counting for the limits, maintenance, the page of metrics, the audit rows of key changes. When it dies, for
+ * tables, counting for the limits, maintenance, sending messages, the page of metrics, the audit rows of key changes. When it dies, for
  * whatever reason, the workers end too.
  */
 export async function startPrimary(config: Config): Promise<void> {
-  const { logger, folder, database, keyring } = await boot(
-    { ...config, DATABASE_POOL_SIZE: 1 },
-    { openStore: prepareStore, reportsKeys: true },
-  )
+  const booted = await boot({ ...config, DATABASE_POOL_SIZE: 1 }, { openStore: prepareStore, reportsKeys: true })
+  const { logger, folder, database, keyring } = booted
+  const sender = await messageSender(booted)
 
   let gaveUp: OperatorError | undefined
   const giveUp = (error: OperatorError) => {
@@ -46,6 +46,7 @@ export async function startPrimary(config: Config): Promise<void> {
   const page = aggregate && (await serveMetrics(config, aggregate, logger))
   await supervisor.start()
   announce(logger, config)
+  sender?.start()
 
   const stops = [followKeys(folder, keyring.reload), maintainStore(config, database, logger)]
   process.on('SIGHUP', () => {
@@ -54,7 +55,7 @@ export async function startPrimary(config: Config): Promise<void> {
   })
   const shutdown = onShutdown({ config, logger }, async () => {
     for (const stop of stops) stop()
-    await supervisor.drain()
+    await Promise.all([supervisor.drain(), sender?.stop()])
     await database.close()
     await page?.close()
     if (gaveUp !== undefined) throw gaveUp

@@ -60,6 +60,7 @@ async function start(): Promise<void> {
     observability,
     limiter: createRemoteLimiter(rpc),
     runsMaintenance: false,
+    sendsMessages: false,
     async beforeListening() {
       await rpc.call('join', [], { timeoutMs: 10_000 })
       await notifications.arrived() // revocations between the first read and `join`

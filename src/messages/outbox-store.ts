@@ -1,7 +1,8 @@
-import type { Statement } from '../db/database.ts'
+import type { AuditRow } from '../audit/audit-store.ts'
+import type { Database, Row, SqlValue, Statement } from '../db/database.ts'
 import { randomId } from '../ids.ts'
 import type { RefreshKey } from '../keys/refresh-keys.ts'
-import type { Enqueue } from './message.ts'
+import type { Enqueue, MessageKind } from './message.ts'
 import { seal } from './seal.ts'
 
 /** For a server that sends no messages: causes write nothing. */
@@ -15,18 +16,160 @@ export function createEnqueue({ refreshKeys }: { refreshKeys: () => readonly Ref
   }
 }
 
+/** The statement that puts a message into the outbox, marked so that its commit can wake the sender. */
+interface OutboxRow extends Statement {
+  readonly message: string
+}
+
+const isOutboxRow = (statement: Statement): statement is OutboxRow => 'message' in statement
+
 function outboxRow(
   values: (string | number | null)[],
   onlyIf?: { exists: string; params: readonly (string | number)[] },
-): Statement {
+): OutboxRow {
   const types = ['TEXT', 'TEXT', 'BIGINT', 'TEXT', 'TEXT', 'TEXT']
   const [id, kind, now, accountId, auditId, sealed] = types.map((type, index) => `CAST($${index + 1} AS ${type})`)
   const renumbered = onlyIf?.exists.replace(/\$(\d)/g, (_, n) => `$${values.length + Number(n)}`)
   const condition = renumbered === undefined ? '' : ` WHERE EXISTS (${renumbered})`
   return {
+    message: String(values[0]),
     sql: `INSERT INTO outbox (id, kind, state, created_at, account_id, audit_id, sealed, attempts, next_attempt_at,
             claimed_until)
           SELECT ${id}, ${kind}, 'caused', ${now}, ${accountId}, ${auditId}, ${sealed}, 0, ${now}, 0${condition}`,
     params: onlyIf === undefined ? values : [...values, ...onlyIf.params],
+  }
+}
+
+/**
+ * The same database, but `written` is called after every commit that put a message into the outbox: the sender of this
+ * process need not wait for its next look.
+ */
+export function wakingDatabase(database: Database, written: () => void): Database {
+  return {
+    engine: database.engine,
+    query: (sql, params) => database.query(sql, params),
+    async transaction(statements, notify) {
+      const results = await database.transaction(statements, notify)
+      if (statements.some(isOutboxRow)) written()
+      return results
+    },
+    listen: (channel, onChange) => database.listen(channel, onChange),
+    waiting: () => database.waiting(),
+    close: () => database.close(),
+  }
+}
+
+/** A message that this sender alone may work on, until its claim runs out. */
+export interface Claimed {
+  readonly id: string
+  readonly kind: MessageKind
+  readonly state: 'caused' | 'composed'
+  /** Epoch seconds. */
+  readonly createdAt: number
+  readonly accountId: string | null
+  readonly auditId: string | null
+  readonly sealed: string | null
+  /** Attempts so far that failed. */
+  readonly attempts: number
+  /** Marks the claim. What is written afterwards is written only while the row still carries it. */
+  readonly claim: string
+  /** Epoch seconds. */
+  readonly claimedUntil: number
+}
+
+export type OutboxStore = ReturnType<typeof createOutboxStore>
+
+const DUE = "state IN ('caused', 'composed') AND next_attempt_at <= $1 AND claimed_until <= $1"
+const FREE = 'claimed_by = NULL, claimed_until = 0'
+const MINE = 'id = $1 AND claimed_by = $2'
+
+export function createOutboxStore(database: Database) {
+  return {
+    /**
+     * Claims messages that are due, the longest due first. Of several senders that ask at once, one gets each.
+     *
+     * @param until epoch seconds: then the claim of a sender that died has run out
+     */
+    async claim({ now, until, limit }: { now: number; until: number; limit: number }): Promise<Claimed[]> {
+      // Nearly always nothing is due. Reading first means that such a look takes no lock.
+      const sql = `SELECT id FROM outbox WHERE ${DUE} ORDER BY next_attempt_at, created_at LIMIT $2`
+      const due = await database.query<{ id: string }>(sql, [now, limit])
+      if (due.length === 0) return []
+      const claim = randomId()
+      const places = due.map((_, index) => `$${index + 4}`).join(', ')
+      const [rows = []] = await database.transaction([
+        {
+          sql: `UPDATE outbox SET claimed_by = $2, claimed_until = $3 WHERE ${DUE} AND id IN (${places}) RETURNING *`,
+          params: [now, claim, until, ...due.map(({ id }) => id)],
+        },
+      ])
+      return rows.map((row) => claimed(row, claim, until))
+    },
+
+    /**
+     * Commits a message as composed, together with the statements of its composer.
+     *
+     * @throws when the claim has run out and another sender has the message: then nothing is committed
+     */
+    async compose({ id, claim }: Claimed, sealed: string, statements: readonly Statement[]): Promise<void> {
+      // A list of statements can't stop by itself. A state that does not exist makes the transaction fail.
+      const sql = `UPDATE outbox SET sealed = $3,
+                     state = CASE WHEN claimed_by = $2 AND state = 'caused' THEN 'composed' ELSE 'lost' END
+                   WHERE id = $1`
+      await database.transaction([{ sql, params: [id, claim, sealed] }, ...statements])
+    },
+
+    /** The end of a message: `sent`, or `dropped` because nobody is to get it. What it said is forgotten. */
+    async finish({ id, claim }: Claimed, state: 'sent' | 'dropped', now: number): Promise<void> {
+      const sql = `UPDATE outbox SET state = $3, sealed = NULL, last_error = NULL, next_attempt_at = $4, ${FREE}
+                   WHERE ${MINE}`
+      await database.query(sql, [id, claim, state, now])
+    },
+
+    /**
+     * A dead letter: it is not tried again, and what it said is forgotten.
+     *
+     * @param audit makes the row of the event
+     */
+    async bury({ id, claim }: Claimed, error: string, now: number, audit: AuditRow): Promise<void> {
+      const sql = `UPDATE outbox SET state = 'dead', sealed = NULL, attempts = attempts + 1, last_error = $3,
+                     next_attempt_at = $4, ${FREE}
+                   WHERE ${MINE}`
+      await database.transaction([audit, { sql, params: [id, claim, error, now] }])
+    },
+
+    /** An attempt failed: the next one is at `at` (epoch seconds). */
+    async postpone({ id, claim }: Claimed, error: string, at: number): Promise<void> {
+      const sql = `UPDATE outbox SET attempts = attempts + 1, last_error = $3, next_attempt_at = $4, ${FREE}
+                   WHERE ${MINE}`
+      await database.query(sql, [id, claim, error, at])
+    },
+
+    /** Gives a claim back, as if it had never been taken. */
+    async release({ id, claim }: Claimed): Promise<void> {
+      await database.query(`UPDATE outbox SET ${FREE} WHERE ${MINE}`, [id, claim])
+    },
+  }
+}
+
+/** A condition for the audit row of a dead letter: the message is still the sender's. */
+export const stillClaimed = ({ id, claim }: Claimed) => ({
+  exists: `SELECT 1 FROM outbox WHERE ${MINE}`,
+  params: [id, claim],
+})
+
+function claimed(row: Row, claim: string, claimedUntil: number): Claimed {
+  const text = (value: SqlValue | undefined) => (value === null || value === undefined ? null : String(value))
+  return {
+    id: String(row.id),
+    kind: row.kind as MessageKind,
+    state: row.state as Claimed['state'],
+    createdAt: Number(row.created_at),
+    accountId: text(row.account_id),
+    auditId: text(row.audit_id),
+    sealed: text(row.sealed),
+    attempts: Number(row.attempts),
+    claim,
+    claimedUntil,
   }
 }

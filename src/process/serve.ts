@@ -8,9 +8,12 @@ import { followKeys } from '../keys/follow-keys.ts'
 import type { Observability } from '../observability/start-observability.ts'
 import type { Booted } from './boot.ts'
 import { tuneLoaded, tuneServing } from './runtime-tuning.ts'
+import { messageSender } from './send-messages.ts'
 
 interface Server extends Booted, Pick<AppOptions, 'limiter' | 'runsMaintenance'> {
   readonly observability: Observability
+  /** False when another process sends the messages. Default: true. */
+  readonly sendsMessages?: boolean
   /** Awaited before the first connection is accepted. */
   readonly beforeListening?: () => Promise<void>
 }
@@ -23,12 +26,21 @@ interface Server extends Booted, Pick<AppOptions, 'limiter' | 'runsMaintenance'>
  * @throws OperatorError when it can't listen
  */
 export async function serve(server: Server): Promise<(how: { atOnce: boolean }) => Promise<void>> {
-  const { folder, database, keyring, observability, beforeListening, ...parts } = server
+  const { folder, database, keyring, observability, sendsMessages = true, beforeListening, ...parts } = server
   let stopping = false
-  const app = await buildApp({ database, keyring, ...parts, ...observability.parts, isStopping: () => stopping })
+  const sender = sendsMessages ? await messageSender(server) : undefined
+  const app = await buildApp({
+    database,
+    keyring,
+    ...parts,
+    ...observability.parts,
+    isStopping: () => stopping,
+    ...(sender && { messageWritten: sender.wake }),
+  })
   tuneLoaded()
   await beforeListening?.()
   await listen(app, server.config)
+  sender?.start()
   tuneServing()
   const unfollow = followKeys(folder, keyring.reload)
   process.on('SIGHUP', keyring.reload)
@@ -40,7 +52,7 @@ export async function serve(server: Server): Promise<(how: { atOnce: boolean }) 
       await arrivalsRead(app) // requests that have arrived but are not read yet are in flight too
     }
     unfollow()
-    await app.close()
+    await Promise.all([app.close(), sender?.stop()])
     await database.close()
     await observability.close()
   }

@@ -76,7 +76,14 @@ export async function startApp(
   const dir = await temporaryFolder(t)
   const config = {
     ...loadConfig({
-      env: { NODE_ENV: 'test', KEYS_DIR: join(dir, 'keys'), DATABASE_URL: 'sqlite::memory:', ...UNLIMITED, ...env },
+      env: {
+        NODE_ENV: 'test',
+        KEYS_DIR: join(dir, 'keys'),
+        DATABASE_URL: 'sqlite::memory:',
+        MAIL_URL: `file:${join(dir, 'outbox')}`,
+        ...UNLIMITED,
+        ...env,
+      },
     }),
     ...(!asksForCost(env) && { PASSWORD_HASH_MEMORY: CHEAP_HASH_KIB }),
   }

@@ -89,6 +89,7 @@ export async function isolated(t: Test): Promise<Record<string, string>> {
   return {
     KEYS_DIR: join(dir, 'keys'),
     DATABASE_URL: `sqlite:${join(dir, 'data', 'signet.db')}`,
+    MAIL_URL: `file:${join(dir, 'outbox')}`,
     PORT: '0',
     ...UNLIMITED,
   }
