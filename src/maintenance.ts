@@ -15,6 +15,7 @@ interface Stores {
   readonly revocationStore: { deleteExpired(now: number): Promise<void> }
   readonly clients: { deleteExpired(now: number): Promise<void> }
   readonly auditStore: AuditStore
+  readonly outbox: { deleteOver(now: number): Promise<void> }
   /** How long audit rows are kept, in seconds. */
   readonly retention: number
   readonly now: Clock
@@ -23,7 +24,7 @@ interface Stores {
 
 /**
  * Deletes expired rows from the store at an interval: sessions that ended, revocations whose tokens have all expired,
- * used assertions and expired secrets of clients, old audit rows. When the store can't be reached it logs a warning and
+ * used assertions and expired secrets of clients, messages that left or were given up, old audit rows. When the store can't be reached it logs a warning and
  * tries again at the next interval.
  *
  * @returns a function that stops it
@@ -33,6 +34,7 @@ export function startMaintenance({
   revocationStore,
   clients,
   auditStore,
+  outbox,
   retention,
   now,
   log,
@@ -42,6 +44,7 @@ export function startMaintenance({
       await sessions.deleteOver(now() - KEEP_ENDED_SECONDS)
       await revocationStore.deleteExpired(now())
       await clients.deleteExpired(now())
+      await outbox.deleteOver(now())
       await auditStore.prune(now() - retention)
     } catch (error) {
       log.warn({ err: error }, 'maintenance was postponed: the store can not be reached')

@@ -23,7 +23,7 @@ import type { Database } from './db/database.ts'
 import type { LiveKeyring } from './keys/live-keyring.ts'
 import { createLimiter, type Limiter } from './limits/limiter.ts'
 import { createPasswordAttempts } from './limits/password-attempts.ts'
-import { createEnqueue, enqueueNothing, wakingDatabase } from './messages/outbox-store.ts'
+import { createEnqueue, createOutboxStore, enqueueNothing, wakingDatabase } from './messages/outbox-store.ts'
 import { createClientCredentialsGrant } from './oauth/client-credentials-grant.ts'
 import { createIntrospect } from './oauth/introspect.ts'
 import { tokenEndpointOf } from './oauth/metadata-route.ts'
@@ -86,7 +86,8 @@ export async function makeParts(options: PartsOptions) {
   const clientParts = makeClients(base, stores, revocationParts, tokenParts, accountParts)
   const { instrumentation, keyring, now } = base
   const { revocations } = revocationParts
-  instrumentation.state({ keyring, revocations, cache: tokenParts.cache, gate: accountParts.passwords.gate, now })
+  const { gate } = accountParts.passwords
+  instrumentation.state({ keyring, revocations, outbox: stores.outbox, cache: tokenParts.cache, gate, now })
   return { ...base, ...stores, ...revocationParts, ...tokenParts, ...accountParts, ...clientParts }
 }
 
@@ -98,15 +99,13 @@ type TokenParts = ReturnType<typeof makeTokens>
 type AccountParts = ReturnType<typeof makeAccounts>
 
 function makeBase({ config, keyring, logger, now = systemClock, ...options }: PartsOptions) {
-  const { instrumentation = NO_INSTRUMENTATION, limiter = createLimiter(config, now) } = options
-  const { messageWritten = () => undefined } = options
+  const { instrumentation = NO_INSTRUMENTATION, limiter = createLimiter(config, now), messageWritten } = options
   const { deletionClock = createDeletionClock(now, monotonicClock, revocationExpiry(0)) } = options
   // Audit lines are written at every LOG_LEVEL except `silent`.
   const auditLog = createAuditLog(logger.child({}, { level: config.LOG_LEVEL === 'silent' ? 'silent' : 'info' }))
   const waking = wakingDatabase(instrumentation.store(options.database), messageWritten)
   const database = auditedDatabase(waking, auditLog)
-  const refreshKeys = () => keyring.refreshKeys()
-  const enqueue = config.MAIL_URL === undefined ? enqueueNothing : createEnqueue({ refreshKeys })
+  const enqueue = config.MAIL_URL === undefined ? enqueueNothing : createEnqueue(keyring)
   return { config, keyring, logger, now, deletionClock, instrumentation, limiter, auditLog, database, enqueue }
 }
 
@@ -122,6 +121,7 @@ function makeStores({ database, limiter, auditLog, now }: Base) {
     clients: createClientStore(database),
     revocationStore: createRevocationStore(database),
     tokenStore: createTokenStore(database),
+    outbox: createOutboxStore(database),
   }
 }
 

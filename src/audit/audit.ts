@@ -44,6 +44,9 @@ export type AuditEvent =
   | 'session_ended'
   | 'token_revoked'
 
+/** Somebody should look. */
+const WARNINGS: readonly AuditEvent[] = ['message_dead', 'refresh_token_reused']
+
 /** Where a request came from, as far as it is kept. */
 export interface RequestSource {
   readonly ip: string | null
@@ -68,7 +71,7 @@ export type AuditLog = (entry: AuditEntry) => void
 
 export function createAuditLog(log: Pick<FastifyBaseLogger, 'info' | 'warn'>): AuditLog {
   return ({ event, source, accountId, sessionId, actorId, detail }) => {
-    const level = event === 'refresh_token_reused' ? 'warn' : 'info'
+    const level = WARNINGS.includes(event) ? 'warn' : 'info'
     log[level](
       {
         event,

@@ -8,7 +8,6 @@ import type { Composers } from './message.ts'
 import { openTransport } from './open-transport.ts'
 import { Outage } from './outage.ts'
 import { createOutboxStore } from './outbox-store.ts'
-import type { Outcome } from './send-one.ts'
 import { createSender, MAX_AT_ONCE, type Sender } from './sender.ts'
 import { openTexts } from './texts.ts'
 import type { Transport } from './transport.ts'
@@ -20,8 +19,6 @@ export interface SenderParts {
   readonly composers: Composers
   readonly logger: Logger
   readonly now: Clock
-  /** Default: nobody is told. */
-  readonly observe?: (outcome: Outcome) => void
   /** Default: the one of MAIL_URL. */
   readonly transport?: Transport
 }
@@ -33,7 +30,7 @@ export interface SenderParts {
  * @throws OperatorError when the texts or the secret of the webhook can't be used
  */
 export async function openSender(parts: SenderParts): Promise<Sender | undefined> {
-  const { config, database, keyring, composers, logger: log, now, observe = () => undefined } = parts
+  const { config, database, keyring, composers, logger: log, now } = parts
   if (config.MAIL_URL === undefined) return undefined
   const outage = new Outage(now, MAX_AT_ONCE)
   const transport = parts.transport ?? (await openTransport(config, config.MAIL_URL))
@@ -42,5 +39,5 @@ export async function openSender(parts: SenderParts): Promise<Sender | undefined
   const { CLOCK_SKEW: skew } = config
   const store = createOutboxStore(database)
   const keys = () => keyring.refreshKeys()
-  return createSender({ store, composers, texts, transport, outage, keys, host, skew, now, log, observe })
+  return createSender({ store, composers, texts, transport, outage, keys, host, skew, now, log })
 }

@@ -1,17 +1,17 @@
 import type { AuditRow } from '../audit/audit-store.ts'
 import type { Database, Row, SqlValue, Statement } from '../db/database.ts'
 import { randomId } from '../ids.ts'
-import type { RefreshKey } from '../keys/refresh-keys.ts'
+import type { LiveKeyring } from '../keys/live-keyring.ts'
 import type { Enqueue, MessageKind } from './message.ts'
 import { seal } from './seal.ts'
 
 /** For a server that sends no messages: causes write nothing. */
 export const enqueueNothing: Enqueue = async () => []
 
-export function createEnqueue({ refreshKeys }: { refreshKeys: () => readonly RefreshKey[] }): Enqueue {
+export function createEnqueue(keyring: Pick<LiveKeyring, 'refreshKeys'>): Enqueue {
   return async ({ kind, accountId = null, auditId = null, facts }, now, onlyIf) => {
     const id = randomId()
-    const sealed = facts === undefined ? null : await seal(refreshKeys(), now, id, facts)
+    const sealed = facts === undefined ? null : await seal(keyring.refreshKeys(), now, id, facts)
     return [outboxRow([id, kind, now, accountId, auditId, sealed], onlyIf)]
   }
 }
@@ -44,7 +44,7 @@ function outboxRow(
  * The same database, but `written` is called after every commit that put a message into the outbox: the sender of this
  * process need not wait for its next look.
  */
-export function wakingDatabase(database: Database, written: () => void): Database {
+export function wakingDatabase(database: Database, written: () => void = () => undefined): Database {
   return {
     engine: database.engine,
     query: (sql, params) => database.query(sql, params),
@@ -76,6 +76,20 @@ export interface Claimed {
   /** Epoch seconds. */
   readonly claimedUntil: number
 }
+
+/** Messages by what became of them, as long as their rows are kept. */
+export interface OutboxCounts {
+  readonly waiting: number
+  readonly sent: number
+  readonly dropped: number
+  readonly dead: number
+  /** How long ago the oldest message that waits was caused. 0 when none waits. */
+  readonly oldestWaitingSeconds: number
+}
+
+/** A day: limits count them, and support is asked about them. */
+const KEEP_SENT_SECONDS = 86_400
+const KEEP_DEAD_SECONDS = 30 * 86_400
 
 export type OutboxStore = ReturnType<typeof createOutboxStore>
 
@@ -143,6 +157,32 @@ export function createOutboxStore(database: Database) {
       const sql = `UPDATE outbox SET attempts = attempts + 1, last_error = $3, next_attempt_at = $4, ${FREE}
                    WHERE ${MINE}`
       await database.query(sql, [id, claim, error, at])
+    },
+
+    /** For whoever watches. */
+    async counts(now: number): Promise<OutboxCounts> {
+      const rows = await database.query('SELECT state, COUNT(*) AS count FROM outbox GROUP BY state')
+      const count = (...states: string[]) =>
+        rows.reduce((sum, row) => sum + (states.includes(String(row.state)) ? Number(row.count) : 0), 0)
+      const waiting = count('caused', 'composed')
+      const oldest = "SELECT MIN(created_at) AS at FROM outbox WHERE state IN ('caused', 'composed')"
+      const [row] = waiting === 0 ? [] : await database.query(oldest)
+      const age = Math.max(0, now - Number(row?.at ?? now))
+      return { waiting, sent: count('sent'), dropped: count('dropped'), dead: count('dead'), oldestWaitingSeconds: age }
+    },
+
+    /**
+     * Deletes what is over.
+     *
+     * @param now epoch seconds
+     */
+    async deleteOver(now: number): Promise<void> {
+      await database.query("DELETE FROM outbox WHERE state IN ('sent', 'dropped') AND next_attempt_at < $1", [
+        now - KEEP_SENT_SECONDS,
+      ])
+      await database.query("DELETE FROM outbox WHERE state = 'dead' AND next_attempt_at < $1", [
+        now - KEEP_DEAD_SECONDS,
+      ])
     },
 
     /** Gives a claim back, as if it had never been taken. */

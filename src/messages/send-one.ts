@@ -5,6 +5,7 @@ import type { Letter } from './message.ts'
 import { type Claimed, stillClaimed } from './outbox-store.ts'
 import { seal, unseal } from './seal.ts'
 import type { SenderOptions } from './sender.ts'
+import { deliverInTime } from './transport.ts'
 
 const FIRST_PAUSE_SECONDS = 30
 const LONGEST_PAUSE_SECONDS = 3600
@@ -45,7 +46,7 @@ export function createSendOne(options: SenderOptions): (claimed: Claimed) => Pro
         return 'dropped'
       }
       if (now() >= claimed.claimedUntil) return 'late'
-      said = await transport.deliver(letter)
+      said = await deliverInTime(transport, letter)
     } catch (error) {
       if (error instanceof DeliveryError && error.unreachable) options.outage.failed()
       return await failed(options, claimed, error)
@@ -94,7 +95,6 @@ async function failed(options: SenderOptions, claimed: Claimed, error: unknown):
     const entry = { event: 'message_dead', source: NO_SOURCE, detail: { message, kind, reason } } as const
     const audit = auditRow({ ...entry, accountId: accountId ?? undefined }, at, stillClaimed(claimed))
     await written(options, claimed, () => store.bury(claimed, reason, at, audit))
-    log.error({ message, kind, reason }, 'a message is given up: it was not delivered')
     return 'dead'
   }
   const next = at + pauseAfter(claimed.attempts + 1, random())

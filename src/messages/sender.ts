@@ -5,7 +5,7 @@ import type { RefreshKey } from '../keys/refresh-keys.ts'
 import type { Composers } from './message.ts'
 import type { Outage } from './outage.ts'
 import type { OutboxStore } from './outbox-store.ts'
-import { createSendOne, type Outcome } from './send-one.ts'
+import { createSendOne } from './send-one.ts'
 import type { Texts } from './texts.ts'
 import { DELIVERY_TIMEOUT_SECONDS, type Transport } from './transport.ts'
 
@@ -33,8 +33,6 @@ export interface SenderOptions {
   readonly log: Pick<Logger, 'info' | 'warn' | 'error'>
   /** Aborted when the process ends. */
   readonly signal: AbortSignal
-  /** Told of every message that was worked on. */
-  readonly observe: (outcome: Outcome) => void
   /** 0..1 */
   readonly random?: () => number
 }
@@ -57,7 +55,7 @@ export interface Sender {
 export function createSender(options: Omit<SenderOptions, 'signal'>): Sender {
   const stopping = new AbortController()
   const bell = createBell()
-  const working = new Set<Promise<void>>()
+  const working = new Set<Promise<unknown>>()
   const sendOne = createSendOne({ ...options, signal: stopping.signal })
   let storeLost = false
 
@@ -68,12 +66,10 @@ export function createSender(options: Omit<SenderOptions, 'signal'>): Sender {
     const now = options.now()
     const claimed = await options.store.claim({ now, until: now + CLAIM_SECONDS + options.skew, limit })
     for (const one of claimed) {
-      const work = sendOne(one)
-        .then(options.observe)
-        .finally(() => {
-          working.delete(work)
-          bell.ring()
-        })
+      const work = sendOne(one).finally(() => {
+        working.delete(work)
+        bell.ring()
+      })
       working.add(work)
     }
     return claimed.length

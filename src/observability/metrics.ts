@@ -6,6 +6,7 @@ import type { KeyringState } from '../keys/live-keyring.ts'
 import { REFRESH_OUTCOMES } from '../sessions/refresh.ts'
 import { VERSION } from '../version.ts'
 import { GRANTS, type Instrumentation, type Sources } from './instrumentation.ts'
+import { registerMessages } from './message-metrics.ts'
 import { BOUNDS, createRequestTimes, type Sample } from './request-times.ts'
 import { OPERATIONS, timedDatabase } from './timed-database.ts'
 import { WORKER_DEATHS } from './worker-deaths.ts'
@@ -168,6 +169,7 @@ function registerState(registry: Registry, sources: Sources): void {
   counter('signet_verified_token_cache_misses_total', 'Tokens that had to be verified', () => cache.misses)
   gauge('signet_verified_token_cache_entries', 'Tokens held as verified', () => cache.size)
   registerKeys(registry, sources)
+  registerMessages(registry, sources)
 }
 
 function registerKeys(registry: Registry, { keyring, now }: Sources): void {

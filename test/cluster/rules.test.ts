@@ -107,6 +107,7 @@ t.test(
         keyring: { phases: () => [{ phase: 'current', signFrom: 0 }], state: () => (id === 1 ? 'ok' : 'stale') },
         revocations: { age: () => id, size: 5, historyChanges: id },
         cache: { hits: id, misses: 0, size: 7 },
+        outbox: { counts: async () => ({ waiting: 3, sent: 2, dropped: 1, dead: 0, oldestWaitingSeconds: 9 }) },
         gate: () => ({ running: 1, waiting: 0 }),
         now: () => 100,
       })
@@ -126,6 +127,8 @@ t.test(
       'signet_keys{phase="current"}': 1,
       'signet_keyring_state{state="stale"}': 1,
       signet_password_gate_running: 2,
+      'signet_messages{state="waiting"}': 3,
+      signet_messages_oldest_seconds: 9,
       signet_worker_deaths_total: 0,
     }
     const page = async () => Object.fromEntries(parsePage(await totals.metrics()))

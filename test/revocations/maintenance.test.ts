@@ -6,6 +6,7 @@ import { type AuditStore, createAuditStore } from '../../src/audit/audit-store.t
 import { createClientStore } from '../../src/clients/client-store.ts'
 import type { App } from '../../src/http/app-type.ts'
 import { registerMaintenance } from '../../src/maintenance.ts'
+import { createOutboxStore } from '../../src/messages/outbox-store.ts'
 import { createRevocationStore } from '../../src/revocations/revocation-store.ts'
 import { createSessionStore } from '../../src/sessions/session-store.ts'
 import { startApp, type TestServer } from '../support/app.ts'
@@ -35,6 +36,7 @@ async function maintained(
     revocationStore: createRevocationStore(server.database),
     clients: createClientStore(server.database),
     auditStore: trail ?? createAuditStore(server.database),
+    outbox: createOutboxStore(server.database),
     retention: DAY,
     now: () => clock.now,
   })
@@ -44,7 +46,7 @@ async function maintained(
 
 /** One run of maintenance is a few deletions in a row. These reads wait behind them. */
 async function turnOver({ database }: TestServer): Promise<void> {
-  for (const _ of [1, 2, 3, 4, 5, 6]) await database.query('SELECT 1 AS one')
+  for (const _ of [1, 2, 3, 4, 5, 6, 7, 8]) await database.query('SELECT 1 AS one')
 }
 
 async function until(condition: () => Promise<boolean> | boolean): Promise<void> {

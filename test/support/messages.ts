@@ -19,6 +19,10 @@ export function collecting(): Transport & { readonly letters: Letter[] } {
   }
 }
 
+/** A logger that writes into a list. */
+export const logTo = (log: string[]) =>
+  createLogger({ readable: false, level: 'info', destination: { write: (line) => void log.push(line) } })
+
 /**
  * Sends all messages of a server that are due, as its sender would. A server of `startApp` sends nothing by itself.
  *
