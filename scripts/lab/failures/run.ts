@@ -9,6 +9,7 @@ import { type Failure, type Run, Unavailable } from './failure.ts'
 import { keyringFailure } from './keyring.ts'
 import { killFailure } from './kill.ts'
 import { memoryFailure } from './memory.ts'
+import { messagesFailure } from './messages.ts'
 import { type Postgres, startPostgres } from './postgres.ts'
 import { rollingFailure } from './rolling.ts'
 import { storeFailure } from './store.ts'
@@ -23,6 +24,7 @@ const FAILURES: Readonly<Record<string, Failure>> = {
   keyring: keyringFailure,
   memory: memoryFailure,
   rolling: rollingFailure,
+  messages: messagesFailure,
   drain: drainFailure,
   clock: clockFailure,
 }
