@@ -34,7 +34,8 @@ export async function startSmtp(
     logger: false,
     closeTimeout: 10,
     async onData(stream, _session, done) {
-      const text = await textOf(stream)
+      const text = await textOf(stream).catch(() => undefined)
+      if (text === undefined) return // the client was killed before it had said everything
       await gate?.()
       raw.push(text)
       mails.push(await simpleParser(text))
