@@ -23,7 +23,8 @@ import type { Database } from './db/database.ts'
 import type { LiveKeyring } from './keys/live-keyring.ts'
 import { createLimiter, type Limiter } from './limits/limiter.ts'
 import { createPasswordAttempts } from './limits/password-attempts.ts'
-import { createEnqueue, createOutboxStore, enqueueNothing, wakingDatabase } from './messages/outbox-store.ts'
+import { createEnqueue, enqueueNothing, wakingDatabase } from './messages/outbox-store.ts'
+import { createOutboxUpkeep } from './messages/outbox-upkeep-store.ts'
 import { createClientCredentialsGrant } from './oauth/client-credentials-grant.ts'
 import { createIntrospect } from './oauth/introspect.ts'
 import { tokenEndpointOf } from './oauth/metadata-route.ts'
@@ -103,8 +104,7 @@ function makeBase({ config, keyring, logger, now = systemClock, ...options }: Pa
   const { deletionClock = createDeletionClock(now, monotonicClock, revocationExpiry(0)) } = options
   // Audit lines are written at every LOG_LEVEL except `silent`.
   const auditLog = createAuditLog(logger.child({}, { level: config.LOG_LEVEL === 'silent' ? 'silent' : 'info' }))
-  const waking = wakingDatabase(instrumentation.store(options.database), messageWritten)
-  const database = auditedDatabase(waking, auditLog)
+  const database = auditedDatabase(wakingDatabase(instrumentation.store(options.database), messageWritten), auditLog)
   const enqueue = config.MAIL_URL === undefined ? enqueueNothing : createEnqueue(keyring)
   return { config, keyring, logger, now, deletionClock, instrumentation, limiter, auditLog, database, enqueue }
 }
@@ -121,7 +121,7 @@ function makeStores({ database, limiter, auditLog, now }: Base) {
     clients: createClientStore(database),
     revocationStore: createRevocationStore(database),
     tokenStore: createTokenStore(database),
-    outbox: createOutboxStore(database),
+    outbox: createOutboxUpkeep(database),
   }
 }
 

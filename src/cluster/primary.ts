@@ -13,7 +13,7 @@ import type { OperatorError } from '../errors/app-error.ts'
 import { followKeys } from '../keys/follow-keys.ts'
 import { createLimiter } from '../limits/limiter.ts'
 import { startMaintenance } from '../maintenance.ts'
-import { createOutboxStore } from '../messages/outbox-store.ts'
+import { createOutboxUpkeep } from '../messages/outbox-upkeep-store.ts'
 import { serveMetrics } from '../observability/start-observability.ts'
 import { announce, boot, prepareStore } from '../process/boot.ts'
 import { explain } from '../process/explain.ts'
@@ -74,7 +74,7 @@ function maintainStore(config: Config, database: Database, log: Logger): () => v
     revocationStore: createRevocationStore(database),
     clients: createClientStore(database),
     auditStore: createAuditStore(database),
-    outbox: createOutboxStore(database),
+    outbox: createOutboxUpkeep(database),
     retention: config.AUDIT_RETENTION,
     now: createDeletionClock(systemClock, monotonicClock, revocationExpiry(0)),
     log,

@@ -37,7 +37,7 @@ export const messageSettings = {
   MAIL_TEXTS: Type.Optional(
     Type.String({
       minLength: 1,
-      description: 'Folder with texts of your own, `<language>/<kind>.txt` and `.html`; what is not there is ours',
+      description: 'Folder with texts of your own, `<language>/<name>.txt` and `.html`; what is not there is ours',
     }),
   ),
   APP_URL: Type.Optional(

@@ -77,20 +77,6 @@ export interface Claimed {
   readonly claimedUntil: number
 }
 
-/** Messages by what became of them, as long as their rows are kept. */
-export interface OutboxCounts {
-  readonly waiting: number
-  readonly sent: number
-  readonly dropped: number
-  readonly dead: number
-  /** How long ago the oldest message that waits was caused. 0 when none waits. */
-  readonly oldestWaitingSeconds: number
-}
-
-/** A day: limits count them, and support is asked about them. */
-const KEEP_SENT_SECONDS = 86_400
-const KEEP_DEAD_SECONDS = 30 * 86_400
-
 export type OutboxStore = ReturnType<typeof createOutboxStore>
 
 const DUE = "state IN ('caused', 'composed') AND next_attempt_at <= $1 AND claimed_until <= $1"
@@ -158,37 +144,6 @@ export function createOutboxStore(database: Database) {
                    WHERE ${MINE}`
       await database.query(sql, [id, claim, error, at])
     },
-
-    /** For whoever watches. */
-    async counts(now: number): Promise<OutboxCounts> {
-      const rows = await database.query('SELECT state, COUNT(*) AS count FROM outbox GROUP BY state')
-      const count = (...states: string[]) =>
-        rows.reduce((sum, row) => sum + (states.includes(String(row.state)) ? Number(row.count) : 0), 0)
-      const waiting = count('caused', 'composed')
-      const oldest = "SELECT MIN(created_at) AS at FROM outbox WHERE state IN ('caused', 'composed')"
-      const [row] = waiting === 0 ? [] : await database.query(oldest)
-      const age = Math.max(0, now - Number(row?.at ?? now))
-      return { waiting, sent: count('sent'), dropped: count('dropped'), dead: count('dead'), oldestWaitingSeconds: age }
-    },
-
-    /**
-     * Deletes what is over.
-     *
-     * @param now epoch seconds
-     */
-    async deleteOver(now: number): Promise<void> {
-      await database.query("DELETE FROM outbox WHERE state IN ('sent', 'dropped') AND next_attempt_at < $1", [
-        now - KEEP_SENT_SECONDS,
-      ])
-      await database.query("DELETE FROM outbox WHERE state = 'dead' AND next_attempt_at < $1", [
-        now - KEEP_DEAD_SECONDS,
-      ])
-    },
-
-    /** Gives a claim back, as if it had never been taken. */
-    async release({ id, claim }: Claimed): Promise<void> {
-      await database.query(`UPDATE outbox SET ${FREE} WHERE ${MINE}`, [id, claim])
-    },
   }
 }
 
@@ -198,16 +153,18 @@ export const stillClaimed = ({ id, claim }: Claimed) => ({
   params: [id, claim],
 })
 
+/** A text of a row that may have none. */
+export const textOf = (value: SqlValue | undefined) => (value === null || value === undefined ? null : String(value))
+
 function claimed(row: Row, claim: string, claimedUntil: number): Claimed {
-  const text = (value: SqlValue | undefined) => (value === null || value === undefined ? null : String(value))
   return {
     id: String(row.id),
     kind: row.kind as MessageKind,
     state: row.state as Claimed['state'],
     createdAt: Number(row.created_at),
-    accountId: text(row.account_id),
-    auditId: text(row.audit_id),
-    sealed: text(row.sealed),
+    accountId: textOf(row.account_id),
+    auditId: textOf(row.audit_id),
+    sealed: textOf(row.sealed),
     attempts: Number(row.attempts),
     claim,
     claimedUntil,

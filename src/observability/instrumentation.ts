@@ -9,7 +9,7 @@ import type { ErrorCode } from '../errors/app-error.ts'
 import type { OAuthErrorCode } from '../errors/oauth-error.ts'
 import type { App } from '../http/app-type.ts'
 import type { LiveKeyring } from '../keys/live-keyring.ts'
-import type { OutboxStore } from '../messages/outbox-store.ts'
+import type { OutboxUpkeep } from '../messages/outbox-upkeep-store.ts'
 import type { Revocations } from '../revocations/follow-revocations.ts'
 import type { RefreshOutcomeName } from '../sessions/refresh.ts'
 import type { VerifiedTokens } from '../tokens/verified-tokens.ts'
@@ -23,7 +23,7 @@ export interface Sources {
   readonly keyring: Pick<LiveKeyring, 'phases' | 'state'>
   readonly revocations: Pick<Revocations, 'age' | 'size' | 'historyChanges'>
   readonly cache: Pick<VerifiedTokens, 'hits' | 'misses' | 'size'>
-  readonly outbox: Pick<OutboxStore, 'counts'>
+  readonly outbox: Pick<OutboxUpkeep, 'counts'>
   readonly gate: () => { readonly running: number; readonly waiting: number }
   readonly now: Clock
 }

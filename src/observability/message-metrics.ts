@@ -1,5 +1,5 @@
 import { Gauge, type Registry } from 'prom-client'
-import type { OutboxCounts } from '../messages/outbox-store.ts'
+import type { OutboxCounts } from '../messages/outbox-upkeep-store.ts'
 import type { Sources } from './instrumentation.ts'
 
 const STATES = ['waiting', 'sent', 'dropped', 'dead'] as const

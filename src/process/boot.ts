@@ -117,6 +117,10 @@ export function announce(logger: Pick<Logger, 'info' | 'warn'>, config: Config):
       'browsers take localhost (CORS_ORIGINS) and 127.0.0.1 (ISSUER) for two sites and send no refresh cookie: set ' +
         `ISSUER=${ISSUER.replace('127.0.0.1', 'localhost')}, and use that address in the page`,
     )
+  if (config.NODE_ENV === 'production' && config.MAIL_URL === undefined)
+    logger.warn(
+      'no message is sent: MAIL_URL is not set, so nobody can ask for a new password or confirm an address here',
+    )
   const host = HOST.includes(':') ? `[${HOST}]` : HOST
   const origin = `http://${host}:${PORT}`
   logger.info({ issuer: ISSUER }, DOCS === 'on' ? `docs at ${origin}/docs` : `ready at ${origin}`)

@@ -6,7 +6,7 @@ import { type AuditStore, createAuditStore } from '../../src/audit/audit-store.t
 import { createClientStore } from '../../src/clients/client-store.ts'
 import type { App } from '../../src/http/app-type.ts'
 import { registerMaintenance } from '../../src/maintenance.ts'
-import { createOutboxStore } from '../../src/messages/outbox-store.ts'
+import { createOutboxUpkeep } from '../../src/messages/outbox-upkeep-store.ts'
 import { createRevocationStore } from '../../src/revocations/revocation-store.ts'
 import { createSessionStore } from '../../src/sessions/session-store.ts'
 import { startApp, type TestServer } from '../support/app.ts'
@@ -36,7 +36,7 @@ async function maintained(
     revocationStore: createRevocationStore(server.database),
     clients: createClientStore(server.database),
     auditStore: trail ?? createAuditStore(server.database),
-    outbox: createOutboxStore(server.database),
+    outbox: createOutboxUpkeep(server.database),
     retention: DAY,
     now: () => clock.now,
   })

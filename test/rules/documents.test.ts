@@ -117,7 +117,7 @@ t.test('a page that is named in the code is there', { skip }, async (t) => {
 })
 
 t.test('the walks name files that exist', async (t) => {
-  const [, walks = ''] = (await read('src/README.md')).split(/^## Five walks$/m)
+  const [, walks = ''] = (await read('src/README.md')).split(/^## Six walks$/m)
   const named = walks.split(/^## /m)[0]?.matchAll(/`((?:scripts\/)?[\w/-]+\.ts)`/g) ?? []
   const files = [...named].map(([, file = '']) => (file.startsWith('scripts/') ? file : `src/${file}`))
   t.ok(files.length > 40)

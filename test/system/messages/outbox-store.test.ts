@@ -3,6 +3,7 @@ import t from 'tap'
 import { auditRow } from '../../../src/audit/audit-store.ts'
 import { migrate } from '../../../src/db/migrate.ts'
 import { createEnqueue, createOutboxStore, stillClaimed, wakingDatabase } from '../../../src/messages/outbox-store.ts'
+import { createOutboxUpkeep } from '../../../src/messages/outbox-upkeep-store.ts'
 import { ENGINES, openNode } from '../../support/engines.ts'
 import { NOBODY } from '../../support/people.ts'
 
@@ -20,6 +21,7 @@ for (const engine of ENGINES)
       ReturnType<typeof createOutboxStore>,
       ReturnType<typeof createOutboxStore>,
     ]
+    const upkeep = createOutboxUpkeep(database)
     const cause = async (count: number, now = NOW) => {
       for (let i = 0; i < count; i += 1)
         await database.transaction(await enqueue({ kind: 'recovery', facts: { i: '1' } }, now))
@@ -81,7 +83,7 @@ for (const engine of ENGINES)
     })
 
     await t.test('counts, and what maintenance deletes: sent after a day, dead after thirty', async (t) => {
-      t.same(await one.counts(NOW), { waiting: 0, sent: 0, dropped: 0, dead: 0, oldestWaitingSeconds: 0 })
+      t.same(await upkeep.counts(NOW), { waiting: 0, sent: 0, dropped: 0, dead: 0, oldestWaitingSeconds: 0 })
       await cause(5, NOW - 100)
       const [sent, dropped, dead] = await claim()
       if (sent === undefined || dropped === undefined || dead === undefined) return t.fail('nothing was claimed')
@@ -89,12 +91,12 @@ for (const engine of ENGINES)
       await one.finish(dropped, 'dropped', NOW)
       await one.bury(dead, '550', NOW, auditRow({ event: 'message_dead', source: NOBODY }, NOW, stillClaimed(dead)))
       t.equal((await database.query('SELECT id FROM audit_events')).length, 1)
-      t.same(await one.counts(NOW), { waiting: 2, sent: 1, dropped: 1, dead: 1, oldestWaitingSeconds: 100 })
-      await one.deleteOver(NOW + DAY)
+      t.same(await upkeep.counts(NOW), { waiting: 2, sent: 1, dropped: 1, dead: 1, oldestWaitingSeconds: 100 })
+      await upkeep.deleteOver(NOW + DAY)
       t.same((await states()).sort(), ['caused', 'caused', 'dead', 'dropped', 'sent'])
-      await one.deleteOver(NOW + DAY + 1)
+      await upkeep.deleteOver(NOW + DAY + 1)
       t.same((await states()).sort(), ['caused', 'caused', 'dead'])
-      await one.deleteOver(NOW + 30 * DAY + 1)
+      await upkeep.deleteOver(NOW + 30 * DAY + 1)
       t.same((await states()).sort(), ['caused', 'caused'], 'what waits is never deleted')
       await empty()
     })
