@@ -9,6 +9,7 @@ import { needsLink, placeholdersOf, TEXT_NAMES } from './text-names.ts'
 export type OwnTexts = ReadonlyMap<string, ReadonlyMap<TextName, Template>>
 
 const MAX_BYTES = 65_536
+const READABLE = 'it must be a folder that this user can read, with a folder for each language'
 
 /**
  * Reads a folder of texts, `<language>/<name>.txt` and `.html`, and checks it: a text without its link, or with a
@@ -53,7 +54,7 @@ async function readText(
 ): Promise<Template> {
   const read = async (file: string) => {
     const bytes = await readFile(join(dir, file)).catch((cause) => {
-      throw new OperatorError(`MAIL_TEXTS: can't read ${join(dir, file)}: ${cause.code}`, { cause })
+      throw new OperatorError(`MAIL_TEXTS: can't read ${join(dir, file)}: ${cause.code}`, { cause, hint: READABLE })
     })
     const text = bytes.toString('utf8')
     problems.push(...faultsOf(name, text, bytes.byteLength).map((fault) => `${join(dir, file)} ${fault}`))
@@ -97,7 +98,7 @@ function isLanguage(name: string): boolean {
 /** Without what an operating system or an editor hides there. */
 async function namesIn(dir: string): Promise<string[]> {
   const names = await readdir(dir).catch((cause) => {
-    throw new OperatorError(`MAIL_TEXTS: can't list the folder ${dir}: ${cause.code}`, { cause })
+    throw new OperatorError(`MAIL_TEXTS: can't list the folder ${dir}: ${cause.code}`, { cause, hint: READABLE })
   })
   return names.filter((name) => !name.startsWith('.')).sort()
 }

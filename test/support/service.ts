@@ -90,6 +90,7 @@ export async function isolated(t: Test): Promise<Record<string, string>> {
     KEYS_DIR: join(dir, 'keys'),
     DATABASE_URL: `sqlite:${join(dir, 'data', 'signet.db')}`,
     MAIL_URL: `file:${join(dir, 'outbox')}`,
+    APP_URL: 'https://app.example.com', // production needs it for messages
     PORT: '0',
     ...UNLIMITED,
   }

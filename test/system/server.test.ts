@@ -133,6 +133,7 @@ const REFUSALS: [
     async () => ({ CLOCK_SKEW: '-1', LOG_LEVEL: 'loud' }),
     /settings: CLOCK_SKEW.*LOG_LEVEL/,
   ],
+  ['texts that are not there', async () => ({ MAIL_TEXTS: '/nowhere' }), /MAIL_TEXTS: can't list the folder \/nowhere/],
   ['no issuer in production', async () => ({ NODE_ENV: 'production' }), /settings: ISSUER is not set: .*production/],
   [
     'no key in production',
