@@ -63,6 +63,7 @@ t.test('the language: what the account or the browser wants first of what there 
     ['fr, de;q=0.5, en;q=0.8', 'en'],
     ['fr;q=0.9, de;q=0.9', 'de'],
     ['en;q=0, de;q=0.1', 'de'],
+    ['en;q=0', undefined],
     ['*', undefined],
     ['', undefined],
     ['deutsch!', undefined],
@@ -78,6 +79,10 @@ t.test('the language: what the account or the browser wants first of what there 
 t.test('instants are written as the language does, in UTC', async (t) => {
   t.match((await ours.write(composed({ language: 'de-AT' }), HEAD)).text, /15\. Januar 2027 um 08:15 UTC/)
   t.match((await ours.write(composed({ language: 'fr, en;q=0.1' }), HEAD)).text, /January 15, 2027 at 8:15.AM UTC/)
+})
+
+t.test('a subject is one line, whatever its text is', async (t) => {
+  t.equal(render({ subject: ' A\0\u202eB {x}\n', text: '', html: '' }, { x: 'y' }, 'en').subject, 'A B y')
 })
 
 t.test('an address that could be read as more or less than one is not written to', async (t) => {
