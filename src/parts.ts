@@ -85,10 +85,8 @@ export async function makeParts(options: PartsOptions) {
   const tokenParts = makeTokens(base, revocationParts)
   const accountParts = makeAccounts(base, stores, revocationParts, tokenParts)
   const clientParts = makeClients(base, stores, revocationParts, tokenParts, accountParts)
-  const { instrumentation, keyring, now } = base
-  const { revocations } = revocationParts
   const { gate } = accountParts.passwords
-  instrumentation.state({ keyring, revocations, outbox: stores.outbox, cache: tokenParts.cache, gate, now })
+  base.instrumentation.state({ ...base, ...stores, ...revocationParts, ...tokenParts, gate })
   return { ...base, ...stores, ...revocationParts, ...tokenParts, ...accountParts, ...clientParts }
 }
 

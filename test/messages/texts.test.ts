@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -144,15 +145,16 @@ t.test('no value becomes a header, markup, a placeholder or a link (property)', 
         .replaceAll(/\r\n[ \t]+/g, ' ')
         .split('\r\n')
         .map((line) => line.split(':')[0])
-      t.same(names.toSorted(), HEADERS, 'the headers are ours')
-      t.notMatch(letter.subject, /[\p{C}\p{Zl}\p{Zp}]/u)
-      t.equal(letter.text.split('\n').length, 4, 'no line of its own')
-      t.equal(letter.text.match(/:\/\/|www\./gi)?.length, 1, 'the only link is ours')
-      t.equal(letter.html.match(/[<>]/g)?.length, MARKUP, 'no markup of its own')
-      t.equal(letter.html.match(/["']/g)?.length, QUOTES)
+      assert.deepEqual(names.toSorted(), HEADERS, 'the headers are ours')
+      assert.doesNotMatch(letter.subject, /[\p{C}\p{Zl}\p{Zp}]/u)
+      assert.equal(letter.text.split('\n').length, 4, 'no line of its own')
+      assert.equal(letter.text.match(/:\/\/|www\./gi)?.length, 1, 'the only link is ours')
+      assert.equal(letter.html.match(/[<>]/g)?.length, MARKUP, 'no markup of its own')
+      assert.equal(letter.html.match(/["']/g)?.length, QUOTES)
     }),
     { numRuns: 200 },
   )
+  t.pass('held')
 })
 const HEADERS = [
   'Auto-Submitted',
