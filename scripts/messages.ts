@@ -1,11 +1,7 @@
 import { systemClock, toTimestamp } from '../src/clock.ts'
-import { loadConfig } from '../src/config/config.ts'
-import { migrate } from '../src/db/migrate.ts'
-import { openDatabase } from '../src/db/open.ts'
-import { OperatorError } from '../src/errors/app-error.ts'
 import { createOutboxUpkeep, type OutboxUpkeep } from '../src/messages/outbox-upkeep-store.ts'
-import { actAsOwnerOfDatabase } from './cli/act-as-owner.ts'
 import { type Command, type Result, runScript, table } from './cli/command-line.ts'
+import { withDatabase } from './cli/with-database.ts'
 
 /** More say nothing new to a person. */
 const MOST_LISTED = 1000
@@ -53,18 +49,7 @@ const retry: Command = {
     }),
 }
 
-async function withOutbox(work: (outbox: OutboxUpkeep) => Promise<Result>): Promise<Result> {
-  const config = loadConfig()
-  if (config.DATABASE_URL === 'sqlite::memory:')
-    throw new OperatorError('DATABASE_URL: a database in memory has no messages to look at')
-  await actAsOwnerOfDatabase(config)
-  const database = await openDatabase(config)
-  try {
-    await migrate(database, systemClock)
-    return await work(createOutboxUpkeep(database))
-  } finally {
-    await database.close()
-  }
-}
+const withOutbox = (work: (outbox: OutboxUpkeep) => Promise<Result>) =>
+  withDatabase('messages', (database) => work(createOutboxUpkeep(database)))
 
 await runScript('npm run messages --', { list, retry })
