@@ -1,7 +1,8 @@
 import type { Clock } from '../clock.ts'
 import { AppError, OperatorError } from '../errors/app-error.ts'
 import type { Database, Statement } from './database.ts'
-import { MIGRATIONS, type Migration } from './migrations.ts'
+import type { Migration } from './migration.ts'
+import { MIGRATIONS } from './migrations.ts'
 
 const HISTORY = `CREATE TABLE IF NOT EXISTS schema_migrations (
   version    BIGINT PRIMARY KEY,
