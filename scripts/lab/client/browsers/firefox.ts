@@ -7,7 +7,9 @@ import { Protocol } from './protocol.ts'
 const PREFERENCES = {
   'dom.ipc.processCount': 3,
   'dom.ipc.processCount.webIsolated': 3,
+  // The second one counts once the third one is set.
   'dom.min_background_timeout_value': 4,
+  'dom.min_background_timeout_value_without_budget_throttling': 4,
   'dom.timeout.enable_budget_timer_throttling': false,
   'browser.tabs.unloadOnLowMemory': false,
   'browser.shell.checkDefaultBrowser': false,
