@@ -63,6 +63,7 @@ async function browser(name: BrowserName, { tabs, fault }: Plan): Promise<readon
   const faults = FAULTS.filter((one) => one.name.includes(fault))
   const tried = await tryBrowser(name, { tabs, faults }, (row) => {
     print(line([row.fault, ...cells(row)]))
+    for (const note of notes(row)) print(`  (${note})`)
     for (const { faults } of row.outcomes) for (const one of faults) print(`  FAULT: ${one}`)
   })
   if ('leftOut' in tried) {
@@ -79,6 +80,15 @@ function cells({ outcomes }: Row): string[] {
     const states = during === after ? after : `${during} → ${after}`
     return `${faults.length ? 'FAULT ' : ''}${states} ${arrived}/${asked}`
   })
+}
+
+/** What the numbers of a row do not tell by themselves. */
+function notes({ because, outcomes }: Row): string[] {
+  const lost = outcomes.reduce((sum, { lostWithPages }) => sum + lostWithPages, 0)
+  return [
+    ...(because && outcomes.some(({ arrived }) => arrived > 1) ? [`2: ${because}`] : []),
+    ...(lost > 0 ? [`${lost} more came to a page that was loaded again before it could tell the others`] : []),
+  ]
 }
 
 function line([name = '', ...others]: readonly string[]): string {

@@ -27,9 +27,10 @@ export class FaultProxy {
   way: Way = 'through'
   /** Port of the server on 127.0.0.1. */
   target = 0
-  /** Refreshes that browsers asked for, and those whose answer with tokens went out as a whole. */
+  /** Refreshes that browsers asked for. */
   asked = 0
-  arrived = 0
+  /** The `jti` of each access token in an answer to one that went out as a whole. */
+  arrived: string[] = []
   underWay = 0
   /** When each of them was asked for and arrived, for who has to find out why. */
   readonly log: string[] = []
@@ -57,7 +58,7 @@ export class FaultProxy {
 
   count(): void {
     this.asked = 0
-    this.arrived = 0
+    this.arrived = []
     this.log.length = 0
   }
 
@@ -96,7 +97,7 @@ export class FaultProxy {
       if (answer === 'never') return await new Promise((resolve) => response.on('close', resolve))
       await this.#send(answer, response)
       if (!isRefresh || answer.status !== 200 || this.way !== 'through' || !response.writableFinished) return
-      this.arrived += 1
+      this.arrived.push(jtiOf(answer))
       this.#note('arrived')
     } catch {
       response.destroy() // the server is gone, or the browser
@@ -162,4 +163,9 @@ export class FaultProxy {
       response.end(sent, () => resolve())
     })
   }
+}
+
+function jtiOf({ body }: Answer): string {
+  const [, claims = ''] = JSON.parse(body.toString()).access_token.split('.')
+  return JSON.parse(Buffer.from(claims, 'base64url').toString()).jti
 }

@@ -1,5 +1,6 @@
 import type { Way } from './fault-proxy.ts'
 import type { Stage } from './stage.ts'
+import type { StateName } from './trial.ts'
 
 const TWO_HOURS_MS = 7_200_000
 /** Longer than the time limit of a request of the client. */
@@ -16,10 +17,10 @@ export interface Fault {
   readonly stop: (stage: Stage) => Promise<void>
   /** Time passes in such steps, in milliseconds, because the tabs wait for it. */
   readonly stepMs?: number
-  /** Refreshes whose answer arrived, at most. Default: 1. */
-  readonly most?: number
-  /** The wall clock goes forward: a token that was asked for before looks old when it comes, and is renewed once. */
-  readonly isJump?: true
+  /** Pages end by it: a token that only they had is lost with them, and another page has to ask once more. */
+  readonly losesPages?: true
+  /** In these states there are two expiries, and so two refreshes whose answer arrives. */
+  readonly twice?: { readonly in: readonly StateName[]; readonly because: string }
 }
 
 const nothing = async () => undefined
@@ -80,17 +81,25 @@ export const FAULTS: readonly Fault[] = [
   },
   event('DNS gone', (stage) => stage.setDns(true), { stop: (stage) => stage.setDns(false) }),
   onTheWay("a captive portal's 200 with HTML", 'captive portal'),
-  wallClock('clock 2 h ahead', TWO_HOURS_MS, { isJump: true }),
-  // When it is put right, it jumps forward: tokens look old once more.
-  wallClock('clock 2 h behind', -TWO_HOURS_MS, { most: 2 }),
-  event('sleep of 2 h', (stage) => stage.sleep(TWO_HOURS_MS), { isJump: true }),
+  wallClock('clock 2 h ahead', TWO_HOURS_MS, {
+    twice: { in: ['refresh under way'], because: 'the token that was on its way looks two hours old when it comes' },
+  }),
+  wallClock('clock 2 h behind', -TWO_HOURS_MS, {
+    twice: {
+      in: ['about to end', 'expired', 'refresh under way'],
+      because: 'at the end the clock is put right, a jump ahead: the new token looks two hours old',
+    },
+  }),
+  event('sleep of 2 h', (stage) => stage.sleep(TWO_HOURS_MS), {
+    twice: { in: ['refresh under way'], because: 'the token that was on its way has ended in the sleep' },
+  }),
   event('reload in the middle of half of the tabs', nothing, {
     async during(stage) {
       const half = stage.tabs.slice(0, Math.ceil(stage.tabs.length / 2))
       await Promise.all(half.map((tab) => stage.reload(tab)))
       await Promise.all(half.map((tab) => tab.evaluate('lab.use()')))
     },
-    most: 2, // what a page has got that is loaded again is lost with it
+    losesPages: true,
   }),
   event('server killed with -9', ({ server }) => server.kill(), { stop: ({ server }) => server.restart() }),
   event('key rotated', ({ server }) => server.rotateKey()),

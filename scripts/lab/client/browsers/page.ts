@@ -26,7 +26,8 @@ export interface Lab {
   used(): Promise<Used>
   /** A request is under way, or some tab holds a lock or waits for one. */
   isBusy(): Promise<boolean>
-  look(): { state: State; lifeSeconds: number; roles: readonly string[]; stored: string }
+  /** `had`: the `jti` of each token that this page has had. */
+  look(): { state: State; lifeSeconds: number; roles: readonly string[]; had: readonly string[]; stored: string }
   wake(): void
 }
 
@@ -67,6 +68,8 @@ const session = createSession({
     }
   },
 })
+const had = new Set<string>()
+session.onChange(() => had.add(String(session.claims?.jti)))
 const done = (work: Promise<unknown>) => work.then(() => 'done').catch(({ code, message }) => code ?? message)
 let using: Promise<Used> | undefined
 
@@ -102,6 +105,7 @@ page.lab = {
     state: session.state,
     lifeSeconds: Number(session.claims?.exp) - Number(session.claims?.iat),
     roles: session.claims?.roles ?? [],
+    had: [...had],
     stored: JSON.stringify([page.localStorage, page.sessionStorage, page.document.cookie, page.location.href]),
   }),
   wake: () => page.dispatchEvent(new Event('online')),

@@ -15,6 +15,8 @@ const START: Record<BrowserName, (program: string) => Promise<Browser>> = {
 
 export interface Row {
   readonly fault: string
+  /** Why two refreshes are right in some states. */
+  readonly because?: string | undefined
   readonly outcomes: readonly Outcome[]
 }
 
@@ -54,8 +56,9 @@ export async function tryBrowser(
     for (const fault of plan.faults) {
       const outcomes: Outcome[] = []
       for (const state of plan.states ?? STATES) outcomes.push(await outcomeOf(stage, state, fault))
-      rows.push({ fault: fault.name, outcomes })
-      report({ fault: fault.name, outcomes })
+      const row = { fault: fault.name, because: fault.twice?.because, outcomes }
+      rows.push(row)
+      report(row)
     }
     return { version: browser.version, rows, faults: rows.flatMap(faultsOf) }
   } finally {
@@ -74,6 +77,13 @@ async function outcomeOf(stage: Stage, state: StateName, fault: Fault): Promise<
   } catch (error) {
     await fault.stop(stage).catch(() => undefined)
     await stage.reset()
-    return { during: '?', after: '?', asked: 0, arrived: 0, faults: [`${state}: ${(error as Error).message}`] }
+    return {
+      during: '?',
+      after: '?',
+      asked: 0,
+      arrived: 0,
+      lostWithPages: 0,
+      faults: [`${state}: ${(error as Error).message}`],
+    }
   }
 }

@@ -23,6 +23,8 @@ export interface Outcome {
   /** Refreshes that browsers asked for during the fault and after it, and those whose answer arrived. */
   readonly asked: number
   readonly arrived: number
+  /** Further answers whose token no page has had that lived on. */
+  readonly lostWithPages: number
   /** Empty: as promised. */
   readonly faults: readonly string[]
 }
@@ -55,10 +57,13 @@ export async function tryFault(stage: Stage, state: StateName, fault: Fault): Pr
   await sleep(50) // what one tab has told the others
   const looks = await stage.looks()
   const faults = faultsOf({ during, looks, used, isOut: state === 'signed out' || fault.ends === true })
-  const most = fault.most ?? (fault.isJump && state === 'refresh under way' ? 2 : 1)
-  if (proxy.arrived > most) faults.push(`${proxy.arrived} refreshes for one expiry: ${proxy.log}`)
+  const had = new Set(looks.flatMap(({ had }) => had))
+  const lostWithPages = fault.losesPages ? proxy.arrived.filter((jti) => !had.has(jti)).length : 0
+  const arrived = proxy.arrived.length - lostWithPages
+  const most = fault.twice?.in.includes(state) ? 2 : 1
+  if (arrived > most) faults.push(`${arrived} refreshes for ${most} expiries: ${proxy.log}`)
   const after = told(looks.map(({ state }) => state))
-  return { during: told(during), after, asked: proxy.asked, arrived: proxy.arrived, faults }
+  return { during: told(during), after, asked: proxy.asked, arrived, lostWithPages, faults }
 }
 
 interface Seen {
