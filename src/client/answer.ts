@@ -1,9 +1,10 @@
-import type { Instant } from './clocks.ts'
+import type { Elapsed } from './clocks.ts'
+import type { SignetClientError } from './errors.ts'
 
 /** What came back from the server, read and not yet judged. */
 export interface Answer {
   /** Why there is no answer at all. */
-  readonly failure?: 'network_error' | 'timeout'
+  readonly failure?: SignetClientError
   /** 0 without an answer. */
   readonly status: number
   /** The JSON object of the body; undefined if it is anything else. */
@@ -12,8 +13,8 @@ export interface Answer {
   readonly code?: string | undefined
   /** From `Retry-After`, in milliseconds. */
   readonly retryAfterMs?: number | undefined
-  /** When the request was sent, as far as that was noted. */
-  readonly since?: Instant | undefined
+  /** Since the request was sent, as far as that was noted. */
+  readonly since?: Elapsed | undefined
 }
 
 /** A longer `Retry-After` is a mistake of somebody in between, and would lock a person out for its whole time. */

@@ -8,21 +8,19 @@ export interface Clock {
   clearTimeout(timer: unknown): void
 }
 
-/** What both clocks said at one moment. */
-export interface Instant {
-  readonly monotonic: number
-  readonly wall: number
-}
-
-export const instantOf = (clock: Clock): Instant => ({ monotonic: clock.monotonic(), wall: clock.wall() })
+/** Milliseconds since one moment. */
+export type Elapsed = () => number
 
 /**
- * Milliseconds since an instant, by the clock that says more. So hours of sleep count, and a wall clock that is set
- * back does no harm. One that is set forward makes things look older than they are: once, because what comes after is
- * counted from the new time.
+ * Counts from now on, by the clock that says more. So hours of sleep count, and a wall clock that is set back does no
+ * harm. One that is set forward makes things look older than they are: once, because what comes after is counted from
+ * the new time.
  */
-export const elapsed = (since: Instant, clock: Clock): number =>
-  Math.max(clock.monotonic() - since.monotonic, clock.wall() - since.wall)
+export function startCounting(clock: Clock): Elapsed {
+  const monotonic = clock.monotonic()
+  const wall = clock.wall()
+  return () => Math.max(clock.monotonic() - monotonic, clock.wall() - wall)
+}
 
 /** The clocks and timers of the platform. In Node a waiting timer does not keep the process alive. */
 export const systemClock: Clock = {

@@ -30,7 +30,10 @@ export interface Problem {
   readonly request_id?: string
 }
 
-/** Every error of this package. Act on `code`. Neither message nor members ever hold a token or a password. */
+/**
+ * Every error of this package. Act on `code`. Neither message nor members ever hold a token or a password. `cause` is
+ * what `fetch` or the storage adapter threw, as they threw it.
+ */
 export class SignetClientError extends Error {
   declare readonly code: ClientErrorCode | (string & {})
   /** The HTTP status; 0 when there was no answer. */
@@ -40,10 +43,10 @@ export class SignetClientError extends Error {
   /** Only of a refusal: the body of a good answer may hold tokens. */
   declare readonly problem: Problem | undefined
 
-  constructor(code: ClientErrorCode | (string & {}), answer: Partial<Answer> = {}, cause?: unknown) {
+  constructor(code: ClientErrorCode | (string & {}), answer: Partial<Answer> & ErrorOptions = {}) {
     const { status = 0, body, retryAfterMs } = answer
     const problem = status >= 400 ? (body as Problem | undefined) : undefined
-    super(problem?.title ? `${code}: ${problem.title}` : code, { cause })
+    super(problem?.title ? `${code}: ${problem.title}` : code, answer)
     Object.assign(this, { name: 'SignetClientError', code, status, retryAfterMs, problem })
   }
 }
@@ -51,5 +54,5 @@ export class SignetClientError extends Error {
 /** The error for an answer that is not the one that was asked for: with the server's code if it is a refusal. */
 export function refused(answer: Answer): SignetClientError {
   const { failure, status, code } = answer
-  return new SignetClientError(failure ?? ((status >= 400 && code) || 'unexpected_answer'), answer)
+  return failure ?? new SignetClientError((status >= 400 && code) || 'unexpected_answer', answer)
 }

@@ -1,5 +1,7 @@
+import { backOffMs } from './back-off.ts'
 import { type Claims, claimsOf } from './claims.ts'
-import { elapsed, type Instant, instantOf } from './clocks.ts'
+import { type Elapsed, startCounting } from './clocks.ts'
+import type { SignetClientError } from './errors.ts'
 import type { Tokens } from './judge-refresh.ts'
 import type { Platform } from './platform.ts'
 
@@ -32,10 +34,17 @@ export type Listener = (state: State, why: Why) => void
 export interface Access {
   readonly token: string
   readonly claims: Claims
-  readonly since: Instant
+  readonly since: Elapsed
   readonly lifeMs: number
   /** Below this rest of its life a use of the token renews it in the background. */
   readonly renewBelowMs: number
+}
+
+/** After a refresh that brought nothing, here or in another tab, there is none before `ms` have passed since. */
+export interface Pause {
+  readonly error: SignetClientError
+  readonly since: Elapsed
+  ms: number
 }
 
 /** No token is given out that has less than this left, or a tenth of its life if that is less. */
@@ -56,9 +65,13 @@ export function createHeldSession({ clock, random }: Pick<Platform, 'clock' | 'r
   let wasSignedIn = false
   let endedSid: string | undefined
   let told: State = 'unknown'
+  let pause: Pause | undefined
+  /** Without a token in between. */
+  let failures = 0
 
+  const pauseMs = () => (pause ? pause.ms - pause.since() : 0)
   /** What is left of the life of the access token, in milliseconds. */
-  const leftMs = () => (current ? current.lifeMs - elapsed(current.since, clock) : 0)
+  const leftMs = () => (current ? current.lifeMs - current.since() : 0)
   const state = (): State =>
     isOver ? 'signed-out' : !current || (isFailing && leftMs() <= 0) ? 'unknown' : 'signed-in'
   const tell = (why: Why) => {
@@ -67,12 +80,14 @@ export function createHeldSession({ clock, random }: Pick<Platform, 'clock' | 'r
     // Each in a task of its own: what one listener throws is reported by the platform and stops nobody else.
     for (const listener of listeners) queueMicrotask(() => listener(now, why))
   }
-  const adopt = ({ accessToken: token, lifeMs, since = instantOf(clock) }: Tokens, why: 'login' | 'renewed') => {
+  const adopt = ({ accessToken: token, lifeMs, since = startCounting(clock) }: Tokens, why: 'login' | 'renewed') => {
     const claims = claimsOf(token)
     // The cookie is one for all origins of a site: on another of them somebody may have signed in meanwhile.
     if (current && current.claims.sid !== claims.sid) why = 'login'
     current = { token, claims, since, lifeMs, renewBelowMs: lifeMs * (0.15 + 0.05 * random()) }
     isOver = isFailing = false
+    pause = undefined
+    failures = 0
     const isFirst = !wasSignedIn && why === 'renewed'
     wasSignedIn = true
     tell(isFirst ? 'found' : why)
@@ -116,6 +131,20 @@ export function createHeldSession({ clock, random }: Pick<Platform, 'clock' | 'r
       if (told !== 'signed-out') tell(why === 'ended' && !wasSignedIn ? 'none' : why)
       wasSignedIn = false
       return true
+    },
+    pause: () => pause,
+    /** What is left of the pause, in milliseconds. With the next token it is forgotten. */
+    pauseMs,
+    /**
+     * A refresh brought nothing: the next one waits, longer each time.
+     *
+     * @param toldMs how long, when another tab has said so
+     */
+    wait(error: SignetClientError, toldMs?: number) {
+      // Each tab says it to one that asks: that is one failure.
+      if (pauseMs() <= 0) failures += 1
+      const ms = toldMs ?? backOffMs(failures, random(), error.retryAfterMs)
+      pause = { error, since: startCounting(clock), ms }
     },
     /** No token can be had now. That is told once the last one has ended. */
     fail() {

@@ -1,5 +1,5 @@
 import type { Answer } from './answer.ts'
-import type { Instant } from './clocks.ts'
+import type { Elapsed } from './clocks.ts'
 
 /** The tokens of an answer. */
 export interface Tokens {
@@ -8,8 +8,8 @@ export interface Tokens {
   readonly lifeMs: number
   /** Absent with the cookie transport. */
   readonly refreshToken?: string | undefined
-  /** When its life began at the latest: before the request was sent. */
-  readonly since?: Instant | undefined
+  /** Since its life began at the latest: before the request was sent. */
+  readonly since?: Elapsed | undefined
 }
 
 /**

@@ -40,8 +40,7 @@ interface Globals {
   readonly document?: { readonly hidden?: boolean; readonly baseURI?: string }
   readonly navigator?: { readonly locks?: Locks }
   readonly BroadcastChannel?: new (name: string) => Channel
-  addEventListener?(type: string, run: () => void): void
-  removeEventListener?(type: string, run: () => void): void
+  addEventListener?(type: string, run: () => void, options: { readonly signal: AbortSignal }): void
 }
 
 const here = globalThis as unknown as Globals
@@ -61,12 +60,10 @@ export function platformOf(replaced: Partial<Platform>): Platform {
     page: {
       isHidden: () => here.document?.hidden,
       onWake(run) {
-        const each = (call: 'addEventListener' | 'removeEventListener') => {
-          // A change of visibility bubbles up to the window.
-          for (const type of ['visibilitychange', 'online']) here[call]?.(type, run)
-        }
-        each('addEventListener')
-        return () => each('removeEventListener')
+        const controller = new AbortController()
+        // A change of visibility bubbles up to the window.
+        for (const type of ['visibilitychange', 'online']) here.addEventListener?.(type, run, controller)
+        return () => controller.abort()
       },
     },
     // Asked each time: the page changes its address without being loaded anew.

@@ -1,5 +1,3 @@
-import { backOffMs } from './back-off.ts'
-import { elapsed, type Instant, instantOf } from './clocks.ts'
 import { refused, type SignetClientError } from './errors.ts'
 import type { Access, Over } from './held-session.ts'
 import { judgeRefresh, type Tokens } from './judge-refresh.ts'
@@ -14,14 +12,9 @@ const MAX_TURNS = 3
 export function createRenewal({ held, requests, tabs, store, platform, emit }: Shared) {
   const { clock, page, random } = platform
   let flight: Promise<void> | undefined
-  let failures = 0
-  /** No refresh before `ms` have passed since. */
-  let pause: { readonly since: Instant; ms: number; readonly error: SignetClientError } | undefined
   let timer: unknown
   /** The refresh token that belongs to the access token in memory. */
   let refreshToken: string | undefined
-  /** With the next token the pause is forgotten. */
-  const pauseMs = () => (pause && held.isFailing() ? pause.ms - elapsed(pause.since, clock) : 0)
 
   /** After a failure, and only then, there is a timer: it tries again once the token has ended, if anybody looks. */
   const schedule = (leastMs: number) => {
@@ -32,23 +25,25 @@ export function createRenewal({ held, requests, tabs, store, platform, emit }: S
         held.fail()
         if (!page.isHidden()) refreshQuietly()
       },
-      Math.max(pauseMs(), held.leftMs(), leastMs),
+      // A moment later: a timer that comes too early by a rounding would find the pause still there.
+      Math.max(held.pauseMs(), held.leftMs(), leastMs) + 1,
     )
   }
   /** The page is looked at again, or the network is back. What the server asked for (`Retry-After`) still counts. */
   const stopListening = page.onWake(() => {
-    if (page.isHidden() || !pause || !held.isFailing()) return
+    const pause = held.pause()
+    if (page.isHidden() || !pause) return
     const spreadMs = random() * WAKE_SPREAD_MS
     // Never longer: whoever uses the session after the pause does not wait.
-    pause.ms -= pause.error.status ? 0 : Math.max(pauseMs() - spreadMs, 0)
+    pause.ms -= pause.error.status ? 0 : Math.max(held.pauseMs() - spreadMs, 0)
     schedule(spreadMs)
   })
 
   /** Takes the tokens that an answer of the server has brought: stored first, then used, then told. */
   async function take(tokens: Tokens, why: 'login' | 'renewed'): Promise<void> {
     tabs.assertOpen()
-    const next = tokens.refreshToken ?? refreshToken
-    await store?.save({ ...tokens, refreshToken: next })
+    const { accessToken, lifeMs, refreshToken: next = refreshToken ?? '' } = tokens
+    await store?.save({ accessToken, lifeMs, refreshToken: next })
     refreshToken = next
     held.adopt(tokens, why)
     tabs.tellToken(why)
@@ -61,7 +56,7 @@ export function createRenewal({ held, requests, tabs, store, platform, emit }: S
     refreshToken = undefined
     if (sid) tabs.say({ kind: why, sid })
     // If it can't be removed: the server refuses what is left.
-    await store?.clear().catch(() => undefined)
+    await store?.save(null).catch(() => undefined)
   }
 
   /**
@@ -95,29 +90,32 @@ export function createRenewal({ held, requests, tabs, store, platform, emit }: S
   }
 
   async function renew(): Promise<void> {
-    if (pause && pauseMs() > 0) {
-      pause.error.retryAfterMs = pauseMs()
-      throw pause.error
-    }
     const before = held.current()
-    const isDone = () => held.current() !== before || held.isOver()
-    try {
-      await tabs.exclusive(async () => {
-        if (!isDone()) await tabs.ask()
-        if (!isDone()) await exchange()
-      })
-    } catch (error) {
+    /** False when another tab has done it. Throws its error when that brought nothing: then all tabs wait. */
+    const isWanted = () => {
       tabs.assertOpen()
+      if (held.current() !== before || held.isOver()) return false
+      if (held.pauseMs() > 0) throw held.pause()?.error
+      return true
+    }
+    try {
+      if (isWanted())
+        await tabs.exclusive(async () => {
+          if (isWanted()) await tabs.ask()
+          if (isWanted()) await exchange()
+        })
+    } catch (thrown) {
+      tabs.assertOpen()
+      const error = thrown as SignetClientError
       // The session stays: the next try waits, longer each time.
-      const failure = error as SignetClientError
-      failures = held.isFailing() ? failures + 1 : 1
-      const ms = backOffMs(failures, random(), failure.retryAfterMs)
-      pause = { since: instantOf(clock), ms, error: failure }
-      failure.retryAfterMs = ms
-      emit({ type: 'waiting', error: failure })
+      if (error !== held.pause()?.error) {
+        held.wait(error)
+        emit({ type: 'waiting', error })
+      }
+      error.retryAfterMs = held.pauseMs()
       held.fail()
       schedule(0)
-      throw failure
+      throw error
     }
   }
 
@@ -147,7 +145,7 @@ export function createRenewal({ held, requests, tabs, store, platform, emit }: S
       tabs.assertOpen()
       const current = held.current()
       if (!held.isOver() && !held.isUsable()) await refresh()
-      else if (current && held.leftMs() < current.renewBelowMs && pauseMs() <= 0) refreshQuietly()
+      else if (current && held.leftMs() < current.renewBelowMs && held.pauseMs() <= 0) refreshQuietly()
       return held.current()
     },
     close() {

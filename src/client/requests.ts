@@ -1,5 +1,5 @@
 import { type Answer, readAnswer } from './answer.ts'
-import { instantOf } from './clocks.ts'
+import { startCounting } from './clocks.ts'
 import { SignetClientError } from './errors.ts'
 import type { Given } from './parts.ts'
 
@@ -33,7 +33,7 @@ export function createRequests({ issuer, isCookie, platform }: Given) {
     limited,
     /** Sends JSON and reads the answer. Never rejects: no answer is an answer with a `failure`. */
     async post(path: string, body: object, accessToken?: string): Promise<Answer> {
-      const since = instantOf(clock)
+      const since = startCounting(clock)
       const request: RequestInit = {
         method: 'POST',
         headers: { 'content-type': 'application/json', ...(accessToken && { authorization: `Bearer ${accessToken}` }) },
@@ -43,10 +43,11 @@ export function createRequests({ issuer, isCookie, platform }: Given) {
       try {
         return await limited(async (signal) => {
           const response = await fetch(issuer + path, { ...request, signal })
-          return { ...readAnswer(response, await response.text(), since.wall), since }
+          return { ...readAnswer(response, await response.text(), clock.wall()), since }
         })
-      } catch (error) {
-        return { status: 0, failure: error instanceof SignetClientError ? 'timeout' : 'network_error' }
+      } catch (cause) {
+        const isTimeout = cause instanceof SignetClientError
+        return { status: 0, failure: isTimeout ? cause : new SignetClientError('network_error', { cause }) }
       }
     },
   }

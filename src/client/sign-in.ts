@@ -16,20 +16,20 @@ export function createSignIn({ isCookie, held, requests, tabs, renewal, store }:
   const { post } = requests
 
   /** Sends what proves who the person is, and takes the tokens of the answer. */
-  const obtain = (path: string, body: object, why: 'login' | 'renewed', accessToken?: string) =>
+  const obtain = (path: string, body: object, accessToken?: string) =>
     // Not while a refresh is under way: its cookie would come after ours and bring the former session back.
     tabs.exclusive(async () => {
       const answer = await post(path, body, accessToken)
       const tokens = readTokens(answer)
       if (!tokens || !(isCookie || tokens.refreshToken || accessToken)) throw refused(answer)
-      await renewal.take(tokens, why)
+      await renewal.take(tokens, accessToken ? 'renewed' : 'login')
     })
   const login = ({ email, password }: Credentials) =>
-    obtain('/v1/login', { email, password, transport: isCookie ? 'cookie' : 'body' }, 'login')
+    obtain('/v1/login', { email, password, transport: isCookie ? 'cookie' : 'body' })
   const reauthenticate = async (password: string) => {
     const access = await renewal.access()
     if (!access) throw new SignetClientError('signed_out')
-    await obtain('/v1/reauthenticate', { password }, 'renewed', access.token)
+    await obtain('/v1/reauthenticate', { password }, access.token)
   }
 
   const logout = async (scope: LogoutScope = 'session') => {

@@ -1,6 +1,6 @@
 import type { Clock } from './clocks.ts'
 import { SignetClientError } from './errors.ts'
-import { isToken, type Tokens } from './judge-refresh.ts'
+import { isToken } from './judge-refresh.ts'
 
 /** What the body transport keeps: plain JSON. It is a secret; an adapter must not put it where others can read it. */
 export interface StoredSession {
@@ -36,7 +36,7 @@ export function createStore(storage: SessionStorage, clock: Clock) {
     try {
       return await call()
     } catch (cause) {
-      throw new SignetClientError('storage_failed', {}, cause)
+      throw new SignetClientError('storage_failed', { cause })
     }
   }
   return {
@@ -48,11 +48,12 @@ export function createStore(storage: SessionStorage, clock: Clock) {
       const value = await attempt(() => storage.get())
       return value && isToken(value.refreshToken) ? value : null
     },
-    /** @throws SignetClientError `storage_failed`: the pair must not be used */
-    save: ({ accessToken, lifeMs, refreshToken = '' }: Tokens): Promise<void> =>
-      attempt(() => storage.set({ refreshToken, accessToken, lifeMs, storedAtMs: clock.wall() })),
-    /** @throws SignetClientError `storage_failed` */
-    clear: (): Promise<void> => attempt(() => storage.set(null)),
+    /**
+     * @param value null removes what is there
+     * @throws SignetClientError `storage_failed`: the pair must not be used
+     */
+    save: (value: Omit<StoredSession, 'storedAtMs'> | null): Promise<void> =>
+      attempt(() => storage.set(value && { ...value, storedAtMs: clock.wall() })),
     /**
      * How much of the life of a stored access token is left, in milliseconds; 0 when nobody can tell. Only the wall
      * clock is shared between processes: if it is wrong the server refuses the token, and one refresh follows.

@@ -1,8 +1,9 @@
+import { MAX_RETRY_AFTER_MS } from './answer.ts'
 import { SignetClientError } from './errors.ts'
 import type { Over } from './held-session.ts'
 import { isToken } from './judge-refresh.ts'
 import type { Basis } from './parts.ts'
-import type { LockOptions } from './platform.ts'
+import type { LockOptions, Platform } from './platform.ts'
 
 /** How long a tab waits for the lock before it takes it from its holder, plus up to a third: a frozen tab holds it. */
 export const LOCK_WAIT_MS = 15_000
@@ -10,11 +11,18 @@ export const LOCK_WAIT_MS = 15_000
 export const ANSWER_WAIT_MS = 50
 
 /** What the tabs of one origin say to each other. Only an access token travels, never a refresh token. */
-type Message = { readonly kind: 'ask' } | TokenMessage | OverMessage
+type Message = { readonly kind: 'ask' } | TokenMessage | WaitMessage | OverMessage
 interface TokenMessage {
   readonly kind: 'login' | 'renewed' | 'answer'
   readonly token: string
   /** The end of its life by the wall clock, because the message may lie in the queue of a frozen tab for hours. */
+  readonly untilMs: number
+}
+interface WaitMessage {
+  readonly kind: 'wait'
+  readonly code: string
+  readonly status: number
+  /** The end of the pause by the wall clock. */
   readonly untilMs: number
 }
 interface OverMessage {
@@ -27,8 +35,8 @@ export function createTabs({ issuer, isCookie, platform, held }: Basis) {
   const { clock, random } = platform
   const name = `signet-client ${issuer}`
   // Not with the body transport: there each tab or process has its own tokens, and a server those of many people.
-  const locks = isCookie ? platform.locks : undefined
-  const channel = isCookie ? platform.channel?.(name) : undefined
+  const { locks, channel: open }: Partial<Platform> = isCookie ? platform : {}
+  const channel = open?.(name)
   let isClosed = false
   let onArrival: (() => void) | undefined
   let queue: Promise<void> = Promise.resolve()
@@ -44,31 +52,37 @@ export function createTabs({ issuer, isCookie, platform, held }: Basis) {
 
   /** Every script of this origin can send messages; what is not exactly one of ours is ignored. */
   const receive = (data: unknown) => {
-    const { signet, kind, token, sid, untilMs } = (data ?? {}) as Partial<Record<string, unknown>>
+    const { signet, kind, token, sid, untilMs, code, status } = (data ?? {}) as Partial<Record<string, unknown>>
     if (signet !== name) return
-    if (kind === 'ask') tellToken('answer')
+    if (kind === 'ask') {
+      tellToken('answer')
+      const { error } = held.pause() ?? {}
+      if (error) say({ kind: 'wait', code: error.code, status: error.status, untilMs: clock.wall() + held.pauseMs() })
+    }
     if (/^(logout|ended|deleted)$/.test(kind as string) && sid) held.end(kind as OverMessage['kind'], String(sid))
-    if (!/^(login|renewed|answer)$/.test(kind as string) || !isToken(token)) return
     const left = (untilMs as number) - clock.wall()
     // What is no number gives NaN, which is not more than nothing.
-    if (left > 0 && held.offer(token, left, kind as TokenMessage['kind'])) onArrival?.()
+    if (!(left > 0)) return
+    if (kind === 'wait')
+      held.wait(new SignetClientError(String(code), { status: Number(status) }), Math.min(left, MAX_RETRY_AFTER_MS))
+    else if (!/^(login|renewed|answer)$/.test(kind as string) || !isToken(token)) return
+    else if (!held.offer(token, left, kind as TokenMessage['kind'])) return
+    onArrival?.()
   }
   if (channel) channel.onmessage = ({ data }) => receive(data)
 
   async function withLock(work: () => Promise<void>): Promise<void> {
     const controller = new AbortController()
-    const timer = clock.setTimeout(() => controller.abort(), LOCK_WAIT_MS * (1 + random() / 3))
-    let hasStarted = false
-    const start = async () => {
-      clock.clearTimeout(timer)
-      if (hasStarted) return
-      hasStarted = true
-      await work()
+    clock.setTimeout(() => controller.abort(), LOCK_WAIT_MS * (1 + random() / 3)) // means nothing once it has the lock
+    let running: Promise<void> | undefined
+    const start = () => {
+      running ??= work()
+      return running
     }
     // A holder from whom the lock is taken goes on with its work, and its request is rejected: that is no failure.
     const request = async (options: LockOptions) => void (await locks?.request(name, options, start))
     await request({ signal: controller.signal })
-      .catch(() => (hasStarted ? undefined : request({ steal: true })))
+      .catch(() => running ?? request({ steal: true }))
       .catch(start) // no locks here after all: an opaque origin
   }
 
@@ -93,11 +107,8 @@ export function createTabs({ issuer, isCookie, platform, held }: Basis) {
     ask: () =>
       channel &&
       new Promise<void>((resolve) => {
-        const timer = clock.setTimeout(resolve, ANSWER_WAIT_MS)
-        onArrival = () => {
-          clock.clearTimeout(timer)
-          resolve()
-        }
+        onArrival = resolve
+        clock.setTimeout(resolve, ANSWER_WAIT_MS)
         say({ kind: 'ask' })
       }),
     close() {

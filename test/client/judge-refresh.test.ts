@@ -1,7 +1,7 @@
 import t from 'tap'
 import { MAX_RETRY_AFTER_MS, readAnswer } from '../../src/client/answer.ts'
 import { backOffMs } from '../../src/client/back-off.ts'
-import { refused } from '../../src/client/errors.ts'
+import { refused, SignetClientError } from '../../src/client/errors.ts'
 import { judgeRefresh } from '../../src/client/judge-refresh.ts'
 import { ERRORS } from '../../src/errors/app-error.ts'
 
@@ -58,8 +58,8 @@ t.test('an answer is taken only when it is whole', async (t) => {
 })
 
 t.test('no answer at all is no end either, and a life has a limit', async (t) => {
-  t.equal(judgeRefresh({ status: 0, failure: 'network_error' }, true), 'wait')
-  t.equal(judgeRefresh({ status: 0, failure: 'timeout' }, false), 'wait')
+  t.equal(judgeRefresh({ status: 0, failure: new SignetClientError('network_error') }, true), 'wait')
+  t.equal(judgeRefresh({ status: 0, failure: new SignetClientError('timeout') }, false), 'wait')
   t.match(judgeRefresh(read(200, good({ expires_in: 1e12 })), true), { lifeMs: 86_400_000 })
   t.match(judgeRefresh(read(200, good({ expires_in: 0.5 })), true), { lifeMs: 500 })
 })
@@ -99,7 +99,9 @@ t.test('an error says what happened, and never holds a token', async (t) => {
   t.match(refused(read(503, '<html>')), { code: 'unexpected_answer', status: 503 })
   t.match(refused(read(429, '{"code":"too_many_requests"}', { 'retry-after': '3' })), { retryAfterMs: 3000 })
   t.match(refused(read(400, '{"code":7}')), { code: 'unexpected_answer' })
-  t.match(refused({ status: 0, failure: 'timeout' }), { code: 'timeout', status: 0, problem: undefined })
+  const failure = new SignetClientError('timeout')
+  t.equal(refused({ status: 0, failure }), failure)
+  t.match(failure, { code: 'timeout', status: 0, problem: undefined })
   const odd = refused(read(200, good({ expires_in: 'soon' })))
   t.match(odd, { code: 'unexpected_answer', problem: undefined })
   t.notMatch(JSON.stringify({ ...odd, message: odd.message, stack: odd.stack }), /a\.b\.c|srt_1/)

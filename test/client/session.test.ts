@@ -165,8 +165,11 @@ t.test('login and registration: what is sent, and what a refusal becomes', async
   }
   server.routes['/v1/login'] = () => new Response('<html>')
   t.equal(await codeOf(session.login(CREDENTIALS)), 'unexpected_answer')
-  server.routes['/v1/login'] = () => new TypeError('fetch failed')
-  t.equal(await codeOf(session.login(CREDENTIALS)), 'network_error')
+  const thrown = new TypeError('fetch failed')
+  server.routes['/v1/login'] = () => thrown
+  const failure = await done(session.login(CREDENTIALS).catch((error) => error))
+  t.match(failure, { code: 'network_error', status: 0 })
+  t.equal(failure.cause, thrown, 'what the network said')
   server.routes['/v1/accounts'] = () => problem('email_taken', 409)
   t.equal(await codeOf(session.register(CREDENTIALS)), 'email_taken')
   t.same([session.state, changes], ['signed-in', [['signed-in', 'login']]], 'a failed login ends nothing')

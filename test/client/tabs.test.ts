@@ -46,6 +46,38 @@ t.test('early renewal: in the background, while the old token works, by the firs
   t.equal(server.count('/v1/refresh'), 2, 'nobody uses it, nothing is asked')
 })
 
+t.test('the tabs share a back-off: one refresh for all, then one more when the time has come', async (t) => {
+  const { tab, open, done, codeOf, server, clock } = scene(t)
+  const all = [tab, ...others(19, () => open())]
+  const [idle] = all.splice(19) as [typeof tab]
+  await done(Promise.all([...all, idle].map(({ session }) => session.start())), 3000)
+  const start = server.count('/v1/refresh')
+  const tries = () => server.count('/v1/refresh') - start
+  await clock.pass(HOUR)
+  server.routes['/v1/refresh'] = () => problem('overloaded', 503, { 'retry-after': '30' })
+  const codes = await done(Promise.all(all.map(({ session }) => codeOf(session.fetch(API), 0))), 3000)
+  t.same([new Set(codes), tries()], [new Set(['overloaded']), 1], 'all have the error of the one that asked')
+  t.same(new Set(all.map(({ session }) => session.state)), new Set(['unknown']))
+  t.equal(idle.session.state, 'signed-in', 'a tab that nobody uses has found nothing out')
+  const late = await done(
+    idle.session.refresh().catch((error) => error),
+    1000,
+  )
+  t.match(late, { code: 'overloaded', status: 503 })
+  t.ok(late.retryAfterMs > 20_000 && late.retryAfterMs < 32_000, `${late.retryAfterMs} ms`)
+  const loaded = open()
+  t.equal(await done(loaded.session.start()), 'unknown')
+  t.equal(tries(), 1, 'nor does a page ask that is loaded meanwhile')
+  await clock.pass(20_000)
+  t.equal(tries(), 1)
+  await clock.pass(20_000)
+  t.equal(tries(), 2, 'the second one of the browser, by one of its tabs')
+  server.routes['/v1/refresh'] = () => pair()
+  await clock.pass(40_000)
+  t.same(new Set([...all, idle, loaded].map(({ session }) => session.state)), new Set(['signed-in']))
+  t.equal(tries(), 3)
+})
+
 t.test('a tab that was frozen for a day catches up before it acts', async (t) => {
   const { tab, open, done, server, clock } = scene(t)
   const frozen = open()
@@ -126,6 +158,9 @@ t.test('what is not exactly a message of this session is ignored', async (t) => 
     { signet: name, kind: 'renewed', token: 'h.e30.s', untilMs },
     { signet: name, kind: 'stolen', token: fresh, untilMs },
     { signet: name, kind: 'renewed', token: token({ sid: 'ses_1', iat: -1 }), untilMs },
+    { signet: name, kind: 'wait', code: 'x', status: 503 },
+    { signet: name, kind: 'wait', code: 'x', status: 503, untilMs: 'later' },
+    { signet: name, kind: 'wait', code: 'x', status: 503, untilMs: clock.clock.wall() - 1 },
   ]
   const channel = browser.channel(name)
   for (const message of MESSAGES) {
@@ -136,8 +171,13 @@ t.test('what is not exactly a message of this session is ignored', async (t) => 
   channel.postMessage({ signet: name, kind: 'renewed', token: fresh, untilMs })
   await clock.settle()
   t.equal(await session.token(), fresh, 'and one that is')
+  await done(session.refresh())
+  channel.postMessage({ signet: name, kind: 'wait', code: ['x'], untilMs: Number.MAX_VALUE })
+  await clock.settle()
+  t.match(await session.refresh().catch((error) => error), { code: 'x', retryAfterMs: 900_000 }, 'a quarter of an hour')
+  t.not(await session.token(), null)
   t.notMatch(JSON.stringify(browser.sent), /srt_/, 'a refresh token is never sent')
-  t.equal(server.count('/v1/refresh'), 0)
+  t.equal(server.count('/v1/refresh'), 1)
 })
 
 t.test('a late answer brings back neither an ended session nor an older token', async (t) => {
