@@ -10,7 +10,7 @@ import { bundlesOf, type PublishedPackage, packageManifest } from './package-man
 /** Members of no public type of signet-client: their short names make room for what people use. */
 const INTERNAL_NAMES =
   'isFailing isUsable renewBelowMs tellToken exclusive assertOpen adopt offer isOver say ask take access current ' +
-  'held requests tabs renewal store platform emit failure isCookie origins since leftMs post limited init end fail ' +
+  'held requests tabs renewal store platform emit failure isCookie origins since leftMs post send response end fail ' +
   'load save clear pause pauseMs wait'
 const INTERNAL_MEMBERS = new RegExp(`^(${INTERNAL_NAMES.replaceAll(' ', '|')})$`)
 

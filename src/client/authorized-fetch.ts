@@ -1,4 +1,3 @@
-import { type Answer, readAnswer } from './answer.ts'
 import { SignetClientError } from './errors.ts'
 import type { Access } from './held-session.ts'
 import { readTokens } from './judge-refresh.ts'
@@ -18,26 +17,25 @@ export function createFetch(parts: Parts): AuthorizedFetch {
   let noForceUntil = 0
 
   /** Some routes of the server change the session itself. */
-  async function send(input: string | URL | Request, init: RequestInit, route: string): Promise<Response> {
+  const send = async (input: string | Request, init: RequestInit, route: string): Promise<Response> => {
     if (!SESSION_ROUTE.test(route)) return platform.fetch(input, init)
     // Not while another tab refreshes, which would send a refresh token that has just become old.
     return tabs.exclusive(async () => {
-      // The signal of the caller is left out: half of a change would leave a session whose tokens nobody has.
-      const response = await requests.limited((signal) => platform.fetch(input, { ...init, ...requests.init, signal }))
-      const tokens = readTokens(await read(response))
+      const answer = await requests.send(input, init)
+      const tokens = readTokens(answer)
       if (tokens) await renewal.take(tokens, 'renewed')
-      if (route[0] === 'D' && response.ok) await renewal.end('deleted')
-      return response
+      if (/^d/i.test(route) && answer.response.ok) await renewal.end('deleted')
+      return answer.response
     })
   }
 
   /** @returns true when there is another token than the one that was refused */
-  async function isRemedied(
+  const isRemedied = async (
     isStepUp: boolean,
     response: Response,
     refused: Access,
     canRepeat: boolean,
-  ): Promise<boolean> {
+  ): Promise<boolean> => {
     if (isStepUp) {
       const maxAge = Number(/\bmax_age="?(\d+)/.exec(challengeOf(response))?.[1])
       emit({ type: 'step-up', maxAge })
@@ -71,7 +69,7 @@ export function createFetch(parts: Parts): AuthorizedFetch {
     let access = isApi ? own(await renewal.access()) : undefined
     if (!access) return platform.fetch(input, init)
 
-    const route = `${init.method ?? request?.method} ${address.replace(issuer, '')}`.toUpperCase()
+    const route = `${init.method ?? request?.method} ${address.replace(issuer, '')}`
     const canRepeat = isRepeatable(init.body as Partial<ReadableStream>)
     const tried = new Set<boolean>()
     for (;;) {
@@ -95,22 +93,15 @@ export function createFetch(parts: Parts): AuthorizedFetch {
   }
 }
 
-const SESSION_ROUTE = /^(DELETE|PUT) \/V1\/ME(\/PASSWORD)?$/
-
-/** Reads a copy of an answer; the caller can still read the answer itself. */
-async function read(response: Response): Promise<Answer> {
-  const text = await response
-    .clone()
-    .text()
-    .catch(() => '')
-  return readAnswer(response, text, 0)
-}
+const SESSION_ROUTE = /^(delete|put) \/v1\/me(\/password)?$/i
 
 const challengeOf = ({ headers }: Response) => headers.get('www-authenticate') ?? ''
 
-/** The code of a 401: the challenge of RFC 6750 tells enough, else the body does. */
-const codeOf = async (response: Response): Promise<string | undefined> =>
-  /\berror="(\w+)"/.exec(challengeOf(response))?.[1] ?? (await read(response)).code
+/** The code of a 401: the challenge of RFC 6750 tells enough, else the body does. The caller can still read that. */
+const codeOf = async (response: Response): Promise<string | undefined> => {
+  const body = async () => (await response.clone().json()) as { code?: string } | null
+  return /\berror="(\w+)"/.exec(challengeOf(response))?.[1] ?? (await body().catch(() => null))?.code
+}
 
 /** The codes after which a new access token helps. */
 export const wantsRefresh = (code = ''): boolean => /^(invalid_token|token_(expired|stale))$/.test(code)

@@ -40,7 +40,7 @@ export function createRenewal({ held, requests, tabs, store, platform, emit }: S
   })
 
   /** Takes the tokens that an answer of the server has brought: stored first, then used, then told. */
-  async function take(tokens: Tokens, why: 'login' | 'renewed'): Promise<void> {
+  const take = async (tokens: Tokens, why: 'login' | 'renewed'): Promise<void> => {
     tabs.assertOpen()
     const { accessToken, lifeMs, refreshToken: next = refreshToken ?? '' } = tokens
     await store?.save({ accessToken, lifeMs, refreshToken: next })
@@ -50,8 +50,8 @@ export function createRenewal({ held, requests, tabs, store, platform, emit }: S
   }
 
   /** The session is over: nothing of it stays here, and the other tabs learn of it. */
-  async function end(why: Over): Promise<void> {
-    const { sid } = held.current()?.claims ?? {}
+  const end = async (why: Over): Promise<void> => {
+    const sid = held.current()?.claims.sid
     held.end(why)
     refreshToken = undefined
     if (sid) tabs.say({ kind: why, sid })
@@ -64,7 +64,7 @@ export function createRenewal({ held, requests, tabs, store, platform, emit }: S
    *
    * @throws SignetClientError when the answer says nothing
    */
-  async function exchange(turns = MAX_TURNS): Promise<void> {
+  const exchange = async (turns = MAX_TURNS): Promise<void> => {
     const stored = await store?.load()
     if (stored === null) return end(refreshToken ? 'logout' : 'none')
     const before = held.current()
@@ -74,22 +74,23 @@ export function createRenewal({ held, requests, tabs, store, platform, emit }: S
       // What another process has stored, or this one before its start, if it is new here and lives.
       const { accessToken } = stored
       const lifeMs = store.leftMs(stored)
-      if (lifeMs && accessToken !== before?.token) return held.adopt({ accessToken, lifeMs }, 'renewed')
+      if (lifeMs > 0 && accessToken !== before?.token) return held.adopt({ accessToken, lifeMs }, 'renewed')
     }
-    const answer = await requests.post('/v1/refresh', stored ? { refresh_token: stored.refreshToken } : {})
+    const answer = await requests.post('/v1/refresh', { refresh_token: stored?.refreshToken })
     tabs.assertOpen()
     // Another tab took the lock while this one was frozen, and what it got is newer; or it has signed out.
     if (held.current() !== before || held.isOver() !== wasOver) return
     const verdict = judgeRefresh(answer, !store)
-    if (verdict === 'wait') throw refused(answer)
-    // Another process was faster: what it wrote counts, and not this answer.
-    if ((await store?.load())?.refreshToken === stored?.refreshToken)
-      return verdict === 'over' ? end('ended') : take(verdict, 'renewed')
-    if (turns > 1) return exchange(turns - 1)
+    if (verdict !== 'wait') {
+      if ((await store?.load())?.refreshToken === stored?.refreshToken)
+        return verdict === 'over' ? end('ended') : take(verdict, 'renewed')
+      // Another process was faster: what it wrote counts, and not this answer.
+      if (turns > 1) return exchange(turns - 1)
+    }
     throw refused(answer)
   }
 
-  async function renew(): Promise<void> {
+  const renew = async (): Promise<void> => {
     const before = held.current()
     /** False when another tab has done it. Throws its error when that brought nothing: then all tabs wait. */
     const isWanted = () => {
@@ -145,7 +146,7 @@ export function createRenewal({ held, requests, tabs, store, platform, emit }: S
       tabs.assertOpen()
       const current = held.current()
       if (!held.isOver() && !held.isUsable()) await refresh()
-      else if (current && held.leftMs() < current.renewBelowMs && held.pauseMs() <= 0) refreshQuietly()
+      else if (current && held.leftMs() < current.renewBelowMs) refreshQuietly()
       return held.current()
     },
     close() {

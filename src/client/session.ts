@@ -4,7 +4,7 @@ import { SignetClientError } from './errors.ts'
 import { createHeldSession, type Listener, type State } from './held-session.ts'
 import type { Emit, SessionOptions } from './options.ts'
 import { checkedIssuer, checkedOrigins } from './origins.ts'
-import type { Basis, Given, Parts, Shared } from './parts.ts'
+import type { Given, Parts } from './parts.ts'
 import { isBrowser, platformOf } from './platform.ts'
 import { createRenewal } from './renewal.ts'
 import { createRequests } from './requests.ts'
@@ -58,12 +58,14 @@ export function createSession(options: SessionOptions): Session {
   const store = isCookie ? undefined : createStore(storage, platform.clock)
 
   const given: Given = { issuer, isCookie, origins, onStepUp, emit, platform, store }
+  const parts = given as { -readonly [Part in keyof Parts]: Parts[Part] } // each is made of those before it
   const held = createHeldSession(platform)
-  const basis: Basis = { ...given, held, requests: createRequests(given) }
-  const tabs = createTabs(basis)
-  const shared: Shared = { ...basis, tabs }
-  const renewal = createRenewal(shared)
-  const parts: Parts = { ...shared, renewal }
+  parts.held = held
+  parts.requests = createRequests(parts)
+  const tabs = createTabs(parts)
+  parts.tabs = tabs
+  const renewal = createRenewal(parts)
+  parts.renewal = renewal
   /** Nothing also when none can be had now. */
   const access = () => renewal.access().catch(() => undefined)
   return {

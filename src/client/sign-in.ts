@@ -24,12 +24,25 @@ export function createSignIn({ isCookie, held, requests, tabs, renewal, store }:
       if (!tokens || !(isCookie || tokens.refreshToken || accessToken)) throw refused(answer)
       await renewal.take(tokens, accessToken ? 'renewed' : 'login')
     })
+  /** Sends what has one right answer. @throws SignetClientError for any other */
+  const demand = async (status: number, path: string, body: object, accessToken?: string) => {
+    const answer = await post(path, body, accessToken)
+    if (answer.status !== status) throw refused(answer)
+  }
   const login = ({ email, password }: Credentials) =>
     obtain('/v1/login', { email, password, transport: isCookie ? 'cookie' : 'body' })
-  const reauthenticate = async (password: string) => {
-    const access = await renewal.access()
-    if (!access) throw new SignetClientError('signed_out')
-    await obtain('/v1/reauthenticate', { password }, access.token)
+  /** Works with the access token, and once more with a new one when the server does not take it. */
+  const authorized = (work: (accessToken: string) => Promise<void>): Promise<void> => {
+    const attempt = async () => {
+      const access = await renewal.access()
+      if (!access) throw new SignetClientError('signed_out')
+      await work(access.token)
+    }
+    return attempt().catch(async (error) => {
+      if (!wantsRefresh(error.code)) throw error
+      await renewal.refresh()
+      await attempt()
+    })
   }
 
   const logout = async (scope: LogoutScope = 'session') => {
@@ -38,7 +51,7 @@ export function createSignIn({ isCookie, held, requests, tabs, renewal, store }:
     if (!answer || answer.status === 401) {
       // By the cookie, or by the refresh token.
       const stored = await store?.load()
-      answer = await post('/v1/logout', { scope, ...(stored && { refresh_token: stored.refreshToken }) })
+      answer = await post('/v1/logout', { scope, refresh_token: stored?.refreshToken })
     }
     const wasOver = answer.code === 'invalid_refresh_token'
     if (!wasOver && answer.status !== 204) throw refused(answer)
@@ -49,16 +62,11 @@ export function createSignIn({ isCookie, held, requests, tabs, renewal, store }:
   return {
     login,
     async register({ email, password }: Credentials): Promise<void> {
-      const answer = await post('/v1/accounts', { email, password })
-      if (answer.status !== 201) throw refused(answer)
+      await demand(201, '/v1/accounts', { email, password })
       await login({ email, password })
     },
     logout: (scope?: LogoutScope): Promise<void> => tabs.exclusive(() => logout(scope)),
     reauthenticate: (password: string): Promise<void> =>
-      reauthenticate(password).catch(async (error) => {
-        if (!wantsRefresh(error.code)) throw error
-        await renewal.refresh()
-        await reauthenticate(password)
-      }),
+      authorized((token) => obtain('/v1/reauthenticate', { password }, token)),
   }
 }

@@ -32,13 +32,12 @@ export function memoryStorage(): SessionStorage {
 
 /** An adapter of somebody else, behind checks: what it returns is looked at, and what it throws has one code. */
 export function createStore(storage: SessionStorage, clock: Clock) {
-  const attempt = async <T>(call: () => T | Promise<T>): Promise<T> => {
-    try {
-      return await call()
-    } catch (cause) {
-      throw new SignetClientError('storage_failed', { cause })
-    }
-  }
+  const attempt = <T>(call: () => T | Promise<T>): Promise<T> =>
+    Promise.resolve()
+      .then(call)
+      .catch((cause) => {
+        throw new SignetClientError('storage_failed', { cause })
+      })
   return {
     /**
      * @returns null when nothing is stored, or nothing that can be used
@@ -55,12 +54,12 @@ export function createStore(storage: SessionStorage, clock: Clock) {
     save: (value: Omit<StoredSession, 'storedAtMs'> | null): Promise<void> =>
       attempt(() => storage.set(value && { ...value, storedAtMs: clock.wall() })),
     /**
-     * How much of the life of a stored access token is left, in milliseconds; 0 when nobody can tell. Only the wall
-     * clock is shared between processes: if it is wrong the server refuses the token, and one refresh follows.
+     * How much of the life of a stored access token is left, in milliseconds: more than 0 only when it lives. Only the
+     * wall clock is shared between processes: if it is wrong the server refuses the token, and one refresh follows.
      */
     leftMs({ accessToken, lifeMs, storedAtMs }: StoredSession): number {
       const age = clock.wall() - storedAtMs
-      return isToken(accessToken) && age >= 0 && age < lifeMs ? lifeMs - age : 0
+      return isToken(accessToken) && age >= 0 ? lifeMs - age : 0
     },
   }
 }

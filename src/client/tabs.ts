@@ -3,7 +3,7 @@ import { SignetClientError } from './errors.ts'
 import type { Over } from './held-session.ts'
 import { isToken } from './judge-refresh.ts'
 import type { Basis } from './parts.ts'
-import type { LockOptions, Platform } from './platform.ts'
+import type { LockOptions, Locks, Platform } from './platform.ts'
 
 /** How long a tab waits for the lock before it takes it from its holder, plus up to a third: a frozen tab holds it. */
 export const LOCK_WAIT_MS = 15_000
@@ -46,8 +46,7 @@ export function createTabs({ issuer, isCookie, platform, held }: Basis) {
   }
   const say = (message: Message) => channel?.postMessage({ signet: name, ...message })
   const tellToken = (kind: TokenMessage['kind']) => {
-    const { token } = held.current() ?? {}
-    if (token && held.isUsable()) say({ kind, token, untilMs: clock.wall() + held.leftMs() })
+    if (held.isUsable()) say({ kind, token: held.current()?.token as string, untilMs: clock.wall() + held.leftMs() })
   }
 
   /** Every script of this origin can send messages; what is not exactly one of ours is ignored. */
@@ -56,10 +55,10 @@ export function createTabs({ issuer, isCookie, platform, held }: Basis) {
     if (signet !== name) return
     if (kind === 'ask') {
       tellToken('answer')
-      const { error } = held.pause() ?? {}
+      const error = held.pause()?.error
       if (error) say({ kind: 'wait', code: error.code, status: error.status, untilMs: clock.wall() + held.pauseMs() })
     }
-    if (/^(logout|ended|deleted)$/.test(kind as string) && sid) held.end(kind as OverMessage['kind'], String(sid))
+    if (/^(logout|ended|deleted)$/.test(kind as string) && sid) held.end(kind as OverMessage['kind'], sid as string)
     const left = (untilMs as number) - clock.wall()
     // What is no number gives NaN, which is not more than nothing.
     if (!(left > 0)) return
@@ -71,17 +70,18 @@ export function createTabs({ issuer, isCookie, platform, held }: Basis) {
   }
   if (channel) channel.onmessage = ({ data }) => receive(data)
 
-  async function withLock(work: () => Promise<void>): Promise<void> {
+  const withLock = (locks: Locks, work: () => Promise<void>) => {
     const controller = new AbortController()
-    clock.setTimeout(() => controller.abort(), LOCK_WAIT_MS * (1 + random() / 3)) // means nothing once it has the lock
+    // Once it has the lock this means nothing.
+    clock.setTimeout(() => controller.abort(), LOCK_WAIT_MS * (1 + random() / 3))
     let running: Promise<void> | undefined
     const start = () => {
       running ??= work()
       return running
     }
-    // A holder from whom the lock is taken goes on with its work, and its request is rejected: that is no failure.
-    const request = async (options: LockOptions) => void (await locks?.request(name, options, start))
-    await request({ signal: controller.signal })
+    const request = (options: LockOptions) => locks.request(name, options, start)
+    request(controller) // for its `signal`
+      // A holder from whom the lock is taken goes on with its work, and its request is rejected: that is no failure.
       .catch(() => running ?? request({ steal: true }))
       .catch(start) // no locks here after all: an opaque origin
   }
@@ -99,7 +99,7 @@ export function createTabs({ issuer, isCookie, platform, held }: Basis) {
       assertOpen()
       return new Promise((resolve, reject) => {
         const run = () => work().then(resolve, reject)
-        if (locks) void withLock(run)
+        if (locks) withLock(locks, run)
         else queue = queue.then(run)
       })
     },
