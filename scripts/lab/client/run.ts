@@ -71,7 +71,7 @@ async function browser(name: BrowserName, { tabs, fault }: Plan): Promise<readon
     return []
   }
   const trials = tried.rows.length * STATES.length
-  print(`${tried.version}: ${trials} trials, ${trials * tabs} tabs, ${tried.faults.length} faults`)
+  print(`${tried.version}: ${trials} trials, ${trials * tabs} tabs, ${sums(tried.rows)}, ${tried.faults.length} faults`)
   return tried.faults
 }
 
@@ -80,6 +80,13 @@ function cells({ outcomes }: Row): string[] {
     const states = during === after ? after : `${during} → ${after}`
     return `${faults.length ? 'FAULT ' : ''}${states} ${arrived}/${asked}`
   })
+}
+
+function sums(rows: readonly Row[]): string {
+  const all = rows.flatMap(({ outcomes }) => outcomes)
+  const sum = (of: 'asked' | 'arrived' | 'lostWithPages') => all.reduce((total, one) => total + one[of], 0)
+  const lost = `${sum('lostWithPages')} more were lost with their pages`
+  return `${sum('asked')} refreshes were asked for, ${sum('arrived')} arrived, ${lost}`
 }
 
 /** What the numbers of a row do not tell by themselves. */
