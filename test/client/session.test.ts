@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createSession, SignetClientError, type State } from '../../src/client/index.ts'
+import { createSession, type State } from '../../src/client/index.ts'
 import { ISSUER, json, pair, problem, type Reply } from './fake-server.ts'
 import { API, CREDENTIALS, OVER, scene } from './tabs.ts'
 
@@ -100,21 +100,6 @@ t.test('a page that comes into view does not make somebody wait who need not', a
   tab.isHidden = false
   tab.wake()
   t.equal((await done(session.fetch(API))).status, 200, 'the back-off was over long ago')
-})
-
-t.test('Retry-After is obeyed by everybody who asks, and by the page that wakes', async (t) => {
-  const reply = () => problem('too_many_requests', 429, { 'retry-after': '30' })
-  const { session, done, codeOf, clock, server, tab } = scene(t, {}, { '/v1/refresh': reply })
-  await done(session.start())
-  for (let second = 0; second < 28; second++) {
-    t.equal(await codeOf(session.refresh(), 1000), 'too_many_requests')
-    tab.wake()
-  }
-  t.equal(server.count('/v1/refresh'), 1)
-  const error = await session.refresh().catch((thrown: SignetClientError) => thrown)
-  t.ok(error instanceof SignetClientError && Number(error.retryAfterMs) > 0 && Number(error.retryAfterMs) < 5000)
-  await clock.pass(5000)
-  t.equal(server.count('/v1/refresh'), 2)
 })
 
 t.test('everybody who asks meanwhile shares one refresh', async (t) => {
