@@ -38,9 +38,13 @@ interface Outgoing {
 export class Network {
   fault: NetworkFault = 'none'
   cookie: string | undefined
-  /** Refreshes that the server did, and those whose tokens arrived. */
+  /** Refreshes that the server did. */
   acted = 0
-  arrived = 0
+  /**
+   * Renewals that arrived. With the cookie one for each answer. With `body` one for each new refresh token: sessions of
+   * a process that share a storage have no lock, and those that ask at once are given the same one.
+   */
+  readonly arrived = new Set<string>()
   /** True once the server has ended the session because this device asked. */
   hasLoggedOut = false
   /** Every refresh token and the last access token that the server has sent here, whether or not they arrived. */
@@ -83,7 +87,10 @@ export class Network {
     if (withCookie) this.#keepCookie(reply)
     if (fault === 'cut in the body') return response(reply, cutOff(reply.body))
     if (fault === 'truncated JSON') return response(reply, reply.body.slice(0, reply.body.length >> 1))
-    if (outgoing.path === '/v1/refresh' && reply.status === 200 && !isGone()) this.arrived += 1
+    if (outgoing.path === '/v1/refresh' && reply.status === 200 && !isGone()) {
+      const { access_token, refresh_token } = JSON.parse(reply.body)
+      this.arrived.add(withCookie ? access_token : refresh_token)
+    }
     return response(reply, reply.status === 204 ? null : reply.body)
   }
 

@@ -52,7 +52,7 @@ export async function round(world: World): Promise<void> {
 }
 
 function before({ random }: World, device: Device): void {
-  device.network.arrived = 0
+  device.network.arrived.clear()
   device.clock.isAsleep = random.chance(0.15)
   for (const tab of device.tabs) tab.isHidden = random.chance(0.2)
 }
@@ -107,7 +107,8 @@ async function logOut(world: World, device: Device): Promise<void> {
 async function judge(world: World, device: Device, results: readonly string[]): Promise<void> {
   const { faults } = world
   for (const wrong of device.wrongLogouts.splice(0)) faults.add(`a wrong logout: ${wrong}`)
-  faults.expect(device.network.arrived <= 1, `${device.transport}: ${device.network.arrived} refreshes for one expiry`)
+  const { size } = device.network.arrived
+  faults.expect(size <= 1, `${device.transport}: ${size} refreshes for one expiry`)
   const states = device.states()
   const areOut = states.every((state) => state === 'signed-out')
   const areIn = states.every((state) => state === 'signed-in')
