@@ -4,9 +4,23 @@ import type { Database, Row, SqlValue, Statement } from '../db/database.ts'
 import { randomId } from '../ids.ts'
 import { revocationExpiry } from '../revocations/revocation.ts'
 import { endSessions, REVOCATIONS, revokeOlderVersions, revokeWholeAccount } from '../revocations/revocation-store.ts'
-import type { Account, AccountChange, AccountPage, AccountStatus } from './account.ts'
+import type { Account, AccountChange, AccountPage, AccountStatus, NewAccount } from './account.ts'
 
-const COLUMNS = 'id, email, password_hash, status, roles, token_version, created_at'
+/** Of the row of an account, as `toAccount` reads it. */
+export const ACCOUNT_COLUMNS = [
+  'id',
+  'email',
+  'password_hash',
+  'status',
+  'roles',
+  'token_version',
+  'created_at',
+  'email_verified_at',
+  'awaits_confirmation',
+  'needs_recovery',
+  'locale',
+] as const
+const COLUMNS = ACCOUNT_COLUMNS.join(', ')
 const IS_ADMIN = `status = 'active' AND roles LIKE '%"admin"%'`
 const ANOTHER_ADMIN = `EXISTS (SELECT 1 FROM accounts other
   WHERE other.id <> $1 AND other.status = 'active' AND other.roles LIKE '%"admin"%')`
@@ -19,8 +33,11 @@ const ADMINS_LOCK: Statement = { sql: "UPDATE locks SET taken = taken + 1 WHERE 
 export type ChangeOutcome = 'done' | 'missing' | 'last_admin' | 'changed_meanwhile'
 
 export interface AccountStore {
-  /** @returns false when the email is taken. The unique index decides, so two at the same time can't both succeed */
-  insert(account: Account, audit: AuditEntry): Promise<boolean>
+  /**
+   * @param also further statements of the same transaction
+   * @returns false when the email is taken. The unique index decides, so two at the same time can't both succeed
+   */
+  insert(account: NewAccount, audit: AuditEntry, ...also: readonly Statement[]): Promise<boolean>
   byEmail(email: string): Promise<Account | undefined>
   byId(id: string): Promise<Account | undefined>
   /** Accounts by time of creation, the oldest first. */
@@ -74,15 +91,12 @@ export function createAccountStore(database: Database): AccountStore {
   return {
     byId,
 
-    async insert({ id, email, passwordHash, status, roles, tokenVersion, createdAt }, audit) {
-      const params: SqlValue[] = [id, email, passwordHash, status, JSON.stringify(roles), tokenVersion, createdAt]
+    async insert(account, audit, ...also) {
+      const { id, createdAt } = account
       const [rows = []] = await database.transaction([
-        {
-          sql: `INSERT INTO accounts (${COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7)
-                ON CONFLICT (email) DO NOTHING RETURNING id`,
-          params,
-        },
+        insertAccount(account),
         auditRow(audit, createdAt, { exists: 'SELECT 1 FROM accounts WHERE id = $1', params: [id] }),
+        ...also,
       ])
       return rows.length === 1
     },
@@ -194,7 +208,27 @@ function consequences(
   ]
 }
 
-function toAccount(row: Row): Account {
+/**
+ * Inserts an account, and returns its id, unless its email is taken: by another account, or by one that was taken away
+ * from it and may get it back (`recovery/change-email.ts`).
+ */
+export function insertAccount(account: NewAccount): Statement {
+  const { id, email, passwordHash, status, roles, tokenVersion, createdAt } = account
+  const { emailVerifiedAt = null, awaitsConfirmation = false, locale = null } = account
+  const changed: SqlValue[] = [emailVerifiedAt, awaitsConfirmation ? 1 : 0, 0, locale]
+  return {
+    sql: `INSERT INTO accounts (${COLUMNS})
+          SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS TEXT),
+            CAST($6 AS BIGINT), CAST($7 AS BIGINT), CAST($8 AS BIGINT), CAST($9 AS BIGINT), CAST($10 AS BIGINT),
+            CAST($11 AS TEXT)
+          WHERE NOT EXISTS (SELECT 1 FROM one_time_tokens
+            WHERE email = $2 AND purpose = 'email_change_undo' AND expires_at > $7)
+          ON CONFLICT (email) DO NOTHING RETURNING id`,
+    params: [id, email, passwordHash, status, JSON.stringify(roles), tokenVersion, createdAt, ...changed],
+  }
+}
+
+export function toAccount(row: Row): Account {
   return {
     id: String(row.id),
     email: String(row.email),
@@ -203,5 +237,9 @@ function toAccount(row: Row): Account {
     roles: JSON.parse(String(row.roles)),
     tokenVersion: Number(row.token_version),
     createdAt: Number(row.created_at),
+    emailVerifiedAt: row.email_verified_at === null ? null : Number(row.email_verified_at),
+    awaitsConfirmation: Number(row.awaits_confirmation) === 1,
+    needsRecovery: Number(row.needs_recovery) === 1,
+    locale: row.locale === null ? null : String(row.locale),
   }
 }

@@ -32,7 +32,19 @@ export interface Account {
   readonly tokenVersion: number
   /** Epoch seconds. */
   readonly createdAt: number
+  /** When the owner showed that the address is his, epoch seconds. Null: not yet. */
+  readonly emailVerifiedAt: number | null
+  /** Registered with REGISTRATION=verified, and not confirmed yet: nobody can log in. */
+  readonly awaitsConfirmation: boolean
+  /** The owner said "this was not me": nobody can log in until a recovery has set another password. */
+  readonly needsRecovery: boolean
+  /** The language of messages, a BCP 47 tag. Null: none was chosen. */
+  readonly locale: string | null
 }
+
+/** An account that is to be inserted. */
+export type NewAccount = Omit<Account, 'emailVerifiedAt' | 'awaitsConfirmation' | 'needsRecovery' | 'locale'> &
+  Partial<Pick<Account, 'emailVerifiedAt' | 'awaitsConfirmation' | 'locale'>>
 
 /** What an admin may change. */
 export interface AccountChange {

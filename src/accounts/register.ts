@@ -16,16 +16,18 @@ import type { IsGone, Passwords } from './passwords.ts'
  */
 export const ACCOUNT_ID_PREFIX = 'acc_'
 
-export interface NewAccount {
+export interface Registration {
   readonly email: string
   readonly password: string
   readonly roles?: readonly string[]
+  /** The language of messages, a BCP 47 tag. */
+  readonly locale?: string
   readonly source: RequestSource
   readonly isGone?: IsGone
 }
 
 /** Creates an account, for the route and for the script. */
-export type Register = (input: NewAccount) => Promise<Account>
+export type Register = (input: Registration) => Promise<Account>
 
 /**
  * @returns a function that throws AppError `validation_failed`, `password_unacceptable`, `email_taken`, `overloaded` or
@@ -40,7 +42,7 @@ export function createRegister(parts: {
   now: Clock
 }): Register {
   const { accounts, passwords, minLength, limiter, now } = parts
-  return async ({ email: given, password, roles = [], source, isGone }) => {
+  return async ({ email: given, password, roles = [], locale, source, isGone }) => {
     await spend(limiter, 'registerEmail', emailKey(given))
     const email = normaliseEmail(given)
     if (!isEmail(email))
@@ -55,6 +57,10 @@ export function createRegister(parts: {
       roles: [...new Set(roles)],
       tokenVersion: 1,
       createdAt: now(),
+      emailVerifiedAt: null,
+      awaitsConfirmation: false,
+      needsRecovery: false,
+      locale: locale ?? null,
     }
     const detail = account.roles.length === 0 ? {} : { roles: account.roles }
     const entry: AuditEntry = { event: 'account_registered', source, accountId: account.id, detail }

@@ -101,4 +101,12 @@ export const MIGRATIONS: readonly Migration[] = [
       'CREATE INDEX one_time_tokens_account ON one_time_tokens (account_id, purpose)',
     ],
   },
+  {
+    version: 15,
+    name: 'one-time tokens by address',
+    statements: [
+      'CREATE INDEX one_time_tokens_email ON one_time_tokens (email)',
+      'CREATE INDEX one_time_tokens_expiry ON one_time_tokens (expires_at)',
+    ],
+  },
 ]
