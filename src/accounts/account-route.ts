@@ -1,13 +1,9 @@
 import { Type } from '@sinclair/typebox'
-import { toTimestamp } from '../clock.ts'
 import type { App } from '../http/app-type.ts'
-import { AccountReply, Status } from './account.ts'
+import { AccountWithStatus, withStatus } from './account.ts'
 import type { Administer } from './administer.ts'
 
-const OwnAccount = Type.Composite([AccountReply, Type.Object({ status: Status })], {
-  $id: 'OwnAccount',
-  description: 'The account of the caller',
-})
+const OwnAccount = Type.Composite([AccountWithStatus], { $id: 'OwnAccount', description: 'The account of the caller' })
 
 /** `GET /v1/account`: the caller's own account as the store has it now. `GET /v1/me` says what the token says. */
 export function accountRoute(app: App, { administer }: { administer: Pick<Administer, 'account'> }): void {
@@ -17,9 +13,6 @@ export function accountRoute(app: App, { administer }: { administer: Pick<Admini
       config: { auth: 'live', errors: ['not_found'] },
       schema: { tags: ['Accounts'], summary: 'Read my account', response: { 200: OwnAccount } },
     },
-    async ({ user }) => {
-      const { id, email, roles, status, createdAt } = await administer.account(user.sub)
-      return { id, email, roles: [...roles], status, created_at: toTimestamp(createdAt) }
-    },
+    async ({ user }) => withStatus(await administer.account(user.sub)),
   )
 }

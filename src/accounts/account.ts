@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto'
 import { domainToASCII, domainToUnicode } from 'node:url'
 import { type Static, Type } from '@sinclair/typebox'
+import { toTimestamp } from '../clock.ts'
 import type { PageOf } from '../http/paging.ts'
 import { Timestamp } from '../http/schemas.ts'
 
@@ -17,6 +18,12 @@ export const Roles = Type.Array(Role, { maxItems: 16, uniqueItems: true })
 
 /** Nobody deletes the own account longer than this after a login (RFC 9470). */
 export const RECENT_LOGIN_SECONDS = 300
+
+/** The language of messages. Intl must take it as a tag, whatever it is. */
+export const Locale = Type.String({
+  pattern: '^[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}$',
+  description: 'language of messages, a BCP 47 tag',
+})
 
 export const Status = Type.Union([Type.Literal('active'), Type.Literal('suspended')])
 export type AccountStatus = Static<typeof Status>
@@ -70,6 +77,18 @@ export const AccountReply = Type.Object(
   { $id: 'Account', description: 'An account' },
 )
 export type AccountReply = Static<typeof AccountReply>
+
+/** An account as its owner and admins see it. */
+export const AccountWithStatus = Type.Composite([
+  AccountReply,
+  Type.Object({ status: Status, email_verified: Type.Boolean({ description: 'the owner showed that it is his' }) }),
+])
+export type AccountWithStatus = Static<typeof AccountWithStatus>
+
+export function withStatus({ id, email, emailVerifiedAt, roles, status, createdAt }: Account): AccountWithStatus {
+  const email_verified = emailVerifiedAt !== null
+  return { id, email, email_verified, roles: [...roles], status, created_at: toTimestamp(createdAt) }
+}
 
 /**
  * The one form in which emails are stored and compared: trimmed, lower case, Unicode NFC, and the domain as the DNS and

@@ -1,14 +1,14 @@
-import { type Static, Type } from '@sinclair/typebox'
+import { Type } from '@sinclair/typebox'
 import { actorOf } from '../administration/actor.ts'
 import { adminOr } from '../administration/admin-scopes.ts'
-import { type Clock, toTimestamp } from '../clock.ts'
+import type { Clock } from '../clock.ts'
 import type { App } from '../http/app-type.ts'
 import { NextCursor, PageQuery, pageAfter, pageOf } from '../http/paging.ts'
 import { authorize } from '../tokens/authorize.ts'
-import { type Account, AccountReply, RECENT_LOGIN_SECONDS, Roles, Status, storedSpellings } from './account.ts'
+import { AccountWithStatus, RECENT_LOGIN_SECONDS, Roles, Status, storedSpellings, withStatus } from './account.ts'
 import type { Administer } from './administer.ts'
 
-const AdminAccount = Type.Composite([AccountReply, Type.Object({ status: Status })], {
+const AdminAccount = Type.Composite([AccountWithStatus], {
   $id: 'AdminAccount',
   description: 'An account as an admin sees it',
 })
@@ -52,7 +52,7 @@ export function adminRoutes(app: App, { administer, now }: { administer: Adminis
       const emails = email === undefined ? [undefined] : storedSpellings(email)
       const found = await Promise.all(emails.map((one) => administer.page({ email: one, ...pageAfter(asked) })))
       const { page, next } = pageOf(found.flat(), asked)
-      return { accounts: page.map(toReply), ...next }
+      return { accounts: page.map(withStatus), ...next }
     },
   )
   app.get(
@@ -61,7 +61,7 @@ export function adminRoutes(app: App, { administer, now }: { administer: Adminis
       config: { ...reads, errors },
       schema: { tags, summary: 'Read one account', params: Params, response: { 200: AdminAccount } },
     },
-    async ({ params }) => toReply(await administer.account(params.id)),
+    async ({ params }) => withStatus(await administer.account(params.id)),
   )
   app.patch(
     '/v1/admin/accounts/:id',
@@ -75,7 +75,7 @@ export function adminRoutes(app: App, { administer, now }: { administer: Adminis
         response: { 200: AdminAccount },
       },
     },
-    async (request) => toReply(await administer.change(request.params.id, request.body, actorOf(request))),
+    async (request) => withStatus(await administer.change(request.params.id, request.body, actorOf(request))),
   )
   app.post(
     '/v1/admin/accounts/:id/revoke',
@@ -107,8 +107,4 @@ export function adminRoutes(app: App, { administer, now }: { administer: Adminis
       return reply.code(204).send(null)
     },
   )
-}
-
-function toReply({ id, email, roles, status, createdAt }: Account): Static<typeof AdminAccount> {
-  return { id, email, roles: [...roles], status, created_at: toTimestamp(createdAt) }
 }

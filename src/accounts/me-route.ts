@@ -14,6 +14,7 @@ const Me = Type.Object(
     sid: Type.Optional(Type.String({ description: 'the session' })),
     roles: Type.Array(Type.String()),
     scope: Type.String(),
+    email_verified: Type.Optional(Type.Boolean({ description: 'with `EMAIL_VERIFIED_CLAIM=on`' })),
     authenticated_at: Type.Optional(Timestamp),
     expires_at: Timestamp,
   },
@@ -52,6 +53,7 @@ function toReply({
   sid,
   roles = [],
   scope = '',
+  email_verified,
   auth_time,
   exp,
 }: AccessTokenClaims): Static<typeof Me> {
@@ -61,6 +63,7 @@ function toReply({
     ...(sid !== undefined && { sid }),
     roles,
     scope,
+    ...(email_verified !== undefined && { email_verified }),
     ...(auth_time !== undefined && { authenticated_at: toTimestamp(auth_time) }),
     expires_at: toTimestamp(exp),
   }

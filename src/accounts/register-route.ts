@@ -3,7 +3,8 @@ import { toTimestamp } from '../clock.ts'
 import { AppError } from '../errors/app-error.ts'
 import type { App } from '../http/app-type.ts'
 import { isGone, requestSource } from '../http/request-source.ts'
-import { AccountReply } from './account.ts'
+import { Accepted } from '../http/schemas.ts'
+import { AccountReply, Locale } from './account.ts'
 import type { Register } from './register.ts'
 
 const Body = Type.Object(
@@ -14,6 +15,7 @@ const Body = Type.Object(
       maxLength: 4096,
       description: 'any characters, normalised with NFKC; a refusal says why',
     }),
+    locale: Type.Optional(Locale),
   },
   {
     additionalProperties: false,
@@ -21,25 +23,47 @@ const Body = Type.Object(
   },
 )
 
-/** `POST /v1/accounts`: registration. */
-export function registerRoute(app: App, parts: { register: Register; open: boolean }): void {
+type RegisterVerified = (input: Parameters<Register>[0], language?: string) => Promise<void>
+
+/**
+ * `POST /v1/accounts`: registration.
+ *
+ * @param parts.verified registers accounts that work once their address is confirmed. The answer is then the same for
+ *   every address. Undefined: they work at once
+ */
+export function registerRoute(
+  app: App,
+  parts: { register: Register; verified: RegisterVerified | undefined; open: boolean },
+): void {
+  const { verified } = parts
   app.post(
     '/v1/accounts',
     {
       config: {
         auth: 'public',
         limit: 'register',
-        errors: ['email_taken', 'password_unacceptable', 'registration_closed', 'store_unavailable'],
+        errors: [
+          ...(verified === undefined ? (['email_taken'] as const) : []),
+          'password_unacceptable',
+          'registration_closed',
+          'store_unavailable',
+        ],
       },
-      schema: { tags: ['Accounts'], summary: 'Register', body: Body, response: { 201: AccountReply } },
+      schema: {
+        tags: ['Accounts'],
+        summary: 'Register',
+        body: Body,
+        response: verified === undefined ? { 201: AccountReply } : { 202: Accepted },
+      },
     },
     async (request, reply) => {
       if (!parts.open) throw new AppError('registration_closed')
-      const { id, email, roles, createdAt } = await parts.register({
-        ...request.body,
-        source: requestSource(request),
-        isGone: isGone(request),
-      })
+      const input = { ...request.body, source: requestSource(request), isGone: isGone(request) }
+      if (verified !== undefined) {
+        await verified(input, request.headers['accept-language'])
+        return reply.code(202).send({})
+      }
+      const { id, email, roles, createdAt } = await parts.register(input)
       return reply.code(201).send({ id, email, roles: [...roles], created_at: toTimestamp(createdAt) })
     },
   )

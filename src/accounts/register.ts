@@ -16,6 +16,8 @@ import type { IsGone, Passwords } from './passwords.ts'
  */
 export const ACCOUNT_ID_PREFIX = 'acc_'
 
+export const newAccountId = () => `${ACCOUNT_ID_PREFIX}${randomId()}`
+
 export interface Registration {
   readonly email: string
   readonly password: string
@@ -50,7 +52,7 @@ export function createRegister(parts: {
     await checkNewPassword(password, email, { minLength, isCommon: parts.isCommon })
 
     const account: Account = {
-      id: `${ACCOUNT_ID_PREFIX}${randomId()}`,
+      id: newAccountId(),
       email,
       passwordHash: await passwords.hash(password, { network: networkOf(source.ip), ...(isGone && { isGone }) }),
       status: 'active',

@@ -47,6 +47,13 @@ export const limitSettings = {
     60,
     'Password changes and confirmations per minute from one client network',
   ),
+  RATE_LIMIT_RECOVERY: perMinute(20, 'Requests for a recovery per minute from one client network'),
+  RATE_LIMIT_CONFIRM: perMinute(20, 'Links and codes out of messages per minute from one client network'),
+  RATE_LIMIT_MESSAGES_PER_EMAIL: count(
+    1_000_000,
+    5,
+    'Messages per hour to one address that anybody can cause: recovery, registration, change of address',
+  ),
   RATE_LIMIT_STORE: perMinute(
     600,
     'Calls per minute from one client network that ask the database: sessions, logout, administration, `live` routes',

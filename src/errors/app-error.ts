@@ -29,6 +29,7 @@ export const ERRORS = {
     title: 'A request carries exactly one Authorization header.',
     challenge: 'invalid_request',
   },
+  invalid_recovery_token: { status: 400, title: 'The link or the code is wrong, used, or too old: ask for another.' },
   missing_token: {
     status: 401,
     title: 'This route needs an access token: Authorization: Bearer <token>.',
@@ -48,6 +49,12 @@ export const ERRORS = {
   },
   invalid_refresh_token: { status: 401, title: 'The refresh token is not valid: log in again.', challenge: null },
   invalid_credentials: { status: 401, title: 'The email or the password is wrong.', challenge: null },
+  email_unverified: { status: 401, title: 'The address of this account is not confirmed yet.', challenge: null },
+  recovery_required: {
+    status: 401,
+    title: 'The owner disowned what was done here: set a new password by a recovery.',
+    challenge: null,
+  },
   insufficient_scope: { status: 403, title: 'The token does not allow this.', challenge: 'insufficient_scope' },
   refresh_cookie_missing: {
     status: 403,

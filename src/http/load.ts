@@ -6,6 +6,9 @@ import type { App } from './app-type.ts'
 /** The delay of the event loop is averaged over this time, so that a single long pause hardly counts. */
 const SAMPLE_INTERVAL_MS = 1000
 
+/** The limits of routes that hash a password. */
+const HASHING: ReadonlySet<RouteLimit> = new Set(['login', 'register', 'password', 'confirm'])
+
 interface Options {
   /** Milliseconds that an average turn of the event loop may be late; 0 = no limit. */
   readonly maxEventLoopDelay: number
@@ -34,8 +37,7 @@ export async function registerLoad(app: App, options: Options): Promise<Overload
     if (limit === 'store') return undefined
     if (isLate()) return overloaded('the event loop is late')
     if (maxStoreQueue > 0 && store.waiting() > maxStoreQueue) return overloaded('too many calls wait for the store')
-    const hashes = limit === 'login' || limit === 'register' || limit === 'password'
-    return hashes ? passwords.refusal(network()) : undefined
+    return HASHING.has(limit) ? passwords.refusal(network()) : undefined
   }
 }
 

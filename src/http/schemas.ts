@@ -31,6 +31,9 @@ export const OAuthProblem = Type.Object(
   { $id: 'OAuthError', description: 'RFC 6749 section 5.2' },
 )
 
+/** The answer to what is done later, or not at all: nobody learns which. */
+export const Accepted = Type.Object({}, { $id: 'Accepted', description: 'Accepted: a message follows, if it may' })
+
 /** The successful answer of every way to get a token (RFC 6749 section 5.1). */
 export const TokenResponse = Type.Object(
   {

@@ -13,13 +13,24 @@ import { type Admission, type Attempt, createPasswordThrottle, type Outcome, typ
  * Quotas that a route names as its `config.limit`. `store` is for routes that ask the database and issue nothing: every
  * route with `auth: 'live'` spends from it too, without naming it.
  */
-export const ROUTE_LIMITS = ['login', 'register', 'refresh', 'password', 'token', 'introspect', 'store'] as const
+export const ROUTE_LIMITS = [
+  'login',
+  'register',
+  'refresh',
+  'password',
+  'recovery',
+  'confirm',
+  'token',
+  'introspect',
+  'store',
+] as const
 export type RouteLimit = (typeof ROUTE_LIMITS)[number]
 export type QuotaName =
   | RouteLimit
   | 'registerEmail'
   | 'refreshSession'
   | 'passwordNetwork'
+  | 'messageEmail'
   | 'tokenClient'
   | 'clientFailure'
   | 'passwordThrottled'
@@ -54,6 +65,9 @@ export const quotas = (config: Config): Quotas => ({
   refreshSession: { limit: config.RATE_LIMIT_REFRESH_PER_SESSION, window: MINUTE_SECONDS },
   password: { limit: config.RATE_LIMIT_PASSWORD_CHANGE, window: MINUTE_SECONDS },
   passwordNetwork: { limit: config.RATE_LIMIT_PASSWORD_CHANGE_PER_NETWORK, window: MINUTE_SECONDS },
+  recovery: { limit: config.RATE_LIMIT_RECOVERY, window: MINUTE_SECONDS },
+  confirm: { limit: config.RATE_LIMIT_CONFIRM, window: MINUTE_SECONDS },
+  messageEmail: { limit: config.RATE_LIMIT_MESSAGES_PER_EMAIL, window: HOUR_SECONDS },
   store: { limit: config.RATE_LIMIT_STORE, window: MINUTE_SECONDS },
   token: { limit: config.RATE_LIMIT_TOKEN, window: MINUTE_SECONDS },
   introspect: { limit: config.RATE_LIMIT_INTROSPECT, window: MINUTE_SECONDS },

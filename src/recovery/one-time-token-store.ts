@@ -69,7 +69,7 @@ function accepted(row: Row | undefined, purposes: readonly Purpose[]): FoundToke
 }
 
 /** These stay good when somebody else changes password and address: they are there against just that. */
-const UNBOUND: readonly Purpose[] = ['email_change_undo', 'not_me']
+export const UNBOUND: readonly Purpose[] = ['email_change_undo', 'not_me']
 
 /** What a token for this account is bound to now. */
 export function boundToOf(purpose: Purpose, account: Pick<Account, 'passwordHash' | 'email'>): string {
@@ -172,11 +172,17 @@ export function useToken({ token: { id, accountId, boundTo } }: FoundToken, mark
 export const used = (id: string, mark: string) =>
   `EXISTS (SELECT 1 FROM one_time_tokens WHERE id = ${id} AND bound_to = ${mark})`
 
-/** Deletes the used token, and all others that the change made worthless. */
-export function deleteTokens(accountId: string, mark: string): Statement {
-  return {
-    sql: `DELETE FROM one_time_tokens WHERE account_id = $1
-          AND EXISTS (SELECT 1 FROM accounts WHERE id = $1 AND changed_by = $2)`,
-    params: [accountId, mark],
-  }
+/**
+ * Deletes the used token, and all others that the change made worthless, if the transaction changed the account under
+ * this mark. The ways back stay until one of them is used.
+ */
+export function deleteTokens({ token: { id, purpose, accountId } }: FoundToken, mark: string): Statement[] {
+  const stay = UNBOUND.includes(purpose) ? '' : ` AND (id = $3 OR purpose NOT IN (${UNBOUND.map((one) => `'${one}'`)}))`
+  return [
+    {
+      sql: `DELETE FROM one_time_tokens WHERE account_id = $1
+            AND EXISTS (SELECT 1 FROM accounts WHERE id = $1 AND changed_by = $2)${stay}`,
+      params: stay === '' ? [accountId, mark] : [accountId, mark, id],
+    },
+  ]
 }

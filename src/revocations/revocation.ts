@@ -57,6 +57,8 @@ export type EndReason =
   | 'reused'
   | 'limit'
   | 'password_changed'
+  | 'recovered'
+  | 'disowned'
   | 'suspended'
   | 'revoked'
   | 'restored'

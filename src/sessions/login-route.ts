@@ -33,7 +33,13 @@ export function loginRoute(
       config: {
         auth: 'public',
         limit: 'login',
-        errors: ['invalid_credentials', 'store_unavailable', 'signing_unavailable'],
+        errors: [
+          'invalid_credentials',
+          'email_unverified',
+          'recovery_required',
+          'store_unavailable',
+          'signing_unavailable',
+        ],
       },
       schema: { tags: ['Sessions'], summary: 'Log in', body: Body, response: { 200: TokenResponse } },
     },

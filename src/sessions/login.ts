@@ -6,7 +6,7 @@ import type { AuditEntry, RequestSource } from '../audit/audit.ts'
 import type { AuditStore } from '../audit/audit-store.ts'
 import type { BoundedInsert } from '../audit/bounded-insert.ts'
 import type { Clock } from '../clock.ts'
-import { AppError } from '../errors/app-error.ts'
+import { AppError, type ErrorCode } from '../errors/app-error.ts'
 import { randomId } from '../ids.ts'
 import { networkOf } from '../limits/network.ts'
 import type { PasswordAttempts } from '../limits/password-attempts.ts'
@@ -31,7 +31,8 @@ function succeeded({ id, accountId }: Session, source: RequestSource, transport?
  * Password login: opens a session and issues its first pair of tokens.
  *
  * @returns a function that throws AppError `invalid_credentials` for an unknown email, a wrong password and a suspended
- *   account (same answer and same work for all three: ASVS 6.3.8), `overloaded` when the queue for hashing is full,
+ *   account (same answer and same work for all three: ASVS 6.3.8), `email_unverified` and `recovery_required` for the
+ *   right password of an account that waits for that, `overloaded` when the queue for hashing is full,
  *   `too_many_requests` when account or network have failed too often
  */
 export function createLogin(parts: {
@@ -50,10 +51,15 @@ export function createLogin(parts: {
   const { accounts, passwords, attempts, sessions, limits, issuePair, revocationsApplied, auditStore, now } = parts
   const { boundedInsert } = parts
 
-  const refuse = async (source: RequestSource, accountId: string | undefined, reason: string): Promise<never> => {
+  const refuse = async (
+    source: RequestSource,
+    accountId: string | undefined,
+    reason: string,
+    code: ErrorCode = 'invalid_credentials',
+  ): Promise<never> => {
     const entry: AuditEntry = { event: 'login_failed', source, accountId, detail: { reason } }
     await auditStore.insert(entry, now())
-    throw new AppError('invalid_credentials', { reason })
+    throw new AppError(code, { reason })
   }
 
   const logIn: Login = async ({ email, password, transport }, source, isGone) => {
@@ -63,6 +69,9 @@ export function createLogin(parts: {
     if (account === undefined) return refuse(source, undefined, 'unknown email')
     if (!matches) return refuse(source, account.id, 'wrong password')
     if (account.status !== 'active') return refuse(source, account.id, `account ${account.status}`)
+    // Only who shows the right password learns what the account waits for.
+    if (account.needsRecovery) return refuse(source, account.id, 'account needs a recovery', 'recovery_required')
+    if (account.awaitsConfirmation) return refuse(source, account.id, 'address not confirmed', 'email_unverified')
 
     const hash = await renewed(account, password, by)
     const instant = now()

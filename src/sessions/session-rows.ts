@@ -8,7 +8,8 @@ export const SESSION_COLUMNS = 'id, account_id, client_id, scope, created_at, la
 const ACCOUNT = (column: string) => `(SELECT ${column} FROM accounts a WHERE a.id = account_id) AS ${column}`
 /** Of a session and its account: what its tokens carry. */
 export const REFRESHED_COLUMNS = `id, account_id, client_id, scope,
-  COALESCE(auth_time, created_at) AS auth_time, counter, rotated_at, ${ACCOUNT('status')}, ${ACCOUNT('roles')}, ${ACCOUNT('token_version')}`
+  COALESCE(auth_time, created_at) AS auth_time, counter, rotated_at, ${ACCOUNT('status')}, ${ACCOUNT('roles')}, ${ACCOUNT('token_version')},
+  ${ACCOUNT('email_verified_at')}`
 
 export function toSession(row: Row): Session {
   return {
@@ -35,7 +36,12 @@ export function toRefreshedSession(row: Row): RefreshedSession {
   }
 }
 
-/** @param row holds `roles` and `token_version` of the account */
+/** @param row holds `roles`, `token_version` and `email_verified_at` of the account */
 export function toTokenSubject(row: Row, accountId: string): TokenSubject {
-  return { accountId, roles: JSON.parse(String(row.roles)), tokenVersion: Number(row.token_version) }
+  return {
+    accountId,
+    roles: JSON.parse(String(row.roles)),
+    tokenVersion: Number(row.token_version),
+    emailVerified: row.email_verified_at !== null,
+  }
 }

@@ -6,9 +6,11 @@ import { REFRESHED_COLUMNS } from './session-rows.ts'
 // Statements on the sessions table that several stores use in their transactions.
 
 /**
- * True when the account is still active and its password is still the one that was verified. Parameters: `$1`, `$2`.
+ * True when the account may still be logged in to and its password is still the one that was verified. Parameters:
+ * `$1`, `$2`.
  */
-export const ACTIVE_ACCOUNT = "id = $1 AND status = 'active' AND password_hash = $2"
+export const ACTIVE_ACCOUNT =
+  "id = $1 AND status = 'active' AND awaits_confirmation = 0 AND needs_recovery = 0 AND password_hash = $2"
 
 /** Opens a session, if ACTIVE_ACCOUNT still holds. */
 export function insertSession(

@@ -80,7 +80,7 @@ export function createSessionStore(database: Database): SessionStore {
           {
             sql: `UPDATE accounts SET last_login_at = $3, token_version =
                     CASE WHEN token_version < ${VERSION_FLOOR} THEN ${VERSION_FLOOR} ELSE token_version END
-                  WHERE ${ACTIVE_ACCOUNT} RETURNING id, roles, token_version`,
+                  WHERE ${ACTIVE_ACCOUNT} RETURNING id, roles, token_version, email_verified_at`,
             params: [session.accountId, verifiedHash, now],
           },
           insertSession(session, verifiedHash, now + limits.maxTtl),
@@ -130,7 +130,7 @@ export function createSessionStore(database: Database): SessionStore {
 
     async tokenSubject(sessionId, accountId, now) {
       const [row] = await database.query(
-        `SELECT a.roles, a.token_version FROM sessions s JOIN accounts a ON a.id = s.account_id
+        `SELECT a.roles, a.token_version, a.email_verified_at FROM sessions s JOIN accounts a ON a.id = s.account_id
          WHERE s.id = $1 AND a.id = $2 AND s.ended_at IS NULL AND s.expires_at > $3 AND a.status = 'active'`,
         [sessionId, accountId, now],
       )

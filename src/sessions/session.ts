@@ -54,6 +54,7 @@ export interface TokenSubject {
   readonly accountId: string
   readonly roles: readonly string[]
   readonly tokenVersion: number
+  readonly emailVerified: boolean
 }
 
 /** The result of presenting a refresh token. It is committed before it is answered. */

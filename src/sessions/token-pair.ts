@@ -28,11 +28,18 @@ export interface RefreshKeys {
 export function createIssuePair({
   issue,
   refreshKeys,
+  emailVerifiedClaim = false,
 }: {
   issue: IssueAccessToken
   refreshKeys: RefreshKeys
+  /** True: the access tokens say whether the address is verified. Default: they do not. */
+  emailVerifiedClaim?: boolean
 }): IssuePair {
-  return async (session, { accountId, roles, tokenVersion }, { scope = session.scope, audience } = {}) => {
+  return async (
+    session,
+    { accountId, roles, tokenVersion, emailVerified },
+    { scope = session.scope, audience } = {},
+  ) => {
     const { id, clientId, authTime, counter, rotatedAt } = session
     const { token, expiresIn } = await issue({
       sub: accountId,
@@ -42,6 +49,7 @@ export function createIssuePair({
       scope,
       roles: [...roles],
       token_version: tokenVersion,
+      ...(emailVerifiedClaim && { email_verified: emailVerified }),
       ...(audience && { audience }),
     })
     const refreshToken = encodeRefreshToken({ sessionId: id, counter }, refreshKeys.current(), rotatedAt)

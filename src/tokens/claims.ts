@@ -39,6 +39,7 @@ export const AccessTokenClaims = Type.Object({
   scope: Type.Optional(Type.String({ maxLength: 2048, pattern: `^${CLEAN}` })),
   roles: Type.Optional(Type.Array(clean(64), { maxItems: 32 })),
   token_version: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })),
+  email_verified: Type.Optional(Type.Boolean()),
 })
 export interface AccessTokenClaims extends Static<typeof AccessTokenClaims>, CustomClaims {}
 

@@ -17,7 +17,7 @@ export const OPTIONAL_CLAIMS_BUDGET_BYTES = 1024
 /** The subject of a token: everything that differs between two tokens of this server. */
 export type Grant = Pick<
   AccessTokenClaims,
-  'sub' | 'client_id' | 'sid' | 'auth_time' | 'scope' | 'roles' | 'token_version'
+  'sub' | 'client_id' | 'sid' | 'auth_time' | 'scope' | 'roles' | 'token_version' | 'email_verified'
 > & {
   /** The audience of the token. Default: the audience of the server. */
   readonly audience?: readonly string[]
