@@ -33,6 +33,9 @@ import { registerOAuth } from './oauth/oauth-scope.ts'
 import { revokeRoute } from './oauth/revoke-route.ts'
 import { tokenRoute } from './oauth/token-route.ts'
 import { makeParts, type PartsOptions } from './parts.ts'
+import { emailRoutes } from './recovery/email-routes.ts'
+import { inviteAdminRoutes } from './recovery/invite-admin-routes.ts'
+import { recoveryRoutes } from './recovery/recovery-routes.ts'
 import { feedRoute } from './revocations/feed-route.ts'
 import { adminSessionsRoutes } from './sessions/admin-sessions-route.ts'
 import { changePasswordRoute } from './sessions/change-password-route.ts'
@@ -98,7 +101,14 @@ export async function buildApp(options: AppOptions): Promise<App> {
   await registerDocs              (app, { version: VERSION, path, page: config.DOCS === 'on', pageHeaders })
   registerMaintenance             (app, { ...parts, ...cleanup })
 
-  registerRoute                   (app, { register: parts.register, open: config.REGISTRATION === 'open' })
+  const isVerified = config.REGISTRATION === 'verified'
+  registerRoute                   (app, { register: parts.register, open: config.REGISTRATION !== 'closed',
+                                          verified: isVerified ? parts.registerVerified : undefined })
+  if (config.MAIL_URL !== undefined) {
+    recoveryRoutes                (app, parts)
+    emailRoutes                   (app, parts)
+    inviteAdminRoutes             (app, parts)
+  }
   await registerRefreshCookie     (app, { issuer, origins }, (scope, refreshCookie) => {
     loginRoute                    (scope, { login: parts.login, refreshCookie, idleTtl })
     refreshRoute                  (scope, { ...parts, refreshCookie, idleTtl })

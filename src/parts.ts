@@ -33,6 +33,7 @@ import { createRevoke } from './oauth/revoke.ts'
 import { createTokenStore } from './oauth/token-store.ts'
 import { createVerifyIssuedToken, createVerifyTokenToRevoke } from './oauth/verify-issued-token.ts'
 import { type Instrumentation, NO_INSTRUMENTATION } from './observability/instrumentation.ts'
+import { createRecoveryParts } from './recovery/recovery-parts.ts'
 import { CursorWitness } from './revocations/cursor-witness.ts'
 import { createFeed } from './revocations/feed.ts'
 import { openGuardedRevocations } from './revocations/guarded-revocations.ts'
@@ -173,7 +174,8 @@ function makeAccounts(base: Base, stores: Stores, { revocationsApplied }: Revoca
   const rules = { minLength: config.PASSWORD_MIN_LENGTH, isCommon: isCommonPassword }
   const limits = sessionLimits(config, database)
   const refreshKeys = { current: () => keyring.refreshKeys() }
-  const issuePair = createIssuePair({ issue, refreshKeys })
+  const emailVerifiedClaim = config.EMAIL_VERIFIED_CLAIM === 'on'
+  const issuePair = createIssuePair({ issue, refreshKeys, emailVerifiedClaim })
   const passwordPair = instrumentation.issuing('password', issuePair)
   const forRefresh = instrumentation.issuing('refresh_token', issuePair)
   const observe = instrumentation.refreshed
@@ -183,8 +185,10 @@ function makeAccounts(base: Base, stores: Stores, { revocationsApplied }: Revoca
   const confirmPassword = createConfirmPassword(confirming)
   const administer = createAdminister({ accounts, noteRefusal, ...revoking })
   const endSession = createEndSession({ sessions, ...revoking })
+  const recovering = { ...confirming, ...rules, ...revoking, database, confirmPassword, enqueue: base.enqueue }
   return {
     passwords,
+    ...createRecoveryParts({ ...recovering, keys: refreshKeys.current }),
     refreshKeys,
     limits,
     register: createRegister({ accounts, passwords, ...rules, limiter, now }),

@@ -7,7 +7,7 @@ import type { RefreshKey } from '../keys/refresh-keys.ts'
 import type { Enqueue, Facts } from '../messages/message.ts'
 import { factsOf } from './composers.ts'
 import { mintOneTimeToken } from './one-time-token.ts'
-import { type OnlyIf, storeToken } from './one-time-token-store.ts'
+import { type OnlyIf, storeWayBack } from './one-time-token-store.ts'
 import type { FindProof, Proof } from './proof.ts'
 import type { RecoveryStore } from './recovery-store.ts'
 
@@ -50,6 +50,6 @@ export function createConfirmEmail(parts: {
     const { row, token } = mintOneTimeToken(asked)
     const facts = { ...by.facts, email, token, until: String(row.expiresAt) }
     const message = await enqueue({ kind: 'email_change_notice', accountId: id, facts }, at, onlyIf)
-    return [...storeToken(row, onlyIf), ...message]
+    return [storeWayBack(row, onlyIf), ...message]
   }
 }

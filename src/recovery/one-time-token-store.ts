@@ -115,39 +115,34 @@ export interface OnlyIf {
 
 /**
  * Stores a token, unless its account is gone. Older ones of the same account and purpose are deleted: the newest wins.
- * Only the ways back after a change of address stay, each of them.
+ * Only the ways back (`UNBOUND`) stay, each of them: a thief who causes another one must not make the link in the first
+ * message worthless.
  */
-export function storeToken(row: OneTimeToken, onlyIf?: OnlyIf): Statement[] {
-  const { id, purpose, accountId, email, boundTo, tokenHash, codeHash, createdAt, expiresAt } = row
-  const values = [id, purpose, accountId, email, boundTo, tokenHash, codeHash, createdAt, expiresAt]
-  const condition = (from: number) => {
-    const renumbered = onlyIf?.exists.replace(/\$(\d)/g, (_, n) => `$${from + Number(n)}`)
-    return renumbered === undefined ? '' : ` AND EXISTS (${renumbered})`
-  }
-  const params = onlyIf?.params ?? []
+export function storeToken(row: OneTimeToken): Statement[] {
+  const { purpose, accountId } = row
+  if (UNBOUND.includes(purpose)) return [storeWayBack(row)]
   return [
     // The account is locked first, as everywhere. So of two tokens that are stored at once one is the older one.
-    {
-      sql: `UPDATE accounts SET changed_by = $2 WHERE id = $1${condition(2)}`,
-      params: [accountId, randomId(), ...params],
-    },
-    ...(purpose === 'email_change_undo'
-      ? []
-      : [
-          {
-            sql: `DELETE FROM one_time_tokens WHERE account_id = $1 AND purpose = $2${condition(2)}`,
-            params: [accountId, purpose, ...params],
-          },
-        ]),
-    {
-      sql: `INSERT INTO one_time_tokens (id, purpose, account_id, email, bound_to, token_hash, code_hash, tries,
-              created_at, expires_at)
-            SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), id, CAST($4 AS TEXT), CAST($5 AS TEXT), CAST($6 AS TEXT),
-              CAST($7 AS TEXT), 0, CAST($8 AS BIGINT), CAST($9 AS BIGINT)
-            FROM accounts WHERE id = $3${condition(values.length)}`,
-      params: [...values, ...params],
-    },
+    { sql: 'UPDATE accounts SET changed_by = $2 WHERE id = $1', params: [accountId, randomId()] },
+    { sql: 'DELETE FROM one_time_tokens WHERE account_id = $1 AND purpose = $2', params: [accountId, purpose] },
+    storeWayBack(row),
   ]
+}
+
+/** As `storeToken`, without deleting others. */
+export function storeWayBack(row: OneTimeToken, onlyIf?: OnlyIf): Statement {
+  const { id, purpose, accountId, email, boundTo, tokenHash, codeHash, createdAt, expiresAt } = row
+  const values = [id, purpose, accountId, email, boundTo, tokenHash, codeHash, createdAt, expiresAt]
+  const renumbered = onlyIf?.exists.replace(/\$(\d)/g, (_, n) => `$${values.length + Number(n)}`)
+  const condition = renumbered === undefined ? '' : ` AND EXISTS (${renumbered})`
+  return {
+    sql: `INSERT INTO one_time_tokens (id, purpose, account_id, email, bound_to, token_hash, code_hash, tries,
+            created_at, expires_at)
+          SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), id, CAST($4 AS TEXT), CAST($5 AS TEXT), CAST($6 AS TEXT),
+            CAST($7 AS TEXT), 0, CAST($8 AS BIGINT), CAST($9 AS BIGINT)
+          FROM accounts WHERE id = $3${condition}`,
+    params: [...values, ...(onlyIf?.params ?? [])],
+  }
 }
 
 /**

@@ -13,6 +13,8 @@ const SETTINGS: Readonly<Record<RouteLimit, string>> = {
   register: 'REGISTER',
   refresh: 'REFRESH',
   password: 'PASSWORD_CHANGE',
+  recovery: 'RECOVERY',
+  confirm: 'CONFIRM',
   token: 'TOKEN',
   introspect: 'INTROSPECT',
   store: 'STORE',

@@ -1,0 +1,48 @@
+import type { AccountStore } from '../accounts/account-store.ts'
+import type { ConfirmPassword } from '../accounts/confirm-password.ts'
+import type { Passwords } from '../accounts/passwords.ts'
+import type { AuditStore } from '../audit/audit-store.ts'
+import type { Clock } from '../clock.ts'
+import type { Database } from '../db/database.ts'
+import type { RefreshKey } from '../keys/refresh-keys.ts'
+import type { Spending } from '../limits/limiter.ts'
+import type { Enqueue } from '../messages/message.ts'
+import { createChangeEmail } from './change-email.ts'
+import { createConfirmEmail } from './confirm-email.ts'
+import { createInvite } from './invite.ts'
+import { createOneTimeTokenStore } from './one-time-token-store.ts'
+import { createFindProof } from './proof.ts'
+import { createRecover } from './recover.ts'
+import { createRecoveryStore } from './recovery-store.ts'
+import { createRegisterVerified } from './register-verified.ts'
+import { createUndoEmailChange } from './undo-email-change.ts'
+
+/** Everything of this folder that the routes use. */
+export function createRecoveryParts(parts: {
+  database: Database
+  accounts: AccountStore
+  passwords: Passwords
+  confirmPassword: ConfirmPassword
+  minLength: number
+  isCommon: (text: string) => Promise<boolean>
+  limiter: Spending
+  auditStore: AuditStore
+  enqueue: Enqueue
+  keys: () => readonly RefreshKey[]
+  /** Resolves when this node refuses the tokens that were just revoked. */
+  revocationsApplied: () => Promise<void>
+  now: Clock
+}) {
+  const tokens = createOneTimeTokenStore(parts.database)
+  const store = createRecoveryStore(parts.database)
+  const findProof = createFindProof({ ...parts, tokens })
+  return {
+    oneTimeTokens: tokens,
+    recover: createRecover({ ...parts, findProof, store }),
+    confirmEmail: createConfirmEmail({ ...parts, findProof, store }),
+    changeEmail: createChangeEmail(parts),
+    registerVerified: createRegisterVerified(parts),
+    invite: createInvite(parts),
+    undoEmailChange: createUndoEmailChange({ ...parts, tokens, store }),
+  }
+}
