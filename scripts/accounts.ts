@@ -1,11 +1,8 @@
-import { text } from 'node:stream/consumers'
 import { Value } from '@sinclair/typebox/value'
-import { read } from 'read'
-import { type Account, type AccountChange, type AccountStatus, normaliseEmail, Role } from '../src/accounts/account.ts'
+import { type Account, type AccountChange, type AccountStatus, Role } from '../src/accounts/account.ts'
 import { type AccountStore, createAccountStore } from '../src/accounts/account-store.ts'
 import { createAdminister } from '../src/accounts/administer.ts'
 import { isCommonPassword } from '../src/accounts/common-passwords.ts'
-import { accountByEmail } from '../src/accounts/find-account.ts'
 import { createPasswords, hashCost, hashGate } from '../src/accounts/passwords.ts'
 import { createRegister } from '../src/accounts/register.ts'
 import { NOTE_NOTHING } from '../src/administration/note-refusal.ts'
@@ -13,8 +10,10 @@ import { systemClock, toTimestamp } from '../src/clock.ts'
 import type { Config } from '../src/config/config.ts'
 import { OperatorError } from '../src/errors/app-error.ts'
 import { NO_LIMITS } from '../src/limits/limiter.ts'
+import { accountOf, type Operating, readPassword } from './cli/account-recovery.ts'
 import { afterRestore } from './cli/after-restore.ts'
 import { type Command, type Input, type Result, runScript, table, UsageError } from './cli/command-line.ts'
+import { recoveryCommands } from './cli/recovery-commands.ts'
 import { withDatabase } from './cli/with-database.ts'
 
 /** The source in the audit rows of this script. */
@@ -41,7 +40,12 @@ const create: Command = {
         limiter: NO_LIMITS,
         now: systemClock,
       })
-      const account = await register({ email, password: await readPassword(), roles, source: SCRIPT })
+      const account = await register({
+        email,
+        password: await readPassword('no account was made'),
+        roles,
+        source: SCRIPT,
+      })
       return { json: shown(account), text: `created ${account.email} (${account.id})` }
     })
   },
@@ -112,15 +116,24 @@ await runScript('accounts', {
   suspend: setStatus('suspend', 'suspended', 'Suspend an account: it can no longer log in.'),
   activate: setStatus('activate', 'active', 'Let a suspended account log in again.'),
   'set-roles': setRoles,
+  ...recoveryCommands({ ofAccount, shown }),
   'after-restore': restored,
 })
 
-async function change([given = '']: readonly string[], what: AccountChange, said: string): Promise<Result> {
-  return withAccounts(async (accounts) => {
-    const account = await accountByEmail(accounts, given)
-    if (account === undefined)
-      throw new OperatorError(`there is no account ${normaliseEmail(given)}`, { hint: 'npm run accounts -- list' })
+/** Does something to the account that the first positional names. */
+function ofAccount(
+  [given = '']: readonly string[],
+  work: (by: Operating, account: Account) => Promise<Result>,
+): Promise<Result> {
+  return withDatabase(async (database, config) =>
+    work({ database, config, source: SCRIPT, now: systemClock }, await accountOf({ database }, given)),
+  )
+}
+
+async function change(positionals: readonly string[], what: AccountChange, said: string): Promise<Result> {
+  return ofAccount(positionals, async ({ database }, account) => {
     const { email } = account
+    const accounts = createAccountStore(database)
     // Running servers read the change from the store, within a second.
     const administer = createAdminister({
       accounts,
@@ -168,20 +181,4 @@ function rolesOf(options: Input['options']): string[] {
       )
   }
   return roles
-}
-
-async function readPassword(): Promise<string> {
-  if (process.stdin.isTTY) {
-    const typed = await read({ prompt: 'Password: ', silent: true }).catch(() => {
-      throw new OperatorError('cancelled: no account was made')
-    })
-    process.stderr.write('\n')
-    return typed
-  }
-  const line = (await text(process.stdin)).split(/\r?\n/, 1)[0] ?? ''
-  if (line === '')
-    throw new OperatorError('the first line of standard input is empty', {
-      hint: 'it is the password of the new account',
-    })
-  return line
 }

@@ -86,7 +86,18 @@ t.test('refusals are one line with exit code 1, misuse is exit code 2', async (t
 t.test('help shows worked examples', async (t) => {
   const accounts = script(await isolated(t))
   t.match(await accounts('--help'), { code: 0, stdout: /create .*list .*suspend .*activate .*set-roles /s })
-  for (const command of ['create', 'list', 'suspend', 'activate', 'set-roles', 'after-restore']) {
+  for (const command of [
+    'create',
+    'list',
+    'suspend',
+    'activate',
+    'set-roles',
+    'set-password',
+    'set-email',
+    'send-recovery',
+    'delete',
+    'after-restore',
+  ]) {
     t.match(await accounts(`${command} --help`), {
       code: 0,
       stdout: new RegExp(`Examples\n  npm run -s accounts -- ${command}`),
