@@ -125,7 +125,7 @@ function ofAccount(
   [given = '']: readonly string[],
   work: (by: Operating, account: Account) => Promise<Result>,
 ): Promise<Result> {
-  return withDatabase(async (database, config) =>
+  return withDatabase('accounts', async (database, config) =>
     work({ database, config, source: SCRIPT, now: systemClock }, await accountOf({ database }, given)),
   )
 }
