@@ -8,7 +8,7 @@ import { ProofMembers, proofOf } from './proof.ts'
 
 const Proof = Type.Object(ProofMembers, {
   additionalProperties: false,
-  examples: [{ token: 'sot_Wv2mG0k3…' }, { email: 'ada@example.com', code: 'K7QX-29MD' }],
+  examples: [{ email: 'ada@example.com', code: 'K7QX-29MD' }],
 })
 
 const Change = Type.Object(

@@ -15,7 +15,6 @@ const Confirmation = Type.Object(
   {
     additionalProperties: false,
     examples: [
-      { token: 'sot_Wv2mG0k3…', new_password: 'a longer horse and a second battery staple' },
       { email: 'ada@example.com', code: 'K7QX-29MD', new_password: 'a longer horse and a second battery staple' },
     ],
   },

@@ -238,3 +238,8 @@ t.test('a server without the setting says nothing of it', async (t) => {
   const me = await call(plain.app, person.access_token, 'GET', '/v1/me')
   t.notOk('email_verified' in me.json())
 })
+
+t.test('a GET of these routes changes nothing: there is nothing to get', async (t) => {
+  for (const url of ['/v1/recovery', '/v1/recovery/confirm', '/v1/email/confirm', '/v1/me/email'])
+    t.match((await call(app, '', 'GET', url)).statusCode, 405, url)
+})

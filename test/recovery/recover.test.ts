@@ -232,11 +232,6 @@ t.test('neither address nor token nor code nor password stands in the log or in 
   t.match(failed, { detail: /reason/ })
 })
 
-t.test('a GET of any of these changes nothing, and there is nothing to get', async (t) => {
-  for (const url of ['/v1/recovery', '/v1/recovery/confirm', '/v1/email/confirm'])
-    t.match((await app.inject(url)).json(), { status: 405, code: 'method_not_allowed' })
-})
-
 t.test('with the store away the answer is 503, and the token stays good', async (t) => {
   const { email, mail } = await asked('outage@example.com')
   const { app: cut, link } = await anotherNode(t, server, { now: server.now })
