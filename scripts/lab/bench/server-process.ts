@@ -100,6 +100,10 @@ export function settings(home: string): Record<string, string> {
     RATE_LIMIT_PASSWORD_CHANGE: '0',
     RATE_LIMIT_PASSWORD_CHANGE_PER_NETWORK: '0',
     RATE_LIMIT_STORE: '0',
+    RATE_LIMIT_RECOVERY: '0',
+    RATE_LIMIT_CONFIRM: '0',
+    RATE_LIMIT_MESSAGES_PER_EMAIL: '0',
+    RATE_LIMIT_REGISTER_PER_EMAIL: '0',
     // If the server refused requests under load, the figures would mean nothing. That the machine was busy is in the
     // report.
     LOAD_MAX_EVENT_LOOP_DELAY: '0',

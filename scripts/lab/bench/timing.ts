@@ -12,11 +12,11 @@ import { openDatabase } from '../../../src/db/open.ts'
 import { OperatorError } from '../../../src/errors/app-error.ts'
 import { makeRunFolder } from '../run-folder.ts'
 import { difference, mean, quantile } from './difference.ts'
-import { makeHome, startSignet } from './server-process.ts'
+import { makeHome, settings, startSignet } from './server-process.ts'
 import { takesNoOptions } from './takes-no-options.ts'
 
 // Does the response time reveal who has an account, or which client exists? A thousand attempts of each kind, one at a
-// time, in random order, over one connection to a real server without limits. Takes two minutes.
+// time, in random order, over one connection to a real server without limits. Takes five minutes.
 
 const TRIES = 1000
 const NAMES = 10
@@ -24,11 +24,12 @@ const NAMES = 10
 interface Try {
   readonly url: string
   readonly type: string
-  readonly body: string
+  /** A function for what can be sent once. */
+  readonly body: string | (() => string)
   readonly status: number
 }
 
-takesNoOptions('usage: npm run bench:timing\n\nDo response times reveal who has an account? Takes two minutes.')
+takesNoOptions('usage: npm run bench:timing\n\nDo response times reveal who has an account? Takes five minutes.')
 
 const folder = makeRunFolder('timing')
 
@@ -39,7 +40,8 @@ const password = () => randomBytes(18).toString('base64url')
 const agent = new Agent({ keepAlive: true, maxSockets: 1 })
 const home = await makeHome({ rounds: 1, seconds: 1, folder, cores: undefined })
 const clientIds = await makeClients(home)
-const server = await startSignet({ rounds: 1, seconds: 1, folder, cores: undefined }, home)
+const bench = { rounds: 1, seconds: 1, folder, cores: undefined }
+const server = await startSignet(bench, home)
 try {
   console.log(
     `${availableParallelism()} cores, Node.js ${process.versions.node}, load average ${loadavg()[0]?.toFixed(2)}`,
@@ -54,8 +56,32 @@ try {
     ['unknown client', strangers.map(tokenOf)],
   )
 } finally {
-  agent.destroy()
   await server.child.stop()
+}
+
+// The same server with REGISTRATION=verified, which sends messages: into a folder.
+const mail = { REGISTRATION: 'verified', MAIL_URL: `file:${join(home, 'outbox')}`, APP_URL: 'https://app.example.com' }
+const verified = await startSignet(bench, home, { env: { ...settings(home), ...mail } })
+try {
+  const { origin } = verified
+  const unknown = Array.from({ length: NAMES }, address)
+  const { confirmed, waiting } = await makeRecoverable(origin)
+  const recover = to(`${origin}/v1/recovery`, 202, (email) => ({ email }))
+  await compare('recovery', ['known address', confirmed.map(recover)], ['unknown address', unknown.map(recover)])
+  const code = to(`${origin}/v1/recovery/confirm`, 400, (email) => ({
+    email,
+    code: '22222222',
+    new_password: password(),
+  }))
+  await compare('code', ['address with a code', waiting.map(code)], ['unknown address', unknown.map(code)])
+  const register = to(`${origin}/v1/accounts`, 202, (email) => ({ email, password: password() }))
+  const free = unknown.map(() => ({ ...register(''), body: () => String(register(address()).body) }))
+  await compare('registration', ['taken address', confirmed.map(register)], ['free address', free])
+  const login = to(`${origin}/v1/login`, 401, (email) => ({ email, password: password() }))
+  await compare('login', ['unverified, wrong password', waiting.map(login)], ['unknown email', unknown.map(login)])
+} finally {
+  agent.destroy()
+  await verified.child.stop()
 }
 
 async function compare(name: string, [nameA, a]: [string, Try[]], [nameB, b]: [string, Try[]]): Promise<void> {
@@ -86,7 +112,32 @@ async function compare(name: string, [nameA, a]: [string, Try[]], [nameB, b]: [s
   const told = found.tProbability < 0.001 || found.uProbability < 0.001
   console.log(`${name}: ${told ? 'CAN BE TOLD APART' : 'can not be told apart'} (p < 0.001 in either test)\n`)
   // Who has an account is a secret. A client_id is not; only how close a guessed secret is must not show.
-  if (told && name === 'login') process.exitCode = 1
+  if (told && name !== 'client') process.exitCode = 1
+}
+
+function to(url: string, status: number, body: (email: string) => object) {
+  return (email: string): Try => ({ url, type: 'application/json', body: JSON.stringify(body(email)), status })
+}
+
+/** Accounts that work, and others that wait for their confirmation and have a code that is never used up. */
+async function makeRecoverable(origin: string): Promise<{ confirmed: string[]; waiting: string[] }> {
+  const emails = Array.from({ length: 2 * NAMES }, address)
+  const register = to(`${origin}/v1/accounts`, 202, (email) => ({ email, password: password() }))
+  for (const email of emails) await timed(register(email))
+  const [confirmed, waiting] = [emails.slice(0, NAMES), emails.slice(NAMES)]
+  const database = await openDatabase(loadConfig({ env: { DATABASE_URL: `sqlite:${join(home, 'signet.db')}` } }))
+  for (const email of confirmed)
+    await database.query('UPDATE accounts SET awaits_confirmation = 0 WHERE email = $1', [email])
+  const [id, expiresAt] = [() => randomBytes(16).toString('hex'), systemClock() + 86_400]
+  for (const email of waiting)
+    await database.query(
+      `INSERT INTO one_time_tokens
+         (id, purpose, account_id, email, bound_to, token_hash, code_hash, tries, created_at, expires_at)
+       SELECT $1, 'recovery', id, email, 'x', $1, 'x', -1000000, $2, $2 FROM accounts WHERE email = $3`,
+      [id(), expiresAt, email],
+    )
+  await database.close()
+  return { confirmed, waiting }
 }
 
 function loginOf(email: string): Try {
@@ -101,7 +152,8 @@ function tokenOf(id: string): Try {
 }
 
 /** Milliseconds from the first byte sent to the last received. */
-function timed({ url, type, body, status }: Try): Promise<number> {
+function timed({ url, type, body: given, status }: Try): Promise<number> {
+  const body = typeof given === 'string' ? given : given()
   return new Promise((resolve, reject) => {
     const started = performance.now()
     const headers = { 'content-type': type, 'content-length': Buffer.byteLength(body) }

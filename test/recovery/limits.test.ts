@@ -1,0 +1,91 @@
+import t from 'tap'
+import { createLinks } from '../../src/recovery/links.ts'
+import { PASSWORD, registered, startApp } from '../support/app.ts'
+import { logIn, post, publicPart } from '../support/front-door.ts'
+import { limited } from '../support/limited-server.ts'
+import { call } from '../support/people.ts'
+
+// What bounds the calls that send messages, and that take what is in them.
+
+const NETWORKS = (n: number) => `198.51.100.${n}`
+
+t.test('five messages an hour go to one address, whoever asks and whether it has an account', async (t) => {
+  const { app, pass } = await limited(t)
+  await registered(app, 'known@example.com')
+  let network = 0
+  const ask = (email: string) => {
+    network += 1
+    return post(app, '/v1/recovery', { email }, { ip: NETWORKS(network) })
+  }
+  const refused = []
+  for (const email of ['known@example.com', 'unknown@example.com']) {
+    for (let n = 0; n < 5; n += 1) t.equal((await ask(n % 2 ? email : email.toUpperCase())).statusCode, 202)
+    refused.push(await ask(email))
+  }
+  const [known, unknown] = refused
+  t.match(known?.json(), { status: 429, code: 'too_many_requests' })
+  t.match(known?.headers['retry-after'], /^\d+$/)
+  t.equal(publicPart(known as never), publicPart(unknown as never))
+  const { access_token } = await logIn(app, 'known@example.com')
+  const change = await call(app, access_token, 'PUT', '/v1/me/email', {
+    new_email: 'unknown@example.com',
+    password: PASSWORD,
+  })
+  t.equal(change.statusCode, 429, 'a change of address spends from the same')
+  pass(720)
+  t.equal((await ask('known@example.com')).statusCode, 202, 'it grows back evenly')
+})
+
+t.test('with REGISTRATION=verified registrations spend from it, too', async (t) => {
+  const { app } = await limited(t, { REGISTRATION: 'verified', RATE_LIMIT_REGISTER_PER_EMAIL: '0' })
+  const payload = { email: 'ada@example.com', password: PASSWORD }
+  const statuses = []
+  for (let n = 1; n <= 6; n += 1)
+    statuses.push((await post(app, '/v1/accounts', payload, { ip: NETWORKS(n) })).statusCode)
+  t.same(statuses, [202, 202, 202, 202, 202, 429])
+})
+
+t.test('a network asks and confirms twenty times a minute, and a refusal costs no hash and no row', async (t) => {
+  const { app, database } = await limited(t, { RATE_LIMIT_MESSAGES_PER_EMAIL: '0' })
+  const CALLS: [url: string, body: object][] = [
+    ['/v1/recovery', { email: 'ada@example.com' }],
+    ['/v1/recovery/confirm', { token: 'sot_x', new_password: PASSWORD }],
+    ['/v1/email/confirm', { email: 'ada@example.com', code: 'x' }],
+  ]
+  for (const [index, [url, body]] of CALLS.entries()) {
+    const ip = NETWORKS(index)
+    for (let n = 0; n < 20; n += 1) t.not((await post(app, url, body, { ip })).statusCode, 429)
+    t.match((await post(app, url, body, { ip })).json(), { code: 'too_many_requests' }, url)
+  }
+  const rows = await database.query('SELECT event, COUNT(*) AS n FROM audit_events GROUP BY event ORDER BY event')
+  t.same(rows, [
+    { event: 'email_confirmation_failed', n: 20 },
+    { event: 'recovery_failed', n: 20 },
+    { event: 'recovery_requested', n: 20 },
+  ])
+})
+
+t.test('a server that sends no messages has none of the routes, and its document names none', async (t) => {
+  const env = { NODE_ENV: 'production', ISSUER: 'https://auth.example.com', MAIL_URL: undefined as unknown as string }
+  const { app } = await startApp(t, { env })
+  const { paths } = (await app.inject('/openapi.json')).json()
+  for (const [method, url] of [
+    ['POST', '/v1/recovery'],
+    ['POST', '/v1/recovery/confirm'],
+    ['POST', '/v1/email/confirm'],
+    ['PUT', '/v1/me/email'],
+    ['POST', '/v1/admin/accounts/acc_x/send-recovery'],
+  ] as const) {
+    t.match((await app.inject({ method, url, payload: {} })).json(), { status: 404, code: 'not_found' }, url)
+    t.notOk(url in paths, url)
+  }
+})
+
+t.test('a link leads to the application, with the token in its fragment', async (t) => {
+  const settings = { LINK_RECOVER: '/recover#token={token}', LINK_CONFIRM_EMAIL: '/a#/b?t={token}&x', LINK_NOT_ME: '' }
+  const links = (APP_URL: string, LINK_NOT_ME = 'https://other.example/x#{token}') =>
+    createLinks({ ...settings, APP_URL, LINK_NOT_ME })
+  t.equal(links('https://app.example.com').recover('sot_$&'), 'https://app.example.com/recover#token=sot_$&')
+  t.equal(links('https://example.com/app/').confirmEmail('T'), 'https://example.com/app/a#/b?t=T&x')
+  t.equal(links('https://app.example.com').notMe('T'), 'https://other.example/x#T')
+})
