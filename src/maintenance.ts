@@ -15,6 +15,7 @@ interface Stores {
   readonly revocationStore: { deleteExpired(now: number): Promise<void> }
   readonly clients: { deleteExpired(now: number): Promise<void> }
   readonly auditStore: AuditStore
+  readonly oneTimeTokens: { deleteExpired(now: number): Promise<void> }
   readonly outbox: { deleteOver(now: number): Promise<void> }
   /** How long audit rows are kept, in seconds. */
   readonly retention: number
@@ -24,8 +25,8 @@ interface Stores {
 
 /**
  * Deletes expired rows from the store at an interval: sessions that ended, revocations whose tokens have all expired,
- * used assertions and expired secrets of clients, messages that left or were given up, old audit rows. When the store can't be reached it logs a warning and
- * tries again at the next interval.
+ * used assertions and expired secrets of clients, one-time tokens, messages that left or were given up, old audit rows.
+ * When the store can't be reached it logs a warning and tries again at the next interval.
  *
  * @returns a function that stops it
  */
@@ -34,6 +35,7 @@ export function startMaintenance({
   revocationStore,
   clients,
   auditStore,
+  oneTimeTokens,
   outbox,
   retention,
   now,
@@ -44,6 +46,7 @@ export function startMaintenance({
       await sessions.deleteOver(now() - KEEP_ENDED_SECONDS)
       await revocationStore.deleteExpired(now())
       await clients.deleteExpired(now())
+      await oneTimeTokens.deleteExpired(now())
       await outbox.deleteOver(now())
       await auditStore.prune(now() - retention)
     } catch (error) {

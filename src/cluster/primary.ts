@@ -19,6 +19,7 @@ import { announce, boot, prepareStore } from '../process/boot.ts'
 import { explain } from '../process/explain.ts'
 import { messageSender } from '../process/send-messages.ts'
 import { onShutdown } from '../process/shutdown.ts'
+import { createOneTimeTokenStore } from '../recovery/one-time-token-store.ts'
 import { revocationExpiry } from '../revocations/revocation.ts'
 import { createRevocationStore } from '../revocations/revocation-store.ts'
 import { createSessionStore } from '../sessions/session-store.ts'
@@ -75,6 +76,7 @@ function maintainStore(config: Config, database: Database, log: Logger): () => v
     clients: createClientStore(database),
     auditStore: createAuditStore(database),
     outbox: createOutboxUpkeep(database),
+    oneTimeTokens: createOneTimeTokenStore(database),
     retention: config.AUDIT_RETENTION,
     now: createDeletionClock(systemClock, monotonicClock, revocationExpiry(0)),
     log,

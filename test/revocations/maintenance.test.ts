@@ -7,6 +7,8 @@ import { createClientStore } from '../../src/clients/client-store.ts'
 import type { App } from '../../src/http/app-type.ts'
 import { registerMaintenance } from '../../src/maintenance.ts'
 import { createOutboxUpkeep } from '../../src/messages/outbox-upkeep-store.ts'
+import { mintOneTimeToken } from '../../src/recovery/one-time-token.ts'
+import { createOneTimeTokenStore, storeToken } from '../../src/recovery/one-time-token-store.ts'
 import { createRevocationStore } from '../../src/revocations/revocation-store.ts'
 import { createSessionStore } from '../../src/sessions/session-store.ts'
 import { startApp, type TestServer } from '../support/app.ts'
@@ -37,6 +39,7 @@ async function maintained(
     clients: createClientStore(server.database),
     auditStore: trail ?? createAuditStore(server.database),
     outbox: createOutboxUpkeep(server.database),
+    oneTimeTokens: createOneTimeTokenStore(server.database),
     retention: DAY,
     now: () => clock.now,
   })
@@ -46,7 +49,7 @@ async function maintained(
 
 /** One run of maintenance is a few deletions in a row. These reads wait behind them. */
 async function turnOver({ database }: TestServer): Promise<void> {
-  for (const _ of [1, 2, 3, 4, 5, 6, 7, 8]) await database.query('SELECT 1 AS one')
+  for (const _ of [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]) await database.query('SELECT 1 AS one')
 }
 
 async function until(condition: () => Promise<boolean> | boolean): Promise<void> {
@@ -127,4 +130,22 @@ t.test('a store that is away puts maintenance off, with one line in the log, and
   mock.timers.tick(QUARTER)
   await until(() => pruned > 0)
   t.equal(log.length, 1)
+})
+
+t.test('one-time tokens go when they have expired, and the others stay', async (t) => {
+  const { app, database, keyring, clock } = await maintained(t)
+  const { id: accountId, email } = await signUp(app)
+  for (const purpose of ['recovery', 'registration'] as const) {
+    const by = { id: purpose, purpose, accountId, email, boundTo: '', keys: keyring.refreshKeys(), now: NOW }
+    await database.transaction(storeToken(mintOneTimeToken(by).row))
+  }
+  const left = async () => (await database.query('SELECT id FROM one_time_tokens ORDER BY id')).map(({ id }) => id)
+  clock.now = NOW + 899
+  mock.timers.tick(QUARTER)
+  await turnOver({ database } as TestServer)
+  t.same(await left(), ['recovery', 'registration'])
+  clock.now = NOW + 900
+  mock.timers.tick(QUARTER)
+  await until(async () => (await left()).length === 1)
+  t.same(await left(), ['registration'])
 })
