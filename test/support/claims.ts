@@ -57,6 +57,7 @@ export const MAY_BE: Readonly<Record<string, (value: unknown) => boolean>> = {
   nbf: instant,
   auth_time: instant,
   token_version: count,
+  email_verified: (value) => typeof value === 'boolean',
   scope: (value) => typeof value === 'string' && value.length <= 2048 && clean(`${value}x`),
   roles: (value) => list(value, role),
 }

@@ -190,7 +190,15 @@ t.test('claims as deep as a token can be are kept', async (t) => {
 })
 
 t.test('the result is a fresh frozen copy of the named claims and nothing else', async (t) => {
-  const optional = { nbf: NOW, sid: 's', auth_time: NOW, scope: '', roles: ['admin'], token_version: 0 }
+  const optional = {
+    nbf: NOW,
+    sid: 's',
+    auth_time: NOW,
+    scope: '',
+    roles: ['admin'],
+    token_version: 0,
+    email_verified: false,
+  }
   const named = { ...good, aud: ['api', 'x'], ...optional }
   const claims = acceptClaims({ ...named, email: 'x@example.com', act: {}, toString: 'x' }, policy, NOW)
   t.strictSame(claims, named)

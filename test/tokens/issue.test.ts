@@ -33,7 +33,7 @@ const grant: Grant = { sub: 'account', client_id: 'signet' }
 
 // src/http/README.md, "Access tokens": what the header and the claims of an access token are.
 const ALWAYS = ['iss', 'aud', 'sub', 'client_id', 'iat', 'exp', 'jti']
-const WHEN_THEY_APPLY = ['sid', 'auth_time', 'scope', 'roles', 'token_version']
+const WHEN_THEY_APPLY = ['sid', 'auth_time', 'scope', 'roles', 'token_version', 'email_verified']
 
 t.test('a lifetime is spread by a few percent, and never longer than it was set', async (t) => {
   for (const [spread, random, ttl, seconds] of [
@@ -70,7 +70,8 @@ t.test('a bare grant gives the claims that every token carries, and only those',
 })
 
 t.test('a full grant adds the claims that apply, as they are', async (t) => {
-  const optional = { sid: 's', auth_time: NOW - 5, scope: 'a b', roles: ['admin', 'ops'], token_version: 0 }
+  const person = { sid: 's', auth_time: NOW - 5, email_verified: false }
+  const optional = { ...person, scope: 'a b', roles: ['admin', 'ops'], token_version: 0 }
   const { jti: _, ...claims } = decodeJwt((await issue({ ...grant, ...optional })).token)
   t.match(claims, optional)
   t.same(Object.keys(claims).sort(), [...ALWAYS.filter((name) => name !== 'jti'), ...WHEN_THEY_APPLY].sort())
@@ -162,6 +163,7 @@ t.test('whatever grant a token is issued for, its guard accepts it', async () =>
     scope: fc.string({ maxLength: 3000, size: 'max' }),
     roles: fc.array(fc.stringMatching(/^[a-z][a-z0-9_-]{0,31}$/), { maxLength: 64, size: 'max' }),
     token_version: fc.nat(),
+    email_verified: fc.boolean(),
   }
   const grants = fc.record({ sub: id, client_id: id, ...optional }, { requiredKeys: ['sub', 'client_id'] })
   await fc.assert(
