@@ -119,3 +119,19 @@ t.test('the language of an account is chosen at its registration', async (t) => 
   for (const locale of ['', 'x', 'de_CH', 'de-', '../de', 'a'.repeat(100), 1, ['de']])
     t.match((await register('l@example.com', PASSWORD, { locale })).json(), { code: 'validation_failed' }, `${locale}`)
 })
+
+t.test('an account from before, with its domain in Unicode, is one address with its present form', async (t) => {
+  const [old, present] = ['old@bücher.example', 'old@xn--bcher-kva.example']
+  await registered(app, old) // as a server of before leaves it
+  for (const email of [old, present]) {
+    await register(email)
+    t.match(await onlyMail(server), { to: old, kind: 'registration_repeated' })
+    await post(app, '/v1/recovery', { email })
+    const { to, code } = await onlyMail(server)
+    t.equal(to, old)
+    for (const typed of [present, old]) {
+      const reply = await post(app, '/v1/recovery/confirm', { email: typed, code, new_password: NEXT })
+      t.equal(reply.statusCode, typed === present ? 204 : 400, `${email}, then ${typed}`)
+    }
+  }
+})

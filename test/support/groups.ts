@@ -19,7 +19,7 @@ const GROUPS = {
   'fast-others': ['**'],
   'fast-tokens': ['{tokens,attacks,verifier,revocations}/**'],
   // db/pooler-errors loads the driver of PostgreSQL, and db/sqlite asks that nothing in its process did.
-  'fast-people': ['{accounts,administration,audit,keys,limits,sessions}/**', 'db/pooler-errors*'],
+  'fast-people': ['{accounts,administration,audit,keys,limits,recovery,sessions}/**', 'db/pooler-errors*'],
   'fast-timeouts': [
     'revocations/{feed-signing,feed-waits,silent-store,write-back}*',
     'verifier/{feed-order,following,plugin-start,remote-keys,unknown-kids}*',
@@ -41,7 +41,7 @@ const GROUPS = {
   'system-scripts': ['system/{keys,scripts}/**'],
   // With the two that need PostgreSQL of the folders above: a group that has none starts none.
   'system-nodes': ['system/nodes/**', 'system/{keys/revoked-key-store,scripts/after-restore}*'],
-  'system-stores': ['system/{accounts,administration,clients,db,oauth,revocations,sessions}/**'],
+  'system-stores': ['system/{accounts,administration,clients,db,oauth,recovery,revocations,sessions}/**'],
 } satisfies Readonly<Record<string, readonly string[]>>
 
 export type Group = keyof typeof GROUPS

@@ -1,10 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import pino from 'pino'
 import t, { type Test } from 'tap'
 import { buildApp } from '../../../src/app.ts'
 import type { App } from '../../../src/http/app-type.ts'
 import { PASSWORD, registered, startApp, type TestServer } from '../../support/app.ts'
 import { ENGINES, type Engine, openNode } from '../../support/engines.ts'
-import { logIn, post } from '../../support/front-door.ts'
+import { logIn, post, verdict } from '../../support/front-door.ts'
 import { mailOf, onlyMail } from '../../support/inbox.ts'
 import { call } from '../../support/people.ts'
 
@@ -37,6 +38,7 @@ for (const engine of ENGINES) {
     await t.test('wrong codes are counted, whoever asks', (t) => counted(t, nodes))
     await t.test('one of two accounts gets an address', (t) => oneAddress(t, nodes))
     await t.test('an address is one account, and one of its messages confirms it', (t) => oneAccount(t, nodes))
+    await t.test('a recovery on one node ends the sessions of the other', (t) => everywhereOut(t, nodes))
     await t.test('two messages to one account leave one good token', (t) => newest(t, nodes))
   })
 }
@@ -116,4 +118,19 @@ async function newest(t: Test, nodes: Nodes) {
   const mails = await mailOf(nodes)
   t.equal(mails.length, 2)
   t.equal((await nodes.database.query('SELECT id FROM one_time_tokens WHERE email = $1', [email])).length, 1)
+}
+
+async function everywhereOut(t: Test, nodes: Nodes) {
+  const [a, b] = nodes.both
+  const email = 'out@example.com'
+  await registered(nodes.app, email)
+  const tokens = await logIn(a, email)
+  t.equal(await verdict(a, tokens), 'good')
+  await post(a, '/v1/recovery', { email })
+  const { token } = await onlyMail(nodes)
+  t.equal((await post(b, '/v1/recovery/confirm', { token, new_password: 'a new horse battery' })).statusCode, 204)
+  t.equal(await verdict(b, tokens), 'invalid_token', 'at once on the node that was asked')
+  t.equal((await post(a, '/v1/refresh', { refresh_token: tokens.refresh_token })).statusCode, 401)
+  while ((await verdict(a, tokens)) === 'good') await sleep(20) // the other one hears of it
+  t.equal(await verdict(a, tokens), 'invalid_token')
 }
