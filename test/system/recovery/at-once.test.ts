@@ -12,7 +12,7 @@ import { call } from '../../support/people.ts'
 // The same thing at the same time on two nodes with one database: exactly one wins.
 
 const NOW = 1_800_000_000
-const ROUNDS = 6
+const ROUNDS = 4
 
 interface Nodes extends TestServer {
   readonly both: readonly [App, App]
