@@ -185,10 +185,18 @@ function makeAccounts(base: Base, stores: Stores, { revocationsApplied }: Revoca
   const confirmPassword = createConfirmPassword(confirming)
   const administer = createAdminister({ accounts, noteRefusal, ...revoking })
   const endSession = createEndSession({ sessions, ...revoking })
-  const recovering = { ...confirming, ...rules, ...revoking, database, confirmPassword, enqueue: base.enqueue }
+  const recovering = {
+    ...confirming,
+    ...rules,
+    ...revoking,
+    database,
+    confirmPassword,
+    enqueue: base.enqueue,
+    accountFor: administer.accountFor,
+  }
   return {
     passwords,
-    ...createRecoveryParts({ ...recovering, keys: refreshKeys.current }),
+    ...createRecoveryParts({ ...recovering, noteRefusal, keys: refreshKeys.current }),
     refreshKeys,
     limits,
     register: createRegister({ accounts, passwords, ...rules, limiter, now }),

@@ -6,6 +6,7 @@ import { isCommonPassword } from '../../src/accounts/common-passwords.ts'
 import { accountByEmail } from '../../src/accounts/find-account.ts'
 import { checkNewPassword } from '../../src/accounts/password-rules.ts'
 import { createPasswords, hashCost, hashGate } from '../../src/accounts/passwords.ts'
+import { NOTE_NOTHING } from '../../src/administration/note-refusal.ts'
 import type { AuditEvent, RequestSource } from '../../src/audit/audit.ts'
 import type { Clock } from '../../src/clock.ts'
 import type { Config } from '../../src/config/config.ts'
@@ -70,7 +71,7 @@ export async function remove(by: Operating, { id, email }: Account): Promise<voi
  *
  * @param passphrase of the keys folder
  */
-export async function sendRecovery(by: Operating, { id }: Account, passphrase: string | undefined): Promise<void> {
+export async function sendRecovery(by: Operating, account: Account, passphrase: string | undefined): Promise<void> {
   const { database, config, source, now } = by
   const keys: RefreshKey[] = await readRefreshKeys({ dir: config.KEYS_DIR, passphrase })
   if (keys.length === 0)
@@ -79,12 +80,14 @@ export async function sendRecovery(by: Operating, { id }: Account, passphrase: s
     })
   const invite = createInvite({
     accounts: createAccountStore(database),
+    accountFor: async () => account,
     passwords: createPasswords(hashCost(config), hashGate(config)),
     enqueue: createEnqueue({ refreshKeys: () => keys }),
     database,
+    noteRefusal: NOTE_NOTHING,
     now,
   })
-  await invite.sendRecovery(id, { actorId: undefined, source })
+  await invite.sendRecovery(account.id, { actorId: undefined, source })
 }
 
 /**

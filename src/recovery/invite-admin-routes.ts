@@ -1,7 +1,8 @@
 import { Type } from '@sinclair/typebox'
-import { AccountWithStatus, ADMIN_ROLE, Locale, Roles, withStatus } from '../accounts/account.ts'
+import { AccountWithStatus, Locale, Roles, withStatus } from '../accounts/account.ts'
+import { actorOf } from '../administration/actor.ts'
+import { adminOr } from '../administration/admin-scopes.ts'
 import type { App } from '../http/app-type.ts'
-import { requestSource } from '../http/request-source.ts'
 import { Accepted } from '../http/schemas.ts'
 import type { Invite } from './invite.ts'
 
@@ -19,15 +20,11 @@ const Invited = Type.Composite([AccountWithStatus], { $id: 'InvitedAccount', des
 /** What admins do so that somebody gets in. No password is ever in an admin's hands. */
 export function inviteAdminRoutes(app: App, { invite }: { invite: Invite }): void {
   const tags = ['Admin']
-  const roles = [ADMIN_ROLE]
-  const by = (request: Parameters<typeof requestSource>[0]) => ({
-    actorId: request.user.sub,
-    source: requestSource(request),
-  })
+  const writes = { ...adminOr('signet:accounts:write'), auth: 'live' } as const
   app.post(
     '/v1/admin/accounts',
     {
-      config: { auth: 'live', roles, errors: ['email_taken'] },
+      config: { ...writes, errors: ['email_taken'] },
       schema: {
         tags,
         summary: 'Create an account; its owner is invited',
@@ -35,12 +32,12 @@ export function inviteAdminRoutes(app: App, { invite }: { invite: Invite }): voi
         response: { 201: Invited },
       },
     },
-    async (request, reply) => reply.code(201).send(withStatus(await invite.create(request.body, by(request)))),
+    async (request, reply) => reply.code(201).send(withStatus(await invite.create(request.body, actorOf(request)))),
   )
   app.post(
     '/v1/admin/accounts/:id/send-recovery',
     {
-      config: { auth: 'live', roles, errors: ['not_found'] },
+      config: { ...writes, errors: ['not_found'] },
       schema: {
         tags,
         summary: 'Send the owner a message to set a new password',
@@ -49,7 +46,7 @@ export function inviteAdminRoutes(app: App, { invite }: { invite: Invite }): voi
       },
     },
     async (request, reply) => {
-      await invite.sendRecovery(request.params.id, by(request))
+      await invite.sendRecovery(request.params.id, actorOf(request))
       return reply.code(202).send({})
     },
   )

@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import type { Account } from '../accounts/account.ts'
 import type { AccountStore } from '../accounts/account-store.ts'
+import type { Administer } from '../accounts/administer.ts'
 import { accountByEmail } from '../accounts/find-account.ts'
 import type { Passwords } from '../accounts/passwords.ts'
 import { newAccountId } from '../accounts/register.ts'
-import type { RequestSource } from '../audit/audit.ts'
+import { type Actor, notForMachines } from '../administration/actor.ts'
+import type { NoteRefusal } from '../administration/note-refusal.ts'
 import { auditRow } from '../audit/audit-store.ts'
 import type { Clock } from '../clock.ts'
 import type { Database } from '../db/database.ts'
@@ -12,39 +14,40 @@ import { AppError } from '../errors/app-error.ts'
 import type { Enqueue } from '../messages/message.ts'
 import { addressOf } from './proof.ts'
 
-/** Who acts: an admin, or a script, which has no account. */
-export interface By {
-  readonly actorId: string | undefined
-  readonly source: RequestSource
-}
-
 export interface Invite {
   /**
    * Makes an account and sends its owner a message to choose a password: nobody else ever knows it.
    *
-   * @throws AppError `validation_failed`, `email_taken`
+   * @throws AppError `validation_failed`, `email_taken`, `insufficient_scope` for a machine that would give a role
    */
-  create(asked: { email: string; roles?: readonly string[]; locale?: string }, by: By): Promise<Account>
+  create(asked: { email: string; roles?: readonly string[]; locale?: string }, by: Actor): Promise<Account>
   /**
    * Sends the owner of an account a message to set a new password. Until then nothing changes.
    *
-   * @throws AppError `not_found`
+   * @throws AppError `not_found`, `insufficient_scope` for a machine and the account of an admin
    */
-  sendRecovery(accountId: string, by: By): Promise<void>
+  sendRecovery(accountId: string, by: Actor): Promise<void>
 }
 
 /** What admins and operators do so that somebody gets in. Limits are the caller's. */
 export function createInvite(parts: {
-  accounts: Pick<AccountStore, 'byEmail' | 'byId' | 'insert'>
+  accounts: Pick<AccountStore, 'byEmail' | 'insert'>
+  accountFor: Administer['accountFor']
   passwords: Pick<Passwords, 'hash'>
   enqueue: Enqueue
   database: Pick<Database, 'transaction'>
+  noteRefusal: NoteRefusal
   now: Clock
 }): Invite {
-  const { accounts, passwords, enqueue, database, now } = parts
+  const { accounts, accountFor, passwords, enqueue, database, noteRefusal, now } = parts
   return {
-    async create({ email: given, roles = [], locale }, { actorId, source }) {
+    async create({ email: given, roles = [], locale }, by) {
+      const { actorId, source, holds } = by
       const email = addressOf(given, '/email')
+      if (holds !== undefined && roles.length > 0) {
+        const refused = notForMachines('Only an admin may give a role: a machine has none itself.')
+        throw await noteRefusal(refused, by, { detail: { roles } })
+      }
       if ((await accountByEmail(accounts, given)) !== undefined) throw new AppError('email_taken')
       const account: Account = {
         id: newAccountId(),
@@ -75,9 +78,9 @@ export function createInvite(parts: {
       return account
     },
 
-    async sendRecovery(accountId, { actorId, source }) {
-      const account = await accounts.byId(accountId)
-      if (account === undefined) throw new AppError('not_found')
+    async sendRecovery(accountId, by) {
+      const { actorId, source } = by
+      await accountFor(accountId, by)
       const at = now()
       const row = auditRow({ event: 'recovery_requested', source, accountId, actorId }, at)
       await database.transaction([row, ...(await enqueue({ kind: 'recovery', accountId, auditId: row.id }, at))])

@@ -1,6 +1,8 @@
 import type { AccountStore } from '../accounts/account-store.ts'
+import type { Administer } from '../accounts/administer.ts'
 import type { ConfirmPassword } from '../accounts/confirm-password.ts'
 import type { Passwords } from '../accounts/passwords.ts'
+import type { NoteRefusal } from '../administration/note-refusal.ts'
 import type { AuditStore } from '../audit/audit-store.ts'
 import type { Clock } from '../clock.ts'
 import type { Database } from '../db/database.ts'
@@ -21,6 +23,7 @@ import { createUndoEmailChange } from './undo-email-change.ts'
 export function createRecoveryParts(parts: {
   database: Database
   accounts: AccountStore
+  accountFor: Administer['accountFor']
   passwords: Passwords
   confirmPassword: ConfirmPassword
   minLength: number
@@ -28,6 +31,7 @@ export function createRecoveryParts(parts: {
   limiter: Spending
   auditStore: AuditStore
   enqueue: Enqueue
+  noteRefusal: NoteRefusal
   keys: () => readonly RefreshKey[]
   /** Resolves when this node refuses the tokens that were just revoked. */
   revocationsApplied: () => Promise<void>

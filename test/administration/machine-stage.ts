@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { RouteOptions } from 'fastify'
 import type { Test } from 'tap'
 import { ADMIN_SCOPES } from '../../src/administration/admin-scopes.ts'
@@ -38,6 +39,14 @@ const rowsFor = ({
     body: { status: 'suspended' },
   },
   'DELETE /v1/admin/accounts/:id': { scope: 'signet:accounts:write', good: 204, target: account },
+  'POST /v1/admin/accounts': {
+    scope: 'signet:accounts:write',
+    good: 201,
+    get body() {
+      return { email: `${randomUUID()}@example.com` }
+    },
+  },
+  'POST /v1/admin/accounts/:id/send-recovery': { scope: 'signet:accounts:write', good: 202, target: account },
   'POST /v1/admin/accounts/:id/revoke': { scope: 'signet:accounts:write', good: 204, target: account },
   'GET /v1/admin/accounts/:id/sessions': { scope: 'signet:accounts:read', good: 200, target: account, reads: true },
   'DELETE /v1/admin/accounts/:id/sessions/:sid': { scope: 'signet:accounts:write', good: 204, target: session },

@@ -2,6 +2,7 @@ import t from 'tap'
 import { PASSWORD } from '../support/app.ts'
 import { logIn, post, serverAt, signUp, signUpAdmin } from '../support/front-door.ts'
 import { mailOf, onlyMail } from '../support/inbox.ts'
+import { register, tokenOf } from '../support/oauth.ts'
 import { call } from '../support/people.ts'
 
 // What an admin does so that somebody gets in, without ever having a password in hands.
@@ -91,4 +92,21 @@ t.test('both are for the role admin, of accounts that are there, with what they 
   ])
     t.match((await invite(body)).json(), { status: 400, code: 'validation_failed' }, JSON.stringify(body))
   t.same(await mailOf(server), [])
+})
+
+t.test('a machine invites without roles, and sends no recovery to an admin', async (t) => {
+  Object.assign(admin, await logIn(app, admin.email))
+  const machine = await register(server, { scope: 'signet:accounts:write' })
+  const token = await tokenOf(app, machine)
+  const asked = (url: string, body?: object) => call(app, token, 'POST', url, body)
+  t.equal((await asked(LIST, { email: 'by-machine@example.com', roles: [] })).statusCode, 201)
+  t.equal((await onlyMail(server)).to, 'by-machine@example.com')
+  for (const reply of [
+    await asked(LIST, { email: 'chief@example.com', roles: ['admin'] }),
+    await asked(LIST, { email: 'chief@example.com', roles: ['support'] }),
+    await asked(`${LIST}/${admin.id}/send-recovery`),
+  ])
+    t.match(reply.json(), { status: 403, code: 'insufficient_scope' })
+  t.same(await mailOf(server), [])
+  t.same(await database.query("SELECT id FROM accounts WHERE email = 'chief@example.com'"), [])
 })
