@@ -185,18 +185,10 @@ function makeAccounts(base: Base, stores: Stores, { revocationsApplied }: Revoca
   const confirmPassword = createConfirmPassword(confirming)
   const administer = createAdminister({ accounts, noteRefusal, ...revoking })
   const endSession = createEndSession({ sessions, ...revoking })
-  const recovering = {
-    ...confirming,
-    ...rules,
-    ...revoking,
-    database,
-    confirmPassword,
-    enqueue: base.enqueue,
-    accountFor: administer.accountFor,
-  }
+  const recovering = { ...base, ...confirming, ...rules, ...revoking, confirmPassword, noteRefusal, administer }
   return {
     passwords,
-    ...createRecoveryParts({ ...recovering, noteRefusal, keys: refreshKeys.current }),
+    ...createRecoveryParts({ ...recovering, keys: refreshKeys.current }),
     refreshKeys,
     limits,
     register: createRegister({ accounts, passwords, ...rules, limiter, now }),

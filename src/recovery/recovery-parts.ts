@@ -23,7 +23,7 @@ import { createUndoEmailChange } from './undo-email-change.ts'
 export function createRecoveryParts(parts: {
   database: Database
   accounts: AccountStore
-  accountFor: Administer['accountFor']
+  administer: Pick<Administer, 'accountFor'>
   passwords: Passwords
   confirmPassword: ConfirmPassword
   minLength: number
@@ -46,7 +46,7 @@ export function createRecoveryParts(parts: {
     confirmEmail: createConfirmEmail({ ...parts, findProof, store }),
     changeEmail: createChangeEmail(parts),
     registerVerified: createRegisterVerified(parts),
-    invite: createInvite(parts),
+    invite: createInvite({ ...parts, accountFor: parts.administer.accountFor }),
     undoEmailChange: createUndoEmailChange({ ...parts, tokens, store }),
   }
 }

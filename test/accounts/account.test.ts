@@ -15,7 +15,7 @@ t.test('GET /v1/account is my account as the store has it, and nobody else gets 
   t.equal(reply.statusCode, 200)
   t.equal(reply.headers['cache-control'], 'no-store')
   const { created_at, ...rest } = reply.json()
-  t.same(rest, { id: person.id, email: person.email, roles: [], status: 'active' })
+  t.same(rest, { id: person.id, email: person.email, email_verified: false, roles: [], status: 'active' })
   t.match(created_at, /^\d{4}-.*Z$/)
   const other = (await account(admin.access_token)).json()
   t.not(other.email, person.email)

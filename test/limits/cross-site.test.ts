@@ -61,8 +61,11 @@ t.test('what any page can send is refused on every public route with a quota, an
     '/oauth/revoke',
     '/oauth/token',
     '/v1/accounts',
+    '/v1/email/confirm',
     '/v1/login',
     '/v1/logout',
+    '/v1/recovery',
+    '/v1/recovery/confirm',
     '/v1/refresh',
   ])
   const { app } = await limited(t, env)
