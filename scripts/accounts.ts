@@ -8,7 +8,10 @@ import { createRegister } from '../src/accounts/register.ts'
 import { NOTE_NOTHING } from '../src/administration/note-refusal.ts'
 import { systemClock, toTimestamp } from '../src/clock.ts'
 import type { Config } from '../src/config/config.ts'
+import type { Database } from '../src/db/database.ts'
 import { NO_LIMITS } from '../src/limits/limiter.ts'
+import { noticedDatabase } from '../src/messages/noticed-database.ts'
+import { createEnqueue, enqueueNothing } from '../src/messages/outbox-store.ts'
 import { accountOf, type Operating, readPassword } from './cli/account-recovery.ts'
 import { afterRestore } from './cli/after-restore.ts'
 import { type Command, type Input, type Result, runScript, table, UsageError } from './cli/command-line.ts'
@@ -104,7 +107,7 @@ const restored: Command = {
   examples: ['after-restore --backup-at 2026-11-30T02:00:00Z --dry-run < server.log'],
   positionals: 0,
   run: (input) =>
-    withDatabase('accounts', (database) =>
+    withNoticedDatabase((database) =>
       afterRestore(database, input, { now: systemClock, source: SCRIPT, input: process.stdin }),
     ),
 }
@@ -124,7 +127,7 @@ function ofAccount(
   [given = '']: readonly string[],
   work: (by: Operating, account: Account) => Promise<Result>,
 ): Promise<Result> {
-  return withDatabase('accounts', async (database, config) =>
+  return withNoticedDatabase(async (database, config) =>
     work({ database, config, source: SCRIPT, now: systemClock }, await accountOf({ database }, given)),
   )
 }
@@ -159,7 +162,16 @@ async function everyAccount(accounts: AccountStore): Promise<Account[]> {
 }
 
 function withAccounts(work: (accounts: AccountStore, config: Config) => Promise<Result>): Promise<Result> {
-  return withDatabase('accounts', (database, config) => work(createAccountStore(database), config))
+  return withNoticedDatabase((database, config) => work(createAccountStore(database), config))
+}
+
+/** The database of the servers, as they use it: owners are told of what a script does to their accounts. */
+function withNoticedDatabase(work: (database: Database, config: Config) => Promise<Result>): Promise<Result> {
+  return withDatabase('accounts', (opened, config) => {
+    // Notices hold no secret until a running server composes them, so no key is needed here.
+    const enqueue = config.MAIL_URL === undefined ? enqueueNothing : createEnqueue({ refreshKeys: () => [] })
+    return work(noticedDatabase(opened, { enqueue, notices: config.NOTICES }), config)
+  })
 }
 
 function shown({ id, email, status, roles, createdAt }: Account) {

@@ -23,6 +23,7 @@ import type { Database } from './db/database.ts'
 import type { LiveKeyring } from './keys/live-keyring.ts'
 import { createLimiter, type Limiter } from './limits/limiter.ts'
 import { createPasswordAttempts } from './limits/password-attempts.ts'
+import { noticedDatabase } from './messages/noticed-database.ts'
 import { createEnqueue, enqueueNothing, wakingDatabase } from './messages/outbox-store.ts'
 import { createOutboxUpkeep } from './messages/outbox-upkeep-store.ts'
 import { createClientCredentialsGrant } from './oauth/client-credentials-grant.ts'
@@ -103,8 +104,9 @@ function makeBase({ config, keyring, logger, now = systemClock, ...options }: Pa
   const { deletionClock = createDeletionClock(now, monotonicClock, revocationExpiry(0)) } = options
   // Audit lines are written at every LOG_LEVEL except `silent`.
   const auditLog = createAuditLog(logger.child({}, { level: config.LOG_LEVEL === 'silent' ? 'silent' : 'info' }))
-  const database = auditedDatabase(wakingDatabase(instrumentation.store(options.database), messageWritten), auditLog)
+  const waking = wakingDatabase(instrumentation.store(options.database), messageWritten)
   const enqueue = config.MAIL_URL === undefined ? enqueueNothing : createEnqueue(keyring)
+  const database = noticedDatabase(auditedDatabase(waking, auditLog), { enqueue, notices: config.NOTICES })
   return { config, keyring, logger, now, deletionClock, instrumentation, limiter, auditLog, database, enqueue }
 }
 

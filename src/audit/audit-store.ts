@@ -29,6 +29,8 @@ export interface AuditRow extends Statement {
   readonly entry: AuditEntry
   /** Of the row, if it is written: a later statement of the transaction can ask for it. */
   readonly id: string
+  /** Of the row, epoch seconds. */
+  readonly at: number
 }
 
 export const isAuditRow = (statement: Statement): statement is AuditRow => 'entry' in statement
@@ -56,6 +58,7 @@ export function auditRow(
   return {
     entry,
     id,
+    at: now,
     sql: `INSERT INTO audit_events (id, at, event, account_id, session_id, actor_id, ip, user_agent, request_id, detail)
           SELECT ${casts}${condition} RETURNING id`,
     params: onlyIf === undefined ? values : [...values, ...onlyIf.params],

@@ -9,6 +9,7 @@ export type AuditEvent =
   | 'account_activated'
   | 'account_deleted'
   | 'account_deletion_refused'
+  | 'account_disowned'
   | 'account_invited'
   | 'account_registered'
   | 'account_revoked'

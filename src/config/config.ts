@@ -98,6 +98,9 @@ function mailProblems(values: Record<string, unknown>): string[] {
     problems.push('MAIL_WEBHOOK_SECRET_FILE is not set: the webhook of MAIL_URL needs a secret that signs its calls')
   if (production && values.REGISTRATION === 'verified' && values.MAIL_URL === undefined)
     problems.push('REGISTRATION: `verified` sends messages, and MAIL_URL is not set')
+  const { NOTICES: notices } = values
+  if (Array.isArray(notices) && notices.length > 1 && notices.includes('none'))
+    problems.push('NOTICES: `none` stands alone, or is left out')
   return problems
 }
 

@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox'
 
-const NOTICES = [
+/** What owners can be told of; `messages/notice-rules.ts` says which events these are. */
+export const NOTICES = [
   'login',
   'password_changed',
   'email_changed',
@@ -8,6 +9,7 @@ const NOTICES = [
   'account_status',
   'wrong_passwords',
 ] as const
+export type NoticeName = (typeof NOTICES)[number]
 
 /** Settings of the messages to people: how they leave, and where their links lead. */
 export const messageSettings = {

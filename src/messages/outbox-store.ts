@@ -35,7 +35,7 @@ function outboxRow(
     message: String(values[0]),
     sql: `INSERT INTO outbox (id, kind, state, created_at, account_id, audit_id, sealed, attempts, next_attempt_at,
             claimed_until)
-          SELECT ${id}, ${kind}, 'caused', ${now}, ${accountId}, ${auditId}, ${sealed}, 0, ${now}, 0${condition}`,
+          SELECT ${id}, ${kind}, 'caused', ${now}, ${accountId}, ${auditId}, ${sealed}, 0, ${now}, 0${condition} RETURNING id`,
     params: onlyIf === undefined ? values : [...values, ...onlyIf.params],
   }
 }
@@ -50,7 +50,7 @@ export function wakingDatabase(database: Database, written: () => void = () => u
     query: (sql, params) => database.query(sql, params),
     async transaction(statements, notify) {
       const results = await database.transaction(statements, notify)
-      if (statements.some(isOutboxRow)) written()
+      if (statements.some((statement, index) => isOutboxRow(statement) && results[index]?.length === 1)) written()
       return results
     },
     listen: (channel, onChange) => database.listen(channel, onChange),

@@ -1,7 +1,6 @@
 import t from 'tap'
-import { loadConfig } from '../../../src/config/config.ts'
-import { openDatabase } from '../../../src/db/open.ts'
 import { PASSWORD } from '../../support/app.ts'
+import { openNode } from '../../support/engines.ts'
 import { runScript } from '../../support/scripts.ts'
 import { isolated } from '../../support/service.ts'
 
@@ -34,16 +33,20 @@ t.test('an operator creates, lists, changes and suspends accounts', async (t) =>
     /^EMAIL +STATUS +ROLES +CREATED +ID\nops@example\.com +active +- +\d{4}-.*Z +acc_/,
   )
   t.match(await accounts('create --email plain@example.com', PASSWORD), { code: 0 })
-  const database = await openDatabase(loadConfig({ env }))
+  const database = await openNode(t, String(env.DATABASE_URL))
   const made = await database.query(
     "SELECT detail FROM audit_events WHERE event = 'account_registered' ORDER BY detail",
   )
-  await database.close()
   t.same(
     made,
     [{ detail: '{"roles":["admin"]}' }, { detail: '{}' }],
     'a role that an account is made with is in the trail',
   )
+  const notices = await database.query(
+    `SELECT e.event FROM outbox o JOIN audit_events e ON e.id = o.audit_id
+     WHERE o.kind = 'notice' AND o.state = 'caused'`,
+  )
+  t.same(notices.map(({ event }) => event).sort(), ['account_activated', 'account_suspended'], 'the owner is told')
 })
 
 t.test('refusals are one line with exit code 1, misuse is exit code 2', async (t) => {
