@@ -9,6 +9,7 @@ import type { Config } from '../config/config.ts'
 import type { Database, Statement } from '../db/database.ts'
 import type { LiveKeyring } from '../keys/live-keyring.ts'
 import type { Caused, Compose, Composed, Composers, Facts } from '../messages/message.ts'
+import { createComposeNotice } from './compose-notice.ts'
 import { createLinks } from './links.ts'
 import { mintOneTimeToken, type Purpose } from './one-time-token.ts'
 import { boundToOf, storeToken } from './one-time-token-store.ts'
@@ -101,6 +102,7 @@ export function createComposers({ config, database, keyring }: ComposerParts): C
     invitation,
     email_change: emailChange,
     email_change_notice: emailChangeNotice,
+    notice: createComposeNotice({ database, notices: config.NOTICES, keys, linkOf: links.notMe }),
   }
 }
 

@@ -7,7 +7,7 @@ import { call } from '../support/people.ts'
 
 // What an admin does so that somebody gets in, without ever having a password in hands.
 
-const server = await serverAt(t, 1_800_000_000)
+const server = await serverAt(t, 1_800_000_000, { NOTICES: 'none' })
 const { app, database, pass } = server
 const admin = await signUpAdmin(server)
 const LIST = '/v1/admin/accounts'

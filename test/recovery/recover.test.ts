@@ -8,7 +8,7 @@ import { call, NOBODY } from '../support/people.ts'
 
 // A forgotten password, from the request through the message to the new session.
 
-const server = await serverAt(t, 1_800_000_000)
+const server = await serverAt(t, 1_800_000_000, { NOTICES: 'none' })
 const { app, database, log, pass } = server
 const NEXT = 'a new horse battery staple'
 

@@ -6,7 +6,7 @@ import { call } from '../support/people.ts'
 
 // REGISTRATION=verified: an account works once its address is confirmed.
 
-const server = await serverAt(t, 1_800_000_000, { REGISTRATION: 'verified' })
+const server = await serverAt(t, 1_800_000_000, { REGISTRATION: 'verified', NOTICES: 'none' })
 const { app, database, pass } = server
 const NEXT = 'a new horse battery staple'
 

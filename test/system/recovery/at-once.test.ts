@@ -22,7 +22,7 @@ interface Nodes extends TestServer {
 async function twoNodes(t: Test, engine: Engine): Promise<Nodes> {
   const url = await engine.url(t)
   const now = () => NOW
-  const env = { DATABASE_URL: url, LOG_LEVEL: 'silent', REGISTRATION: 'verified' }
+  const env = { NOTICES: 'none', DATABASE_URL: url, LOG_LEVEL: 'silent', REGISTRATION: 'verified' }
   const server = await startApp(t, { env, now })
   const { config, keyring } = server
   const database = await openNode(t, url)
