@@ -129,7 +129,10 @@ export function storeToken(row: OneTimeToken): Statement[] {
   ]
 }
 
-/** As `storeToken`, without deleting others. */
+/**
+ * As `storeToken`, without deleting others. Two of an account and purpose never have the same time: which change of the
+ * address came first decides who is its owner.
+ */
 export function storeWayBack(row: OneTimeToken, onlyIf?: OnlyIf): Statement {
   const { id, purpose, accountId, email, boundTo, tokenHash, codeHash, createdAt, expiresAt } = row
   const values = [id, purpose, accountId, email, boundTo, tokenHash, codeHash, createdAt, expiresAt]
@@ -139,10 +142,16 @@ export function storeWayBack(row: OneTimeToken, onlyIf?: OnlyIf): Statement {
     sql: `INSERT INTO one_time_tokens (id, purpose, account_id, email, bound_to, token_hash, code_hash, tries,
             created_at, expires_at)
           SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), id, CAST($4 AS TEXT), CAST($5 AS TEXT), CAST($6 AS TEXT),
-            CAST($7 AS TEXT), 0, CAST($8 AS BIGINT), CAST($9 AS BIGINT)
+            CAST($7 AS TEXT), 0, ${after('CAST($8 AS BIGINT)')}, CAST($9 AS BIGINT)
           FROM accounts WHERE id = $3${condition}`,
     params: [...values, ...(onlyIf?.params ?? [])],
   }
+}
+
+/** An instant, or a second after the newest token of the account `$3` and the purpose `$2`. */
+function after(instant: string): string {
+  const newest = 'SELECT MAX(created_at) FROM one_time_tokens WHERE account_id = $3 AND purpose = $2'
+  return `CASE WHEN (${newest}) >= ${instant} THEN (${newest}) + 1 ELSE ${instant} END`
 }
 
 /**
@@ -169,15 +178,19 @@ export const used = (id: string, mark: string) =>
 
 /**
  * Deletes the used token, and all others that the change made worthless, if the transaction changed the account under
- * this mark. The ways back stay until one of them is used.
+ * this mark. The ways back stay until one of them is used. Those to an older address stay even then: a thief who changes
+ * the address twice has a way back of his own, and must not close the owner's with it.
  */
 export function deleteTokens({ token: { id, purpose, accountId } }: FoundToken, mark: string): Statement[] {
-  const stay = UNBOUND.includes(purpose) ? '' : ` AND (id = $3 OR purpose NOT IN (${UNBOUND.map((one) => `'${one}'`)}))`
+  const older = 'created_at < (SELECT created_at FROM one_time_tokens WHERE id = $3)'
+  const stays = UNBOUND.includes(purpose)
+    ? `purpose = 'email_change_undo' AND ${older}`
+    : `id <> $3 AND purpose IN (${UNBOUND.map((one) => `'${one}'`)})`
   return [
     {
-      sql: `DELETE FROM one_time_tokens WHERE account_id = $1
-            AND EXISTS (SELECT 1 FROM accounts WHERE id = $1 AND changed_by = $2)${stay}`,
-      params: stay === '' ? [accountId, mark] : [accountId, mark, id],
+      sql: `DELETE FROM one_time_tokens WHERE account_id = $1 AND NOT (${stays})
+            AND EXISTS (SELECT 1 FROM accounts WHERE id = $1 AND changed_by = $2)`,
+      params: [accountId, mark, id],
     },
   ]
 }
