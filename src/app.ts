@@ -33,6 +33,7 @@ import { registerOAuth } from './oauth/oauth-scope.ts'
 import { revokeRoute } from './oauth/revoke-route.ts'
 import { tokenRoute } from './oauth/token-route.ts'
 import { makeParts, type PartsOptions } from './parts.ts'
+import { disownRoute } from './recovery/disown-route.ts'
 import { emailRoutes } from './recovery/email-routes.ts'
 import { inviteAdminRoutes } from './recovery/invite-admin-routes.ts'
 import { recoveryRoutes } from './recovery/recovery-routes.ts'
@@ -108,6 +109,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     recoveryRoutes                (app, parts)
     emailRoutes                   (app, parts)
     inviteAdminRoutes             (app, parts)
+    disownRoute                   (app, parts)
   }
   await registerRefreshCookie     (app, { issuer, origins }, (scope, refreshCookie) => {
     loginRoute                    (scope, { login: parts.login, refreshCookie, idleTtl })

@@ -11,6 +11,7 @@ import type { Spending } from '../limits/limiter.ts'
 import type { Enqueue } from '../messages/message.ts'
 import { createChangeEmail } from './change-email.ts'
 import { createConfirmEmail } from './confirm-email.ts'
+import { createDisown } from './disown.ts'
 import { createInvite } from './invite.ts'
 import { createOneTimeTokenStore } from './one-time-token-store.ts'
 import { createFindProof } from './proof.ts'
@@ -40,6 +41,7 @@ export function createRecoveryParts(parts: {
   const tokens = createOneTimeTokenStore(parts.database)
   const store = createRecoveryStore(parts.database)
   const findProof = createFindProof({ ...parts, tokens })
+  const undoEmailChange = createUndoEmailChange({ ...parts, tokens, store })
   return {
     oneTimeTokens: tokens,
     recover: createRecover({ ...parts, findProof, store }),
@@ -47,6 +49,6 @@ export function createRecoveryParts(parts: {
     changeEmail: createChangeEmail(parts),
     registerVerified: createRegisterVerified(parts),
     invite: createInvite({ ...parts, accountFor: parts.administer.accountFor }),
-    undoEmailChange: createUndoEmailChange({ ...parts, tokens, store }),
+    disown: createDisown({ ...parts, tokens, undoEmailChange }),
   }
 }

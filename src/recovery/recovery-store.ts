@@ -30,9 +30,15 @@ export interface RecoveryStore {
    * Gives an account its former address back, unless another account has it. Ends every session, and nobody can log in
    * until a recovery.
    *
+   * @param also makes what is written with it, if it takes effect: that is the condition
    * @returns false when the token was used already
    */
-  undoEmailChange(found: FoundToken, now: number, audit: AuditEntry): Promise<boolean>
+  undoEmailChange(
+    found: FoundToken,
+    now: number,
+    audit: AuditEntry,
+    also: (onlyIf: OnlyIf) => Promise<readonly Statement[]>,
+  ): Promise<boolean>
 }
 
 /** Somebody else has the address `$3` of the account `$1`, or may get it back until it is `$4`. */
@@ -103,7 +109,7 @@ export function createRecoveryStore(database: Database): RecoveryStore {
       }
     },
 
-    undoEmailChange(found, now, audit) {
+    async undoEmailChange(found, now, audit, also) {
       const { token, account } = found
       const mark = randomId()
       const change = {
@@ -114,7 +120,8 @@ export function createRecoveryStore(database: Database): RecoveryStore {
               WHERE id = $1 AND ${used('$5', '$2')} RETURNING id`,
         params: [account.id, mark, token.email, now, token.id],
       }
-      return run(found, { mark, now, audit, change, ends: 'disowned' })
+      const statements = await also(changedBy(account.id, mark))
+      return run(found, { mark, now, audit, change, ends: 'disowned', also: statements })
     },
   }
 }
