@@ -64,6 +64,7 @@ t.test('what any page can send is refused on every public route with a quota, an
     '/v1/email/confirm',
     '/v1/login',
     '/v1/logout',
+    '/v1/notices/revoke',
     '/v1/recovery',
     '/v1/recovery/confirm',
     '/v1/refresh',

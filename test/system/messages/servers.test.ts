@@ -12,7 +12,8 @@ import { startSmtp } from '../../support/smtp-server.ts'
 
 const port = await freePort()
 const url = await postgresUrl(t)
-const settings = { DATABASE_URL: url, MAIL_URL: `smtp://user:s3cr3t-of-mail@localhost:${port}`, WORKERS: '1' }
+const MAIL_URL = `smtp://user:s3cr3t-of-mail@localhost:${port}`
+const settings = { DATABASE_URL: url, MAIL_URL, NOTICES: 'none', WORKERS: '1' } // each message is one of the test
 const env = await sharedSettings(t, settings)
 const KEYS_DIR = String(env.KEYS_DIR)
 await giveKeys(KEYS_DIR)
