@@ -5,6 +5,7 @@ import { AppError } from '../errors/app-error.ts'
 import type { App } from '../http/app-type.ts'
 import { NextCursor, PageQuery, pageAfter, pageOf } from '../http/paging.ts'
 import { Timestamp } from '../http/schemas.ts'
+import type { RevocationCheck } from '../tokens/verify.ts'
 import { adminOr } from './admin-scopes.ts'
 import type { AuditTrail, TrailEvent, TrailFilter } from './audit-trail.ts'
 import type { ExportAudit } from './export-audit.ts'
@@ -51,10 +52,17 @@ const Query = Type.Object(
   { additionalProperties: false },
 )
 
+interface Parts {
+  readonly trail: AuditTrail
+  readonly exportAudit: ExportAudit
+  readonly revocations: Pick<RevocationCheck, 'judge'>
+}
+
 /**
- * `GET /v1/admin/audit`: pages of the audit trail as JSON, or all that a filter finds as lines of JSON.
+ * `GET /v1/admin/audit`: pages of the audit trail as JSON, or all that a filter finds as lines of JSON. An export breaks
+ * off when its token is revoked meanwhile. It may outlast the token.
  */
-export function auditRoute(app: App, { trail, exportAudit }: { trail: AuditTrail; exportAudit: ExportAudit }) {
+export function auditRoute(app: App, { trail, exportAudit, revocations }: Parts) {
   app.get(
     '/v1/admin/audit',
     {
@@ -74,7 +82,11 @@ export function auditRoute(app: App, { trail, exportAudit }: { trail: AuditTrail
       if (asksForLines(request.headers.accept)) {
         if (query.limit !== undefined) throw unacceptable('/limit', 'is for pages, and an export has none')
         reply.type(`${NDJSON}; charset=utf-8`)
-        const lines = request.method === 'HEAD' ? '' : await exportAudit(filter, page.after)
+        const assertAllowed = () => {
+          if (revocations.judge(request.user) === 'good') return
+          throw new AppError('invalid_token', { reason: 'withdrawn during an export' })
+        }
+        const lines = request.method === 'HEAD' ? '' : await exportAudit(filter, page.after, assertAllowed)
         return reply.send(lines as Readable & Static<typeof AuditPage>) // no schema applies: `auditLine` has the members
       }
       const { events, lookedTo } = await trail.page(filter, page)
@@ -84,8 +96,15 @@ export function auditRoute(app: App, { trail, exportAudit }: { trail: AuditTrail
   )
 }
 
-/** The members of an event that leave the server, for an answer that no schema filters. */
-export const auditLine = (event: TrailEvent): string => JSON.stringify(toReply(event))
+/** JSON has these as they are, and for some readers they end a line (Python's `splitlines`). */
+const OTHER_LINE_ENDS = /[\u007f-\u009f\u2028\u2029]/g
+const escaped = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+
+/**
+ * The members of an event that leave the server, for an answer that no schema filters. The text is one line for every
+ * reader: anybody can choose a User-Agent.
+ */
+export const auditLine = (event: TrailEvent): string => JSON.stringify(toReply(event)).replace(OTHER_LINE_ENDS, escaped)
 
 function toReply(event: TrailEvent): Static<typeof AuditEventReply> {
   return {

@@ -13,12 +13,17 @@ const RETRY_SECONDS = 10
 /**
  * A text with one line for each event, made while it is read. It ends with the second in which it began: events that
  * come meanwhile are not in it. The store is asked for the next batch only when the last one was taken, and not any
- * more once the stream is destroyed.
+ * more once the stream is destroyed, also while nothing is found.
  *
+ * @param assertAllowed asked before each further batch: what it throws breaks the stream off
  * @throws AppError `too_many_requests` when others export, `store_unavailable` when the first batch can't be read. A
  *   later failure breaks the stream off
  */
-export type ExportAudit = (filter: TrailFilter, after: Cursor | undefined) => Promise<Readable>
+export type ExportAudit = (
+  filter: TrailFilter,
+  after: Cursor | undefined,
+  assertAllowed: () => void,
+) => Promise<Readable>
 
 /** @param parts.line the line of an event, without its end */
 export function createExportAudit(parts: {
@@ -29,7 +34,7 @@ export function createExportAudit(parts: {
   const { trail, line, now } = parts
   let running = 0
 
-  return async (filter, after) => {
+  return async (filter, after, assertAllowed) => {
     if (running >= MAX_EXPORTS_AT_ONCE) {
       const headers = { 'retry-after': String(RETRY_SECONDS) }
       throw new AppError('too_many_requests', { reason: 'other exports of the audit trail run', headers })
@@ -38,7 +43,11 @@ export function createExportAudit(parts: {
     const read = (from: Cursor | undefined) => trail.page(ended, { after: from, limit: BATCH })
     running += 1
     try {
-      const stream = Readable.from(lines(await read(after), read, line), { objectMode: false })
+      const goesOn = (): boolean => {
+        assertAllowed()
+        return !stream.destroyed
+      }
+      const stream: Readable = Readable.from(lines(await read(after), { read, line, goesOn }), { objectMode: false })
       // Also when nobody reads it: a generator that was not begun has no `finally`.
       return stream.once('close', () => {
         running -= 1
@@ -54,14 +63,15 @@ type Batch = Awaited<ReturnType<AuditTrail['page']>>
 
 async function* lines(
   first: Batch,
-  read: (after: Cursor) => Promise<Batch>,
-  line: (event: TrailEvent) => string,
+  by: { read: (after: Cursor) => Promise<Batch>; line: (event: TrailEvent) => string; goesOn: () => boolean },
 ): AsyncGenerator<string> {
+  const { read, line, goesOn } = by
   for (let batch = first; ; ) {
     const { events, lookedTo } = batch
     if (events.length > 0) yield events.map((event) => `${line(event)}\n`).join('')
     const next = events.length === BATCH ? events.at(-1) : lookedTo
-    if (next === undefined) return
+    // A generator that yields nothing is not told that its reader has gone.
+    if (next === undefined || !goesOn()) return
     batch = await read(next)
   }
 }

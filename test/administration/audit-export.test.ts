@@ -2,8 +2,11 @@ import { once } from 'node:events'
 import { get, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
+import { createExportAudit } from '../../src/administration/export-audit.ts'
 import { bearer, type TestServer } from '../support/app.ts'
+import { claimsOf, signUpAdmin } from '../support/front-door.ts'
 import { NOW } from '../support/oauth.ts'
+import { call } from '../support/people.ts'
 import { fill, LINES, parsed, stage, write } from './audit-stage.ts'
 
 // An export of the audit trail is a stream: slow clients, clients that leave, a store that fails.
@@ -83,4 +86,50 @@ t.test('an export ends with the second in which it began', async (t) => {
   ])
   t.equal(parsed((await scene.lines()).body).length, 1)
   t.equal((await scene.read()).json().events.length, 2)
+})
+
+t.test('an export breaks off when its token is revoked meanwhile', async (t) => {
+  const scene = await stage(t)
+  await fill(scene, 2000)
+  await scene.app.listen({ port: 0, host: '127.0.0.1' })
+  const other = await signUpAdmin(scene)
+  const { sub } = claimsOf({ access_token: scene.token })
+  const seen = batches(scene)
+  seen.before = async () => {
+    if (seen.read === 2)
+      t.equal((await call(scene.app, other.access_token, 'POST', `/v1/admin/accounts/${sub}/revoke`)).statusCode, 204)
+  }
+  const response = await exporting(t, scene)
+  let text = ''
+  await t.rejects(async () => {
+    for await (const chunk of response) text += chunk
+  })
+  t.ok(parsed(text).length <= 1000)
+  t.ok(seen.read <= 2, `${seen.read} batches were read`)
+})
+
+t.test('an export that finds nothing stops when its reader goes', async (t) => {
+  let read = 0
+  const trail = {
+    page: async () => {
+      read += 1
+      await new Promise((resolve) => setImmediate(resolve))
+      return { events: [], lookedTo: read < 1000 ? { createdAt: read, id: 'x' } : undefined }
+    },
+  }
+  const exportAudit = createExportAudit({ trail, line: () => '', now: () => NOW })
+  const stream = await exportAudit({ event: 'none' }, undefined, () => undefined)
+  stream.resume()
+  setImmediate(() => stream.destroy())
+  await once(stream, 'close')
+  t.ok(read < 10, `${read} pages were read`)
+})
+
+t.test('an event is one line for every reader, whatever somebody sends as User-Agent', async (t) => {
+  const scene = await stage(t)
+  const userAgent = 'a\u0085b\u2028c\u2029d\u009be\nf\r'
+  await write(scene, [[NOW - 1, { source: { ip: null, userAgent, requestId: null } }]])
+  const { body } = await scene.lines()
+  t.notMatch(body.slice(0, -1), /[\n\r\u007f-\u009f\u2028\u2029]/)
+  t.equal(JSON.parse(body).user_agent, userAgent)
 })
