@@ -13,6 +13,7 @@ import type { Config } from '../../src/config/config.ts'
 import type { Database } from '../../src/db/database.ts'
 import { OperatorError } from '../../src/errors/app-error.ts'
 import { type RefreshKey, readRefreshKeys } from '../../src/keys/refresh-keys.ts'
+import { NO_LIMITS } from '../../src/limits/limiter.ts'
 import { createEnqueue } from '../../src/messages/outbox-store.ts'
 import { createInvite } from '../../src/recovery/invite.ts'
 import { createOperatorStore } from '../../src/recovery/operator-store.ts'
@@ -84,6 +85,7 @@ export async function sendRecovery(by: Operating, account: Account, passphrase: 
     passwords: createPasswords(hashCost(config), hashGate(config)),
     enqueue: createEnqueue({ refreshKeys: () => keys }),
     database,
+    limiter: NO_LIMITS,
     noteRefusal: NOTE_NOTHING,
     now,
   })

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { Account } from '../accounts/account.ts'
+import { type Account, emailKey } from '../accounts/account.ts'
 import type { AccountStore } from '../accounts/account-store.ts'
 import type { Administer } from '../accounts/administer.ts'
 import { accountByEmail } from '../accounts/find-account.ts'
@@ -11,6 +11,8 @@ import { auditRow } from '../audit/audit-store.ts'
 import type { Clock } from '../clock.ts'
 import type { Database } from '../db/database.ts'
 import { AppError } from '../errors/app-error.ts'
+import { type Spending, spend } from '../limits/limiter.ts'
+import { networkOf } from '../limits/network.ts'
 import type { Enqueue } from '../messages/message.ts'
 import { addressOf } from './proof.ts'
 
@@ -18,28 +20,35 @@ export interface Invite {
   /**
    * Makes an account and sends its owner a message to choose a password: nobody else ever knows it.
    *
-   * @throws AppError `validation_failed`, `email_taken`, `insufficient_scope` for a machine that would give a role
+   * @throws AppError `validation_failed`, `email_taken`, `insufficient_scope` for a machine that would give a role,
+   *   `too_many_requests`, `overloaded`
    */
   create(asked: { email: string; roles?: readonly string[]; locale?: string }, by: Actor): Promise<Account>
   /**
    * Sends the owner of an account a message to set a new password. Until then nothing changes.
    *
-   * @throws AppError `not_found`, `insufficient_scope` for a machine and the account of an admin
+   * @throws AppError `not_found`, `insufficient_scope` for a machine and the account of an admin, `too_many_requests`
    */
   sendRecovery(accountId: string, by: Actor): Promise<void>
 }
 
-/** What admins and operators do so that somebody gets in. Limits are the caller's. */
+/**
+ * What admins and operators do so that somebody gets in. To one address go as many messages an hour as anybody can
+ * cause, counted apart from those: a machine whose secret leaked fills nobody's mailbox, and whoever asks for
+ * recoveries of an address keeps no admin from sending one.
+ */
 export function createInvite(parts: {
   accounts: Pick<AccountStore, 'byEmail' | 'insert'>
   accountFor: Administer['accountFor']
   passwords: Pick<Passwords, 'hash'>
   enqueue: Enqueue
   database: Pick<Database, 'transaction'>
+  limiter: Spending
   noteRefusal: NoteRefusal
   now: Clock
 }): Invite {
-  const { accounts, accountFor, passwords, enqueue, database, noteRefusal, now } = parts
+  const { accounts, accountFor, passwords, enqueue, database, limiter, noteRefusal, now } = parts
+  const spendFor = (email: string) => spend(limiter, 'messageEmail', `administration ${emailKey(email)}`)
   return {
     async create({ email: given, roles = [], locale }, by) {
       const { actorId, source, holds } = by
@@ -49,11 +58,12 @@ export function createInvite(parts: {
         throw await noteRefusal(refused, by, { detail: { roles } })
       }
       if ((await accountByEmail(accounts, given)) !== undefined) throw new AppError('email_taken')
+      await spendFor(given)
       const account: Account = {
         id: newAccountId(),
         email,
         // A password that nobody knows. It is hashed as any other, so that a login looks the same.
-        passwordHash: await passwords.hash(randomBytes(32).toString('base64url')),
+        passwordHash: await passwords.hash(randomBytes(32).toString('base64url'), { network: networkOf(source.ip) }),
         status: 'active',
         roles: [...new Set(roles)],
         tokenVersion: 1,
@@ -80,7 +90,8 @@ export function createInvite(parts: {
 
     async sendRecovery(accountId, by) {
       const { actorId, source } = by
-      await accountFor(accountId, by)
+      const { email } = await accountFor(accountId, by)
+      await spendFor(email)
       const at = now()
       const row = auditRow({ event: 'recovery_requested', source, accountId, actorId }, at)
       await database.transaction([row, ...(await enqueue({ kind: 'recovery', accountId, auditId: row.id }, at))])

@@ -1,9 +1,13 @@
 import t from 'tap'
+import { NOTE_NOTHING } from '../../src/administration/note-refusal.ts'
+import { NO_LIMITS } from '../../src/limits/limiter.ts'
+import { createInvite } from '../../src/recovery/invite.ts'
 import { createLinks } from '../../src/recovery/links.ts'
 import { PASSWORD, registered, startApp } from '../support/app.ts'
-import { logIn, post, publicPart } from '../support/front-door.ts'
+import { logIn, post, publicPart, signUpAdmin } from '../support/front-door.ts'
 import { limited } from '../support/limited-server.ts'
-import { call } from '../support/people.ts'
+import { NOW } from '../support/oauth.ts'
+import { call, NOBODY } from '../support/people.ts'
 
 // What bounds the calls that send messages, and that take what is in them.
 
@@ -34,6 +38,46 @@ t.test('five messages an hour go to one address, whoever asks and whether it has
   t.equal(change.statusCode, 429, 'a change of address spends from the same')
   pass(720)
   t.equal((await ask('known@example.com')).statusCode, 202, 'it grows back evenly')
+})
+
+t.test('administration sends five an hour to one address, and takes none from its owner', async (t) => {
+  const server = await limited(t)
+  const { app } = server
+  const { access_token } = await signUpAdmin(server)
+  const admin = (method: 'POST' | 'DELETE', path: string, body?: object) =>
+    call(app, access_token, method, `/v1/admin/accounts${path}`, body)
+  const id = await registered(app, 'known@example.com')
+  for (let n = 0; n < 5; n += 1) t.equal((await admin('POST', `/${id}/send-recovery`)).statusCode, 202)
+  t.match((await admin('POST', `/${id}/send-recovery`)).json(), { status: 429, code: 'too_many_requests' })
+  t.equal((await post(app, '/v1/recovery', { email: 'known@example.com' })).statusCode, 202)
+  for (let n = 0; n < 5; n += 1) {
+    const made = await admin('POST', '', { email: n % 2 ? 'New@example.com' : 'new@example.com' })
+    t.equal(made.statusCode, 201)
+    t.equal((await admin('DELETE', `/${made.json().id}`)).statusCode, 204)
+  }
+  t.match((await admin('POST', '', { email: 'new@example.com' })).json(), { code: 'too_many_requests' })
+})
+
+t.test('the hash of an invitation takes a place in the share of the network that asks', async (t) => {
+  const asked: unknown[] = []
+  const invite = createInvite({
+    accounts: { byEmail: async () => undefined, insert: async () => true },
+    accountFor: async () => t.fail('nobody is looked up') as never,
+    passwords: {
+      hash: async (_, by) => {
+        asked.push(by)
+        return 'hash'
+      },
+    },
+    enqueue: async () => [],
+    database: { transaction: async () => [] },
+    limiter: NO_LIMITS,
+    noteRefusal: NOTE_NOTHING,
+    now: () => NOW,
+  })
+  const source = { ...NOBODY, ip: '192.0.2.7' }
+  await invite.create({ email: 'a@example.com' }, { actorId: 'client_x', source })
+  t.same(asked, [{ network: '192.0.2.7' }])
 })
 
 t.test('with REGISTRATION=verified registrations spend from it, too', async (t) => {
