@@ -40,12 +40,21 @@ export function insertSession(
   }
 }
 
-/** Ends the sessions above the limit, the least recently used first; never the one that was just opened. */
-export function endAboveLimit({ id, accountId, createdAt }: Session, limit: number, mark: string): Statement {
+/**
+ * Ends the sessions above the limit, the least recently used first; never the one that was just opened. When everybody
+ * was ended since the last login, it ends all others that are left: the end of the sessions may have failed.
+ *
+ * @param mark the account has it as `changed_by` when this login lifted it above the versions of everybody
+ */
+export function endOthers({ id, accountId, createdAt }: Session, limit: number, mark: string): Statement {
+  const isLifted = 'EXISTS (SELECT 1 FROM accounts WHERE id = $1 AND changed_by = $3)'
   return {
-    sql: `UPDATE sessions SET ended_at = $2, end_reason = 'limit', ended_by = $3 WHERE id IN (
+    sql: `UPDATE sessions SET ended_at = $2, end_reason = CASE WHEN ${isLifted} THEN 'everybody' ELSE 'limit' END,
+            ended_by = $3
+          WHERE id IN (
             SELECT id FROM sessions WHERE account_id = $1 AND ended_at IS NULL AND expires_at > $2
-            ORDER BY CASE WHEN id = $4 THEN 0 ELSE 1 END, last_used_at DESC, id LIMIT 1000000 OFFSET $5) RETURNING id`,
+            ORDER BY CASE WHEN id = $4 THEN 0 ELSE 1 END, last_used_at DESC, id
+            LIMIT 1000000 OFFSET CASE WHEN ${isLifted} THEN 1 ELSE CAST($5 AS BIGINT) END) RETURNING id`,
     params: [accountId, createdAt, mark, id, limit],
   }
 }

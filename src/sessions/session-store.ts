@@ -11,7 +11,7 @@ import { endIfReused, type RefreshBy, refreshSession } from './refresh-store.ts'
 import type { RefreshClaim } from './refresh-token.ts'
 import type { RefreshOutcome, RenewedSession, Session, SessionLimits, TokenSubject } from './session.ts'
 import { SESSION_COLUMNS, toSession, toTokenSubject } from './session-rows.ts'
-import { ACTIVE_ACCOUNT, endAboveLimit, insertSession } from './session-statements-store.ts'
+import { ACTIVE_ACCOUNT, endOthers, insertSession } from './session-statements-store.ts'
 
 export interface SessionStore {
   /**
@@ -68,6 +68,8 @@ export interface SessionStore {
   deleteOver(before: number): Promise<void>
 }
 
+const BELOW_FLOOR = `token_version < ${VERSION_FLOOR}`
+
 export function createSessionStore(database: Database): SessionStore {
   return {
     async open(session, verifiedHash, limits, audit) {
@@ -75,16 +77,18 @@ export function createSessionStore(database: Database): SessionStore {
       const { createdAt: now } = session
       const [accounts = [], opened = [], ended = []] = await database.transaction(
         [
-          // A login is above what was revoked for everybody. The account row is locked first: a suspension or a password change either committed before, and is seen
-          // here, or waits for this transaction, and then sees the session.
+          // The account row is locked first: a suspension or a password change either committed before, and is seen
+          // here, or waits for this transaction, and then sees the session. A login is above what was revoked for
+          // everybody. Where that lifts the account it leaves its mark, because it lifts older sessions, too.
           {
-            sql: `UPDATE accounts SET last_login_at = $3, token_version =
-                    CASE WHEN token_version < ${VERSION_FLOOR} THEN ${VERSION_FLOOR} ELSE token_version END
+            sql: `UPDATE accounts SET last_login_at = $3,
+                    token_version = CASE WHEN ${BELOW_FLOOR} THEN ${VERSION_FLOOR} ELSE token_version END,
+                    changed_by = CASE WHEN ${BELOW_FLOOR} THEN CAST($4 AS TEXT) ELSE changed_by END
                   WHERE ${ACTIVE_ACCOUNT} RETURNING id, roles, token_version, email_verified_at`,
-            params: [session.accountId, verifiedHash, now],
+            params: [session.accountId, verifiedHash, now, mark],
           },
           insertSession(session, verifiedHash, now + limits.maxTtl),
-          endAboveLimit(session, limits.perAccount, mark),
+          endOthers(session, limits.perAccount, mark),
           ...revokeSessionsEndedBy(mark, revocationExpiry(now)),
           auditRow(audit, now, { exists: 'SELECT 1 FROM sessions WHERE id = $1', params: [session.id] }),
         ],

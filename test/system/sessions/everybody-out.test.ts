@@ -165,7 +165,9 @@ for (const engine of ENGINES) {
     `${engine.name}: when the sessions can not be ended, the tokens are refused, and the operator is told`,
     async (t) => {
       const { nodes, both, script, everybodyOut } = await world(t, engine)
-      const tokens = (await nodes.open(nodes.a, await nodes.newAccount())) as Tokens
+      const [account, returning] = [await nodes.newAccount(), await nodes.newAccount()]
+      const tokens = (await nodes.open(nodes.a, account)) as Tokens
+      const stolen = (await nodes.open(nodes.a, returning)) as Tokens
       let transactions = 0
       const failing: Database = {
         ...script,
@@ -183,6 +185,12 @@ for (const engine of ENGINES) {
       const next = await refreshed(nodes.a.app, tokens)
       for (const node of both) t.equal(await stillGood(node, [tokens, next]), 0, 'also what a refresh brings')
       t.equal((await rowsOf(script, 'all_sessions_ended')).length, 1)
+      // Who logs in is in, and brings no older session of the account back: it may be a thief's.
+      const back = (await nodes.open(nodes.b, returning)) as Tokens
+      t.equal(await verdict(nodes.a.app, back), 'good')
+      t.equal(await refreshVerdict(nodes.a.app, stolen), 'invalid_refresh_token')
+      const second = (await nodes.open(nodes.a, returning)) as Tokens
+      for (const one of [back, second]) t.equal(await verdict(nodes.b.app, await refreshed(nodes.a.app, one)), 'good')
       await everybodyOut()
       t.equal(await refreshVerdict(nodes.b.app, next), 'invalid_refresh_token')
     },
