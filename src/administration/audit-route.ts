@@ -82,11 +82,12 @@ export function auditRoute(app: App, { trail, exportAudit, revocations }: Parts)
       if (asksForLines(request.headers.accept)) {
         if (query.limit !== undefined) throw unacceptable('/limit', 'is for pages, and an export has none')
         reply.type(`${NDJSON}; charset=utf-8`)
+        const { sub: actorId } = request.user
         const assertAllowed = () => {
           if (revocations.judge(request.user) === 'good') return
           throw new AppError('invalid_token', { reason: 'withdrawn during an export' })
         }
-        const lines = request.method === 'HEAD' ? '' : await exportAudit(filter, page.after, assertAllowed)
+        const lines = request.method === 'HEAD' ? '' : await exportAudit(filter, page.after, { actorId, assertAllowed })
         return reply.send(lines as Readable & Static<typeof AuditPage>) // no schema applies: `auditLine` has the members
       }
       const { events, lookedTo } = await trail.page(filter, page)

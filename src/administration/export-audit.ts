@@ -6,7 +6,7 @@ import type { AuditTrail, TrailEvent, TrailFilter } from './audit-trail.ts'
 
 /** Events that are in memory at a time, for one export. */
 const BATCH = 500
-/** One after another they ask the store all the time, so there are few at once in each process. */
+/** Each asks the store all the time, so there are few at once in each process, and one of each actor. */
 const MAX_EXPORTS_AT_ONCE = 2
 const RETRY_SECONDS = 10
 
@@ -15,14 +15,15 @@ const RETRY_SECONDS = 10
  * come meanwhile are not in it. The store is asked for the next batch only when the last one was taken, and not any
  * more once the stream is destroyed, also while nothing is found.
  *
- * @param assertAllowed asked before each further batch: what it throws breaks the stream off
+ * @param by.actorId who reads: slow readers with one token must not keep out everybody else
+ * @param by.assertAllowed asked before each further batch: what it throws breaks the stream off
  * @throws AppError `too_many_requests` when others export, `store_unavailable` when the first batch can't be read. A
  *   later failure breaks the stream off
  */
 export type ExportAudit = (
   filter: TrailFilter,
   after: Cursor | undefined,
-  assertAllowed: () => void,
+  by: { readonly actorId: string; readonly assertAllowed: () => void },
 ) => Promise<Readable>
 
 /** @param parts.line the line of an event, without its end */
@@ -32,28 +33,33 @@ export function createExportAudit(parts: {
   now: Clock
 }): ExportAudit {
   const { trail, line, now } = parts
-  let running = 0
+  const running = new Set<string>()
 
-  return async (filter, after, assertAllowed) => {
-    if (running >= MAX_EXPORTS_AT_ONCE) {
+  return async (filter, after, { actorId, assertAllowed }) => {
+    if (running.size >= MAX_EXPORTS_AT_ONCE || running.has(actorId)) {
       const headers = { 'retry-after': String(RETRY_SECONDS) }
       throw new AppError('too_many_requests', { reason: 'other exports of the audit trail run', headers })
     }
     const ended = { ...filter, to: Math.min(filter.to ?? Number.MAX_SAFE_INTEGER, now() + 1) }
     const read = (from: Cursor | undefined) => trail.page(ended, { after: from, limit: BATCH })
-    running += 1
+    running.add(actorId)
+    let isOver = false
+    const leave = () => {
+      if (!isOver) running.delete(actorId)
+      isOver = true
+    }
     try {
       const goesOn = (): boolean => {
         assertAllowed()
         return !stream.destroyed
       }
-      const stream: Readable = Readable.from(lines(await read(after), { read, line, goesOn }), { objectMode: false })
-      // Also when nobody reads it: a generator that was not begun has no `finally`.
-      return stream.once('close', () => {
-        running -= 1
+      const stream: Readable = Readable.from(lines(await read(after), { read, line, goesOn, leave }), {
+        objectMode: false,
       })
+      // Also when nobody reads it to its end: a generator that was not begun has no `finally`.
+      return stream.once('close', leave)
     } catch (error) {
-      running -= 1
+      leave()
       throw error
     }
   }
@@ -63,15 +69,20 @@ type Batch = Awaited<ReturnType<AuditTrail['page']>>
 
 async function* lines(
   first: Batch,
-  by: { read: (after: Cursor) => Promise<Batch>; line: (event: TrailEvent) => string; goesOn: () => boolean },
+  by: {
+    read: (after: Cursor) => Promise<Batch>
+    line: (event: TrailEvent) => string
+    goesOn: () => boolean
+    leave: () => void
+  },
 ): AsyncGenerator<string> {
-  const { read, line, goesOn } = by
+  const { read, line, goesOn, leave } = by
   for (let batch = first; ; ) {
     const { events, lookedTo } = batch
     if (events.length > 0) yield events.map((event) => `${line(event)}\n`).join('')
     const next = events.length === BATCH ? events.at(-1) : lookedTo
     // A generator that yields nothing is not told that its reader has gone.
-    if (next === undefined || !goesOn()) return
+    if (next === undefined || !goesOn()) return leave() // before the reader sees the end, and asks again
     batch = await read(next)
   }
 }

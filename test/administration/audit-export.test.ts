@@ -12,7 +12,10 @@ import { fill, LINES, parsed, stage, write } from './audit-stage.ts'
 // An export of the audit trail is a stream: slow clients, clients that leave, a store that fails.
 
 /** Starts an export over a socket. */
-async function exporting(t: Test, { app, token }: Awaited<ReturnType<typeof stage>>): Promise<IncomingMessage> {
+async function exporting(
+  t: Test,
+  { app, token }: Pick<Awaited<ReturnType<typeof stage>>, 'app' | 'token'>,
+): Promise<IncomingMessage> {
   const { port } = app.server.address() as AddressInfo
   const request = get({ port, host: '127.0.0.1', path: '/v1/admin/audit', headers: { ...bearer(token), ...LINES } })
   t.teardown(() => request.destroy())
@@ -37,11 +40,17 @@ function batches({ database }: Pick<TestServer, 'database'>) {
 
 t.test('the store is asked as fast as the client reads, and no more once it has gone', async (t) => {
   const scene = await stage(t)
+  const [one, two] = [await signUpAdmin(scene), await signUpAdmin(scene)]
+  await scene.database.query('DELETE FROM audit_events')
   await fill(scene, 60_000)
   await scene.app.listen({ port: 0, host: '127.0.0.1' })
   const seen = batches(scene)
-  const [first, second] = [await exporting(t, scene), await exporting(t, scene)]
+  const first = await exporting(t, { ...scene, token: one.access_token })
   t.equal(first.statusCode, 200)
+  const again = await exporting(t, { ...scene, token: one.access_token })
+  t.equal(again.statusCode, 429, 'nobody takes both places')
+  const second = await exporting(t, { ...scene, token: two.access_token })
+  t.equal(second.statusCode, 200)
   const third = await scene.lines()
   t.match([third.statusCode, third.json().code, third.headers['retry-after']], [429, 'too_many_requests', '10'])
   first.destroy()
@@ -118,7 +127,7 @@ t.test('an export that finds nothing stops when its reader goes', async (t) => {
     },
   }
   const exportAudit = createExportAudit({ trail, line: () => '', now: () => NOW })
-  const stream = await exportAudit({ event: 'none' }, undefined, () => undefined)
+  const stream = await exportAudit({ event: 'none' }, undefined, { actorId: 'acc_x', assertAllowed: () => undefined })
   stream.resume()
   setImmediate(() => stream.destroy())
   await once(stream, 'close')
