@@ -117,6 +117,31 @@ t.test('an export breaks off when its token is revoked meanwhile', async (t) => 
   t.ok(seen.read <= 2, `${seen.read} batches were read`)
 })
 
+t.test('a caller who goes before the first line, or after the last one, leaves the place', async (t) => {
+  const scene = await stage(t)
+  await fill(scene, 2000)
+  await scene.app.listen({ port: 0, host: '127.0.0.1' })
+  const seen = batches(scene)
+  const { port } = scene.app.server.address() as AddressInfo
+  const request = get({
+    port,
+    host: '127.0.0.1',
+    path: '/v1/admin/audit',
+    headers: { ...bearer(scene.token), ...LINES },
+  })
+  request.on('error', () => undefined)
+  const gone = new Promise((resolve) => scene.app.server.once('connection', (socket) => socket.once('close', resolve)))
+  seen.before = async () => {
+    request.destroy()
+    await gone
+  }
+  await gone
+  seen.before = async () => undefined
+  for (let i = 0; i < 500 && (await scene.lines()).statusCode !== 200; i += 1)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  for (let i = 0; i < 3; i += 1) t.equal(parsed((await scene.lines()).body).length, 2000)
+})
+
 t.test('an export that finds nothing stops when its reader goes', async (t) => {
   let read = 0
   const trail = {
