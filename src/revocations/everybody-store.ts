@@ -27,6 +27,13 @@ const WHOLE_STORE_TIMEOUT = 600
  */
 const ONLY_WRITER: Statement = { sql: 'LOCK TABLE accounts, sessions IN SHARE ROW EXCLUSIVE MODE' }
 
+/** Logins and refreshes wait behind the one who waits for that lock: behind a `VACUUM`, for example, for many minutes. */
+const LOCK_WAIT_MS = 10_000
+const lockWait = (milliseconds: number): Statement => ({
+  sql: "SELECT set_config('lock_timeout', $1, true)",
+  params: [String(milliseconds)],
+})
+
 /** How many sessions are live. */
 export async function countLiveSessions(database: Pick<Database, 'query'>, now: number): Promise<number> {
   const [row] = await database.query(
@@ -44,12 +51,18 @@ export async function countLiveSessions(database: Pick<Database, 'query'>, now: 
  * logs in between the two has to log in again.
  *
  * @param now epoch seconds
+ * @param lockWaitMs how long it waits for others who write, on PostgreSQL
  * @throws OperatorError when the tokens are refused and the sessions could not be ended
  */
-export async function endEverybody(database: Database, now: number, audit: AuditEntry): Promise<void> {
+export async function endEverybody(
+  database: Database,
+  now: number,
+  audit: AuditEntry,
+  lockWaitMs = LOCK_WAIT_MS,
+): Promise<void> {
   await database.transaction([auditRow(audit, now), ...numbered(raiseFloor(now))], REVOCATIONS)
   try {
-    await database.transaction(endSessions(database.engine, now), REVOCATIONS)
+    await database.transaction(endSessions(database.engine, now, lockWaitMs), REVOCATIONS)
   } catch (cause) {
     throw new OperatorError('all tokens of people are refused for 17 minutes, but their sessions could not be ended', {
       cause,
@@ -58,10 +71,10 @@ export async function endEverybody(database: Database, now: number, audit: Audit
   }
 }
 
-function endSessions(engine: Database['engine'], now: number): Statement[] {
+function endSessions(engine: Database['engine'], now: number, lockWaitMs: number): Statement[] {
   const mark = randomId()
   const statements: Statement[] = [
-    ...(engine === 'postgres' ? [ONLY_WRITER] : []),
+    ...(engine === 'postgres' ? [lockWait(lockWaitMs), ONLY_WRITER] : []),
     {
       sql: `UPDATE sessions SET ended_at = $1, end_reason = 'everybody', ended_by = $2 WHERE ended_at IS NULL`,
       params: [now, mark],
