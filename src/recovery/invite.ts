@@ -34,8 +34,8 @@ export interface Invite {
 
 /**
  * What admins and operators do so that somebody gets in. To one address go as many messages an hour as anybody can
- * cause, counted apart from those: a machine whose secret leaked fills nobody's mailbox, and whoever asks for
- * recoveries of an address keeps no admin from sending one.
+ * cause, counted apart from those, and apart for admins and machines: a machine whose secret leaked fills nobody's
+ * mailbox, and neither it nor whoever asks for recoveries keeps an admin from sending one.
  */
 export function createInvite(parts: {
   accounts: Pick<AccountStore, 'byEmail' | 'insert'>
@@ -48,7 +48,8 @@ export function createInvite(parts: {
   now: Clock
 }): Invite {
   const { accounts, accountFor, passwords, enqueue, database, limiter, noteRefusal, now } = parts
-  const spendFor = (email: string) => spend(limiter, 'messageEmail', `administration ${emailKey(email)}`)
+  const spendFor = (email: string, { holds }: Actor) =>
+    spend(limiter, 'messageEmail', `${holds === undefined ? 'admins' : 'machines'} ${emailKey(email)}`)
   return {
     async create({ email: given, roles = [], locale }, by) {
       const { actorId, source, holds } = by
@@ -58,7 +59,7 @@ export function createInvite(parts: {
         throw await noteRefusal(refused, by, { detail: { roles } })
       }
       if ((await accountByEmail(accounts, given)) !== undefined) throw new AppError('email_taken')
-      await spendFor(given)
+      await spendFor(given, by)
       const account: Account = {
         id: newAccountId(),
         email,
@@ -91,7 +92,7 @@ export function createInvite(parts: {
     async sendRecovery(accountId, by) {
       const { actorId, source } = by
       const { email } = await accountFor(accountId, by)
-      await spendFor(email)
+      await spendFor(email, by)
       const at = now()
       const row = auditRow({ event: 'recovery_requested', source, accountId, actorId }, at)
       await database.transaction([row, ...(await enqueue({ kind: 'recovery', accountId, auditId: row.id }, at))])
