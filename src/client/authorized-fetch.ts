@@ -1,11 +1,9 @@
 import { SignetClientError } from './errors.ts'
 import type { Access } from './held-session.ts'
 import { readTokens } from './judge-refresh.ts'
+import { NO_FORCE_MS } from './limits.ts'
 import { absolute, originOf } from './origins.ts'
 import type { Parts } from './parts.ts'
-
-/** After a new token was refused as well, refusals lead to no refresh for this long: it does not help. */
-const NO_FORCE_MS = 30_000
 
 type AuthorizedFetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>
 
@@ -81,7 +79,7 @@ export function createFetch(parts: Parts): AuthorizedFetch {
         route,
       )
       const code = response.status === 401 ? await codeOf(response) : undefined
-      const isStepUp = code === 'insufficient_user_authentication'
+      const isStepUp = code === STEP_UP
       if (!isStepUp && !wantsRefresh(code)) return response
       const isSecond = tried.has(isStepUp)
       tried.add(isStepUp)
@@ -103,8 +101,10 @@ const codeOf = async (response: Response): Promise<string | undefined> => {
   return /\berror="(\w+)"/.exec(challengeOf(response))?.[1] ?? (await body().catch(() => null))?.code
 }
 
+/** The code of a route that asks for a recent login (RFC 9470). */
+export const STEP_UP = 'insufficient_user_authentication'
 /** The codes after which a new access token helps. */
-export const wantsRefresh = (code = ''): boolean => /^(invalid_token|token_(expired|stale))$/.test(code)
+export const wantsRefresh = (code?: string): boolean => /^(invalid_token|token_(expired|stale))$/.test(code as string)
 
 /** A stream can be read once. */
 const isRepeatable = (body: { getReader?: unknown; [Symbol.asyncIterator]?: unknown } | null | undefined): boolean =>

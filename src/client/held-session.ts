@@ -3,6 +3,7 @@ import { type Claims, claimsOf } from './claims.ts'
 import { type Elapsed, startCounting } from './clocks.ts'
 import type { SignetClientError } from './errors.ts'
 import type { Tokens } from './judge-refresh.ts'
+import { MARGIN_MS } from './limits.ts'
 import type { Platform } from './platform.ts'
 
 /** `unknown`: there may be a session, and no access token lives now: before `start()`, or while offline. */
@@ -46,9 +47,6 @@ export interface Pause {
   readonly since: Elapsed
   ms: number
 }
-
-/** No token is given out that has less than this left, or a tenth of its life if that is less. */
-const MARGIN_MS = 5000
 
 /**
  * What one session object knows: the access token, in memory only, and how the session stands.
@@ -99,8 +97,8 @@ export function createHeldSession({ clock, random }: Pick<Platform, 'clock' | 'r
     isFailing: () => isFailing,
     state,
     leftMs,
-    /** True while the token is good for some seconds more. */
-    isUsable: () => leftMs() > Math.min(MARGIN_MS, (current?.lifeMs ?? 0) / 10),
+    /** True while the token is good for some seconds more. Without one it is false: NaN is never less. */
+    isUsable: () => leftMs() > Math.min(MARGIN_MS, (current?.lifeMs as number) / 10),
     adopt,
     /**
      * Takes a token that another tab has sent, if it is newer: by `iat`, which one server wrote into both. A late
@@ -117,20 +115,16 @@ export function createHeldSession({ clock, random }: Pick<Platform, 'clock' | 'r
       adopt({ accessToken, lifeMs }, kind === 'login' ? kind : 'renewed')
       return true
     },
-    /**
-     * @param sid only if it is this session; without, whatever session there is
-     * @returns true if it is over now
-     */
-    end(why: Over, sid?: string): boolean {
+    /** @param sid only if it is this session; without, whatever session there is */
+    end(why: Over, sid?: string): void {
       const mine = current?.claims.sid
-      if (sid && mine && sid !== mine) return false
+      if (sid && mine && sid !== mine) return
       endedSid = mine ?? sid
       current = undefined
       isOver = true
       isFailing = false
       if (told !== 'signed-out') tell(why === 'ended' && !wasSignedIn ? 'none' : why)
       wasSignedIn = false
-      return true
     },
     pause: () => pause,
     /** What is left of the pause, in milliseconds. With the next token it is forgotten. */

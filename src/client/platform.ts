@@ -46,7 +46,7 @@ interface Globals {
 const here = globalThis as unknown as Globals
 
 /** Where there is a browser, by the one global that React Native, Node, Bun and Deno do not have. */
-export const isBrowser = (): boolean => here.document !== undefined
+export const isBrowser = (): boolean => !!here.document
 
 /** Looks at the platform when a session is made, not at the import: a server that renders pages may import this. */
 export function platformOf(replaced: Partial<Platform>): Platform {

@@ -1,12 +1,8 @@
 import { refused, type SignetClientError } from './errors.ts'
 import type { Access, Over } from './held-session.ts'
 import { judgeRefresh, type Tokens } from './judge-refresh.ts'
+import { MAX_TURNS, WAKE_SPREAD_MS } from './limits.ts'
 import type { Shared } from './parts.ts'
-
-/** When the network comes back, it does so for many: they spread over this time. */
-const WAKE_SPREAD_MS = 3000
-/** How often another process may change the storage under one refresh before it gives up for now. */
-const MAX_TURNS = 3
 
 /** Keeps an access token at hand: renews it when it is used and little of its life is left, once at a time. */
 export function createRenewal({ held, requests, tabs, store, platform, emit }: Shared) {

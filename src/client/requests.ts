@@ -1,10 +1,8 @@
 import { type Answer, readAnswer } from './answer.ts'
 import { startCounting } from './clocks.ts'
 import { SignetClientError } from './errors.ts'
+import { REQUEST_TIMEOUT_MS } from './limits.ts'
 import type { Given } from './parts.ts'
-
-/** How long a request to the issuer may take, with its answer. */
-export const REQUEST_TIMEOUT_MS = 10_000
 
 /** Requests to the issuer that change the session, each with a time limit. */
 export function createRequests({ issuer, isCookie, platform }: Given) {
@@ -40,9 +38,9 @@ export function createRequests({ issuer, isCookie, platform }: Given) {
   }
 
   /** Sends JSON and reads the answer. Never rejects: no answer is an answer with a `failure`. */
-  const post = (path: string, body: object, accessToken?: string): Promise<Answer> =>
+  const post = (path: string, body: object, accessToken?: string, method = 'POST'): Promise<Answer> =>
     send(issuer + path, {
-      method: 'POST',
+      method,
       headers: { 'content-type': 'application/json', ...(accessToken && { authorization: `Bearer ${accessToken}` }) },
       body: JSON.stringify(body),
     }).catch((cause) => ({

@@ -8,7 +8,7 @@ import type { Given, Parts } from './parts.ts'
 import { isBrowser, platformOf } from './platform.ts'
 import { createRenewal } from './renewal.ts'
 import { createRequests } from './requests.ts'
-import { type Credentials, createSignIn, type LogoutScope } from './sign-in.ts'
+import { type Credentials, createSignIn, type EmailChange, type LogoutScope, type Proof } from './sign-in.ts'
 import { createStore, memoryStorage } from './storage.ts'
 import { createTabs } from './tabs.ts'
 
@@ -21,8 +21,11 @@ export interface Session {
   /** Finds an existing session. Does not reject when the server can't be reached: the state is then `unknown`. */
   start(): Promise<State>
   login(credentials: Credentials): Promise<void>
-  /** Makes an account and logs in. */
-  register(credentials: Credentials): Promise<void>
+  /**
+   * Makes an account and logs in. `confirm-email`: the server has sent a message, or none if the address has an account;
+   * nobody is signed in. After `confirmEmail()` the person logs in.
+   */
+  register(credentials: Credentials): Promise<'signed-in' | 'confirm-email'>
   /**
    * Like the platform's `fetch`, with the access token for the API's origins. Renews the token before it ends, and
    * repeats a request once after 401 with a new one. Rejects with `retryAfterMs` when no token can be had now.
@@ -36,6 +39,22 @@ export interface Session {
   logout(scope?: LogoutScope): Promise<void>
   /** Shows the password again: the same session, with a login of now. Rejects with `invalid_credentials`. */
   reauthenticate(password: string): Promise<void>
+  /** Asks for a message to set a new password. Resolves also when the address has no account: nobody learns that. */
+  recover(email: string): Promise<void>
+  /**
+   * Sets a new password. Every session of the account ends, none begins: the person logs in. Rejects with
+   * `invalid_recovery_token`, or with `password_unacceptable`: then another password will do.
+   */
+  confirmRecovery(proof: Proof & { readonly newPassword: string }): Promise<void>
+  /** Confirms the address of a new account, or of `changeEmail()`. Rejects with `invalid_recovery_token`. */
+  confirmEmail(proof: Proof): Promise<void>
+  /**
+   * Asks for another address. Nothing changes until the new one is confirmed. If the login is too old for that, it is
+   * renewed with the password. Rejects with `invalid_credentials`.
+   */
+  changeEmail(change: EmailChange): Promise<void>
+  /** "This was not me": takes the token of a notice and ends every session. Rejects with `invalid_recovery_token`. */
+  notMe(token: string): Promise<void>
   /** Calls at every change and every new token. @returns a function that stops that */
   onChange(listener: Listener): () => void
   /** Forgets everything in memory and stops listening. The session on the server goes on. */

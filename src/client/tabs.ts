@@ -2,13 +2,9 @@ import { MAX_RETRY_AFTER_MS } from './answer.ts'
 import { SignetClientError } from './errors.ts'
 import type { Over } from './held-session.ts'
 import { isToken } from './judge-refresh.ts'
+import { ANSWER_WAIT_MS, LOCK_WAIT_MS } from './limits.ts'
 import type { Basis } from './parts.ts'
 import type { LockOptions, Locks, Platform } from './platform.ts'
-
-/** How long a tab waits for the lock before it takes it from its holder, plus up to a third: a frozen tab holds it. */
-export const LOCK_WAIT_MS = 15_000
-/** How long a tab waits for a token of the other tabs before it asks the server. */
-export const ANSWER_WAIT_MS = 50
 
 /** What the tabs of one origin say to each other. Only an access token travels, never a refresh token. */
 type Message = { readonly kind: 'ask' } | TokenMessage | WaitMessage | OverMessage
