@@ -7,6 +7,8 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import { fastifySignet } from '../../src/verifier/fastify.ts'
 
 const PAGE = new URL('page/', import.meta.url)
+/** One document for all; its script shows what belongs to the path. */
+const PATHS = ['/', '/forgot', '/recover', '/confirm-email', '/not-me']
 /** A payment asks for a password that was shown in the last minute. */
 const PAYMENT_MAX_AUTH_AGE_SECONDS = 60
 
@@ -47,7 +49,7 @@ async function servePage(app: FastifyInstance, issuer: string): Promise<void> {
   const html = (await readFile(new URL('index.html', PAGE), 'utf8')).replace('{issuer}', issuer)
   const css = await readFile(new URL('style.css', PAGE), 'utf8')
   const files = [
-    ['/', 'text/html; charset=utf-8', html],
+    ...PATHS.map((path) => [path, 'text/html; charset=utf-8', html] as const),
     ['/style.css', 'text/css; charset=utf-8', css],
     ['/app.js', 'text/javascript; charset=utf-8', await bundle()],
   ] as const

@@ -15,9 +15,10 @@ const issuer = `http://localhost:${ISSUER_PORT}`
 const page = `http://localhost:${PAGE_PORT}`
 
 const folder = mkdtempSync(join(tmpdir(), 'signet-demo-'))
+const outbox = join(folder, 'outbox')
 const tokenServer = startTokenServer()
 process.on('exit', () => {
-  tokenServer.kill()
+  tokenServer.kill('SIGKILL') // at once: it would look for the folder that goes
   rmSync(folder, { recursive: true, force: true })
 })
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(0))
@@ -26,7 +27,8 @@ try {
   await untilReady()
   const app = await createDemoServer(issuer)
   await app.listen({ port: PAGE_PORT, host: 'localhost' })
-  process.stdout.write(`\nSign up at ${page} (the token server is ${issuer}). Ctrl-C ends both; nothing is kept.\n\n`)
+  process.stdout.write(`\nSign up at ${page} (the token server is ${issuer}). Ctrl-C ends both; nothing is kept.\n`)
+  process.stdout.write(`Messages are files, one .eml each, in ${outbox}\n\n`)
 } catch (error) {
   process.stderr.write(`demo: error: ${(error as Error).message}\n`)
   process.stderr.write('hint: DEMO_PORT and DEMO_ISSUER_PORT choose other ports\n')
@@ -53,6 +55,8 @@ function startTokenServer(): ChildProcess {
       ISSUER: issuer,
       AUDIENCE: issuer,
       CORS_ORIGINS: page,
+      APP_URL: page,
+      MAIL_URL: `file:${outbox}`,
       KEYS_DIR: join(folder, 'keys'),
       DATABASE_URL: `sqlite:${join(folder, 'signet.db')}`,
       LOG_LEVEL: 'warn',

@@ -1,6 +1,7 @@
-import { createSession, type LogoutScope, SignetClientError, type State, type Why } from 'signet-client'
+import { createSession, type LogoutScope, type SignetClientError, type State, type Why } from 'signet-client'
 
-// A page with sign-up, login, sessions and a payment, on nothing but `signet-client`. Copy what you need.
+// Pages with sign-up, login, sessions, a payment, and what the links in messages lead to, on nothing but
+// `signet-client`. Copy what you need.
 
 const find = <E extends Element>(selector: string): E => {
   const element = document.querySelector<E>(selector)
@@ -24,17 +25,34 @@ function note(text: string): void {
   find('#log').prepend(line)
 }
 
-/** Runs what a button asks for, and shows what went wrong. A second click meanwhile does nothing. */
+/** Runs what a button asks for, and shows what came of it in its form, else in the list. */
 async function act(button: HTMLButtonElement, work: () => Promise<unknown>): Promise<void> {
-  if (button.disabled) return
+  const said = button.form?.querySelector('output')
+  const say = (text: string) => (said ? said.replaceChildren(text) : note(text))
+  if (button.disabled) return // a second click meanwhile
   button.disabled = true
   try {
-    await work()
+    const text = await work()
+    button.form?.reset()
+    if (typeof text === 'string') say(text)
   } catch (error) {
-    note(error instanceof SignetClientError ? (error.problem?.detail ?? error.message) : String(error))
+    const { detail, title } = (error as Partial<SignetClientError>).problem ?? {}
+    say(detail ?? title ?? (error as Error).message)
   } finally {
     button.disabled = false
   }
+}
+
+type Fields = Record<string, string>
+
+/** What a form does when somebody sends it. It is never sent by the browser itself: the policy forbids that. */
+function onSubmit(selector: string, send: (fields: Fields, button: string) => Promise<string>): void {
+  const form = find<HTMLFormElement>(selector)
+  form.addEventListener('submit', (event) => {
+    event.preventDefault()
+    const button = (event as SubmitEvent).submitter as HTMLButtonElement
+    act(button, () => send(Object.fromEntries(new FormData(form)) as Fields, button.name))
+  })
 }
 
 /** JSON of one of the two servers. @throws Error with what the server says */
@@ -47,24 +65,43 @@ async function getJson<T>(url: string, init?: RequestInit): Promise<T> {
 
 // Signing in
 
-const signIn = find<HTMLFormElement>('#sign-in')
-signIn.addEventListener('submit', (event) => {
-  event.preventDefault()
-  const button = (event as SubmitEvent).submitter as HTMLButtonElement
-  const form = new FormData(signIn)
-  const credentials = { email: String(form.get('email')), password: String(form.get('password')) }
-  act(button, () => (button.name === 'register' ? session.register(credentials) : session.login(credentials)))
+onSubmit('#sign-in', async ({ email = '', password = '' }, button) => {
+  if (button === 'login') await session.login({ email, password })
+  else if ((await session.register({ email, password })) === 'confirm-email') location.assign('/confirm-email')
+  return ''
+})
+
+// What somebody does with a message. Its link carries a token behind the `#`, which no server sees. Nothing is sent
+// before a button is pressed: mail scanners open links, and run the scripts of the page.
+
+const token = new URLSearchParams(location.hash.slice(1)).get('token')
+if (token !== null) history.replaceState(null, '', location.pathname) // out of the address bar and the history
+addEventListener('hashchange', () => location.reload()) // the link of another message, in the same tab
+for (const part of document.querySelectorAll<HTMLFieldSetElement>('.by-code')) part.disabled = token !== null
+
+/** The token of the link; or the code, when the message is read on another device. */
+const proofOf = ({ email = '', code = '' }: Fields) => (token === null ? { email, code } : { token })
+
+onSubmit('#forgot', async ({ email = '' }) => {
+  await session.recover(email)
+  return 'If there is an account with this address, a message is on its way: open its link, or enter its code.'
+})
+onSubmit('#recover', async ({ password: newPassword = '', ...fields }) => {
+  await session.confirmRecovery({ ...proofOf(fields), newPassword })
+  return 'Your password is set, and every session has ended. Log in with the new one.'
+})
+onSubmit('#confirm-email', async (fields) => {
+  await session.confirmEmail(proofOf(fields))
+  return 'Your address is confirmed.'
+})
+onSubmit('#not-me', async () => {
+  await session.notMe(token ?? 'none')
+  return 'Every session has ended. A message is on its way, to set a new password.'
 })
 
 // Signed in
 
-interface Listed {
-  readonly id: string
-  readonly current: boolean
-  readonly user_agent: string | null
-  readonly ip: string | null
-  readonly last_used_at: string
-}
+type Listed = { id: string; current: boolean; user_agent: string | null; ip: string | null; last_used_at: string }
 
 function showClaims(): void {
   const { sub, sid, roles = [], auth_time: login = 0, exp = 0 } = session.claims ?? {}
@@ -114,13 +151,22 @@ for (const button of document.querySelectorAll<HTMLButtonElement>('[data-logout]
 const renew = find<HTMLButtonElement>('#refresh')
 renew.addEventListener('click', () => act(renew, session.refresh))
 
+onSubmit('#change-email', async ({ email: newEmail = '', password = '' }) => {
+  await session.changeEmail({ newEmail, password })
+  return `A message is on its way to ${newEmail}. Nothing changes until its link is used.`
+})
+
+async function showEmail(): Promise<void> {
+  const { email } = await getJson<{ email: string }>(`${issuer}/v1/account`)
+  find('#email').textContent = email
+}
+
 // A payment: the API asks for a recent password, and the same request is repeated with the new token.
 
 const pay = find<HTMLButtonElement>('#pay')
 pay.addEventListener('click', () =>
   act(pay, async () => {
-    const { receipt } = await getJson<{ receipt: string }>('/api/payments', { method: 'POST' })
-    note(`paid, receipt ${receipt}`)
+    note(`paid, receipt ${(await getJson<{ receipt: string }>('/api/payments', { method: 'POST' })).receipt}`)
   }),
 )
 
@@ -139,13 +185,15 @@ async function askForPassword(): Promise<void> {
 function show(state: State, why?: Why): void {
   find('#state').textContent = state
   find<HTMLElement>('#signed-in').hidden = state !== 'signed-in'
-  signIn.hidden = state !== 'signed-out'
+  find<HTMLElement>('#signed-out').hidden = state !== 'signed-out'
   if (why !== undefined) note(`${state}: ${why}`)
   if (state !== 'signed-in') return
-  signIn.reset()
+  find<HTMLFormElement>('#sign-in').reset()
   showClaims()
-  if (why !== 'renewed') showSessions().catch((error) => note(String(error)))
+  if (why !== 'renewed') Promise.all([showEmail(), showSessions()]).catch((error) => note(String(error)))
 }
 
+for (const part of document.querySelectorAll<HTMLElement>('[data-path]'))
+  part.hidden = part.dataset.path !== location.pathname
 session.onChange(show)
-show(await session.start())
+if (location.pathname === '/') show(await session.start()) // the other pages need no session
