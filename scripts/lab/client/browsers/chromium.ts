@@ -18,22 +18,29 @@ const FLAGS = [
   '--remote-debugging-port=0',
 ]
 
+export interface Chromium extends Browser {
+  /** Opens a page as another browser would: with no cookie and no channel of the other pages. */
+  openApart(url: string): Promise<BrowserTab>
+}
+
 /** Chromium, by the DevTools protocol (https://chromedevtools.github.io/devtools-protocol/). */
-export async function startChromium(program: string): Promise<Browser> {
+export async function startChromium(program: string): Promise<Chromium> {
   const started = await startBrowser(program, (profile) => [...FLAGS, `--user-data-dir=${profile}`, 'about:blank'])
   const protocol = await Protocol.connect(started.url)
   const { product } = await protocol.call<{ product: string }>('Browser.getVersion')
+  const open = async (url: string, context: { browserContextId?: string } = {}) => {
+    const { targetId } = await protocol.call<{ targetId: string }>('Target.createTarget', { url, ...context })
+    const { sessionId } = await protocol.call<{ sessionId: string }>('Target.attachToTarget', {
+      targetId,
+      flatten: true,
+    })
+    await protocol.call('Network.enable', {}, sessionId)
+    return tabOf(protocol, sessionId)
+  }
   return {
     version: product.replace('/', ' '),
-    async open(url) {
-      const { targetId } = await protocol.call<{ targetId: string }>('Target.createTarget', { url })
-      const { sessionId } = await protocol.call<{ sessionId: string }>('Target.attachToTarget', {
-        targetId,
-        flatten: true,
-      })
-      await protocol.call('Network.enable', {}, sessionId)
-      return tabOf(protocol, sessionId)
-    },
+    open: (url) => open(url),
+    openApart: async (url) => open(url, await protocol.call('Target.createBrowserContext')),
     async close() {
       protocol.close()
       await started.end()
