@@ -79,6 +79,7 @@ export function createAdminister(parts: {
         const before = await accountFor(id, by, change)
         const entries = entriesOf(before, change, by)
         if (entries.length === 0) return before
+        if (before.awaitsConfirmation && givesRole(before, change)) throw unconfirmed()
         const outcome = await accounts.change(id, { ...change, ifVersion: before.tokenVersion }, now(), ...entries)
         if (outcome === 'changed_meanwhile') continue
         if (outcome !== 'done') throw await refusal(outcome, before, by, change)
@@ -112,13 +113,21 @@ export function createAdminister(parts: {
   }
 }
 
+const givesRole = ({ roles }: Account, change: AccountChange) =>
+  change.roles?.every((role) => roles.includes(role)) === false
+
+/** Anybody can register an address that is not his: with a confirmation, its owner would make that password good. */
+function unconfirmed(): AppError {
+  const message = 'can be given once the address of this account is confirmed'
+  return new AppError('validation_failed', { fields: [{ field: '/roles', message }] })
+}
+
 /** Why a machine may not do this to an account, in a sentence; undefined when it may. */
-function whyNotForMachines({ roles }: Account, change: AccountChange): string | undefined {
+function whyNotForMachines(account: Account, change: AccountChange): string | undefined {
   // Also for one that is suspended: to activate it would make an admin.
-  if (roles.includes(ADMIN_ROLE)) return 'Only an admin may do this to an account with the role admin.'
+  if (account.roles.includes(ADMIN_ROLE)) return 'Only an admin may do this to an account with the role admin.'
   // A machine has no roles, so it can give none. It may take some away.
-  if (change.roles?.every((role) => roles.includes(role)) === false)
-    return 'Only an admin may give a role: a machine has none itself.'
+  if (givesRole(account, change)) return 'Only an admin may give a role: a machine has none itself.'
   return undefined
 }
 

@@ -60,7 +60,7 @@ export function createOwnAccount<Renewed>(parts: {
 
   const set = async ({ account, sessionId }: Confirmed, next: string, source: RequestSource, by: HashFor) => {
     const accountId = account.id
-    await checkNewPassword(next, account.email, { minLength, isCommon })
+    await checkNewPassword(next, account.email, { minLength, isCommon, field: '/new_password' })
     const hashes = { from: account.passwordHash, to: await passwords.hash(next, by) }
     const entry: AuditEntry = { event: 'password_changed', source, accountId, sessionId }
     const renewed = await parts.setPassword({ accountId, sessionId, hashes }, now(), entry)

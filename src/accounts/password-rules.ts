@@ -27,13 +27,15 @@ export function normalisePassword(password: string): string {
  * @param password as received
  * @param email normalised
  * @param rules.isCommon tells whether a lower-case text is on the list of common passwords
+ * @param rules.field JSON Pointer of the password in the request. Default: `/password`
  * @throws AppError `password_unacceptable` with the reason
  */
 export async function checkNewPassword(
   password: string,
   email: string,
-  rules: { minLength: number; isCommon: (text: string) => Promise<boolean> },
+  rules: { minLength: number; isCommon: (text: string) => Promise<boolean>; field?: string },
 ): Promise<void> {
+  const unacceptable = (why: string) => refusal(why, rules.field ?? '/password')
   const normalised = normalisePassword(password)
   const length = [...normalised].length
   // The length is checked first: the checks below must not run on texts of any size (NFKC can turn one character into
@@ -79,9 +81,9 @@ function isRun(text: string): boolean {
   return [1, -1].some((step) => steps.every((s) => s === step || s === -9 * step))
 }
 
-function unacceptable(why: string): AppError {
+function refusal(why: string, field: string): AppError {
   return new AppError('password_unacceptable', {
     detail: `The password ${why}.`,
-    fields: [{ field: '/password', message: why }],
+    fields: [{ field, message: why }],
   })
 }

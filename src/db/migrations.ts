@@ -102,7 +102,7 @@ export const MIGRATIONS: readonly Migration[] = [
     ],
   },
   {
-    version: 15,
+    version: 12,
     name: 'one-time tokens by address',
     statements: [
       'CREATE INDEX one_time_tokens_email ON one_time_tokens (email)',

@@ -61,7 +61,7 @@ export function createRecover(parts: {
       const asked = { purposes: ['recovery', 'invitation'], failed: 'recovery_failed', source } as const
       const found = await findProof(proof, asked)
       const { account, token } = found
-      await checkNewPassword(password, account.email, parts)
+      await checkNewPassword(password, account.email, { ...parts, field: '/new_password' })
       const hash = await passwords.hash(password, { network: networkOf(source.ip), ...(isGone && { isGone }) })
       const detail = { purpose: token.purpose }
       const entry: AuditEntry = { event: 'password_recovered', source, accountId: account.id, detail }

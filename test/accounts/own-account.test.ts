@@ -67,7 +67,12 @@ t.test('a new password is held to the rules of registration, and a refusal chang
   ]
   for (const [password, reason] of WEAK) {
     const refused = await changePassword(app, person, password)
-    t.match(refused.json(), { status: 422, code: 'password_unacceptable', detail: reason })
+    t.match(refused.json(), {
+      status: 422,
+      code: 'password_unacceptable',
+      detail: reason,
+      errors: [{ field: '/new_password' }],
+    })
   }
   t.same(await standing(app, other.access_token), GOOD)
   t.equal(await loginStatus(app, person.email, PASSWORD), 200)

@@ -1,8 +1,11 @@
 import t from 'tap'
+import { createAccountStore } from '../../src/accounts/account-store.ts'
+import { createAdminister } from '../../src/accounts/administer.ts'
+import { NOTE_NOTHING } from '../../src/administration/note-refusal.ts'
 import { PASSWORD, registered } from '../support/app.ts'
 import { logIn, post, publicPart, serverAt } from '../support/front-door.ts'
 import { mailOf, onlyMail } from '../support/inbox.ts'
-import { call } from '../support/people.ts'
+import { call, NOBODY } from '../support/people.ts'
 
 // REGISTRATION=verified: an account works once its address is confirmed.
 
@@ -32,6 +35,27 @@ t.test('an account works once its address is confirmed, by link or by code', asy
     t.match((await call(app, access_token, 'GET', '/v1/account')).json(), { email_verified: true, status: 'active' })
     t.equal((await confirm({ token: mail.token })).statusCode, 400, 'once')
   }
+})
+
+t.test('no role for an account whose address is not confirmed: the password may be a stranger’s', async (t) => {
+  const email = 'squatted@example.com'
+  await register(email)
+  const mail = await onlyMail(server)
+  const accounts = createAccountStore(database)
+  const id = (await accounts.byEmail(email))?.id ?? ''
+  const administer = createAdminister({
+    accounts,
+    noteRefusal: NOTE_NOTHING,
+    revocationsApplied: async () => undefined,
+    now: () => 1,
+  })
+  const by = { source: NOBODY, actorId: 'acc_admin' }
+  const give = (roles: string[]) => administer.change(id, { roles }, by)
+  await t.rejects(give(['support']), { code: 'validation_failed', fields: [{ field: '/roles' }] })
+  t.match(await administer.change(id, { status: 'suspended' }, by), { status: 'suspended' })
+  await administer.change(id, { status: 'active' }, by)
+  t.equal((await confirm({ token: mail.token })).statusCode, 204)
+  t.match(await give(['support']), { roles: ['support'] })
 })
 
 t.test('of an address that has an account nobody learns it, and its owner gets a message', async (t) => {
