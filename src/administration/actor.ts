@@ -21,7 +21,9 @@ export interface Holdings {
   readonly audience: readonly string[]
 }
 
-/** Who acts in a request that `adminOr` let in. Whoever has not the role is a machine, and can't give more than it has. */
+/**
+ * Who acts in a request that `adminOr` let in. Whoever has not the role is a machine, and can't give more than it has.
+ */
 export function actorOf(request: FastifyRequest): Actor {
   const { sub, roles = [], scope = '', aud } = request.user
   const attempt = `${request.method} ${request.routeOptions.url}`

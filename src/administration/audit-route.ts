@@ -59,8 +59,8 @@ interface Parts {
 }
 
 /**
- * `GET /v1/admin/audit`: pages of the audit trail as JSON, or all that a filter finds as lines of JSON. An export breaks
- * off when its token is revoked meanwhile. It may outlast the token.
+ * `GET /v1/admin/audit`: pages of the audit trail as JSON, or all that a filter finds as lines of JSON. An export
+ * breaks off when its token is revoked meanwhile. It may outlast the token.
  */
 export function auditRoute(app: App, { trail, exportAudit, revocations }: Parts) {
   app.get(

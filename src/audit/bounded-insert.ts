@@ -8,8 +8,8 @@ import type { AuditStore } from './audit-store.ts'
 export type RowQuota = Extract<QuotaName, 'clientFailure' | 'passwordThrottled' | 'refusedChange'>
 
 /**
- * Writes an event that anybody can cause, and that costs its causer nothing or little. The number of rows per minute and network
- * is limited; the rest is only in the log.
+ * Writes an event that anybody can cause, and that costs its causer nothing or little. The number of rows per minute
+ * and network is limited; the rest is only in the log.
  *
  * @param complete adds what has to be looked up in the store. It is called only for a row
  */

@@ -1,5 +1,5 @@
-// The limits of this package. They stand in a file without imports, because a bundler writes such numbers where they are
-// used, and the package has a limit of size.
+// The limits of this package. They stand in a file without imports, because a bundler writes such numbers where they
+// are used, and the package has a limit of size.
 
 /** No token is given out that has less than this left, or a tenth of its life if that is less. */
 export const MARGIN_MS = 5000

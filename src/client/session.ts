@@ -22,8 +22,8 @@ export interface Session {
   start(): Promise<State>
   login(credentials: Credentials): Promise<void>
   /**
-   * Makes an account and logs in. `confirm-email`: the server has sent a message, or none if the address has an account;
-   * nobody is signed in. After `confirmEmail()` the person logs in.
+   * Makes an account and logs in. `confirm-email`: the server has sent a message, or none if the address has an
+   * account; nobody is signed in. After `confirmEmail()` the person logs in.
    */
   register(credentials: Credentials): Promise<'signed-in' | 'confirm-email'>
   /**

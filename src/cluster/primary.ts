@@ -1,6 +1,7 @@
 /**
  * Several processes as one server: a primary that supervises workers, the calls between them, and what they share
- * (limits, notifications, metrics, the sender of messages). Each worker runs the same `process/serve.ts` as a single process.
+ * (limits, notifications, metrics, the sender of messages). Each worker runs the same `process/serve.ts` as a single
+ * process.
  */
 
 import type { Logger } from 'pino'
@@ -27,8 +28,8 @@ import { createSupervisor, type Supervisor } from './supervisor.ts'
 
 /**
  * The process that supervises the workers. It serves no requests, and does what must happen once: the first key, the
- * tables, counting for the limits, maintenance, sending messages, the page of metrics, the audit rows of key changes. When it dies, for
- * whatever reason, the workers end too.
+ * tables, counting for the limits, maintenance, sending messages, the page of metrics, the audit rows of key changes.
+ * When it dies, for whatever reason, the workers end too.
  */
 export async function startPrimary(config: Config): Promise<void> {
   const booted = await boot({ ...config, DATABASE_POOL_SIZE: 1 }, { openStore: prepareStore, reportsKeys: true })

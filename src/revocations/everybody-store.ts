@@ -27,7 +27,9 @@ const WHOLE_STORE_TIMEOUT = 600
  */
 const ONLY_WRITER: Statement = { sql: 'LOCK TABLE accounts, sessions IN SHARE ROW EXCLUSIVE MODE' }
 
-/** Logins and refreshes wait behind the one who waits for that lock: behind a `VACUUM`, for example, for many minutes. */
+/**
+ * Logins and refreshes wait behind the one who waits for that lock: behind a `VACUUM`, for example, for many minutes.
+ */
 const LOCK_WAIT_MS = 10_000
 const lockWait = (milliseconds: number): Statement => ({
   sql: "SELECT set_config('lock_timeout', $1, true)",
@@ -44,8 +46,8 @@ export async function countLiveSessions(database: Pick<Database, 'query'>, now: 
 }
 
 /**
- * Ends the sessions of everybody, and revokes every token of a person that was ever issued. The revocation is one entry,
- * whatever the number of sessions. Tokens of OAuth clients that act for themselves go on.
+ * Ends the sessions of everybody, and revokes every token of a person that was ever issued. The revocation is one
+ * entry, whatever the number of sessions. Tokens of OAuth clients that act for themselves go on.
  *
  * The tokens are refused first, in a short transaction with the audit row: ending very many sessions takes a while. Who
  * logs in between the two has to log in again.
@@ -104,7 +106,9 @@ export function raiseFloor(now: number, margin = 0): Statement {
   }
 }
 
-/** The floor is that of direct logins. A session of another client, if there are any one day, has an entry of its own. */
+/**
+ * The floor is that of direct logins. A session of another client, if there are any one day, has an entry of its own.
+ */
 function endOtherLogins(mark: string, now: number): Statement {
   return {
     sql: `INSERT INTO revocations (kind, subject, min_version, seq, expires_at)
