@@ -52,7 +52,7 @@ export const ERRORS = {
   email_unverified: { status: 401, title: 'The address of this account is not confirmed yet.', challenge: null },
   recovery_required: {
     status: 401,
-    title: 'The owner disowned what was done here: set a new password by a recovery.',
+    title: 'This account was locked by its owner: set a new password by a recovery.',
     challenge: null,
   },
   insufficient_scope: { status: 403, title: 'The token does not allow this.', challenge: 'insufficient_scope' },
