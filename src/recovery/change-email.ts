@@ -9,6 +9,7 @@ import { type Spending, spend } from '../limits/limiter.ts'
 import { networkOf } from '../limits/network.ts'
 import type { Enqueue } from '../messages/message.ts'
 import { factsOf } from './composers.ts'
+import { boundToOf } from './one-time-token-store.ts'
 import { addressOf } from './proof.ts'
 
 /**
@@ -38,16 +39,15 @@ export function createChangeEmail(parts: {
     const email = addressOf(given, '/new_email')
     const by = { network: networkOf(source.ip), ...(isGone && { isGone }) }
     const events = { failed: 'email_change_failed', throttled: 'email_change_throttled' } as const
-    await confirmPassword(
-      { caller, password, source, by, events },
-      async ({ account: { id: accountId }, sessionId }) => {
-        await spend(limiter, 'messageEmail', emailKey(given))
-        const at = now()
-        const row = auditRow({ event: 'email_change_requested', source, accountId, sessionId }, at)
-        const facts = { email, ...factsOf(source, language) }
-        const message = await enqueue({ kind: 'email_change', accountId, auditId: row.id, facts }, at)
-        await database.transaction([row, ...message])
-      },
-    )
+    await confirmPassword({ caller, password, source, by, events }, async ({ account, sessionId }) => {
+      const accountId = account.id
+      await spend(limiter, 'messageEmail', emailKey(given))
+      const at = now()
+      const row = auditRow({ event: 'email_change_requested', source, accountId, sessionId }, at)
+      // The message is made later, perhaps much later. A change of the account until then must make it worthless, too.
+      const facts = { email, boundTo: boundToOf('email_change', account), ...factsOf(source, language) }
+      const message = await enqueue({ kind: 'email_change', accountId, auditId: row.id, facts }, at)
+      await database.transaction([row, ...message])
+    })
   }
 }

@@ -78,8 +78,10 @@ export function createComposers({ config, database, keyring }: ComposerParts): C
 
   const emailChange: Compose = async (caused, now) => {
     const account = await accountOf(accounts, { ...caused, facts: {} })
-    const { email = '' } = caused.facts
+    const { email = '', boundTo } = caused.facts
     if (account?.status !== 'active' || account.needsRecovery) return 'drop'
+    // Whoever asked knew a password, or had an address, that is no longer that of the account.
+    if (boundTo !== boundToOf('email_change', account)) return 'drop'
     const holder = await accountByEmail(accounts, email)
     // Of an address that somebody has, nobody learns anything: not who asked, and not its owner.
     if (holder !== undefined && holder.id !== account.id) return 'drop'
