@@ -24,7 +24,7 @@ import type { LiveKeyring } from './keys/live-keyring.ts'
 import { createLimiter, type Limiter } from './limits/limiter.ts'
 import { createPasswordAttempts } from './limits/password-attempts.ts'
 import { noticedDatabase } from './messages/noticed-database.ts'
-import { createEnqueue, enqueueNothing, wakingDatabase } from './messages/outbox-store.ts'
+import { createEnqueue, enqueueNothing } from './messages/outbox-store.ts'
 import { createOutboxUpkeep } from './messages/outbox-upkeep-store.ts'
 import { createClientCredentialsGrant } from './oauth/client-credentials-grant.ts'
 import { createIntrospect } from './oauth/introspect.ts'
@@ -73,8 +73,6 @@ export interface PartsOptions {
   readonly instrumentation?: Instrumentation
   /** Where requests and wrong passwords are counted. Default: in this process. */
   readonly limiter?: Limiter
-  /** Called after every commit that put a message into the outbox. Default: nobody is told. */
-  readonly messageWritten?: () => void
 }
 
 /**
@@ -100,13 +98,13 @@ type TokenParts = ReturnType<typeof makeTokens>
 type AccountParts = ReturnType<typeof makeAccounts>
 
 function makeBase({ config, keyring, logger, now = systemClock, ...options }: PartsOptions) {
-  const { instrumentation = NO_INSTRUMENTATION, limiter = createLimiter(config, now), messageWritten } = options
+  const { instrumentation = NO_INSTRUMENTATION, limiter = createLimiter(config, now) } = options
   const { deletionClock = createDeletionClock(now, monotonicClock, revocationExpiry(0)) } = options
   // Audit lines are written at every LOG_LEVEL except `silent`.
   const auditLog = createAuditLog(logger.child({}, { level: config.LOG_LEVEL === 'silent' ? 'silent' : 'info' }))
-  const waking = wakingDatabase(instrumentation.store(options.database), messageWritten)
+  const audited = auditedDatabase(instrumentation.store(options.database), auditLog)
   const enqueue = config.MAIL_URL === undefined ? enqueueNothing : createEnqueue(keyring)
-  const database = noticedDatabase(auditedDatabase(waking, auditLog), { enqueue, notices: config.NOTICES })
+  const database = noticedDatabase(audited, { enqueue, notices: config.NOTICES })
   return { config, keyring, logger, now, deletionClock, instrumentation, limiter, auditLog, database, enqueue }
 }
 

@@ -16,46 +16,19 @@ export function createEnqueue(keyring: Pick<LiveKeyring, 'refreshKeys'>): Enqueu
   }
 }
 
-/** The statement that puts a message into the outbox, marked so that its commit can wake the sender. */
-interface OutboxRow extends Statement {
-  readonly message: string
-}
-
-const isOutboxRow = (statement: Statement): statement is OutboxRow => 'message' in statement
-
 function outboxRow(
   values: (string | number | null)[],
   onlyIf?: { exists: string; params: readonly (string | number)[] },
-): OutboxRow {
+): Statement {
   const types = ['TEXT', 'TEXT', 'BIGINT', 'TEXT', 'TEXT', 'TEXT']
   const [id, kind, now, accountId, auditId, sealed] = types.map((type, index) => `CAST($${index + 1} AS ${type})`)
   const renumbered = onlyIf?.exists.replace(/\$(\d)/g, (_, n) => `$${values.length + Number(n)}`)
   const condition = renumbered === undefined ? '' : ` WHERE EXISTS (${renumbered})`
   return {
-    message: String(values[0]),
     sql: `INSERT INTO outbox (id, kind, state, created_at, account_id, audit_id, sealed, attempts, next_attempt_at,
             claimed_until)
-          SELECT ${id}, ${kind}, 'caused', ${now}, ${accountId}, ${auditId}, ${sealed}, 0, ${now}, 0${condition} RETURNING id`,
+          SELECT ${id}, ${kind}, 'caused', ${now}, ${accountId}, ${auditId}, ${sealed}, 0, ${now}, 0${condition}`,
     params: onlyIf === undefined ? values : [...values, ...onlyIf.params],
-  }
-}
-
-/**
- * The same database, but `written` is called after every commit that put a message into the outbox: the sender of this
- * process need not wait for its next look.
- */
-export function wakingDatabase(database: Database, written: () => void = () => undefined): Database {
-  return {
-    engine: database.engine,
-    query: (sql, params) => database.query(sql, params),
-    async transaction(statements, notify) {
-      const results = await database.transaction(statements, notify)
-      if (statements.some((statement, index) => isOutboxRow(statement) && results[index]?.length === 1)) written()
-      return results
-    },
-    listen: (channel, onChange) => database.listen(channel, onChange),
-    waiting: () => database.waiting(),
-    close: () => database.close(),
   }
 }
 

@@ -9,7 +9,7 @@ import { createSendOne } from './send-one.ts'
 import type { Texts } from './texts.ts'
 import { DELIVERY_TIMEOUT_SECONDS, type Transport } from './transport.ts'
 
-/** How often the sender looks for messages of other processes, and for those whose next attempt has come. */
+/** How often the sender looks for messages, on average. */
 const LOOK_INTERVAL_MS = 1000
 /** Then the messages of a sender that died are another's. The clocks of two servers may differ by `skew` in addition. */
 const CLAIM_SECONDS = DELIVERY_TIMEOUT_SECONDS + 15
@@ -40,8 +40,6 @@ export interface SenderOptions {
 export interface Sender {
   /** Begins to send. It never throws: what fails is logged, and tried again. */
   start(): void
-  /** Looks at once: a message was written. */
-  wake(): void
   /** Sends what is due now, and waits until it is done. For tests and scripts: a server calls `start`. */
   sendDue(): Promise<void>
   /** Claims no more, and waits for the deliveries under way: five seconds at most. */
@@ -49,10 +47,20 @@ export interface Sender {
 }
 
 /**
+ * The pause until the sender looks again, in milliseconds. No request ends it, and nobody can know when it ends: a
+ * message for an account takes more work than one that is dropped, and whoever measures the request after
+ * `POST /v1/recovery` would learn from that work who has an account.
+ *
+ * @param random 0..1
+ */
+export const pauseBetweenLooks = (random: number): number => LOOK_INTERVAL_MS * (0.5 + random)
+
+/**
  * The sender: takes messages out of the outbox, a few at once, and sends them. It runs beside the server, and no request
  * waits for it. Several senders may share one outbox.
  */
 export function createSender(options: Omit<SenderOptions, 'signal'>): Sender {
+  const { random = Math.random } = options
   const stopping = new AbortController()
   const bell = createBell()
   const working = new Set<Promise<unknown>>()
@@ -89,13 +97,12 @@ export function createSender(options: Omit<SenderOptions, 'signal'>): Sender {
 
   const run = async () => {
     while (!stopping.signal.aborted) {
-      if ((await look()) === 0) await bell.rung(LOOK_INTERVAL_MS)
+      if ((await look()) === 0) await bell.rung(pauseBetweenLooks(random()))
     }
   }
 
   return {
     start: () => void run(),
-    wake: bell.ring,
     async sendDue() {
       while ((await sendSome()) > 0) await Promise.all(working)
     },

@@ -35,7 +35,6 @@ export async function serve(server: Server): Promise<(how: { atOnce: boolean }) 
     ...parts,
     ...observability.parts,
     isStopping: () => stopping,
-    ...(sender && { messageWritten: sender.wake }),
   })
   tuneLoaded()
   await beforeListening?.()

@@ -5,6 +5,7 @@ import type { Composed, Composers, Letter, NewMessage } from '../../src/messages
 import { openSender } from '../../src/messages/open-sender.ts'
 import { createEnqueue } from '../../src/messages/outbox-store.ts'
 import { pauseAfter } from '../../src/messages/send-one.ts'
+import { pauseBetweenLooks } from '../../src/messages/sender.ts'
 import { startApp } from '../support/app.ts'
 import { logTo } from '../support/messages.ts'
 
@@ -118,6 +119,12 @@ t.test('the pause before the next attempt (30 s, doubled up to an hour, and chan
     [10_000, 0.5, 3600],
   ] as const
   for (const [failed, random, pause] of cases) t.equal(pauseAfter(failed, random), pause, `${failed}, ${random}`)
+})
+
+t.test('when the sender looks next depends on chance alone: half a second to one and a half', async (t) => {
+  t.same([0, 0.5, 1].map(pauseBetweenLooks), [500, 1000, 1500])
+  const sender = await (await scene(t)).open()
+  t.same(Object.keys(sender ?? {}).toSorted(), ['sendDue', 'start', 'stop'], 'and no request can make it look at once')
 })
 
 const DEAD: Record<string, [scene: Scene, message: Partial<NewMessage>, reason: RegExp]> = {
