@@ -24,6 +24,7 @@ export type AuditEvent =
   | 'client_enabled'
   | 'client_secret_rotated'
   | 'client_token_issued'
+  | 'disown_failed'
   | 'email_change_failed'
   | 'email_change_requested'
   | 'email_change_throttled'

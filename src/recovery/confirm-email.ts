@@ -8,7 +8,7 @@ import type { Enqueue, Facts } from '../messages/message.ts'
 import { factsOf } from './composers.ts'
 import { mintOneTimeToken } from './one-time-token.ts'
 import { type OnlyIf, storeWayBack } from './one-time-token-store.ts'
-import type { FindProof, Proof } from './proof.ts'
+import type { FindProof, NoteRefusedProof, Proof } from './proof.ts'
 import type { RecoveryStore } from './recovery-store.ts'
 
 /**
@@ -21,12 +21,13 @@ export type ConfirmEmail = (proof: Proof, source: RequestSource, language?: stri
 
 export function createConfirmEmail(parts: {
   findProof: FindProof
+  noteRefusedProof: NoteRefusedProof
   store: Pick<RecoveryStore, 'verifyEmail'>
   enqueue: Enqueue
   keys: () => readonly RefreshKey[]
   now: Clock
 }): ConfirmEmail {
-  const { findProof, store, enqueue, keys, now } = parts
+  const { findProof, noteRefusedProof, store, enqueue, keys, now } = parts
   return async (proof, source, language) => {
     const asked = { purposes: ['registration', 'email_change'], failed: 'email_confirmation_failed', source } as const
     const found = await findProof(proof, asked)
@@ -36,8 +37,10 @@ export function createConfirmEmail(parts: {
     const isChange = to !== account.email
     const entry: AuditEntry = { event: isChange ? 'email_changed' : 'email_verified', source, accountId: account.id }
     const also = (onlyIf: OnlyIf) => wayBack(account, { at, facts: factsOf(source, language), onlyIf })
-    if (!(await store.verifyEmail(found, { to, ...(isChange && { also }) }, at, entry)))
-      throw new AppError('invalid_recovery_token', { reason: 'used, or the account or the address changed, meanwhile' })
+    if (await store.verifyEmail(found, { to, ...(isChange && { also }) }, at, entry)) return
+    const reason = 'used, or the account or the address changed, meanwhile'
+    const failed = { event: asked.failed, source, accountId: account.id }
+    await noteRefusedProof(failed)(new AppError('invalid_recovery_token', { reason }))
   }
 
   /** The token with which the former owner gets the address back, and the message with it. */

@@ -1,5 +1,6 @@
 import type { AuditEntry, RequestSource } from '../audit/audit.ts'
 import { auditRow } from '../audit/audit-store.ts'
+import type { BoundedInsert } from '../audit/bounded-insert.ts'
 import type { Clock } from '../clock.ts'
 import type { Database } from '../db/database.ts'
 import { AppError } from '../errors/app-error.ts'
@@ -28,12 +29,14 @@ export function createDisown(parts: {
   tokens: Pick<OneTimeTokenStore, 'byToken'>
   undoEmailChange: UndoEmailChange
   enqueue: Enqueue
+  boundedInsert: BoundedInsert
   /** Resolves when this node refuses the tokens that were just revoked. */
   revocationsApplied: () => Promise<void>
   now: Clock
 }): Disown {
-  const { database, tokens, undoEmailChange, enqueue, revocationsApplied, now } = parts
-  const refuse = (reason: string): never => {
+  const { database, tokens, undoEmailChange, enqueue, boundedInsert, revocationsApplied, now } = parts
+  const refuse = async (source: RequestSource, reason: string, accountId?: string): Promise<never> => {
+    await boundedInsert('refusedChange', { event: 'disown_failed', source, accountId, detail: { reason } })
     throw new AppError('invalid_recovery_token', { reason })
   }
 
@@ -48,9 +51,10 @@ export function createDisown(parts: {
     }
     if (await undoEmailChange(token, source, consequences)) return
     const found = await tokens.byToken(token, ['not_me'], at)
-    if (found === undefined) return refuse('there is no such token, or it has expired')
-    if (found.token.email !== found.account.email) return refuse('the address changed after the message')
-    if (!(await disownAccount(database, found, at, consequences))) return refuse('the token was used meanwhile')
+    if (found === undefined) return refuse(source, 'no such token')
+    const { id, email } = found.account
+    if (found.token.email !== email) return refuse(source, 'the address changed after the message', id)
+    if (!(await disownAccount(database, found, at, consequences))) return refuse(source, 'used meanwhile', id)
     await revocationsApplied()
   }
 }

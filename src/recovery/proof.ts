@@ -2,8 +2,9 @@ import { Type } from '@sinclair/typebox'
 import { isEmail, normaliseEmail, storedSpellings } from '../accounts/account.ts'
 import type { AuditEntry, AuditEvent, RequestSource } from '../audit/audit.ts'
 import type { AuditStore } from '../audit/audit-store.ts'
+import type { BoundedInsert } from '../audit/bounded-insert.ts'
 import type { Clock } from '../clock.ts'
-import { AppError } from '../errors/app-error.ts'
+import { AppError, type ErrorCode } from '../errors/app-error.ts'
 import type { RefreshKey } from '../keys/refresh-keys.ts'
 import { codeHashesOf, type Purpose } from './one-time-token.ts'
 import type { FoundToken, OneTimeTokenStore } from './one-time-token-store.ts'
@@ -60,6 +61,22 @@ export function createFindProof(parts: {
     const found = await tokens.byCode({ email, hashes, purposes }, now(), entry)
     if (found !== undefined) return found
     throw new AppError('invalid_recovery_token', { reason: 'wrong code' })
+  }
+}
+
+/** Why a good proof leads to nothing. What is only busy is no refusal. */
+const REFUSALS: ReadonlySet<ErrorCode> = new Set(['invalid_recovery_token', 'password_unacceptable'])
+
+/**
+ * Makes what goes behind `.catch` where a good proof is used: it writes down a refusal, with the account, and throws on.
+ */
+export type NoteRefusedProof = (entry: AuditEntry) => (error: unknown) => Promise<never>
+
+export function createNoteRefusedProof(boundedInsert: BoundedInsert): NoteRefusedProof {
+  return (entry) => async (error) => {
+    if (error instanceof AppError && REFUSALS.has(error.code))
+      await boundedInsert('refusedChange', { ...entry, detail: { reason: error.code } })
+    throw error
   }
 }
 

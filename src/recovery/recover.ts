@@ -10,7 +10,8 @@ import { type Spending, spend } from '../limits/limiter.ts'
 import { networkOf } from '../limits/network.ts'
 import type { Enqueue } from '../messages/message.ts'
 import { factsOf } from './composers.ts'
-import { addressOf, type FindProof, type Proof } from './proof.ts'
+import type { FoundToken } from './one-time-token-store.ts'
+import { addressOf, type FindProof, type NoteRefusedProof, type Proof } from './proof.ts'
 import type { RecoveryStore } from './recovery-store.ts'
 
 export interface Recover {
@@ -35,6 +36,7 @@ export interface Recover {
 
 export function createRecover(parts: {
   findProof: FindProof
+  noteRefusedProof: NoteRefusedProof
   store: RecoveryStore
   passwords: Passwords
   minLength: number
@@ -46,7 +48,18 @@ export function createRecover(parts: {
   revocationsApplied: () => Promise<void>
   now: Clock
 }): Recover {
-  const { findProof, store, passwords, limiter, enqueue, database, revocationsApplied, now } = parts
+  const { findProof, noteRefusedProof, store, passwords, limiter, enqueue, database, revocationsApplied, now } = parts
+
+  const set = async (found: FoundToken, password: string, source: RequestSource, isGone?: IsGone) => {
+    const { account, token } = found
+    await checkNewPassword(password, account.email, { ...parts, field: '/new_password' })
+    const hash = await passwords.hash(password, { network: networkOf(source.ip), ...(isGone && { isGone }) })
+    const detail = { purpose: token.purpose }
+    const entry: AuditEntry = { event: 'password_recovered', source, accountId: account.id, detail }
+    if (await store.setPassword(found, hash, now(), entry)) return
+    throw new AppError('invalid_recovery_token', { reason: 'the token was used, or the account changed, meanwhile' })
+  }
+
   return {
     async request(given, source, language) {
       const email = addressOf(given, '/email')
@@ -60,15 +73,8 @@ export function createRecover(parts: {
     async confirm(proof, password, source, isGone) {
       const asked = { purposes: ['recovery', 'invitation'], failed: 'recovery_failed', source } as const
       const found = await findProof(proof, asked)
-      const { account, token } = found
-      await checkNewPassword(password, account.email, { ...parts, field: '/new_password' })
-      const hash = await passwords.hash(password, { network: networkOf(source.ip), ...(isGone && { isGone }) })
-      const detail = { purpose: token.purpose }
-      const entry: AuditEntry = { event: 'password_recovered', source, accountId: account.id, detail }
-      if (!(await store.setPassword(found, hash, now(), entry)))
-        throw new AppError('invalid_recovery_token', {
-          reason: 'the token was used, or the account changed, meanwhile',
-        })
+      const failed = { event: asked.failed, source, accountId: found.account.id }
+      await set(found, password, source, isGone).catch(noteRefusedProof(failed))
       await revocationsApplied()
     },
   }

@@ -4,6 +4,7 @@ import type { ConfirmPassword } from '../accounts/confirm-password.ts'
 import type { Passwords } from '../accounts/passwords.ts'
 import type { NoteRefusal } from '../administration/note-refusal.ts'
 import type { AuditStore } from '../audit/audit-store.ts'
+import type { BoundedInsert } from '../audit/bounded-insert.ts'
 import type { Clock } from '../clock.ts'
 import type { Database } from '../db/database.ts'
 import type { RefreshKey } from '../keys/refresh-keys.ts'
@@ -14,7 +15,7 @@ import { createConfirmEmail } from './confirm-email.ts'
 import { createDisown } from './disown.ts'
 import { createInvite } from './invite.ts'
 import { createOneTimeTokenStore } from './one-time-token-store.ts'
-import { createFindProof } from './proof.ts'
+import { createFindProof, createNoteRefusedProof } from './proof.ts'
 import { createRecover } from './recover.ts'
 import { createRecoveryStore } from './recovery-store.ts'
 import { createRegisterVerified } from './register-verified.ts'
@@ -31,6 +32,7 @@ export function createRecoveryParts(parts: {
   isCommon: (text: string) => Promise<boolean>
   limiter: Spending
   auditStore: AuditStore
+  boundedInsert: BoundedInsert
   enqueue: Enqueue
   noteRefusal: NoteRefusal
   keys: () => readonly RefreshKey[]
@@ -41,11 +43,12 @@ export function createRecoveryParts(parts: {
   const tokens = createOneTimeTokenStore(parts.database)
   const store = createRecoveryStore(parts.database)
   const findProof = createFindProof({ ...parts, tokens })
+  const noteRefusedProof = createNoteRefusedProof(parts.boundedInsert)
   const undoEmailChange = createUndoEmailChange({ ...parts, tokens, store })
   return {
     oneTimeTokens: tokens,
-    recover: createRecover({ ...parts, findProof, store }),
-    confirmEmail: createConfirmEmail({ ...parts, findProof, store }),
+    recover: createRecover({ ...parts, findProof, noteRefusedProof, store }),
+    confirmEmail: createConfirmEmail({ ...parts, findProof, noteRefusedProof, store }),
     changeEmail: createChangeEmail(parts),
     registerVerified: createRegisterVerified(parts),
     invite: createInvite({ ...parts, accountFor: parts.administer.accountFor }),

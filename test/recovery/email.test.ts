@@ -153,25 +153,6 @@ t.test('a change of the password, a suspension and fifteen minutes make a confir
   }
 })
 
-t.test(
-  'what was asked for before the password changed makes no message after it, however late it is made',
-  async (t) => {
-    const NEXT = 'a new horse battery staple'
-    const secured: Record<string, (person: User) => Promise<unknown>> = {
-      'a new password': (person) =>
-        call(app, person.access_token, 'PUT', '/v1/me/password', { current_password: PASSWORD, new_password: NEXT }),
-      'another address': ({ id }) =>
-        database.query('UPDATE accounts SET email = $2 WHERE id = $1', [id, `${id.toLowerCase()}@example.com`]),
-    }
-    for (const [name, secure] of Object.entries(secured)) {
-      const person = await signUp(app)
-      t.equal((await change(person.access_token, newAddress())).statusCode, 202) // a thief asks; messages wait
-      await secure(person)
-      t.same(await mailOf(server), [], name)
-    }
-  },
-)
-
 /** @returns true when it was taken back */
 const undo = async (token: string) => {
   const { statusCode } = await post(app, '/v1/notices/revoke', { token })
