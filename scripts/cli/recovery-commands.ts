@@ -36,7 +36,7 @@ export function recoveryCommands({
 
   const setEmailOf: Command = {
     usage: '<email> <new email>',
-    summary: 'Set another address, which nobody has confirmed. Nobody is told, and sessions go on.',
+    summary: 'Set another address, which nobody has confirmed. The former address is not told, and sessions go on.',
     examples: ['set-email ada@example.com ada@example.org'],
     positionals: 2,
     run: ({ positionals }) =>
