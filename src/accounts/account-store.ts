@@ -93,12 +93,9 @@ export function createAccountStore(database: Database): AccountStore {
 
     async insert(account, audit, ...also) {
       const { id, createdAt } = account
-      const [rows = []] = await database.transaction([
-        insertAccount(account),
-        auditRow(audit, createdAt, { exists: 'SELECT 1 FROM accounts WHERE id = $1', params: [id] }),
-        ...also,
-      ])
-      return rows.length === 1
+      const row = auditRow(audit, createdAt, { exists: 'SELECT 1 FROM accounts WHERE id = $1', params: [id] })
+      const [inserted = [], held = []] = await database.transaction([...insertAccount(account), row, ...also])
+      return inserted.length === 1 && held.length === 0
     },
 
     async byEmail(email) {
@@ -208,24 +205,31 @@ function consequences(
   ]
 }
 
+/** An account may get the address `$2` back (`recovery/confirm-email.ts`). `$3` is now. */
+const HELD = `EXISTS (SELECT 1 FROM one_time_tokens
+  WHERE email = $2 AND purpose = 'email_change_undo' AND expires_at > $3)`
+
 /**
- * Inserts an account, and returns its id, unless its email is taken: by another account, or by one that was taken away
- * from it and may get it back (`recovery/change-email.ts`).
+ * Inserts an account, unless its email is taken: by another account, or by one that may get it back. The first statement
+ * returns the id. The second takes it back, and returns it, when the insertion waited for the very change that gave the
+ * address up: then it did not see yet that the address is held.
  */
-export function insertAccount(account: NewAccount): Statement {
+export function insertAccount(account: NewAccount): Statement[] {
   const { id, email, passwordHash, status, roles, tokenVersion, createdAt } = account
   const { emailVerifiedAt = null, awaitsConfirmation = false, locale = null } = account
-  const changed: SqlValue[] = [emailVerifiedAt, awaitsConfirmation ? 1 : 0, 0, locale]
-  return {
-    sql: `INSERT INTO accounts (${COLUMNS})
-          SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS TEXT),
-            CAST($6 AS BIGINT), CAST($7 AS BIGINT), CAST($8 AS BIGINT), CAST($9 AS BIGINT), CAST($10 AS BIGINT),
-            CAST($11 AS TEXT)
-          WHERE NOT EXISTS (SELECT 1 FROM one_time_tokens
-            WHERE email = $2 AND purpose = 'email_change_undo' AND expires_at > $7)
-          ON CONFLICT (email) DO NOTHING RETURNING id`,
-    params: [id, email, passwordHash, status, JSON.stringify(roles), tokenVersion, createdAt, ...changed],
-  }
+  const more: SqlValue[] = [tokenVersion, emailVerifiedAt, awaitsConfirmation ? 1 : 0, 0, locale]
+  return [
+    {
+      sql: `INSERT INTO accounts (id, email, created_at, password_hash, status, roles, token_version,
+              email_verified_at, awaits_confirmation, needs_recovery, locale)
+            SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS BIGINT), CAST($4 AS TEXT), CAST($5 AS TEXT),
+              CAST($6 AS TEXT), CAST($7 AS BIGINT), CAST($8 AS BIGINT), CAST($9 AS BIGINT), CAST($10 AS BIGINT),
+              CAST($11 AS TEXT)
+            WHERE NOT ${HELD} ON CONFLICT (email) DO NOTHING RETURNING id`,
+      params: [id, email, createdAt, passwordHash, status, JSON.stringify(roles), ...more],
+    },
+    { sql: `DELETE FROM accounts WHERE id = $1 AND ${HELD} RETURNING id`, params: [id, email, createdAt] },
+  ]
 }
 
 export function toAccount(row: Row): Account {

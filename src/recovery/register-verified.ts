@@ -54,7 +54,7 @@ export function createRegisterVerified(parts: {
     const facts = { email: stored, ...factsOf(source, language) }
     const account = { id, email: stored, passwordHash: hash, status: 'active', roles: [], tokenVersion: 1 } as const
     await database.transaction([
-      insertAccount({ ...account, createdAt: at, awaitsConfirmation: true, locale }),
+      ...insertAccount({ ...account, createdAt: at, awaitsConfirmation: true, locale }),
       {
         sql: `UPDATE accounts SET password_hash = $2, locale = COALESCE($3, locale)
               WHERE email = $1 AND awaits_confirmation = 1`,

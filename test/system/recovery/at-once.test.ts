@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
 import pino from 'pino'
 import t, { type Test } from 'tap'
 import { buildApp } from '../../../src/app.ts'
@@ -40,6 +41,8 @@ for (const engine of ENGINES) {
     await t.test('an address is one account, and one of its messages confirms it', (t) => oneAccount(t, nodes))
     await t.test('a recovery on one node ends the sessions of the other', (t) => everywhereOut(t, nodes))
     await t.test('two messages to one account leave one good token', (t) => newest(t, nodes))
+    if (engine.name === 'postgres')
+      await t.test('nobody registers an address in the moment in which it is given up', (t) => givenUp(t, nodes))
   })
 }
 
@@ -133,4 +136,37 @@ async function everywhereOut(t: Test, nodes: Nodes) {
   t.equal((await post(a, '/v1/refresh', { refresh_token: tokens.refresh_token })).statusCode, 401)
   while ((await verdict(a, tokens)) === 'good') await sleep(20) // the other one hears of it
   t.equal(await verdict(a, tokens), 'invalid_token')
+}
+
+/** In SQLite transactions never overlap. Here one waits in its middle: for the outbox, after it changed the address. */
+async function givenUp(t: Test, nodes: Nodes) {
+  const [a, b] = nodes.both
+  const email = 'owner@example.com'
+  await registered(nodes.app, email)
+  const { access_token } = await logIn(a, email)
+  await call(a, access_token, 'PUT', '/v1/me/email', { new_email: 'thief@example.org', password: PASSWORD })
+  const { token } = await onlyMail(nodes)
+  const client = new pg.Client(nodes.config.DATABASE_URL)
+  await client.connect()
+  try {
+    const waiting = async (count: number) => {
+      const sql = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+      while ((await client.query(sql)).rowCount !== count) await sleep(20)
+    }
+    await client.query('BEGIN')
+    await client.query('LOCK TABLE outbox IN SHARE MODE')
+    const confirmed = post(a, '/v1/email/confirm', { token })
+    await waiting(1)
+    const replied = post(b, '/v1/accounts', { email, password: PASSWORD })
+    await waiting(2)
+    await client.query('COMMIT')
+    t.same([(await confirmed).statusCode, (await replied).statusCode], [204, 202])
+  } finally {
+    await client.end()
+  }
+  const holders = await nodes.database.query('SELECT id FROM accounts WHERE email = $1', [email])
+  t.same(holders, [], 'it is kept for its former owner')
+  const [mail, ...more] = await mailOf(nodes)
+  t.match(mail, { kind: 'email_change_notice', to: email })
+  t.same(more, [])
 }
