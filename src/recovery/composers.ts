@@ -118,10 +118,13 @@ function languageFor({ locale }: Account, { facts }: Caused): string {
   return locale ?? facts.language ?? ANY_LANGUAGE
 }
 
+/** Browsers send far less. The rest of a longer one would only fill the outbox. */
+const MAX_LANGUAGE_CHARACTERS = 256
+
 /** What the cause of a message tells its composer of the request. */
 export function factsOf({ ip, userAgent }: RequestSource, language: string | undefined): Facts {
   return {
-    ...(language !== undefined && { language }),
+    ...(language !== undefined && { language: language.slice(0, MAX_LANGUAGE_CHARACTERS) }),
     ...(ip !== null && { ip }),
     ...(userAgent !== null && { client: userAgent }),
   }

@@ -66,4 +66,15 @@ t.test('of two accounts that confirm one address the trail has the one that does
   t.equal((await disown()).statusCode, 204)
   t.equal((await disown()).statusCode, 400, 'a second time')
   t.same(await reasonsOf('disown_failed', null), ['no such token'])
+  t.match(await onlyMail(server), { kind: 'recovery', to: person.email })
+})
+
+t.test('what a request puts into the outbox is small, however much its headers say', async (t) => {
+  const headers = { 'accept-language': `de-CH, ${'fr;q=0.1, '.repeat(1000)}en`, 'user-agent': 'x'.repeat(4000) }
+  const payload = { email: `${'a'.repeat(60)}@example.com` }
+  t.equal((await app.inject({ method: 'POST', url: '/v1/recovery', payload, headers })).statusCode, 202)
+  const [row, ...more] = await database.query("SELECT LENGTH(sealed) AS size FROM outbox WHERE state = 'caused'")
+  t.ok(Number(row?.size) < 1500, String(row?.size))
+  t.same(more, [])
+  await mailOf(server)
 })
