@@ -29,13 +29,23 @@ function isIssuer(text: string): boolean {
   )
 }
 
-/** A user or password with a `/` or an `@` that is not percent-encoded makes another host of a part of it. */
+/** A user or password with a `/` that is not percent-encoded makes another host of a part of it. */
 function isMailUrl(text: string): boolean {
   if (/^file:[^?#\0]+$/.test(text)) return true
   const url = URL.parse(text)
   if (url === null || url.hostname === '' || url.hash !== '' || !/^[!-~\u0080-\uffff]+$/.test(text)) return false
   if (url.protocol === 'https:') return url.username === '' && url.password === ''
+  if (!isPercentEncoded(url.username) || !isPercentEncoded(url.password)) return false
   return /^smtps?:$/.test(url.protocol) && /^\/?$/.test(url.pathname) && url.search === ''
+}
+
+/** False for a `%` that stands for itself, and for bytes that are no UTF-8: no message could ever be delivered. */
+function isPercentEncoded(text: string): boolean {
+  try {
+    return decodeURIComponent(text) !== undefined
+  } catch {
+    return false
+  }
 }
 
 /** `address` or `Name <address>`, on one line. */
