@@ -61,7 +61,8 @@ export interface Caused {
 }
 
 /**
- * What a composer makes of it: the message's address and the values of its text, or `drop` when nobody is to get it.
+ * What a composer makes of it: the message's address and the values of its text, or `drop` when nobody is to get it,
+ * with what is committed then: the audit row of a refusal.
  */
 export type Composed =
   | {
@@ -79,6 +80,10 @@ export type Composed =
       readonly statements: readonly Statement[]
     }
   | 'drop'
+  | { readonly drop: readonly Statement[] }
+
+/** A message that somebody is to get. */
+export type ComposedLetter = Extract<Composed, { readonly to: string }>
 
 /**
  * Composes the messages of one kind. It reads, and changes nothing by itself: what it changes are the statements that it

@@ -92,11 +92,20 @@ export function createOutboxStore(database: Database) {
       await database.transaction([{ sql, params: [id, claim, sealed] }, ...statements])
     },
 
-    /** The end of a message: `sent`, or `dropped` because nobody is to get it. What it said is forgotten. */
-    async finish({ id, claim }: Claimed, state: 'sent' | 'dropped', now: number): Promise<void> {
+    /**
+     * The end of a message: `sent`, or `dropped` because nobody is to get it. What it said is forgotten.
+     *
+     * @param also is committed with it
+     */
+    async finish(
+      { id, claim }: Claimed,
+      state: 'sent' | 'dropped',
+      now: number,
+      also: readonly Statement[] = [],
+    ): Promise<void> {
       const sql = `UPDATE outbox SET state = $3, sealed = NULL, last_error = NULL, next_attempt_at = $4, ${FREE}
                    WHERE ${MINE}`
-      await database.query(sql, [id, claim, state, now])
+      await database.transaction([{ sql, params: [id, claim, state, now] }, ...also])
     },
 
     /**

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { auditRow } from '../audit/audit-store.ts'
+import type { Statement } from '../db/database.ts'
 import { DeliveryError } from './delivery-error.ts'
 import type { Letter } from './message.ts'
 import { type Claimed, stillClaimed } from './outbox-store.ts'
@@ -41,8 +42,8 @@ export function createSendOne(options: SenderOptions): (claimed: Claimed) => Pro
     let said: Readonly<Record<string, string>>
     try {
       const letter = claimed.state === 'caused' ? await compose(options, claimed) : await open(options, claimed)
-      if (letter === 'drop') {
-        await written(options, claimed, () => store.finish(claimed, 'dropped', now()))
+      if ('drop' in letter) {
+        await written(options, claimed, () => store.finish(claimed, 'dropped', now(), letter.drop))
         return 'dropped'
       }
       if (now() >= claimed.claimedUntil) return 'late'
@@ -58,7 +59,10 @@ export function createSendOne(options: SenderOptions): (claimed: Claimed) => Pro
   }
 }
 
-async function compose(options: SenderOptions, claimed: Claimed): Promise<Letter | 'drop'> {
+/** Nobody is to get the message. The statements are committed with that. */
+type Dropped = { readonly drop: readonly Statement[] }
+
+async function compose(options: SenderOptions, claimed: Claimed): Promise<Letter | Dropped> {
   const { id, kind, accountId, auditId, createdAt } = claimed
   const { store, composers, texts, keys, now } = options
   const facts = claimed.sealed === null ? {} : await opened(options, claimed)
@@ -66,7 +70,8 @@ async function compose(options: SenderOptions, claimed: Claimed): Promise<Letter
   if (composer === undefined) throw new DeliveryError(`this server has no composer for ${kind}`, { permanent: true })
   const date = now()
   const composed = await composer({ id, kind, accountId, auditId, createdAt, facts }, date)
-  if (composed === 'drop') return 'drop'
+  if (composed === 'drop') return { drop: [] }
+  if ('drop' in composed) return composed
   const letter = await texts.write(composed, { kind, messageId: `${id}@${options.host}`, date })
   // The letter itself is kept, not what it was made of: all attempts are alike, even if the texts change meanwhile.
   await store.compose(claimed, await seal(keys(), date, id, { letter: JSON.stringify(letter) }), composed.statements)

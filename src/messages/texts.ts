@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import type { Config } from '../config/config.ts'
 import { DeliveryError } from './delivery-error.ts'
 import { lookupLanguage } from './language.ts'
-import type { Composed, Letter, TextName } from './message.ts'
+import type { ComposedLetter, Letter, TextName } from './message.ts'
 import { type OwnTexts, readOwnTexts, splitText } from './own-texts.ts'
 import { render, type Template } from './render.ts'
 
@@ -14,8 +14,6 @@ const DEFAULT_LANGUAGE = 'en'
  * a webhook reads as the same one.
  */
 const MAILABLE = /^(?!.*=\?)[^\s\p{C}<>()[\],;:\\"@]{1,128}@[^\s\p{C}<>()[\],;:\\"@]{1,255}$/u
-
-type ComposedLetter = Exclude<Composed, 'drop'>
 
 /** Writes letters from composed messages. */
 export interface Texts {

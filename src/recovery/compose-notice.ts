@@ -1,7 +1,7 @@
 import type { NoticeName } from '../config/message-settings.ts'
 import type { Database } from '../db/database.ts'
 import type { RefreshKey } from '../keys/refresh-keys.ts'
-import type { Compose, Composed } from '../messages/message.ts'
+import type { Compose, ComposedLetter } from '../messages/message.ts'
 import { noticeOf } from '../messages/notice-rules.ts'
 import { clientName } from './client-name.ts'
 import { isNewLogin, type LoginSource } from './new-login.ts'
@@ -27,7 +27,7 @@ export function createComposeNotice({ database, notices, keys, linkOf }: Parts):
   const store = createNoticeStore(database)
   const isWithinLimits = createNoticeLimits()
 
-  const write = (event: NoticedEvent, name: NoticeName, now: number): Exclude<Composed, 'drop'> => {
+  const write = (event: NoticedEvent, name: NoticeName, now: number): ComposedLetter => {
     const { id: accountId, email, locale } = event.account
     const letter = { to: email, language: locale ?? '', statements: [] }
     const data = { when: String(event.at), where: whereOf(event), client: clientOf(event) }

@@ -84,7 +84,10 @@ export function createComposers({ config, database, keyring }: ComposerParts): C
     if (boundTo !== boundToOf('email_change', account)) return 'drop'
     const holder = await accountByEmail(accounts, email)
     // Of an address that somebody has, nobody learns anything: not who asked, and not its owner.
-    if (holder !== undefined && holder.id !== account.id) return 'drop'
+    if (holder !== undefined && holder.id !== account.id) {
+      const entry = { event: 'email_change_failed', source: sourceOf(caused.facts), accountId: account.id } as const
+      return { drop: [auditRow({ ...entry, detail: { reason: 'somebody has the address' } }, now)] }
+    }
     return withToken(caused, now, { account, purpose: 'email_change', to: email, link: links.confirmEmail })
   }
 

@@ -69,6 +69,14 @@ t.test('of two accounts that confirm one address the trail has the one that does
   t.match(await onlyMail(server), { kind: 'recovery', to: person.email })
 })
 
+t.test('an address that somebody has is refused in silence, but not in the trail', async (t) => {
+  const [person, owner] = [await signUp(app), await signUp(app)]
+  t.equal((await change(person, owner.email)).statusCode, 202)
+  t.same(await mailOf(server), [])
+  t.same(await reasonsOf('email_change_failed', person.id), ['somebody has the address'])
+  t.same(await reasonsOf('email_change_failed', owner.id), [])
+})
+
 t.test('what a request puts into the outbox is small, however much its headers say', async (t) => {
   const headers = { 'accept-language': `de-CH, ${'fr;q=0.1, '.repeat(1000)}en`, 'user-agent': 'x'.repeat(4000) }
   const payload = { email: `${'a'.repeat(60)}@example.com` }

@@ -8,7 +8,7 @@ import { loadConfig } from '../../../src/config/config.ts'
 import { NOTICES } from '../../../src/config/message-settings.ts'
 import type { Database } from '../../../src/db/database.ts'
 import { migrate } from '../../../src/db/migrate.ts'
-import type { Composed } from '../../../src/messages/message.ts'
+import type { ComposedLetter } from '../../../src/messages/message.ts'
 import { noticedDatabase } from '../../../src/messages/noticed-database.ts'
 import { openSender } from '../../../src/messages/open-sender.ts'
 import { createEnqueue } from '../../../src/messages/outbox-store.ts'
@@ -35,7 +35,7 @@ async function scene(t: Test, engine: Engine) {
   const account = { id: 'acc', email: 'a@example.com', passwordHash: 'x', status: 'active', roles: [], tokenVersion: 0 }
   const registered: AuditEntry = { event: 'account_registered', source: HOME, accountId: 'acc' }
   await createAccountStore(noticed).insert({ ...account, status: 'active', createdAt: START }, registered)
-  const composed: Exclude<Composed, 'drop'>[] = []
+  const composed: ComposedLetter[] = []
   const notice = createComposeNotice({ database, notices: NOTICES, keys: () => KEYS, linkOf: (token) => `#${token}` })
   const sender = await openSender({
     config,
@@ -46,7 +46,7 @@ async function scene(t: Test, engine: Engine) {
     composers: {
       async notice(caused, at) {
         const letter = await notice(caused, at)
-        if (letter !== 'drop') composed.push(letter)
+        if (letter !== 'drop' && 'to' in letter) composed.push(letter)
         return letter
       },
     },
