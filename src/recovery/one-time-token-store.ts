@@ -27,9 +27,14 @@ export interface OneTimeTokenStore {
     now: number,
     failed: AuditEntry,
   ): Promise<FoundToken | undefined>
-  /** Deletes tokens that expired before an instant. */
+  /**
+   * Deletes tokens that have expired, and accounts of a week ago that nobody confirmed: who registers somebody else's
+   * address must not keep it from its owner for ever.
+   */
   deleteExpired(now: number): Promise<void>
 }
+
+const KEEP_UNCONFIRMED_SECONDS = 7 * 86_400
 
 const TOKEN_COLUMNS = 't.id AS token_id, t.purpose, t.email AS token_email, t.bound_to'
 const WITH_ACCOUNT = `SELECT ${TOKEN_COLUMNS}, ${ACCOUNT_COLUMNS.map((name) => `a.${name}`).join(', ')}
@@ -51,7 +56,16 @@ export function createOneTimeTokenStore(database: Database): OneTimeTokenStore {
     },
 
     async deleteExpired(now) {
-      await database.query('DELETE FROM one_time_tokens WHERE expires_at <= $1', [now])
+      await database.transaction([
+        { sql: 'DELETE FROM one_time_tokens WHERE expires_at <= $1', params: [now] },
+        {
+          // While a registration waits in the outbox, its account may be one of these: the next round will tell.
+          sql: `DELETE FROM accounts WHERE awaits_confirmation = 1 AND created_at <= $1
+                AND NOT EXISTS (SELECT 1 FROM one_time_tokens t WHERE t.account_id = accounts.id)
+                AND NOT EXISTS (SELECT 1 FROM outbox WHERE kind = 'registration' AND state IN ('caused', 'composed'))`,
+          params: [now - KEEP_UNCONFIRMED_SECONDS],
+        },
+      ])
     },
   }
 }

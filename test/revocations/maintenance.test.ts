@@ -149,3 +149,37 @@ t.test('one-time tokens go when they have expired, and the others stay', async (
   await until(async () => (await left()).length === 1)
   t.same(await left(), ['registration'])
 })
+
+t.test('an account that nobody confirmed goes after a week, but not while its message may still come', async (t) => {
+  const { app, database, keyring, clock } = await maintained(t)
+  const { id: confirmed } = await signUp(app)
+  const { id: accountId, email } = await signUp(app)
+  await database.query('UPDATE accounts SET awaits_confirmation = 1, created_at = $2 WHERE id = $1', [accountId, NOW])
+  await database.query('UPDATE accounts SET created_at = $2 WHERE id = $1', [confirmed, NOW])
+  const ids = async () => (await database.query('SELECT id FROM accounts')).map(({ id }) => id).sort()
+  const both = [confirmed, accountId].sort()
+  const later = async (seconds: number) => {
+    clock.now = NOW + seconds
+    mock.timers.tick(QUARTER)
+    await turnOver({ database } as TestServer)
+    return ids()
+  }
+  t.same(await later(7 * DAY - 1), both, 'a second before')
+  const by = {
+    id: 'late',
+    purpose: 'registration',
+    accountId,
+    email,
+    boundTo: '',
+    keys: keyring.refreshKeys(),
+  } as const
+  await database.transaction(storeToken(mintOneTimeToken({ ...by, now: NOW + 7 * DAY }).row))
+  t.same(await later(7 * DAY + 1), both, 'a link that still works')
+  await database.query(
+    `INSERT INTO outbox (id, kind, state, created_at, attempts, next_attempt_at, claimed_until)
+     VALUES ('waits', 'registration', 'caused', 0, 0, 0, 0)`,
+  )
+  t.same(await later(9 * DAY), both, 'a registration that waits for its message')
+  await database.query("DELETE FROM outbox WHERE id = 'waits'")
+  t.same(await later(9 * DAY + 1), [confirmed])
+})
