@@ -10,6 +10,7 @@ import { faultsOf } from '../../src/messages/own-texts.ts'
 import { render } from '../../src/messages/render.ts'
 import { needsLink, placeholdersOf, TEXT_NAMES } from '../../src/messages/text-names.ts'
 import { OUR_LANGUAGES, openTexts, ourText } from '../../src/messages/texts.ts'
+import { anyText } from '../support/any-text.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 
 const NOW = 1_800_000_000
@@ -138,7 +139,7 @@ t.test('no value becomes a header, markup, a placeholder or a link (property)', 
         'https://evil.example',
         'WWW.e.x',
       ),
-      fc.string({ unit: 'binary', maxLength: 5 }),
+      anyText({ maxLength: 5 }),
     ),
     { maxLength: 30 },
   )
