@@ -24,7 +24,7 @@ function inSharedThread(workerData: unknown): MessagePort {
   shared.unref()
   const { port1, port2 } = new MessageChannel()
   shared.postMessage({ port: port2, workerData }, [port2])
-  port1.on('close', () => port1.emit('exit'))
+  port1.on('close', () => port1.emit('exit', 0))
   return port1
 }
 
