@@ -15,16 +15,37 @@ interface Server extends Ready {
 let server: Promise<Server> | undefined
 let running = true
 
-/** The address of a new, empty database. It ends with the test. */
+/** Databases that a test is done with, empty again: to make one and to drop it takes a fifth of a second. */
+const free: string[] = []
+
+/** The address of an empty database. It ends with the test. */
 export async function postgresUrl(t: Test): Promise<string> {
   if (!running) await startPostgres() // the test before may have ended without it
+  const name = free.pop() ?? (await newDatabase())
+  t.teardown(async () => {
+    if (running) await empty(name)
+  })
+  return (await theServer()).url + name
+}
+
+async function newDatabase(): Promise<string> {
   const name = `test_${randomUUID().replaceAll('-', '')}`
   // The other strategy writes each page of the template to the log as well.
   await ask(`CREATE DATABASE ${name} STRATEGY = file_copy`)
-  t.teardown(async () => {
-    if (running) await ask(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)
-  })
-  return (await theServer()).url + name
+  return name
+}
+
+/** As it is when it is made, for the next test. Who is connected is thrown out. */
+async function empty(name: string): Promise<void> {
+  await ask(`SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '${name}'`)
+  await administer(
+    `DROP SCHEMA public CASCADE;
+     CREATE SCHEMA public AUTHORIZATION pg_database_owner;
+     GRANT USAGE ON SCHEMA public TO PUBLIC;
+     ALTER DATABASE ${name} RESET ALL`,
+    name,
+  )
+  free.push(name)
 }
 
 /** PEM of the certificate that the server shows: for `localhost`, signed by itself. */
