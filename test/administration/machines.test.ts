@@ -23,7 +23,7 @@ t.test('every route below /v1/admin has a row here, and asks for the role admin 
 })
 
 for (const [name, row] of Object.entries(rows)) {
-  t.test(`${name}: of all sets of scopes those with ${row.scope} get in, and the trail names the client`, async (t) => {
+  t.test(`${name}: of sets of scopes those with ${row.scope} get in, and the trail names the client`, async (t) => {
     for (const set of SETS) {
       const before = await rowsBy(machine.id)
       const reply = await ask(name, await tokenWith(set), row)
