@@ -33,15 +33,15 @@ const GROUPS = {
     'keys/{encrypted-pem,keys-folder,passphrase,refresh-keys}*',
     'limits/{load,front-door,password-attempts}*',
     'observability/metrics*',
-    'revocations/staleness*',
+    'revocations/{staleness,streamed-whole}*',
     'sessions/refresh-model*',
     'verifier/{attacks,fastify,feed-model}*',
   ],
   'system-others': ['system/**'],
   'system-scripts': ['system/{keys,scripts}/**'],
-  // With the two that need PostgreSQL of the folders above: a group that has none starts none.
-  'system-nodes': ['system/nodes/**', 'system/{keys/revoked-key-store,scripts/after-restore}*'],
-  'system-stores': ['system/{accounts,administration,clients,db,oauth,recovery,revocations,sessions}/**'],
+  // With those that need PostgreSQL of the folders above: a group that has none starts none.
+  'system-nodes': ['system/nodes/**', 'system/{keys/revoked-key-store,scripts/{after-restore,sessions}}*'],
+  'system-stores': ['system/{accounts,administration,clients,db,messages,oauth,recovery,revocations,sessions}/**'],
 } satisfies Readonly<Record<string, readonly string[]>>
 
 export type Group = keyof typeof GROUPS
