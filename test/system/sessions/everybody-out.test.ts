@@ -48,35 +48,111 @@ const rowsOf = async (database: TwoNodes['a']['database'], event: string) =>
   database.query('SELECT account_id, detail FROM audit_events WHERE event = $1', [event])
 
 for (const engine of ENGINES) {
-  t.test(`${engine.name}: everybody is out on both nodes, and who logs in again in that second is in`, async (t) => {
-    const { nodes, both, everybodyOut } = await world(t, engine)
-    const { a, b } = nodes
-    const admin = await signUpAdmin(a) // whose versions went further
-    const people = [admin, await signUp(a.app), await signUp(a.app)]
-    const ofAhead = await logIn(b.app, people[1]?.email ?? '')
-    const newest = await refreshed(a.app, people[2] as Tokens)
-    const before = [...people, ofAhead, newest]
-    for (const tokens of before) t.equal(await verdict(a.app, tokens), 'good')
-    const client = await register(a)
-    const service = await tokenOf(a.app, client)
+  t.test(engine.name, async (t) => {
+    const shared = await world(t, engine)
+    await t.test(`everybody is out on both nodes, and who logs in again in that second is in`, async (t) => {
+      const { nodes, both, everybodyOut } = shared
+      const { a, b } = nodes
+      const admin = await signUpAdmin(a) // whose versions went further
+      const people = [admin, await signUp(a.app), await signUp(a.app)]
+      const ofAhead = await logIn(b.app, people[1]?.email ?? '')
+      const newest = await refreshed(a.app, people[2] as Tokens)
+      const before = [...people, ofAhead, newest]
+      for (const tokens of before) t.equal(await verdict(a.app, tokens), 'good')
+      const client = await register(a)
+      const service = await tokenOf(a.app, client)
 
-    await everybodyOut()
-    t.equal(await stillGood(a, before), 0, 'on the one node')
-    t.equal(await stillGood(b, before), 0, 'on the other one, also the token from a clock that is ahead')
-    for (const tokens of before) {
-      t.equal(await verdict(b.app, tokens), 'invalid_token')
-      for (const { app } of both) t.equal(await refreshVerdict(app, tokens), 'invalid_refresh_token')
-    }
-    for (const { app } of both) t.equal((await introspected(app, client, service)).active, true, 'a service goes on')
+      await everybodyOut()
+      t.equal(await stillGood(a, before), 0, 'on the one node')
+      t.equal(await stillGood(b, before), 0, 'on the other one, also the token from a clock that is ahead')
+      for (const tokens of before) {
+        t.equal(await verdict(b.app, tokens), 'invalid_token')
+        for (const { app } of both) t.equal(await refreshVerdict(app, tokens), 'invalid_refresh_token')
+      }
+      for (const { app } of both) t.equal((await introspected(app, client, service)).active, true, 'a service goes on')
 
-    for (const { app } of both) {
-      const again = await logIn(app, admin.email)
-      t.equal(claimsOf(again).iat - nodes.now(), app === b.app ? AHEAD : 0, 'in the same second')
-      for (const { app } of both) t.equal(await verdict(app, again), 'good')
-      t.equal((await call(a.app, again.access_token, 'GET', '/v1/admin/accounts')).statusCode, 200, 'live too')
-      t.equal(await verdict(b.app, await refreshed(app, again)), 'good')
-    }
-    t.equal(await verdict(b.app, await signUp(a.app)), 'good', 'a new account is above the floor')
+      for (const { app } of both) {
+        const again = await logIn(app, admin.email)
+        t.equal(claimsOf(again).iat - nodes.now(), app === b.app ? AHEAD : 0, 'in the same second')
+        for (const { app } of both) t.equal(await verdict(app, again), 'good')
+        t.equal((await call(a.app, again.access_token, 'GET', '/v1/admin/accounts')).statusCode, 200, 'live too')
+        t.equal(await verdict(b.app, await refreshed(app, again)), 'good')
+      }
+      t.equal(await verdict(b.app, await signUp(a.app)), 'good', 'a new account is above the floor')
+    })
+
+    await t.test(
+      `who logs in for the first time long after is above the floor, also when it is remembered`,
+      async (t) => {
+        const { nodes, both, script, everybodyOut } = shared
+        const { a, newAccount, open, pass } = nodes
+        const [late, other] = [await newAccount(), await newAccount()]
+        const before = (await open(a, other)) as Tokens
+        await everybodyOut()
+        t.equal(await stillGood(a, [before]), 0)
+        pass(20 * MINUTE)
+        await createRevocationStore(script).deleteExpired(nodes.now())
+        const tokens = (await open(a, late)) as Tokens
+        const floor = claimsOf(tokens).token_version
+        t.ok(floor > claimsOf(before).token_version)
+        // One change later, and everybody out once more.
+        await createAccountStore(script).revoke(late, nodes.now(), { event: 'account_revoked', source: NOBODY })
+        const changed = (await open(a, late)) as Tokens
+        t.equal(claimsOf(changed).token_version, floor + 1)
+        const untouched = (await open(a, other)) as Tokens
+        t.equal(claimsOf(untouched).token_version, floor)
+        for (const { app } of both) t.equal(await verdict(app, changed), 'good')
+        await everybodyOut()
+        for (const node of both) t.equal(await stillGood(node, [tokens, changed, untouched]), 0)
+        const [again, first] = [(await open(a, late)) as Tokens, (await open(a, await newAccount())) as Tokens]
+        for (const { app } of both) for (const one of [again, first]) t.equal(await verdict(app, one), 'good')
+      },
+    )
+
+    await t.test(`logins and refreshes at that very moment: each is out as a whole, or in as a whole`, async (t) => {
+      const { nodes, everybodyOut, applied } = shared
+      const halves: string[] = []
+      const seen = { in: 0, out: 0 }
+      await rounds(15, 1, async () => {
+        const given = await atOnce(nodes, everybodyOut)
+        await applied()
+        for (const tokens of given) {
+          const access = await verdict(nodes.a.app, tokens)
+          const next = await refreshVerdict(nodes.a.app, tokens)
+          if ((access === 'good') !== (next === 'good')) halves.push(`${access}, ${next}`)
+          seen[next === 'good' ? 'in' : 'out'] += 1
+        }
+      })
+      t.same(halves, [])
+      t.ok(seen.in > 0 && seen.out > 0, JSON.stringify(seen))
+    })
+
+    await t.test(`a clock that was set back lifts the floor all the same`, async (t) => {
+      const { nodes, both, script, everybodyOut, applied } = await world(t, engine)
+      const account = await nodes.newAccount()
+      const versions: number[] = []
+      const logInAgain = async () => {
+        const tokens = (await nodes.open(nodes.a, account)) as Tokens
+        versions.push(claimsOf(tokens).token_version)
+        await applied()
+        for (const { app } of both) t.equal(await verdict(app, tokens), 'good')
+      }
+      for (const step of [-3600, 0, -60]) {
+        await everybodyOut()
+        await applied()
+        nodes.pass(step)
+        await everybodyOut() // nobody has logged in since the one before
+        await logInAgain()
+        const revoked = { event: 'account_revoked', source: NOBODY } as const
+        for (const _ of times(10)) await createAccountStore(script).revoke(account, nodes.now(), revoked)
+        await logInAgain()
+      }
+      t.same(
+        versions,
+        [...new Set(versions)].sort((one, other) => one - other),
+        'each is higher',
+      )
+    })
   })
 
   t.test(`${engine.name}: a thousand sessions are one entry of the feed, and one event`, async (t) => {
@@ -104,61 +180,6 @@ for (const engine of ENGINES) {
     t.same(await rowsOf(script, 'session_ended'), [])
     const [left] = await script.query('SELECT COUNT(*) AS n FROM sessions WHERE ended_at IS NULL')
     t.equal(Number(left?.n), 0)
-  })
-
-  t.test(
-    `${engine.name}: who logs in for the first time long after is above the floor, also when it is remembered`,
-    async (t) => {
-      const { nodes, both, script, everybodyOut } = await world(t, engine)
-      const { a, newAccount, open, pass } = nodes
-      const [late, other] = [await newAccount(), await newAccount()]
-      const before = (await open(a, other)) as Tokens
-      await everybodyOut()
-      t.equal(await stillGood(a, [before]), 0)
-      pass(20 * MINUTE)
-      await createRevocationStore(script).deleteExpired(nodes.now())
-      const tokens = (await open(a, late)) as Tokens
-      const floor = claimsOf(tokens).token_version
-      t.ok(floor > claimsOf(before).token_version)
-      // One change later, and everybody out once more.
-      await createAccountStore(script).revoke(late, nodes.now(), { event: 'account_revoked', source: NOBODY })
-      const changed = (await open(a, late)) as Tokens
-      t.equal(claimsOf(changed).token_version, floor + 1)
-      const untouched = (await open(a, other)) as Tokens
-      t.equal(claimsOf(untouched).token_version, floor)
-      for (const { app } of both) t.equal(await verdict(app, changed), 'good')
-      await everybodyOut()
-      for (const node of both) t.equal(await stillGood(node, [tokens, changed, untouched]), 0)
-      const [again, first] = [(await open(a, late)) as Tokens, (await open(a, await newAccount())) as Tokens]
-      for (const { app } of both) for (const one of [again, first]) t.equal(await verdict(app, one), 'good')
-    },
-  )
-
-  t.test(`${engine.name}: a clock that was set back lifts the floor all the same`, async (t) => {
-    const { nodes, both, script, everybodyOut, applied } = await world(t, engine)
-    const account = await nodes.newAccount()
-    const versions: number[] = []
-    const logInAgain = async () => {
-      const tokens = (await nodes.open(nodes.a, account)) as Tokens
-      versions.push(claimsOf(tokens).token_version)
-      await applied()
-      for (const { app } of both) t.equal(await verdict(app, tokens), 'good')
-    }
-    for (const step of [-3600, 0, -60]) {
-      await everybodyOut()
-      await applied()
-      nodes.pass(step)
-      await everybodyOut() // nobody has logged in since the one before
-      await logInAgain()
-      const revoked = { event: 'account_revoked', source: NOBODY } as const
-      for (const _ of times(10)) await createAccountStore(script).revoke(account, nodes.now(), revoked)
-      await logInAgain()
-    }
-    t.same(
-      versions,
-      [...new Set(versions)].sort((one, other) => one - other),
-      'each is higher',
-    )
   })
 
   t.test(
@@ -208,27 +229,6 @@ for (const engine of ENGINES) {
     const { claims } = await feedOf(nodes.a.app)
     t.same(claims.sessions, [sid])
   })
-
-  t.test(
-    `${engine.name}: logins and refreshes at that very moment: each is out as a whole, or in as a whole`,
-    async (t) => {
-      const { nodes, everybodyOut, applied } = await world(t, engine)
-      const halves: string[] = []
-      const seen = { in: 0, out: 0 }
-      await rounds(15, 1, async () => {
-        const given = await atOnce(nodes, everybodyOut)
-        await applied()
-        for (const tokens of given) {
-          const access = await verdict(nodes.a.app, tokens)
-          const next = await refreshVerdict(nodes.a.app, tokens)
-          if ((access === 'good') !== (next === 'good')) halves.push(`${access}, ${next}`)
-          seen[next === 'good' ? 'in' : 'out'] += 1
-        }
-      })
-      t.same(halves, [])
-      t.ok(seen.in > 0 && seen.out > 0, JSON.stringify(seen))
-    },
-  )
 }
 
 /** Ten people who log in and ten who refresh, on both nodes, while everybody is thrown out. */
