@@ -94,5 +94,8 @@ t.test('no description has what Markdown takes for an HTML element', async (t) =
     texts.some((text) => text.includes('`<token>`')),
     'the name of the placeholder is there',
   )
-  for (const text of texts) t.notMatch(text.replaceAll(/`[^`]*`/g, ''), /</)
+  t.same(
+    texts.filter((text) => text.replaceAll(/`[^`]*`/g, '').includes('<')),
+    [],
+  )
 })

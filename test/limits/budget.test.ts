@@ -54,7 +54,8 @@ t.test('what is given back may be spent again, and never more than that', async 
 
 t.test('0 is no limit', async (t) => {
   const budget = createBudget({ limit: 0, window: 60 }, at().now)
-  for (let i = 0; i < 1000; i += 1) t.equal(budget.spend('a').allowed, true)
+  for (let i = 0; i < 1000; i += 1) if (!budget.spend('a').allowed) t.fail(`number ${i}`)
+  t.pass('all are allowed')
 })
 
 t.test('when it is full the key unused for longest is forgotten, and nobody is refused for it', async (t) => {
