@@ -42,9 +42,7 @@ t.test('a client has a short name without a version', async (t) => {
 
 t.test('whatever a client sends, nothing in its name can become a link or a line of its own', async () => {
   const words = fc.constantFrom('Mozilla/5.0 ', 'Firefox/1', ' (Windows)', 'evil.example', 'https://', '\n', '@', '+49')
-  const text = fc
-    .array(fc.oneof(words, anyText({ maxLength: 8 })), { maxLength: 6 })
-    .map((parts) => parts.join(''))
+  const text = fc.array(fc.oneof(words, anyText({ maxLength: 8 })), { maxLength: 6 }).map((parts) => parts.join(''))
   fc.assert(
     fc.property(text, (userAgent) => /^[A-Za-z0-9 ,_-]{0,60}$/.test(clientName(userAgent))),
     { numRuns: 50 },

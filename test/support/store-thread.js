@@ -1,5 +1,5 @@
-// The thread that quick-threads.ts gives to all SQLite databases in memory of a process. Each message is a port and what
-// src/db/sqlite-worker.ts has as `workerData`: the module is loaded once more for each database, with these as its own.
+// The thread that quick-threads.ts gives to all SQLite databases in memory of a process. A message has the port and the
+// `workerData` of one database: src/db/sqlite-worker.ts is loaded once more for it, and takes these for its own.
 // JavaScript, because it changes what a built-in module exports.
 
 import { syncBuiltinESMExports } from 'node:module'
