@@ -25,8 +25,9 @@ interface Stores {
 
 /**
  * Deletes expired rows from the store at an interval: sessions that ended, revocations whose tokens have all expired,
- * used assertions and expired secrets of clients, one-time tokens, accounts that nobody confirmed, messages that left or were given up, old audit rows.
- * When the store can't be reached it logs a warning and tries again at the next interval.
+ * used assertions and expired secrets of clients, one-time tokens, accounts that nobody confirmed, messages that left
+ * or were given up, old audit rows. When the store can't be reached it logs a warning and tries again at the next
+ * interval.
  *
  * @returns a function that stops it
  */

@@ -210,9 +210,9 @@ const HELD = `EXISTS (SELECT 1 FROM one_time_tokens
   WHERE email = $2 AND purpose = 'email_change_undo' AND expires_at > $3)`
 
 /**
- * Inserts an account, unless its email is taken: by another account, or by one that may get it back. The first statement
- * returns the id. The second takes it back, and returns it, when the insertion waited for the very change that gave the
- * address up: then it did not see yet that the address is held.
+ * Inserts an account, unless its email is taken: by another account, or by one that may get it back. The first
+ * statement returns the id. The second takes it back, and returns it, when the insertion waited for the very change
+ * that gave the address up: then it did not see yet that the address is held.
  */
 export function insertAccount(account: NewAccount): Statement[] {
   const { id, email, passwordHash, status, roles, tokenVersion, createdAt } = account

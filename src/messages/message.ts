@@ -1,6 +1,6 @@
 /**
- * Messages to people: what causes one, the outbox in which it waits, its text, and how it leaves. What a message is for,
- * and what its token allows, is decided by the folders above (`recovery/`).
+ * Messages to people: what causes one, the outbox in which it waits, its text, and how it leaves. What a message is
+ * for, and what its token allows, is decided by the folders above (`recovery/`).
  */
 
 import type { Statement } from '../db/database.ts'
@@ -86,8 +86,8 @@ export type Composed =
 export type ComposedLetter = Extract<Composed, { readonly to: string }>
 
 /**
- * Composes the messages of one kind. It reads, and changes nothing by itself: what it changes are the statements that it
- * returns. When it throws, the message is tried again later.
+ * Composes the messages of one kind. It reads, and changes nothing by itself: what it changes are the statements that
+ * it returns. When it throws, the message is tried again later.
  *
  * @param now epoch seconds
  */

@@ -20,8 +20,8 @@ const NO_SOURCE = { ip: null, userAgent: null, requestId: null }
 export type Outcome = 'sent' | 'dropped' | 'postponed' | 'dead' | 'late'
 
 /**
- * Seconds until the next attempt: 30 s, doubled each time up to an hour, and up to half as much again by chance, so that
- * what failed together is not tried together.
+ * Seconds until the next attempt: 30 s, doubled each time up to an hour, and up to half as much again by chance, so
+ * that what failed together is not tried together.
  *
  * @param failed attempts that failed, 1 or more
  * @param random 0..1

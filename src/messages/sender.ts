@@ -11,7 +11,9 @@ import { DELIVERY_TIMEOUT_SECONDS, type Transport } from './transport.ts'
 
 /** How often the sender looks for messages, on average. */
 const LOOK_INTERVAL_MS = 1000
-/** Then the messages of a sender that died are another's. The clocks of two servers may differ by `skew` in addition. */
+/**
+ * Then the messages of a sender that died are another's. The clocks of two servers may differ by `skew` in addition.
+ */
 const CLAIM_SECONDS = DELIVERY_TIMEOUT_SECONDS + 15
 /** How long `stop` waits for deliveries under way. */
 const STOP_WITHIN_MS = 5000
@@ -56,8 +58,8 @@ export interface Sender {
 export const pauseBetweenLooks = (random: number): number => LOOK_INTERVAL_MS * (0.5 + random)
 
 /**
- * The sender: takes messages out of the outbox, a few at once, and sends them. It runs beside the server, and no request
- * waits for it. Several senders may share one outbox.
+ * The sender: takes messages out of the outbox, a few at once, and sends them. It runs beside the server, and no
+ * request waits for it. Several senders may share one outbox.
  */
 export function createSender(options: Omit<SenderOptions, 'signal'>): Sender {
   const { random = Math.random } = options

@@ -10,8 +10,8 @@ import { render, type Template } from './render.ts'
 export const OUR_LANGUAGES: readonly string[] = ['en', 'de']
 const DEFAULT_LANGUAGE = 'en'
 /**
- * No list, no name, no comment, no encoded word (RFC 2047): one address that every mail server and every provider behind
- * a webhook reads as the same one.
+ * No list, no name, no comment, no encoded word (RFC 2047): one address that every mail server and every provider
+ * behind a webhook reads as the same one.
  */
 const MAILABLE = /^(?!.*=\?)[^\s\p{C}<>()[\],;:\\"@]{1,128}@[^\s\p{C}<>()[\],;:\\"@]{1,255}$/u
 

@@ -13,9 +13,9 @@ import { boundToOf } from './one-time-token-store.ts'
 import { addressOf } from './proof.ts'
 
 /**
- * Asks for another address of the own account, or for the confirmation of the present one. Nothing changes until the new
- * address is confirmed (`confirm-email.ts`). Whether somebody has that address already is not looked at here, so the
- * answer is the same.
+ * Asks for another address of the own account, or for the confirmation of the present one. Nothing changes until the
+ * new address is confirmed (`confirm-email.ts`). Whether somebody has that address already is not looked at here, so
+ * the answer is the same.
  *
  * @returns a function that throws AppError `validation_failed`, `invalid_credentials` for a wrong password,
  *   `overloaded`, `too_many_requests`

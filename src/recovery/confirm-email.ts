@@ -12,8 +12,8 @@ import type { FindProof, NoteRefusedProof, Proof } from './proof.ts'
 import type { RecoveryStore } from './recovery-store.ts'
 
 /**
- * Confirms an address: that of a registration, or a new one. A new address takes effect now. The owner of the former one
- * gets a message with a way back, and nobody else can have that address while the way is open.
+ * Confirms an address: that of a registration, or a new one. A new address takes effect now. The owner of the former
+ * one gets a message with a way back, and nobody else can have that address while the way is open.
  *
  * @returns a function that throws AppError `invalid_recovery_token`, also when somebody else has the address by now
  */

@@ -4,11 +4,12 @@ import { endSessions, REVOCATIONS } from '../revocations/revocation-store.ts'
 import { type FoundToken, type OnlyIf, used, useToken } from './one-time-token-store.ts'
 
 /**
- * "This was not me": in one transaction the token is used up, every session of the account ends, and nobody can log in until a recovery has set another password.
+ * "This was not me": in one transaction the token is used up, every session of the account ends, and nobody can log in
+ * until a recovery has set another password.
  *
  * Every other one-time token of the account dies as well: what a thief asked for (a change of the address, for example)
- * must not be confirmed after that. Only ways back to a former address stay: they may be the owner's, and this token the
- * thief's.
+ * must not be confirmed after that. Only ways back to a former address stay: they may be the owner's, and this token
+ * the thief's.
  *
  * @param now epoch seconds
  * @param also makes what is written with it, if it takes effect: that is the condition

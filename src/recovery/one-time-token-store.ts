@@ -91,8 +91,8 @@ export function boundToOf(purpose: Purpose, account: Pick<Account, 'passwordHash
 }
 
 /**
- * The tries are counted by the statement that looks, so that tries at once can't get around it: the right code waits for
- * its row, too. One transaction writes in every case, for an address without a token the audit row alone.
+ * The tries are counted by the statement that looks, so that tries at once can't get around it: the right code waits
+ * for its row, too. One transaction writes in every case, for an address without a token the audit row alone.
  */
 function tryCode(
   { email, hashes, purposes }: { email: string; hashes: readonly string[]; purposes: readonly Purpose[] },
@@ -192,8 +192,8 @@ export const used = (id: string, mark: string) =>
 
 /**
  * Deletes the used token, and all others that the change made worthless, if the transaction changed the account under
- * this mark. The ways back stay until one of them is used. Those to an older address stay even then: a thief who changes
- * the address twice has a way back of his own, and must not close the owner's with it.
+ * this mark. The ways back stay until one of them is used. Those to an older address stay even then: a thief who
+ * changes the address twice has a way back of his own, and must not close the owner's with it.
  */
 export function deleteTokens({ token: { id, purpose, accountId } }: FoundToken, mark: string): Statement[] {
   const older = 'created_at < (SELECT created_at FROM one_time_tokens WHERE id = $3)'

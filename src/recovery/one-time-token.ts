@@ -25,7 +25,10 @@ export type Purpose = keyof typeof LIFETIME_SECONDS
 /** A code may be tried so often. Then only the link of its message works. */
 export const MAX_CODE_TRIES = 10
 
-/** Digits and capital letters without those that look alike: no 0 and O, no 1, I and L, no U beside V. 30 characters, so 39 bits in all. */
+/**
+ * Digits and capital letters without those that look alike: no 0 and O, no 1, I and L, no U beside V. 30 characters, so
+ * 39 bits in all.
+ */
 const CODE_ALPHABET = '23456789ABCDEFGHJKMNPQRSTVWXYZ'
 const CODE_LENGTH = 8
 

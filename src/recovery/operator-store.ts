@@ -14,8 +14,8 @@ export interface OperatorStore {
    */
   setPassword(accountId: string, hash: string, now: number, audit: AuditEntry): Promise<boolean>
   /**
-   * Sets another address, which nobody has confirmed. All one-time tokens of the account become worthless, the ways back
-   * after a change of address as well: the operator decided whose account it is.
+   * Sets another address, which nobody has confirmed. All one-time tokens of the account become worthless, the ways
+   * back after a change of address as well: the operator decided whose account it is.
    *
    * @returns false when the address is taken, or held for an account that may get it back, or the account is gone
    */

@@ -68,7 +68,8 @@ export function createFindProof(parts: {
 const REFUSALS: ReadonlySet<ErrorCode> = new Set(['invalid_recovery_token', 'password_unacceptable'])
 
 /**
- * Makes what goes behind `.catch` where a good proof is used: it writes down a refusal, with the account, and throws on.
+ * Makes what goes behind `.catch` where a good proof is used: it writes down a refusal, with the account, and throws
+ * on.
  */
 export type NoteRefusedProof = (entry: AuditEntry) => (error: unknown) => Promise<never>
 

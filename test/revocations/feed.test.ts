@@ -109,7 +109,8 @@ t.test('the same list is the same text until half of its life is over', async (t
 
 t.test('two servers with the same revocations serve the same feed', async (t) => {
   const clock = standingClock()
-  // Far from the next half minute, at which `iat` moves: the set of one server is a moment older than that of the other.
+  // Far from the next half minute, at which `iat` moves: the set of one server is a moment older than that of the
+  // other.
   clock.seconds = Math.ceil(clock.seconds / 60) * 60 + 15
   const one = await startApp(t, { now: clock.now, env: { ISSUER: 'https://signet.example' } })
   const two = await startApp(t, { now: clock.now, env: { ISSUER: 'https://signet.example' } })

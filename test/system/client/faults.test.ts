@@ -4,12 +4,11 @@ import { tryBrowser } from '../../../scripts/lab/client/browsers/run.ts'
 import { simulate } from '../../../scripts/lab/client/simulated/run.ts'
 
 // The short form of `npm run client-lab`, which tries every fault in every state of the session, in more tabs and in
-// two browsers. In a real browser where there is one, else in Node alone; the name of the test says which.
+// two browsers; test/client has all of them against a server in the process. In a real browser where there is one, else
+// in Node alone; the name of the test says which.
 
 const NAMES = [
   'answer lost after it acted',
-  '503 with Retry-After',
-  'truncated JSON',
   "a captive portal's 200 with HTML",
   'clock 2 h ahead',
   'session ended elsewhere',

@@ -7,7 +7,8 @@ import { postgresUrl } from '../../support/postgres.ts'
 import { giveKeys, login, register, said, sharedSettings, startServer, stopped } from '../../support/service.ts'
 import { startSmtp } from '../../support/smtp-server.ts'
 
-// Two servers on one PostgreSQL, one of them with two workers: both send what stands in one outbox. `npm run failures --
+// Two servers on one PostgreSQL, one of them with two workers: both send what stands in one outbox. `npm run failures
+// --
 // --only messages` is the long form of the kill.
 
 const port = await freePort()

