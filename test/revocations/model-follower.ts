@@ -1,18 +1,19 @@
 import { decodeJwt } from 'jose'
 import type { ChangesClaims } from '../../src/revocations/changes-format.ts'
+import { afterChange, afterWhole, type Held, judgeChange, judgeWhole, NOTHING } from '../../src/verifier/feed-rules.ts'
 
-/** A follower as the page of the feed describes it, without signatures: what it knows after each answer. */
+/** A follower by the rules of the package, without signatures and clocks: what it knows after each answer. */
 export class ModelFollower {
-  cursor = '0'
-  history = ''
-  seq = 0
-  iat = 0
-  exp = 0
+  held: Held = NOTHING
   /** Entries by kind and subject, for example `account:acc_1`, with the version that they ask for. */
   entries = new Map<string, number | null>()
   readonly keys = new Set<string>()
   /** How often a document could not be used. */
   gaps = 0
+
+  get cursor(): string {
+    return this.held.cursor ?? '0'
+  }
 
   /** @param body an answer of the new form */
   apply(body: string): ChangesClaims[] {
@@ -21,6 +22,7 @@ export class ModelFollower {
       .slice(0, -1)
       .map((line) => decodeJwt<ChangesClaims>(line))
     const pages = documents.filter(({ page }) => page !== undefined)
+    for (const { keys = [] } of documents) for (const kid of keys) this.keys.add(kid)
     if (pages.length > 0) this.#replace(pages)
     for (const change of documents.slice(pages.length)) if (!this.#add(change)) break
     return documents
@@ -30,33 +32,25 @@ export class ModelFollower {
     const [first] = pages as [ChangesClaims]
     const complete = pages.length === first.pages && pages.every(({ page }, i) => page === i + 1)
     if (!complete) throw new Error('an incomplete whole')
-    for (const { keys = [] } of pages) for (const kid of keys) this.keys.add(kid)
-    const isOlder =
-      first.seq <= this.seq && first.iat <= this.iat && !(first.seq === this.seq && first.iat === this.iat)
-    const isSame = first.history === this.history
-    if (isSame ? first.seq < this.seq : isOlder) return
-    if (isSame) this.entries = new Map()
-    this.history = first.history
-    this.seq = first.seq
+    const judgement = judgeWhole(this.held, first)
+    if (judgement === 'older') return
+    if (judgement === 'replace') this.entries = new Map()
+    this.held = afterWhole(this.held, first)
     for (const page of pages) this.#take(page)
   }
 
   #add(change: ChangesClaims): boolean {
-    for (const kid of change.keys ?? []) this.keys.add(kid)
-    if (change.history !== this.history || this.seq < change.after) {
+    if (judgeChange(this.held, change) === 'gap') {
       this.gaps += 1
-      this.cursor = '0'
+      this.held = { ...this.held, cursor: undefined }
       return false
     }
-    this.seq = Math.max(this.seq, change.seq)
+    this.held = afterChange(this.held, change)
     this.#take(change)
     return true
   }
 
-  #take({ iat, exp, cursor, sessions = [], tokens = [], accounts = {}, clients = {} }: ChangesClaims): void {
-    this.iat = Math.max(this.iat, iat)
-    this.exp = Math.max(this.exp, exp)
-    this.cursor = cursor
+  #take({ sessions = [], tokens = [], accounts = {}, clients = {} }: ChangesClaims): void {
     const put = (name: string, version: number | null) => {
       const known = this.entries.get(name)
       const stays = known === null || (known !== undefined && version !== null && known > version)
