@@ -18,6 +18,23 @@ export const ACCOUNT_ID_PREFIX = 'acc_'
 
 export const newAccountId = () => `${ACCOUNT_ID_PREFIX}${randomId()}`
 
+/** An account that works at once, and whose address nobody has confirmed yet. */
+export function newAccount(
+  given: Pick<Account, 'email' | 'passwordHash' | 'roles' | 'createdAt'> & { locale?: string | null | undefined },
+): Account {
+  return {
+    ...given,
+    id: newAccountId(),
+    roles: [...new Set(given.roles)],
+    status: 'active',
+    tokenVersion: 1,
+    emailVerifiedAt: null,
+    awaitsConfirmation: false,
+    needsRecovery: false,
+    locale: given.locale ?? null,
+  }
+}
+
 export interface Registration {
   readonly email: string
   readonly password: string
@@ -51,19 +68,8 @@ export function createRegister(parts: {
       throw new AppError('validation_failed', { fields: [{ field: '/email', message: 'is not an email address' }] })
     await checkNewPassword(password, email, { minLength, isCommon: parts.isCommon })
 
-    const account: Account = {
-      id: newAccountId(),
-      email,
-      passwordHash: await passwords.hash(password, { network: networkOf(source.ip), ...(isGone && { isGone }) }),
-      status: 'active',
-      roles: [...new Set(roles)],
-      tokenVersion: 1,
-      createdAt: now(),
-      emailVerifiedAt: null,
-      awaitsConfirmation: false,
-      needsRecovery: false,
-      locale: locale ?? null,
-    }
+    const passwordHash = await passwords.hash(password, { network: networkOf(source.ip), ...(isGone && { isGone }) })
+    const account = newAccount({ email, passwordHash, roles, createdAt: now(), locale })
     const detail = account.roles.length === 0 ? {} : { roles: account.roles }
     const entry: AuditEntry = { event: 'account_registered', source, accountId: account.id, detail }
     // The unique index compares texts, and an account from before may stand there in another spelling.

@@ -1,4 +1,5 @@
 import type { Database, Statement } from '../db/database.ts'
+import { type OnlyIf, withCondition } from '../db/only-if.ts'
 import { randomId } from '../ids.ts'
 import type { AuditEntry } from './audit.ts'
 
@@ -39,28 +40,21 @@ export const isAuditRow = (statement: Statement): statement is AuditRow => 'entr
  * The row of an event, for the transaction that makes the change.
  *
  * @param now epoch seconds
- * @param onlyIf a condition in SQL on what earlier statements of the transaction did, for example that one ended a
- *   session under a certain mark; its parameters are numbered from `$1`
  */
-export function auditRow(
-  entry: AuditEntry,
-  now: number,
-  onlyIf?: { exists: string; params: readonly (string | number)[] },
-): AuditRow {
+export function auditRow(entry: AuditEntry, now: number, onlyIf?: OnlyIf): AuditRow {
   const { event, source, accountId = null, sessionId = null, actorId = null, detail = {} } = entry
   const { ip, userAgent, requestId } = source
   const id = randomId()
   const values = [id, now, event, accountId, sessionId, actorId, ip, userAgent, requestId, JSON.stringify(detail)]
   const types = ['TEXT', 'BIGINT', 'TEXT', 'TEXT', 'TEXT', 'TEXT', 'TEXT', 'TEXT', 'TEXT', 'TEXT']
   const casts = types.map((type, index) => `CAST($${index + 1} AS ${type})`).join(', ')
-  const renumbered = onlyIf?.exists.replace(/\$(\d)/g, (_, n) => `$${values.length + Number(n)}`)
-  const condition = renumbered === undefined ? '' : ` WHERE EXISTS (${renumbered})`
+  const { condition, params } = withCondition(values, onlyIf)
   return {
     entry,
     id,
     at: now,
     sql: `INSERT INTO audit_events (id, at, event, account_id, session_id, actor_id, ip, user_agent, request_id, detail)
-          SELECT ${casts}${condition} RETURNING id`,
-    params: onlyIf === undefined ? values : [...values, ...onlyIf.params],
+          SELECT ${casts} WHERE ${condition} RETURNING id`,
+    params,
   }
 }

@@ -4,6 +4,7 @@
  */
 
 import type { Statement } from '../db/database.ts'
+import type { OnlyIf } from '../db/only-if.ts'
 
 /** What a message is about. Each has a text in each language (`texts/<language>/<kind>.txt` and `.html`). */
 export const MESSAGE_KINDS = [
@@ -119,11 +120,6 @@ export interface Letter {
 /**
  * Makes the statement that puts a message into the outbox, for the transaction of what causes it.
  *
- * @param onlyIf a condition in SQL on what earlier statements of the transaction did, as in `auditRow`
  * @returns no statement when this server sends no messages
  */
-export type Enqueue = (
-  message: NewMessage,
-  now: number,
-  onlyIf?: { exists: string; params: readonly (string | number)[] },
-) => Promise<readonly Statement[]>
+export type Enqueue = (message: NewMessage, now: number, onlyIf?: OnlyIf) => Promise<readonly Statement[]>

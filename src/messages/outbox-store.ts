@@ -1,5 +1,6 @@
 import type { AuditRow } from '../audit/audit-store.ts'
 import type { Database, Row, SqlValue, Statement } from '../db/database.ts'
+import { type OnlyIf, withCondition } from '../db/only-if.ts'
 import { randomId } from '../ids.ts'
 import type { LiveKeyring } from '../keys/live-keyring.ts'
 import type { Enqueue, MessageKind } from './message.ts'
@@ -16,19 +17,16 @@ export function createEnqueue(keyring: Pick<LiveKeyring, 'refreshKeys'>): Enqueu
   }
 }
 
-function outboxRow(
-  values: (string | number | null)[],
-  onlyIf?: { exists: string; params: readonly (string | number)[] },
-): Statement {
+function outboxRow(values: readonly SqlValue[], onlyIf?: OnlyIf): Statement {
   const types = ['TEXT', 'TEXT', 'BIGINT', 'TEXT', 'TEXT', 'TEXT']
   const [id, kind, now, accountId, auditId, sealed] = types.map((type, index) => `CAST($${index + 1} AS ${type})`)
-  const renumbered = onlyIf?.exists.replace(/\$(\d)/g, (_, n) => `$${values.length + Number(n)}`)
-  const condition = renumbered === undefined ? '' : ` WHERE EXISTS (${renumbered})`
+  const { condition, params } = withCondition(values, onlyIf)
   return {
     sql: `INSERT INTO outbox (id, kind, state, created_at, account_id, audit_id, sealed, attempts, next_attempt_at,
             claimed_until)
-          SELECT ${id}, ${kind}, 'caused', ${now}, ${accountId}, ${auditId}, ${sealed}, 0, ${now}, 0${condition}`,
-    params: onlyIf === undefined ? values : [...values, ...onlyIf.params],
+          SELECT ${id}, ${kind}, 'caused', ${now}, ${accountId}, ${auditId}, ${sealed}, 0, ${now}, 0
+          WHERE ${condition}`,
+    params,
   }
 }
 

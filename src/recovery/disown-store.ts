@@ -1,7 +1,8 @@
 import type { Database, Statement } from '../db/database.ts'
+import type { OnlyIf } from '../db/only-if.ts'
 import { randomId } from '../ids.ts'
 import { endSessions, REVOCATIONS } from '../revocations/revocation-store.ts'
-import { type FoundToken, type OnlyIf, used, useToken } from './one-time-token-store.ts'
+import { type FoundToken, used, useToken } from './one-time-token-store.ts'
 
 /**
  * "This was not me": in one transaction the token is used up, every session of the account ends, and nobody can log in

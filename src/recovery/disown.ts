@@ -3,11 +3,12 @@ import { auditRow } from '../audit/audit-store.ts'
 import type { BoundedInsert } from '../audit/bounded-insert.ts'
 import type { Clock } from '../clock.ts'
 import type { Database } from '../db/database.ts'
+import type { OnlyIf } from '../db/only-if.ts'
 import { AppError } from '../errors/app-error.ts'
 import type { Enqueue } from '../messages/message.ts'
 import { factsOf } from './composers.ts'
 import { disownAccount } from './disown-store.ts'
-import type { FoundToken, OneTimeTokenStore, OnlyIf } from './one-time-token-store.ts'
+import type { FoundToken, OneTimeTokenStore } from './one-time-token-store.ts'
 import type { UndoEmailChange } from './undo-email-change.ts'
 
 /** @param by.language in which the recovery message is written when the account has none: `Accept-Language` */

@@ -4,7 +4,7 @@ import type { AccountStore } from '../accounts/account-store.ts'
 import type { Administer } from '../accounts/administer.ts'
 import { accountByEmail } from '../accounts/find-account.ts'
 import type { Passwords } from '../accounts/passwords.ts'
-import { newAccountId } from '../accounts/register.ts'
+import { newAccount } from '../accounts/register.ts'
 import { type Actor, notForMachines } from '../administration/actor.ts'
 import type { NoteRefusal } from '../administration/note-refusal.ts'
 import { auditRow } from '../audit/audit-store.ts'
@@ -60,21 +60,11 @@ export function createInvite(parts: {
       }
       if ((await accountByEmail(accounts, given)) !== undefined) throw new AppError('email_taken')
       await spendFor(given, by)
-      const account: Account = {
-        id: newAccountId(),
-        email,
-        // A password that nobody knows. It is hashed as any other, so that a login looks the same.
-        passwordHash: await passwords.hash(randomBytes(32).toString('base64url'), { network: networkOf(source.ip) }),
-        status: 'active',
-        roles: [...new Set(roles)],
-        tokenVersion: 1,
-        createdAt: now(),
-        emailVerifiedAt: null,
-        // It waits for nothing: a registration with this address must not choose the password of an invited account.
-        awaitsConfirmation: false,
-        needsRecovery: false,
-        locale: locale ?? null,
-      }
+      // A password that nobody knows. It is hashed as any other, so that a login looks the same.
+      const unknown = randomBytes(32).toString('base64url')
+      const passwordHash = await passwords.hash(unknown, { network: networkOf(source.ip) })
+      // It awaits no confirmation: a registration with this address must not choose the password of an invited account.
+      const account = newAccount({ email, passwordHash, roles, createdAt: now(), locale })
       const { id, createdAt } = account
       const entry = {
         event: 'account_invited',

@@ -3,6 +3,7 @@ import { ACCOUNT_COLUMNS, toAccount } from '../accounts/account-store.ts'
 import type { AuditEntry } from '../audit/audit.ts'
 import { auditRow } from '../audit/audit-store.ts'
 import type { Database, Row, Statement } from '../db/database.ts'
+import { type OnlyIf, withCondition } from '../db/only-if.ts'
 import { randomId } from '../ids.ts'
 import { bindingOf, MAX_CODE_TRIES, type OneTimeToken, type Purpose, tokenHashOf } from './one-time-token.ts'
 
@@ -121,12 +122,6 @@ function tryCode(
   ]
 }
 
-/** A condition in SQL on what earlier statements of the transaction did; see `auditRow`. */
-export interface OnlyIf {
-  readonly exists: string
-  readonly params: readonly (string | number)[]
-}
-
 /**
  * Stores a token, unless its account is gone. Older ones of the same account and purpose are deleted: the newest wins.
  * Only the ways back (`UNBOUND`) stay, each of them: a thief who causes another one must not make the link in the first
@@ -150,15 +145,14 @@ export function storeToken(row: OneTimeToken): Statement[] {
 export function storeWayBack(row: OneTimeToken, onlyIf?: OnlyIf): Statement {
   const { id, purpose, accountId, email, boundTo, tokenHash, codeHash, createdAt, expiresAt } = row
   const values = [id, purpose, accountId, email, boundTo, tokenHash, codeHash, createdAt, expiresAt]
-  const renumbered = onlyIf?.exists.replace(/\$(\d)/g, (_, n) => `$${values.length + Number(n)}`)
-  const condition = renumbered === undefined ? '' : ` AND EXISTS (${renumbered})`
+  const { condition, params } = withCondition(values, onlyIf)
   return {
     sql: `INSERT INTO one_time_tokens (id, purpose, account_id, email, bound_to, token_hash, code_hash, tries,
             created_at, expires_at)
           SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), id, CAST($4 AS TEXT), CAST($5 AS TEXT), CAST($6 AS TEXT),
             CAST($7 AS TEXT), 0, ${after('CAST($8 AS BIGINT)')}, CAST($9 AS BIGINT)
-          FROM accounts WHERE id = $3${condition}`,
-    params: [...values, ...(onlyIf?.params ?? [])],
+          FROM accounts WHERE id = $3 AND ${condition}`,
+    params,
   }
 }
 

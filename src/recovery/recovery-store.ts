@@ -1,10 +1,11 @@
 import type { AuditEntry } from '../audit/audit.ts'
 import { auditRow } from '../audit/audit-store.ts'
 import type { Database, Statement } from '../db/database.ts'
+import type { OnlyIf } from '../db/only-if.ts'
 import { randomId } from '../ids.ts'
 import type { EndReason } from '../revocations/revocation.ts'
 import { endSessions, REVOCATIONS } from '../revocations/revocation-store.ts'
-import { deleteTokens, type FoundToken, type OnlyIf, used, useToken } from './one-time-token-store.ts'
+import { deleteTokens, type FoundToken, used, useToken } from './one-time-token-store.ts'
 
 /** Changes of an account that a one-time token allows, each in one transaction with what follows from it. */
 export interface RecoveryStore {

@@ -1,7 +1,8 @@
 import type { AuditEntry, RequestSource } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import type { Statement } from '../db/database.ts'
-import type { FoundToken, OneTimeTokenStore, OnlyIf } from './one-time-token-store.ts'
+import type { OnlyIf } from '../db/only-if.ts'
+import type { FoundToken, OneTimeTokenStore } from './one-time-token-store.ts'
 import type { RecoveryStore } from './recovery-store.ts'
 
 /**

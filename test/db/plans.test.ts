@@ -1,10 +1,10 @@
 import t from 'tap'
 import { createAccountStore } from '../../src/accounts/account-store.ts'
 import { createAuditTrailStore } from '../../src/administration/audit-trail-store.ts'
-import type { Database, Statement } from '../../src/db/database.ts'
 import { migrate } from '../../src/db/migrate.ts'
 import { createSessionStore } from '../../src/sessions/session-store.ts'
 import { ENGINES, openNode } from '../support/engines.ts'
+import { recordStatements } from '../support/recorded-statements.ts'
 
 // A login and a refresh cost the same however many sessions there are, and however many of the account ended lately.
 
@@ -12,29 +12,13 @@ const NOW = 1_800_000_000
 const AUDIT = { event: 'login_succeeded', source: { ip: null, userAgent: null, requestId: null } } as const
 const LIMITS = { idleTtl: 60, maxTtl: 600, perAccount: 2, grace: 10, retry: 60 }
 
-/** Records every statement from now on. @returns the statements, and the database without the recorder */
-function record(database: Database): { asked: Statement[]; query: Database['query'] } {
-  const asked: Statement[] = []
-  const query = database.query.bind(database)
-  const transaction = database.transaction.bind(database)
-  database.query = (sql, params = []) => {
-    asked.push({ sql, params })
-    return query(sql, params)
-  }
-  database.transaction = (statements, notify) => {
-    asked.push(...statements)
-    return transaction(statements, notify)
-  }
-  return { asked, query }
-}
-
 t.test(
   'sessions and accounts are found by an index, and live ones of an account without those that ended',
   async (t) => {
     const [sqlite] = ENGINES
     const database = await openNode(t, (await sqlite?.url(t)) ?? '')
     await migrate(database, () => NOW)
-    const { asked, query } = record(database)
+    const { asked, query } = recordStatements(database)
     await createAccountStore(database).insert(
       {
         id: 'acc',
@@ -97,7 +81,7 @@ t.test('the audit trail is read by time, or by account and time, and never whole
   const [sqlite] = ENGINES
   const database = await openNode(t, (await sqlite?.url(t)) ?? '')
   await migrate(database, () => NOW)
-  const { asked, query } = record(database)
+  const { asked, query } = recordStatements(database)
   const { page } = createAuditTrailStore(database)
   const after = { createdAt: NOW, id: 'x' }
   for (const filter of [{}, { event: 'a' }, { clientId: 'c' }, { from: NOW, to: NOW + 60, ip: 'i' }, { actorId: 'a' }])

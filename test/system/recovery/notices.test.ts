@@ -15,6 +15,7 @@ import { createEnqueue } from '../../../src/messages/outbox-store.ts'
 import { createComposeNotice } from '../../../src/recovery/compose-notice.ts'
 import { createSessionStore } from '../../../src/sessions/session-store.ts'
 import { ENGINES, type Engine, openNode } from '../../support/engines.ts'
+import { recordStatements } from '../../support/recorded-statements.ts'
 
 // Which audit events become messages to the owner of an account, on each database: SQL decides about it.
 
@@ -174,17 +175,7 @@ for (const engine of ENGINES) {
 
 /** Every statement of a login and of a notice finds its rows by an index. */
 async function usesIndexes(t: Test, database: Database, noticed: Database, now: number) {
-  const asked: { sql: string; params?: readonly (string | number | null)[] }[] = []
-  const query = database.query.bind(database)
-  const transaction = database.transaction.bind(database)
-  database.query = (sql, params = []) => {
-    asked.push({ sql, params })
-    return query(sql, params)
-  }
-  database.transaction = (statements, notify) => {
-    asked.push(...statements)
-    return transaction(statements, notify)
-  }
+  const { asked, query } = recordStatements(database)
   for (const event of ['login_succeeded', 'login_throttled'] as const)
     await noticed.transaction([auditRow({ event, source: HOME, accountId: 'acc' }, now)])
   const notice = createComposeNotice({ database, notices: NOTICES, keys: () => KEYS, linkOf: String })
