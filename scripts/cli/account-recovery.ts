@@ -1,6 +1,6 @@
 import { text } from 'node:stream/consumers'
 import { read } from 'read'
-import { type Account, isEmail, normaliseEmail } from '../../src/accounts/account.ts'
+import { type Account, emailsOf, isEmail, normaliseEmail } from '../../src/accounts/account.ts'
 import { createAccountStore } from '../../src/accounts/account-store.ts'
 import { isCommonPassword } from '../../src/accounts/common-passwords.ts'
 import { accountByEmail } from '../../src/accounts/find-account.ts'
@@ -54,7 +54,11 @@ export async function setEmail(by: Operating, { id, email: former }: Account, gi
   const holder = await accountByEmail(createAccountStore(database), given)
   const isFree = holder === undefined || holder.id === id
   const store = createOperatorStore(database)
-  if (isFree && (await store.setEmail(id, email, now(), entry(by, id, 'email_changed')))) return email
+  if (
+    isFree &&
+    (await store.setEmail(id, email, now(), { ...entry(by, id, 'email_changed'), detail: emailsOf(email, former) }))
+  )
+    return email
   throw new OperatorError(`${email} is taken`, {
     hint: 'an account has it, or may get it back within seven days after it was changed',
   })

@@ -20,7 +20,8 @@ export function recoveryCommands({
   const setPasswordOf: Command = {
     usage: '<email>',
     summary:
-      'Set a password and end every session. It comes from a prompt without echo, or is the first line of standard input.',
+      'Set a password and end every session. It comes from a prompt without echo, or is the first line of standard ' +
+      'input.',
     examples: ['set-password ops@example.com', 'set-password bot@example.com < password.txt'],
     positionals: 1,
     run: ({ positionals }) =>

@@ -158,3 +158,15 @@ export function isEmail(normalised: string): boolean {
 export function emailKey(email: string): string {
   return createHash('sha256').update(normaliseEmail(email)).digest('base64url').slice(0, 22)
 }
+
+/** An address as the audit trail has it: `a…@example.com`. Enough to tell two apart, too little to write to. */
+export function maskedEmail(email: string): string {
+  const [first = ''] = email
+  return `${first}…${email.slice(email.lastIndexOf('@'))}`
+}
+
+/** The `detail` of an audit event that changes an address, or asks for it. */
+export const emailsOf = (to: string, before: string) => ({
+  email: maskedEmail(to),
+  email_before: maskedEmail(before),
+})

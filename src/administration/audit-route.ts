@@ -88,7 +88,8 @@ export function auditRoute(app: App, { trail, exportAudit, revocations }: Parts)
           throw new AppError('invalid_token', { reason: 'withdrawn during an export' })
         }
         const lines = request.method === 'HEAD' ? '' : await exportAudit(filter, page.after, { actorId, assertAllowed })
-        return reply.send(lines as Readable & Static<typeof AuditPage>) // no schema applies: `auditLine` has the members
+        // No schema applies: `auditLine` has the members.
+        return reply.send(lines as Readable & Static<typeof AuditPage>)
       }
       const { events, lookedTo } = await trail.page(filter, page)
       const { page: shown, next } = pageOf(events, query, lookedTo)

@@ -19,6 +19,7 @@ export function createNoteRefusal({ boundedInsert }: { boundedInsert: BoundedIns
 }
 
 const ADMINISTRATION = /^\/v1\/admin\//
+const AN_ID = /^[\w-]{1,64}$/
 
 /**
  * Notes whom the guard refuses below `/v1/admin`: somebody who is logged in and is no admin, or a machine without the
@@ -27,7 +28,12 @@ const ADMINISTRATION = /^\/v1\/admin\//
 export function createNoteDenied({ noteRefusal }: { noteRefusal: NoteRefusal }) {
   return async (error: AppError, request: FastifyRequest): Promise<void> => {
     if (!ADMINISTRATION.test(request.routeOptions.url ?? '')) return
-    await noteRefusal(error, actorOf(request), { sessionId: request.user.sid }).catch((err) =>
+    const { id = '' } = request.params as { id?: string }
+    // In `detail`: anybody can write any id there, and the trail of an account tells what happened to that account. The
+    // parameter is not validated yet.
+    const detail = AN_ID.test(id) ? { target: id } : {}
+    const refused = { sessionId: request.user.sid, detail }
+    await noteRefusal(error, actorOf(request), refused).catch((err) =>
       request.log.error({ err }, 'a refusal can not be written into the audit trail'),
     )
   }

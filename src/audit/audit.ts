@@ -71,7 +71,7 @@ export interface RequestSource {
   readonly requestId: string | null
 }
 
-/** Who did what, and from where (ASVS 16.2.1). Never a secret, never an email. */
+/** Who did what, and from where (ASVS 16.2.1). Never a secret, and of an email only what `maskedEmail` leaves. */
 export interface AuditEntry {
   readonly event: AuditEvent
   readonly source: RequestSource

@@ -1,4 +1,4 @@
-import { emailKey } from '../accounts/account.ts'
+import { emailKey, emailsOf } from '../accounts/account.ts'
 import type { Caller, ConfirmPassword } from '../accounts/confirm-password.ts'
 import type { IsGone } from '../accounts/passwords.ts'
 import type { RequestSource } from '../audit/audit.ts'
@@ -43,7 +43,8 @@ export function createChangeEmail(parts: {
       const accountId = account.id
       await spend(limiter, 'messageEmail', emailKey(given))
       const at = now()
-      const row = auditRow({ event: 'email_change_requested', source, accountId, sessionId }, at)
+      const asked = { event: 'email_change_requested', detail: emailsOf(email, account.email) } as const
+      const row = auditRow({ ...asked, source, accountId, sessionId }, at)
       // The message is made later, perhaps much later. A change of the account until then must make it worthless, too.
       const facts = { email, boundTo: boundToOf('email_change', account), ...factsOf(source, language) }
       const message = await enqueue({ kind: 'email_change', accountId, auditId: row.id, facts }, at)

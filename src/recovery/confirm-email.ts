@@ -1,4 +1,4 @@
-import type { Account } from '../accounts/account.ts'
+import { type Account, emailsOf } from '../accounts/account.ts'
 import type { AuditEntry, RequestSource } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import type { Statement } from '../db/database.ts'
@@ -36,11 +36,14 @@ export function createConfirmEmail(parts: {
     const at = now()
     const to = token.purpose === 'email_change' ? token.email : account.email
     const isChange = to !== account.email
-    const entry: AuditEntry = { event: isChange ? 'email_changed' : 'email_verified', source, accountId: account.id }
+    const who = { source, accountId: account.id }
+    const entry: AuditEntry = isChange
+      ? { event: 'email_changed', ...who, detail: emailsOf(to, account.email) }
+      : { event: 'email_verified', ...who }
     const also = (onlyIf: OnlyIf) => wayBack(account, { at, facts: factsOf(source, language), onlyIf })
     if (await store.verifyEmail(found, { to, ...(isChange && { also }) }, at, entry)) return
     const reason = 'used, or the account or the address changed, meanwhile'
-    const failed = { event: asked.failed, source, accountId: account.id }
+    const failed = { event: asked.failed, ...who }
     await noteRefusedProof(failed)(new AppError('invalid_recovery_token', { reason }))
   }
 

@@ -45,7 +45,8 @@ export function createNoticeStore(database: Pick<Database, 'query'>): NoticeStor
   return {
     async event(auditId) {
       const [row] = await database.query(
-        `SELECT e.id, e.event, e.at, e.ip, e.user_agent, e.actor_id, e.detail, a.id AS account_id, a.email, a.locale, a.created_at,
+        `SELECT e.id, e.event, e.at, e.ip, e.user_agent, e.actor_id, e.detail, a.id AS account_id, a.email,
+           a.locale, a.created_at,
            a.awaits_confirmation
          FROM audit_events e JOIN accounts a ON a.id = e.account_id WHERE e.id = $1`,
         [auditId],
@@ -93,7 +94,8 @@ export function createNoticeStore(database: Pick<Database, 'query'>): NoticeStor
     async toldWithinHour(accountId, before) {
       const rows = await database.query(
         `SELECT o.id, e.event FROM outbox o JOIN audit_events e ON e.id = o.audit_id
-         WHERE o.account_id = $1 AND o.created_at > $2 AND o.kind = 'notice' AND o.state IN ('composed', 'sent', 'dead')`,
+         WHERE o.account_id = $1 AND o.created_at > $2 AND o.kind = 'notice'
+           AND o.state IN ('composed', 'sent', 'dead')`,
         [accountId, before - NOTICE_WINDOW_SECONDS],
       )
       return rows.map(({ id, event }) => ({ message: String(id), event: String(event) }))

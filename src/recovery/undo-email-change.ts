@@ -1,3 +1,4 @@
+import { emailsOf } from '../accounts/account.ts'
 import type { AuditEntry, RequestSource } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import type { Statement } from '../db/database.ts'
@@ -9,8 +10,8 @@ import type { RecoveryStore } from './recovery-store.ts'
  * "This was not me", said of a change of address: the account gets its former address back, every session ends, and
  * nobody can log in until a recovery (which goes to that address). A suspended account stays suspended.
  *
- * @returns a function that takes what is written with it (`also`), and resolves with false when the token is not a way back, or is used or too old. It changes
- *   nothing then, and writes no audit row
+ * @returns a function that takes what is written with it (`also`), and resolves with false when the token is not a way
+ *   back, or is used or too old. It changes nothing then, and writes no audit row
  */
 export type UndoEmailChange = (
   token: string,
@@ -29,7 +30,9 @@ export function createUndoEmailChange(parts: {
   return async (token, source, also) => {
     const found = await tokens.byToken(token, ['email_change_undo'], now())
     if (found === undefined) return false
-    const entry: AuditEntry = { event: 'email_change_undone', source, accountId: found.account.id }
+    const { account, token: wayBack } = found
+    const detail = emailsOf(wayBack.email, account.email)
+    const entry: AuditEntry = { event: 'email_change_undone', source, accountId: account.id, detail }
     if (!(await store.undoEmailChange(found, now(), entry, (onlyIf) => also(found, onlyIf)))) return false
     await revocationsApplied()
     return true

@@ -8,7 +8,8 @@ export const SESSION_COLUMNS = 'id, account_id, client_id, scope, created_at, la
 const ACCOUNT = (column: string) => `(SELECT ${column} FROM accounts a WHERE a.id = account_id) AS ${column}`
 /** Of a session and its account: what its tokens carry. */
 export const REFRESHED_COLUMNS = `id, account_id, client_id, scope,
-  COALESCE(auth_time, created_at) AS auth_time, counter, rotated_at, ${ACCOUNT('status')}, ${ACCOUNT('roles')}, ${ACCOUNT('token_version')},
+  COALESCE(auth_time, created_at) AS auth_time, counter, rotated_at, ${ACCOUNT('status')}, ${ACCOUNT('roles')},
+  ${ACCOUNT('token_version')},
   ${ACCOUNT('email_verified_at')}`
 
 export function toSession(row: Row): Session {

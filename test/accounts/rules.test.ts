@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { isEmail, normaliseEmail, storedSpellings } from '../../src/accounts/account.ts'
+import { isEmail, maskedEmail, normaliseEmail, storedSpellings } from '../../src/accounts/account.ts'
 import { checkNewPassword, normalisePassword } from '../../src/accounts/password-rules.ts'
 import { AppError } from '../../src/errors/app-error.ts'
 import { anyText } from '../support/any-text.ts'
@@ -94,4 +94,14 @@ t.test('the password rule accepts or refuses every text, and judges by the norma
       return typeof outcome === 'string' && outcome === (await verdict(normalisePassword(password)))
     }),
   )
+})
+
+t.test('of an address the audit trail has the first character and the domain', async (t) => {
+  const CASES: [email: string, masked: string][] = [
+    ['ada@example.com', 'a…@example.com'],
+    ['a@example.com', 'a…@example.com'],
+    ['𝒳y@example.com', '𝒳…@example.com'],
+    ['"a@b"@example.com', '"…@example.com'],
+  ]
+  for (const [email, masked] of CASES) t.equal(maskedEmail(email), masked)
 })

@@ -35,28 +35,25 @@ interface Expected {
 }
 const ADMIN_BEFORE = { status_before: 'active', roles_before: ['admin'] }
 
+/** Who may not use a route at all. */
+const denied = (person: User, { attempt, ...more }: { attempt: string; target?: string }): Expected => ({
+  status: 403,
+  event: 'administration_refused',
+  actor: person.id,
+  session: claimsOf(person).sid,
+  detail: { attempt, reason: 'insufficient_scope', ...more },
+})
+
 const CASES: [what: string, act: (person: User) => Promise<Reply>, expected: (person: User) => Expected][] = [
   [
     'somebody who is no admin makes himself one',
     (person) => send(person.access_token, 'PATCH', `${accounts}/${person.id}`, { roles: ['admin'] }),
-    (person) => ({
-      status: 403,
-      event: 'administration_refused',
-      actor: person.id,
-      session: claimsOf(person).sid,
-      detail: { attempt: `PATCH ${accounts}/:id`, reason: 'insufficient_scope' },
-    }),
+    (person) => denied(person, { attempt: `PATCH ${accounts}/:id`, target: person.id }),
   ],
   [
     'somebody who is no admin reads the trail',
     (person) => send(person.access_token, 'GET', '/v1/admin/audit'),
-    (person) => ({
-      status: 403,
-      event: 'administration_refused',
-      actor: person.id,
-      session: claimsOf(person).sid,
-      detail: { attempt: 'GET /v1/admin/audit', reason: 'insufficient_scope' },
-    }),
+    (person) => denied(person, { attempt: 'GET /v1/admin/audit' }),
   ],
   [
     'the last admin steps down',
@@ -165,6 +162,11 @@ const CASES: [what: string, act: (person: User) => Promise<Reply>, expected: (pe
       session: claimsOf(person).sid,
       detail: { reason: 'password_unacceptable' },
     }),
+  ],
+  [
+    'somebody who is no admin names no account, but something with a control character',
+    (person) => send(person.access_token, 'PATCH', `${accounts}/a%C2%85b`, { roles: ['admin'] }),
+    (person) => denied(person, { attempt: `PATCH ${accounts}/:id` }),
   ],
 ]
 

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { emailsOf } from '../../src/accounts/account.ts'
 import { createAccountStore } from '../../src/accounts/account-store.ts'
 import { PASSWORD } from '../support/app.ts'
 import {
@@ -48,6 +49,13 @@ async function changed(person?: User, to = newAddress()) {
   return { person: owner, to, notice: byKind(await mailOf(server), 'email_change_notice') }
 }
 
+async function addressesInTrail(accountId: string): Promise<Record<string, object>> {
+  const sql = "SELECT event, detail FROM audit_events WHERE account_id = $1 AND detail LIKE '%email%' ORDER BY at"
+  return Object.fromEntries(
+    (await database.query(sql, [accountId])).map((e) => [e.event, JSON.parse(String(e.detail))]),
+  )
+}
+
 t.test('an address changes when the new one confirms, and until then nothing does', async (t) => {
   for (const way of ['token', 'code'] as const) {
     const person = await signUp(app)
@@ -63,14 +71,13 @@ t.test('an address changes when the new one confirms, and until then nothing doe
     t.match(await account(person), { email: to, email_verified: true }, 'the session goes on')
     t.match((await confirm(proof)).json(), REFUSED, 'a second time')
     const notice = await onlyMail(server)
-    t.match(notice, {
-      to: person.email,
-      kind: 'email_change_notice',
-      letter: { data: { until: String(now() + 604_800) } },
-    })
+    const letter = { data: { until: String(now() + 604_800) } }
+    t.match(notice, { to: person.email, kind: 'email_change_notice', letter })
     t.match(notice.letter.data.link, /\/not-me#token=sot_/)
     t.equal((await post(app, '/v1/login', { email: person.email, password: PASSWORD })).statusCode, 401)
     await logIn(app, to)
+    const moved = emailsOf(to, person.email)
+    t.same(await addressesInTrail(person.id), { email_change_requested: moved, email_changed: moved })
   }
 })
 
@@ -180,6 +187,7 @@ t.test(
     t.equal(await undo(toThief.token), false, 'the way back of the thief is gone')
     const rows = await database.query('SELECT email, needs_recovery FROM accounts WHERE id = $1', [person.id])
     t.same(rows, [{ email: person.email, needs_recovery: 1 }])
+    t.same((await addressesInTrail(person.id)).email_change_undone, emailsOf(person.email, third))
     const live = await database.query('SELECT id FROM sessions WHERE account_id = $1 AND ended_at IS NULL', [person.id])
     t.same(live, [])
     const login = (password: string) => post(app, '/v1/login', { email: person.email, password })

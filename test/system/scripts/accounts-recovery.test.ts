@@ -65,6 +65,9 @@ t.test('an operator sets a password and an address, sends a recovery, and delete
   t.teardown(() => database.close())
   const sql = "SELECT event FROM audit_events WHERE user_agent = 'accounts script' ORDER BY at, event"
   const events = new Set((await database.query(sql)).map(({ event }) => event))
+  t.match(await database.query("SELECT detail FROM audit_events WHERE event = 'email_changed'"), [
+    { detail: '{"email":"a…@example.org","email_before":"a…@example.com"}' },
+  ])
   for (const event of ['password_set', 'email_changed', 'recovery_requested', 'account_deleted'])
     t.ok(events.has(event), event)
 })
