@@ -4,6 +4,8 @@
  * above.
  */
 
+import type { Refusal } from './refusals.ts'
+
 /** RFC 6750 section 3: the `error` parameter of the challenge, or null for a request that carried no credential. */
 type Challenge = 'invalid_token' | 'invalid_request' | 'insufficient_scope' | 'insufficient_user_authentication' | null
 
@@ -110,6 +112,8 @@ export interface FieldError {
 export interface AppErrorOptions {
   /** For the log only: the cause that the public answer hides. Never holds a token, a password or a key. */
   readonly reason?: string
+  /** Why a token or its caller was refused, for metrics and the log. Everywhere else it is left out. */
+  readonly refusal?: Refusal | undefined
   /** For the caller: one sentence about this occurrence. */
   readonly detail?: string
   readonly fields?: readonly FieldError[]
@@ -127,6 +131,7 @@ export class AppError extends Error {
   override readonly name = 'AppError'
   readonly code: ErrorCode
   readonly reason: string | undefined
+  readonly refusal: Refusal | undefined
   readonly detail: string | undefined
   readonly fields: readonly FieldError[] | undefined
   readonly headers: Readonly<Record<string, string>>
@@ -136,6 +141,7 @@ export class AppError extends Error {
     super(options.reason ?? errorRow(code).title, { cause: options.cause })
     this.code = code
     this.reason = options.reason
+    this.refusal = options.refusal
     this.detail = options.detail
     this.fields = options.fields
     this.headers = options.headers ?? {}

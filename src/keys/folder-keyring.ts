@@ -49,6 +49,10 @@ export class FolderKeyring implements LiveKeyring {
     return this.#currentView().pems.get(kid)
   }
 
+  isRevoked(kid: string): boolean {
+    return this.#revoked.has(kid)
+  }
+
   signingKey(): SigningKey {
     const key = this.#signingKey()
     if (key === undefined) throw new AppError('signing_unavailable', { reason: 'no key of the keyring may sign now' })

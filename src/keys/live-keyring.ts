@@ -26,6 +26,8 @@ export type KeyringState = 'ok' | 'stale' | 'outdated' | 'failed'
 export interface LiveKeyring {
   /** The SPKI PEM that verifies tokens of this kid now; undefined for a kid that is unknown, retired or revoked. */
   verificationPem(kid: string): string | undefined
+  /** Whether the key of this kid was ever revoked. */
+  isRevoked(kid: string): boolean
   /** @throws AppError `signing_unavailable` when no key may sign now */
   signingKey(): SigningKey
   /**

@@ -1,14 +1,14 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { type Clock, type Instant, secondsSince, systemClock } from '../clock.ts'
 import type { AccessTokenClaims } from '../tokens/claims.ts'
-import type { Verdict } from '../tokens/verify.ts'
+import type { RevocationCheck, Verdict } from '../tokens/verify.ts'
 import type { RevokedIds } from './feed-format.ts'
 import type { FollowEvent } from './follow-event.ts'
 import { Lacking } from './lacking.ts'
 import { type Comparison, readFromStart, readOn, START } from './place.ts'
 import { RecentRevocations } from './recent-revocations.ts'
 import type { Revocation } from './revocation.ts'
-import { RevocationSet, type SetEntry } from './revocation-set.ts'
+import { asRefused, RevocationSet, type SetEntry } from './revocation-set.ts'
 import type { RevocationStore } from './revocation-store.ts'
 import { settlesWithin } from './settles-within.ts'
 
@@ -26,8 +26,7 @@ const SWEEP_INTERVAL_MS = 30_000
 /** How many entries are looked at in one turn of the event loop. */
 const SWEPT_PER_TURN = 20_000
 
-export interface Revocations {
-  judge(claims: AccessTokenClaims): Verdict
+export interface Revocations extends Pick<RevocationCheck, 'judge' | 'refusalOf'> {
   /**
    * Resolves when everything that was committed before the call is in the set. Rejects when the store can't be read.
    */
@@ -102,6 +101,8 @@ export class FollowedRevocations implements Revocations {
   judge(claims: AccessTokenClaims): Verdict {
     return this.#set.judge(claims)
   }
+
+  readonly refusalOf = (claims: AccessTokenClaims) => asRefused(this.#set.refusalOn(claims))
 
   get size(): number {
     return this.#set.size

@@ -1,3 +1,4 @@
+import type { Refusal } from '../errors/refusals.ts'
 import type { AccessTokenClaims } from '../tokens/claims.ts'
 import type { Verdict } from '../tokens/verify.ts'
 import type { RevokedIds } from './feed-format.ts'
@@ -29,6 +30,13 @@ export class RevocationSet {
     const { session, token } = this.#revoked
     const { account, client } = this.#below
     return verdictOn(claims, session, token, account, client)
+  }
+
+  /** @returns what refuses the token; undefined for a good one */
+  refusalOn(claims: AccessTokenClaims): Refusal | undefined {
+    const { session, token } = this.#revoked
+    const { account, client } = this.#below
+    return refusalOn(claims, session, token, account, client)
   }
 
   /**
@@ -138,23 +146,42 @@ const merge = (one: Versions, other: Versions): Versions => ({
   expiresAt: Math.max(one.expiresAt, other.expiresAt),
 })
 
-/**
- * The verdict on a token, by what is revoked of each kind. Compares versions, not times: a token issued in the same
- * second as a role change, but after it, is good.
- */
+/** The verdict on a token, by what is revoked of each kind. */
 export function verdictOn(
-  { sid, sub, client_id, jti, token_version = 0 }: AccessTokenClaims,
+  claims: AccessTokenClaims,
   session: Ids,
   token: Ids,
   account: Floors,
   client: Floors,
 ): Verdict {
-  if (sid !== undefined && session.has(sid)) return 'revoked'
-  if (token.size > 0 && token.has(jti)) return 'revoked'
-  if (client.size > 0 && isBelow(client.get(client_id), token_version)) return 'revoked'
+  const refusal = refusalOn(claims, session, token, account, client)
+  if (refusal === undefined) return 'good'
+  return refusal === 'stale_version' ? 'stale' : 'revoked'
+}
+
+/**
+ * What refuses a token, by what is revoked of each kind; undefined for a good one. Compares versions, not times: a
+ * token issued in the same second as a role change, but after it, is good.
+ */
+export function refusalOn(
+  { sid, sub, client_id, jti, token_version = 0 }: AccessTokenClaims,
+  session: Ids,
+  token: Ids,
+  account: Floors,
+  client: Floors,
+): Refusal | undefined {
+  if (sid !== undefined && session.has(sid)) return 'revoked_session'
+  if (token.size > 0 && token.has(jti)) return 'revoked_token'
+  if (client.size > 0 && isBelow(client.get(client_id), token_version)) return 'revoked_client'
   const ofAccount = account.get(sub)
-  if (!isBelow(ofAccount, token_version)) return 'good'
-  return ofAccount?.minVersion === null ? 'revoked' : 'stale'
+  if (!isBelow(ofAccount, token_version)) return undefined
+  return ofAccount?.minVersion === null ? 'revoked_account' : 'stale_version'
+}
+
+/** @throws TypeError for a good token, which nothing refuses */
+export function asRefused(found: Refusal | undefined): Refusal {
+  if (found === undefined) throw new TypeError('nothing refuses this token')
+  return found
 }
 
 function isBelow(entry: Pick<Revocation, 'minVersion'> | undefined, version: number): boolean {

@@ -24,13 +24,21 @@ export function createLiveCheck({
       if (client?.status === 'active' && client.tokenVersion === token_version) return
       throw new AppError('invalid_token', {
         reason: 'live check: the client does not exist, or was disabled after the token was issued',
+        refusal: 'revoked_client',
       })
     }
-    if (sid === undefined) throw new AppError('invalid_token', { reason: 'live check: the token names no session' })
+    if (sid === undefined)
+      throw new AppError('invalid_token', { reason: 'live check: the token names no session', refusal: 'claim' })
     const tokenSubject = await sessions.tokenSubject(sid, sub, now())
     if (tokenSubject === undefined)
-      throw new AppError('invalid_token', { reason: 'live check: the account has no such active session' })
+      throw new AppError('invalid_token', {
+        reason: 'live check: the account has no such active session',
+        refusal: 'revoked_session',
+      })
     if (tokenSubject.tokenVersion !== token_version)
-      throw new AppError('token_stale', { reason: 'live check: the account changed after the token was issued' })
+      throw new AppError('token_stale', {
+        reason: 'live check: the account changed after the token was issued',
+        refusal: 'stale_version',
+      })
   }
 }

@@ -134,6 +134,7 @@ export function authorize(claims: AccessTokenClaims, demands: Demands, now: Cloc
   const { auth_time } = claims
   if (demands.maxAuthAge !== undefined && !(now() - (auth_time ?? Number.NaN) <= demands.maxAuthAge)) {
     throw new AppError('insufficient_user_authentication', {
+      refusal: 'auth_age',
       challengeParameters: { max_age: String(demands.maxAuthAge) },
     })
   }
@@ -144,6 +145,7 @@ export function authorize(claims: AccessTokenClaims, demands: Demands, now: Cloc
     const scope = demands.anyOf.find((held) => held.scope !== undefined)?.scope?.join(' ')
     throw new AppError('insufficient_scope', {
       reason: 'the caller has nothing of what the route asks for',
+      refusal: lackingIn(claims, demands.anyOf[0] ?? {})?.refusal,
       ...(scope !== undefined && { challengeParameters: { scope } }),
     })
   }
@@ -151,9 +153,13 @@ export function authorize(claims: AccessTokenClaims, demands: Demands, now: Cloc
 
 function lackingIn({ roles = [], scope = '' }: AccessTokenClaims, demanded: Held): AppError | undefined {
   if (demanded.roles !== undefined && !demanded.roles.some((role) => roles.includes(role)))
-    return new AppError('insufficient_scope', { reason: 'the caller has none of the roles that the route asks for' })
+    return new AppError('insufficient_scope', {
+      reason: 'the caller has none of the roles that the route asks for',
+      refusal: 'role',
+    })
   if (demanded.scope === undefined) return undefined
   const held = scope.split(' ')
   if (demanded.scope.every((name) => held.includes(name))) return undefined
-  return new AppError('insufficient_scope', { challengeParameters: { scope: demanded.scope.join(' ') } })
+  const challengeParameters = { scope: demanded.scope.join(' ') }
+  return new AppError('insufficient_scope', { refusal: 'scope', challengeParameters })
 }

@@ -1,6 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { AppError } from '../errors/app-error.ts'
+import type { Refusal } from '../errors/refusals.ts'
 import type { CustomClaims } from './custom-claims.ts'
 
 /** `typ` of an access token, RFC 9068 section 2.1. */
@@ -83,20 +84,21 @@ export interface ClaimsPolicy {
 export function acceptClaims(payload: unknown, policy: ClaimsPolicy, now: number): AccessTokenClaims {
   if (!compiled.Check(payload)) {
     const first = compiled.Errors(payload).First()
-    throw refused(`claim ${first?.path ?? ''}: ${first?.message ?? 'not accepted'}`)
+    throw refused('claim', `claim ${first?.path ?? ''}: ${first?.message ?? 'not accepted'}`)
   }
   const { iss, aud, iat, exp, nbf } = payload
-  if (iss !== policy.issuer) throw refused(`iss is not the configured issuer ${policy.issuer}`)
+  if (iss !== policy.issuer) throw refused('issuer', `iss is not the configured issuer ${policy.issuer}`)
   if (policy.audience !== null && !holdsOneOf(aud, policy.audience))
-    throw refused('aud has none of the configured audiences')
+    throw refused('audience', 'aud has none of the configured audiences')
   // RFC 7800: a token bound to a key is no bearer token, and proof of possession is not implemented.
-  if (Object.hasOwn(payload, 'cnf')) throw refused('cnf asks for a proof of possession')
-  if (iat > now + policy.skew) throw refused('iat is in the future')
-  if (nbf !== undefined && nbf > now + policy.skew) throw refused('nbf is in the future')
-  if (exp <= iat) throw refused('exp is not after iat')
+  if (Object.hasOwn(payload, 'cnf')) throw refused('proof_of_possession', 'cnf asks for a proof of possession')
+  if (iat > now + policy.skew) throw refused('not_yet_valid', 'iat is in the future')
+  if (nbf !== undefined && nbf > now + policy.skew) throw refused('not_yet_valid', 'nbf is in the future')
+  if (exp <= iat) throw refused('lifetime', 'exp is not after iat')
   if (policy.maxLifetime !== null && exp - iat > policy.maxLifetime)
-    throw refused('exp - iat is above the maximum lifetime')
-  if (exp <= now - policy.skew) throw new AppError('token_expired', { reason: 'exp is in the past' })
+    throw refused('lifetime', 'exp - iat is above the maximum lifetime')
+  if (exp <= now - policy.skew)
+    throw new AppError('token_expired', { reason: 'exp is in the past', refusal: 'expired' })
 
   const claims: Record<string, unknown> = {}
   for (const name of policy.keepOthers === true ? Object.keys(payload) : CLAIM_NAMES)
@@ -117,6 +119,6 @@ function frozen(value: unknown): unknown {
   return Object.freeze(Object.fromEntries(members.map(([name, member]) => [name, frozen(member)])))
 }
 
-function refused(reason: string): AppError {
-  return new AppError('invalid_token', { reason })
+function refused(refusal: Refusal, reason: string): AppError {
+  return new AppError('invalid_token', { reason, refusal })
 }

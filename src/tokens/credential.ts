@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { AppError } from '../errors/app-error.ts'
+import type { Refusal } from '../errors/refusals.ts'
 import { ACCESS_TOKEN_TYPE, MAX_TOKEN_LENGTH } from './claims.ts'
 
 const BEARER = /^bearer +/i
@@ -20,7 +21,10 @@ export function authorizationLine(rawHeaders: readonly string[]): string | undef
     const name = rawHeaders[i] as string
     if (name.length !== 13 || name.toLowerCase() !== 'authorization') continue
     if (found !== undefined)
-      throw new AppError('invalid_request', { reason: 'the request has two Authorization headers' })
+      throw new AppError('invalid_request', {
+        reason: 'the request has two Authorization headers',
+        refusal: 'token_repeated',
+      })
     found = rawHeaders[i + 1] as string
   }
   return found
@@ -33,13 +37,13 @@ export function authorizationLine(rawHeaders: readonly string[]): string | undef
  */
 export function bearerToken(authorization: string): string {
   // Before the cache sees it: a token cut out of a longer line would keep all of that line in memory.
-  if (authorization.length > MAX_TOKEN_LENGTH + 16) throw refused('the Authorization header is too long')
+  if (authorization.length > MAX_TOKEN_LENGTH + 16) throw refused('malformed', 'the Authorization header is too long')
   const scheme = BEARER.exec(authorization)
   if (scheme === null) {
     const bare = /^bearer\s*$/i.test(authorization)
     throw bare
-      ? refused('Bearer without a token')
-      : new AppError('missing_token', { reason: 'the Authorization scheme is not Bearer' })
+      ? refused('malformed', 'Bearer without a token')
+      : new AppError('missing_token', { reason: 'the Authorization scheme is not Bearer', refusal: 'token_missing' })
   }
   return authorization.slice(scheme[0].length)
 }
@@ -60,7 +64,7 @@ export interface RequestHeaders {
 export function requestToken({ rawHeaders, headers }: RequestHeaders): string {
   const isRaw = Array.isArray(rawHeaders) && rawHeaders.length > 0
   const line = authorizationLine(isRaw ? rawHeaders : headerLines(headers))
-  if (typeof line !== 'string') throw new AppError('missing_token')
+  if (typeof line !== 'string') throw new AppError('missing_token', { refusal: 'token_missing' })
   return bearerToken(line)
 }
 
@@ -91,11 +95,11 @@ export function checkHeader(
   expectedTyp: string | null = ACCESS_TOKEN_TYPE,
   maxLength = MAX_TOKEN_LENGTH,
 ): string {
-  if (token.length > maxLength) throw refused('the token is too long')
+  if (token.length > maxLength) throw refused('malformed', 'the token is too long')
   // At most four parts: a feed may be 64 MB long, and as many dots would become as many strings.
   const [header = '', payload = '', signature = '', ...rest] = token.split('.', 4)
-  if (rest.length > 0) throw refused('the token has more than three parts')
-  if (header.length > MAX_TOKEN_LENGTH) throw refused('the header is too long')
+  if (rest.length > 0) throw refused('malformed', 'the token has more than three parts')
+  if (header.length > MAX_TOKEN_LENGTH) throw refused('malformed', 'the header is too long')
   // Fifteen other spellings of every 2048-bit signature verify too, so a token's text is an identity only when
   // canonical.
   const headerBytes = canonical(header)
@@ -104,14 +108,15 @@ export function checkHeader(
 
   const unverifiedHeader = parseObject(headerBytes)
   // RFC 8725 section 3.7: Node would replace bytes that are not UTF-8 by U+FFFD, and two subjects could become one.
-  if (!isUtf8(payloadBytes)) throw refused('the payload is not UTF-8')
+  if (!isUtf8(payloadBytes)) throw refused('malformed', 'the payload is not UTF-8')
   for (const member of Object.keys(unverifiedHeader)) {
-    if (!HEADER_MEMBERS.includes(member)) throw refused('the header has a member other than alg, kid and typ')
+    if (!HEADER_MEMBERS.includes(member))
+      throw refused('malformed', 'the header has a member other than alg, kid and typ')
   }
   const { alg, kid, typ } = unverifiedHeader
-  if (alg !== 'RS256') throw refused('alg is not RS256')
-  if (expectedTyp !== null && !isTyp(typ, expectedTyp)) throw refused(`typ is not ${expectedTyp}`)
-  if (typeof kid !== 'string' || kid === '') throw refused('kid is not a string, or is empty')
+  if (alg !== 'RS256') throw refused('alg', 'alg is not RS256')
+  if (expectedTyp !== null && !isTyp(typ, expectedTyp)) throw refused('typ', `typ is not ${expectedTyp}`)
+  if (typeof kid !== 'string' || kid === '') throw refused('malformed', 'kid is not a string, or is empty')
   return kid
 }
 
@@ -123,7 +128,7 @@ function isTyp(typ: unknown, expected: string): boolean {
 function canonical(part: string): Buffer {
   const bytes = Buffer.from(part, 'base64url')
   if (part === '' || bytes.toString('base64url') !== part)
-    throw refused('a part of the token is not canonical base64url')
+    throw refused('malformed', 'a part of the token is not canonical base64url')
   return bytes
 }
 
@@ -132,15 +137,15 @@ function parseObject(bytes: Buffer): Record<string, unknown> {
   try {
     value = JSON.parse(utf8.decode(bytes))
   } catch {
-    throw refused('the header is not JSON in UTF-8')
+    throw refused('malformed', 'the header is not JSON in UTF-8')
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw refused('the header is not a JSON object')
+    throw refused('malformed', 'the header is not a JSON object')
   return value as Record<string, unknown>
 }
 
-function refused(reason: string): AppError {
-  return new AppError('invalid_token', { reason })
+function refused(refusal: Refusal, reason: string): AppError {
+  return new AppError('invalid_token', { reason, refusal })
 }
 
 /**

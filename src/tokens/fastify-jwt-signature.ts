@@ -1,6 +1,7 @@
 import fastifyJwt, { type JWT } from '@fastify/jwt'
 import Fastify from 'fastify'
 import { AppError } from '../errors/app-error.ts'
+import type { Refusal } from '../errors/refusals.ts'
 import { type AccessTokenClaims, type ClaimsPolicy, REQUIRED_CLAIMS } from './claims.ts'
 import { memoizePerKey } from './memoize-per-key.ts'
 import type { VerifySignature } from './verify.ts'
@@ -80,5 +81,22 @@ function withoutStacks<Result>(work: () => Result): Result {
 
 /** Every fault of a token gets the same 401; the log has the reason. */
 function asTokenFailure(error: Error & { code?: string }): AppError {
-  return new AppError('invalid_token', { reason: `${error.code ?? error.name}: ${error.message}`.slice(0, 200) })
+  const reason = `${error.code ?? error.name}: ${error.message}`.slice(0, 200)
+  return new AppError('invalid_token', { reason, refusal: refusalOf(error) })
+}
+
+/** The codes of fast-jwt that a token can cause here: its text and its header were checked before. */
+const REFUSAL_OF_CODE: Readonly<Record<string, Refusal>> = {
+  FAST_JWT_MALFORMED: 'malformed',
+  FAST_JWT_INVALID_PAYLOAD: 'claim',
+  FAST_JWT_INVALID_CLAIM_TYPE: 'claim',
+  FAST_JWT_INVALID_CLAIM_VALUE: 'claim',
+  FAST_JWT_MISSING_REQUIRED_CLAIM: 'claim',
+}
+
+/** fast-jwt has one code for the values of `iss` and `aud`; which one it was stands in the message. */
+function refusalOf({ code = '', message }: Error & { code?: string }): Refusal {
+  const [, pinned] = /\b(iss|aud) claim values? (?:is|are) (?:not )?allowed/.exec(message) ?? []
+  if (pinned !== undefined) return pinned === 'iss' ? 'issuer' : 'audience'
+  return REFUSAL_OF_CODE[code] ?? 'signature'
 }

@@ -16,11 +16,11 @@ export function createNodeSignature(): VerifySignature {
     // Canonical base64url is ASCII, so its Latin-1 bytes are its characters.
     const signature = Buffer.from(token.slice(end + 1), 'base64url')
     if (!verify('sha256', Buffer.from(token.slice(0, end), 'latin1'), keyOf(pem), signature))
-      throw new AppError('invalid_token', { reason: 'the signature does not match the key' })
+      throw new AppError('invalid_token', { reason: 'the signature does not match the key', refusal: 'signature' })
     try {
       return JSON.parse(Buffer.from(token.slice(start, end), 'base64url').toString())
     } catch {
-      throw new AppError('invalid_token', { reason: 'the payload is not JSON' })
+      throw new AppError('invalid_token', { reason: 'the payload is not JSON', refusal: 'malformed' })
     }
   }
 }

@@ -6,6 +6,7 @@
 
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors/app-error.ts'
+import type { Refusal } from '../errors/refusals.ts'
 import { type AccessTokenClaims, acceptClaims, type ClaimsPolicy, isIdentifier } from './claims.ts'
 import { checkHeader } from './credential.ts'
 import type { VerifiedToken, VerifiedTokens } from './verified-tokens.ts'
@@ -14,6 +15,8 @@ import type { VerifiedToken, VerifiedTokens } from './verified-tokens.ts'
 export interface VerificationKeys {
   /** The SPKI PEM of the key with this kid, if it may verify tokens now. */
   verificationPem(kid: string): string | undefined
+  /** Whether this key was revoked. Asked only for a kid that `verificationPem` does not know. */
+  isRevoked?(kid: string): boolean
 }
 
 /** The state of a token in the revocation set. `stale`: refused, but a refresh gives a good one. */
@@ -22,6 +25,8 @@ export type Verdict = 'good' | 'revoked' | 'stale'
 /** The revocation set, in memory. */
 export interface RevocationCheck {
   judge(claims: AccessTokenClaims): Verdict
+  /** What refuses a token that `judge` does not call good. Asked only for such a token. @throws TypeError for another */
+  refusalOf(claims: AccessTokenClaims): Refusal
   /** True when the set is older than the setting allows, and the policy is to refuse tokens then. */
   isTooOld(): boolean
 }
@@ -29,8 +34,11 @@ export interface RevocationCheck {
 /** `invalid_token` for an unknown kid: a verifier that can fetch the JWKS catches it, fetches, and tries again. */
 export class UnknownKid extends AppError {
   readonly kid: string
-  constructor(kid: string) {
-    super('invalid_token', { reason: 'unknown kid' })
+  constructor(kid: string, isRevoked = false) {
+    super('invalid_token', {
+      reason: isRevoked ? 'revoked kid' : 'unknown kid',
+      refusal: isRevoked ? 'revoked_key' : 'kid_unknown',
+    })
     this.kid = kid
   }
 }
@@ -73,18 +81,25 @@ export function createTokenVerifier(options: {
 
   /** Checked after the signature: only the holder of a good token learns that it is revoked. */
   const notRevoked = (claims: AccessTokenClaims): AccessTokenClaims => {
-    if (revocations.isTooOld()) throw new AppError('revocations_stale')
+    if (revocations.isTooOld()) throw new AppError('revocations_stale', { refusal: 'feed_stale' })
     const verdict = revocations.judge(claims)
     if (verdict === 'good') return claims
-    throw new AppError(verdict === 'stale' ? 'token_stale' : 'invalid_token', { reason: `withdrawn: ${verdict}` })
+    const refusal = revocations.refusalOf(claims)
+    throw new AppError(verdict === 'stale' ? 'token_stale' : 'invalid_token', {
+      reason: `withdrawn: ${verdict}`,
+      refusal,
+    })
   }
+
+  const unknownKid = (kid: string) => new UnknownKid(kid, keys.isRevoked?.(kid))
 
   /** Checked on every cache hit, because it can change while a token lives: its key and its age. */
   const stillGood = (token: string, { kid, claims }: VerifiedToken): AccessTokenClaims => {
     const known = keys.verificationPem(kid) !== undefined
     if (known && claims.exp > now() - policy.skew) return claims
     cache.drop(token)
-    throw known ? new AppError('token_expired') : new UnknownKid(kid) // the key was revoked, or is in the JWKS no more
+    // An unknown key was revoked, or is in the JWKS no more.
+    throw known ? new AppError('token_expired', { refusal: 'expired' }) : unknownKid(kid)
   }
 
   return {
@@ -94,7 +109,7 @@ export function createTokenVerifier(options: {
       if (known !== undefined) return notRevoked(stillGood(token, known))
       const kid = checkHeader(token, policy.typ)
       const pem = keys.verificationPem(kid)
-      if (pem === undefined) throw new UnknownKid(kid)
+      if (pem === undefined) throw unknownKid(kid)
       const claims = acceptClaims(verifySignature(token, pem), policy, now())
       cache.put(token, { kid, claims })
       return notRevoked(claims)

@@ -1,6 +1,8 @@
+import type { Refusal } from '../errors/refusals.ts'
 import type { ChangesClaims } from '../revocations/changes-format.ts'
 import type { FeedClaims } from '../revocations/feed-format.ts'
 import { revocationExpiry } from '../revocations/revocation.ts'
+import { asRefused } from '../revocations/revocation-set.ts'
 import type { AccessTokenClaims } from '../tokens/claims.ts'
 import type { Verdict } from '../tokens/verify.ts'
 import { FeedRefused } from './feed-refused.ts'
@@ -54,6 +56,13 @@ export class FeedCopy {
     if (this.#kept.length === 0 || verdict === 'revoked') return verdict
     const others = this.#kept.map(({ set }) => set.judge(claims))
     return others.includes('revoked') ? 'revoked' : others.includes('stale') ? 'stale' : verdict
+  }
+
+  /** What refuses a token that `judge` does not call good: what a refresh can't mend goes first, as there. */
+  refusalOf(claims: AccessTokenClaims): Refusal {
+    const found = [this.#set, ...this.#kept.map(({ set }) => set)].map((set) => set.refusalOn(claims))
+    const refusals = found.filter((one) => one !== undefined)
+    return asRefused(refusals.find((one) => one !== 'stale_version') ?? refusals[0])
   }
 
   /** Whether the issuer has to be asked before this copy can be called current. */

@@ -1,5 +1,6 @@
+import type { Refusal } from '../errors/refusals.ts'
 import type { ChangesClaims } from '../revocations/changes-format.ts'
-import { verdictOn } from '../revocations/revocation-set.ts'
+import { refusalOn, verdictOn } from '../revocations/revocation-set.ts'
 import { SegmentedMap } from '../revocations/segmented-map.ts'
 import type { AccessTokenClaims } from '../tokens/claims.ts'
 import type { Verdict } from '../tokens/verify.ts'
@@ -36,6 +37,11 @@ export class FollowedSet {
 
   judge(claims: AccessTokenClaims): Verdict {
     return verdictOn(claims, this.#sessions, this.#tokens, this.#accounts, this.#clients)
+  }
+
+  /** @returns what refuses the token; undefined for a good one */
+  refusalOn(claims: AccessTokenClaims): Refusal | undefined {
+    return refusalOn(claims, this.#sessions, this.#tokens, this.#accounts, this.#clients)
   }
 
   /**

@@ -58,6 +58,10 @@ export class RemoteKeys implements VerificationKeys {
     return this.#withdrawn.has(kid) || !this.#hasGoodKeys() ? undefined : this.#copy.pems.get(kid)
   }
 
+  isRevoked(kid: string): boolean {
+    return this.#withdrawn.has(kid)
+  }
+
   /** Resolves when the keys are there. @throws AppError `keys_unavailable` */
   async hydrate(): Promise<void> {
     if (!this.#hasGoodKeys()) await this.#fetchOnce()
@@ -109,10 +113,16 @@ export class RemoteKeys implements VerificationKeys {
   /** Whether this kid is worth a request now. */
   #mayAsk(kid: string, urgent: boolean): boolean {
     if (this.#failures > 0 && this.#monotonic() < this.#failedAt + this.#backOff())
-      throw new AppError('keys_unavailable', { reason: 'the last request failed a moment ago' })
+      throw new AppError('keys_unavailable', {
+        reason: 'the last request failed a moment ago',
+        refusal: 'keys_unavailable',
+      })
     if (!this.#hasGoodKeys()) {
       if (this.#monotonic() < this.#answeredAt + LEAST_FRESH_MS)
-        throw new AppError('keys_unavailable', { reason: 'the answer of a moment ago was too old' })
+        throw new AppError('keys_unavailable', {
+          reason: 'the answer of a moment ago was too old',
+          refusal: 'keys_unavailable',
+        })
       return true
     }
     return !this.#withdrawn.has(kid) && (urgent || this.#search.maySearch(kid))
@@ -153,7 +163,7 @@ export class RemoteKeys implements VerificationKeys {
       this.#failures += 1
       this.#fetchAfter(this.#backOff())
       onEvent({ type: 'keys_failed', reason: failure(error) })
-      throw new AppError('keys_unavailable', { reason: failure(error), cause: error })
+      throw new AppError('keys_unavailable', { reason: failure(error), refusal: 'keys_unavailable', cause: error })
     }
     this.#failures = 0
     this.#answeredAt = this.#monotonic()

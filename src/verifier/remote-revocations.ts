@@ -1,5 +1,6 @@
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
 import { createDeletionClock, monotonicClock } from '../clock.ts'
+import type { Refusal } from '../errors/refusals.ts'
 import { failure } from '../http/bounded-fetch.ts'
 import { revocationExpiry } from '../revocations/revocation.ts'
 import type { AccessTokenClaims } from '../tokens/claims.ts'
@@ -62,6 +63,10 @@ export class RemoteRevocations implements RevocationCheck {
 
   judge(claims: AccessTokenClaims): Verdict {
     return this.#copy.judge(claims)
+  }
+
+  refusalOf(claims: AccessTokenClaims): Refusal {
+    return this.#copy.refusalOf(claims)
   }
 
   isTooOld(): boolean {

@@ -1,5 +1,6 @@
 import { monotonicClock } from '../clock.ts'
 import { AppError } from '../errors/app-error.ts'
+import { asRefused } from '../revocations/revocation-set.ts'
 import { assertDemands, authorize, type Demands } from '../tokens/authorize.ts'
 import type { AccessTokenClaims } from '../tokens/claims.ts'
 import { type RequestHeaders, requestToken } from '../tokens/credential.ts'
@@ -51,7 +52,11 @@ export interface VerifierStats {
   readonly revocations: number
 }
 
-const NOTHING_REVOKED: RevocationCheck = { judge: () => 'good', isTooOld: () => false }
+const NOTHING_REVOKED: RevocationCheck = {
+  judge: () => 'good',
+  refusalOf: () => asRefused(undefined),
+  isTooOld: () => false,
+}
 
 /**
  * Verifies Signet's access tokens in another service, with the guard of the server itself. The issuer is asked in the
@@ -128,7 +133,8 @@ function waitingVerify(
     return waitedFor(Promise.all(looks)).then(() => verify(token))
   }
   return (token) => {
-    if (typeof token !== 'string') throw new AppError('missing_token', { reason: 'the token is not a string' })
+    if (typeof token !== 'string')
+      throw new AppError('missing_token', { reason: 'the token is not a string', refusal: 'token_missing' })
     try {
       return current(token)
     } catch (error) {

@@ -49,7 +49,11 @@ async function guarded(t: Test): Promise<Guarded> {
   const policy = { issuer: mint.issuer, audience: [mint.audience], typ: 'at+jwt', skew: 5, maxLifetime: 900 }
   const keyring = { verificationPem: (kid: string) => keys.get(kid) }
   const revocation: Guarded['revocation'] = { verdict: 'good', tooOld: false }
-  const revocations = { judge: () => revocation.verdict, isTooOld: () => revocation.tooOld }
+  const revocations = {
+    judge: () => revocation.verdict,
+    refusalOf: () => 'revoked_session' as const,
+    isTooOld: () => revocation.tooOld,
+  }
   const now = () => clock.seconds
   guard(app, { keys: keyring, policy, now, revocations })
   app.get('/', (request) => ({ sub: request.user.sub }))
@@ -157,7 +161,11 @@ t.test('a policy that would switch a check off is refused at boot', async (t) =>
     const app: App = Fastify()
     const policy = { ...good, ...change } as ClaimsPolicy
     const keys = { verificationPem: () => undefined }
-    const revocations = { judge: () => 'good' as const, isTooOld: () => false }
+    const revocations = {
+      judge: () => 'good' as const,
+      refusalOf: () => 'revoked_session' as const,
+      isTooOld: () => false,
+    }
     const built = async () => guard(app, { keys, policy, now: systemClock, revocations })
     await t.rejects(built(), { name: 'TypeError' }, `${Object.keys(change)} ${Object.values(change)}`)
     await app.close()
