@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
+import type { Refusal } from '../../src/errors/refusals.ts'
 import type { Revocation, RevocationKind } from '../../src/revocations/revocation.ts'
 import { RevocationSet } from '../../src/revocations/revocation-set.ts'
 import type { AccessTokenClaims } from '../../src/tokens/claims.ts'
@@ -19,33 +20,70 @@ function setOf(...entries: readonly Revocation[]): RevocationSet {
   return set
 }
 
-const CASES: [what: string, entries: Revocation[], claims: Partial<AccessTokenClaims>, verdict: Verdict][] = [
+const CASES: [
+  what: string,
+  entries: Revocation[],
+  claims: Partial<AccessTokenClaims>,
+  verdict: Verdict,
+  refusal?: Refusal,
+][] = [
   ['nothing withdrawn', [], { sid: 's' }, 'good'],
-  ['its session', [entry('session', 's')], { sid: 's' }, 'revoked'],
+  ['its session', [entry('session', 's')], { sid: 's' }, 'revoked', 'revoked_session'],
   ['another session', [entry('session', 's')], { sid: 't' }, 'good'],
   ['a session, and it has none', [entry('session', 'undefined'), entry('session', '')], {}, 'good'],
-  ['its id', [entry('token', 'j')], { jti: 'j' }, 'revoked'],
+  ['its id', [entry('token', 'j')], { jti: 'j' }, 'revoked', 'revoked_token'],
   ['another id', [entry('token', 'j')], { jti: 'k' }, 'good'],
-  ['its client', [entry('client', 'c')], { client_id: 'c', token_version: 99 }, 'revoked'],
-  ['its version of the client', [entry('client', 'c', { minVersion: 3 })], { client_id: 'c' }, 'revoked'],
+  ['its client', [entry('client', 'c')], { client_id: 'c', token_version: 99 }, 'revoked', 'revoked_client'],
+  [
+    'its version of the client',
+    [entry('client', 'c', { minVersion: 3 })],
+    { client_id: 'c' },
+    'revoked',
+    'revoked_client',
+  ],
   ['older versions of it', [entry('client', 'c', { minVersion: 3 })], { client_id: 'c', token_version: 3 }, 'good'],
-  ['its account', [entry('account', 'a')], { sub: 'a', token_version: 99 }, 'revoked'],
-  ['its version', [entry('account', 'a', { minVersion: 3 })], { sub: 'a', token_version: 2 }, 'stale'],
+  ['its account', [entry('account', 'a')], { sub: 'a', token_version: 99 }, 'revoked', 'revoked_account'],
+  ['its version', [entry('account', 'a', { minVersion: 3 })], { sub: 'a', token_version: 2 }, 'stale', 'stale_version'],
   ['older versions', [entry('account', 'a', { minVersion: 3 })], { sub: 'a', token_version: 3 }, 'good'],
-  ['all versions before, and it says none', [entry('account', 'a', { minVersion: 1 })], { sub: 'a' }, 'stale'],
+  [
+    'all versions before, and it says none',
+    [entry('account', 'a', { minVersion: 1 })],
+    { sub: 'a' },
+    'stale',
+    'stale_version',
+  ],
   ['another account', [entry('account', 'a')], { sub: 'b' }, 'good'],
   [
     'version and session: no refresh would help',
     [entry('account', 'a', { minVersion: 3 }), entry('session', 's')],
     { sub: 'a', sid: 's', token_version: 2 },
     'revoked',
+    'revoked_session',
   ],
 ]
-for (const [what, entries, claims, verdict] of CASES) {
+for (const [what, entries, claims, verdict, refusal] of CASES) {
   t.test(`a token is ${verdict} with this withdrawn: ${what}`, async (t) => {
-    t.equal(setOf(...entries).judge(token(claims)), verdict)
+    const set = setOf(...entries)
+    t.equal(set.judge(token(claims)), verdict)
+    t.equal(set.refusalOn(token(claims)), refusal)
   })
 }
+
+t.test('a token with several faults has the word of the first check', async (t) => {
+  const claims = token({ sid: 's', jti: 'j', client_id: 'c', sub: 'a', token_version: 1 })
+  const entries: [Revocation, Refusal][] = [
+    [entry('account', 'a', { minVersion: 2 }), 'stale_version'],
+    [entry('account', 'a'), 'revoked_account'],
+    [entry('client', 'c', { minVersion: 2 }), 'revoked_client'],
+    [entry('token', 'j'), 'revoked_token'],
+    [entry('session', 's'), 'revoked_session'],
+  ]
+  const set = new RevocationSet()
+  for (const [one, refusal] of entries) {
+    set.add(one)
+    t.equal(set.refusalOn(claims), refusal)
+  }
+})
 
 t.test('a name that is withdrawn as one kind is good as every other', async (t) => {
   const claims = token({ sid: 'x', sub: 'x', client_id: 'x', jti: 'x' })

@@ -22,7 +22,11 @@ const token = (claims: object) => ({ sub: 'x', sid: 'x', jti: 'x', client_id: 'x
 /** Whether a token that this revokes is refused. */
 function refuses(copy: FeedCopy, { kind, subject, minVersion }: Revoked): boolean {
   const hit = kind === 'session' ? { sid: subject } : { sub: subject, token_version: (minVersion ?? 1) - 1 }
-  return copy.judge(token(hit)) !== 'good'
+  const verdict = copy.judge(token(hit))
+  if (verdict === 'good') return false
+  const refusal = copy.refusalOf(token(hit))
+  if ((refusal === 'stale_version') !== (verdict === 'stale')) throw new Error(`${refusal} with the verdict ${verdict}`)
+  return true
 }
 
 /** What the copy has to refuse now, by what it says it holds. */
