@@ -7,6 +7,8 @@ export interface PublishedPackage {
   readonly folder: string
   /** The files that can be imported, by subpath: names in the folder, without extension. */
   readonly entries: Readonly<Record<`.${string}`, string>>
+  /** The same for runtimes without the modules of Node, where that is another file. */
+  readonly webEntries?: Readonly<Record<string, string>>
   /** The Node versions it runs on. */
   readonly node: string
   /** Names; the versions are those of our own package.json. */
@@ -50,7 +52,7 @@ export function packageManifest(one: PublishedPackage, project: Project): object
     types: `${main}.d.ts`,
     typesVersions: { '*': typesBySubpath(one) },
     exports: {
-      ...Object.fromEntries(pairs.map(([path, file]) => [path, conditions(`${folder}/${file}`, isForBrowsers)])),
+      ...Object.fromEntries(pairs.map(([path, file]) => [path, conditions(one, path, file)])),
       ...Object.fromEntries(bundles.map((file) => [`./${file}`, `./${file}`])),
       './package.json': './package.json',
     },
@@ -65,13 +67,19 @@ export function packageManifest(one: PublishedPackage, project: Project): object
  * `module-sync` is what Node chooses for `require()` when it can require ES modules (20.19, 22.12 and newer). Both ways
  * then lead to the same modules: with two copies, `instanceof SignetError` would depend on who loaded the package how.
  */
-function conditions(file: string, isForBrowsers: boolean): object {
-  if (isForBrowsers) return { types: `./esm/${file}.d.ts`, default: `./esm/${file}.js` }
-  return {
+function conditions({ folder, globalName, webEntries }: PublishedPackage, path: string, name: string): object {
+  const file = `${folder}/${name}`
+  if (globalName !== undefined) return { types: `./esm/${file}.d.ts`, default: `./esm/${file}.js` }
+  const anywhere = {
     import: { types: `./esm/${file}.d.ts`, default: `./esm/${file}.js` },
     'module-sync': `./esm/${file}.js`,
     require: { types: `./cjs/${file}.d.ts`, default: `./cjs/${file}.js` },
   }
+  const web = webEntries?.[path]
+  if (web === undefined) return anywhere
+  const withoutNode = { types: `./esm/${folder}/${web}.d.ts`, default: `./esm/${folder}/${web}.js` }
+  // Bun and Deno say `node`, too; bundlers for Workers and for edge runtimes do not.
+  return { node: anywhere, ...withoutNode }
 }
 
 /** Tells moduleResolution `node10` where the types of `name/subpath` are. */

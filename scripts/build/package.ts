@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { build } from 'esbuild'
 import packageJson from '../../package.json' with { type: 'json' }
+import { compileChecks } from './compiled-checks.ts'
 import { bundlesOf, type PublishedPackage, packageManifest } from './package-manifest.ts'
 
 /** Members of no public type of signet-client: their short names make room for what people use. */
@@ -24,6 +25,7 @@ const PACKAGES: readonly PublishedPackage[] = [
     keywords: ['jwt', 'access-token', 'verify', 'jwks', 'revocation', 'fastify', 'express', 'rfc9068'],
     folder: 'verifier',
     entries: { '.': 'index', './fastify': 'fastify' },
+    webEntries: { '.': 'index-web' },
     node: '>=20.3', // older ones were never tried
     dependencies: ['@sinclair/typebox'],
     optionalPeers: { fastify: '^5.0.0' },
@@ -67,8 +69,10 @@ async function makePackage(one: PublishedPackage): Promise<string> {
   await mkdir(DIST, { recursive: true })
   for await (const old of glob([name, `${name}-*.tgz`], { cwd: DIST })) await rm(join(DIST, old), { recursive: true })
   await compile(source, join(target, 'esm'))
+  await compileChecks(join(target, 'esm'), join(ROOT, 'src'), 'esm')
   if (one.globalName === undefined) {
     await compile(source, join(target, 'cjs'), COMMONJS)
+    await compileChecks(join(target, 'cjs'), join(ROOT, 'src'), 'cjs')
     await writeJson(join(target, 'cjs/package.json'), { type: 'commonjs' })
   } else await bundle(one, one.globalName, target)
   await writeJson(join(target, 'package.json'), packageManifest(one, packageJson))

@@ -1,3 +1,5 @@
+import { unreferenced } from '../timers.ts'
+
 /** A longer timer goes off at once. */
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1
 
@@ -72,14 +74,15 @@ export async function withinBounds<T>(
   const abort = () => request.abort(signal.reason)
   signal.addEventListener('abort', abort)
   const late = () => request.abort(new DOMException('no response in time', 'TimeoutError'))
-  const limit = () => setTimeout(late, Math.min(timeout, LONGEST_TIMEOUT_MS)).unref()
+  const limit = () => unreferenced(setTimeout(late, Math.min(timeout, LONGEST_TIMEOUT_MS)))
   let timer = limit()
   const goesOn = () => {
     clearTimeout(timer)
     timer = limit()
   }
   const work = async () =>
-    read(await fetch(url, { headers: headers ?? {}, redirect: 'error', signal: request.signal }), goesOn)
+    // `manual` and not `error`, which not every runtime has: a redirect is then an answer with a wrong status.
+    read(await fetch(url, { headers: headers ?? {}, redirect: 'manual', signal: request.signal }), goesOn)
   try {
     return await Promise.race([work(), aborted])
   } finally {
@@ -90,14 +93,15 @@ export async function withinBounds<T>(
 
 /** @throws Error when it is longer, or not UTF-8 */
 export async function readBounded(reply: Response, maxBytes: number): Promise<string> {
-  const chunks: Uint8Array[] = []
+  const utf8 = new TextDecoder('utf-8', { fatal: true })
+  let text = ''
   let size = 0
   for await (const chunk of reply.body ?? []) {
     size += chunk.byteLength
     if (size > maxBytes) throw new Error(`more than ${maxBytes} bytes`) // leaving the loop cancels the rest
-    chunks.push(chunk)
+    text += utf8.decode(chunk, { stream: true })
   }
-  return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))
+  return text + utf8.decode()
 }
 
 /** Why a request failed, in one line of at most 200 characters: undici hides the cause behind "fetch failed". */

@@ -1,8 +1,10 @@
-import { type Static, Type } from '@sinclair/typebox'
-import { TypeCompiler } from '@sinclair/typebox/compiler'
+import { Errors } from '@sinclair/typebox/errors'
 import { AppError } from '../errors/app-error.ts'
 import type { Refusal } from '../errors/refusals.ts'
-import type { CustomClaims } from './custom-claims.ts'
+import { claimsCheck, identifierCheck } from './claims-checks.ts'
+import { AccessTokenClaims } from './claims-schema.ts'
+
+export { AccessTokenClaims }
 
 /** `typ` of an access token, RFC 9068 section 2.1. */
 export const ACCESS_TOKEN_TYPE = 'at+jwt'
@@ -10,46 +12,13 @@ export const ACCESS_TOKEN_TYPE = 'at+jwt'
 /** The longest token that the guard accepts, in characters. Our own tokens are far shorter. */
 export const MAX_TOKEN_LENGTH = 4096
 
-/**
- * Without control characters (C0, DEL, C1), line separators and halves of surrogate pairs. Stores, logs and other
- * services change or cut such text, and two identifiers could become one.
- */
-const CLEAN = '(?:[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029\\ud800-\\udfff]|[\\ud800-\\udbff][\\udc00-\\udfff])*$'
-/** Not blank: a character that is not white space is in it. */
-const clean = (maxLength: number) => Type.String({ minLength: 1, maxLength, pattern: `^(?=.*\\S)${CLEAN}` })
-
-const Identifier = clean(255)
-// The last second that RFC 3339 can write. A later one would pass here, and fail where it is formatted.
-const NumericDate = Type.Integer({ minimum: 0, maximum: Date.UTC(9999, 11, 31, 23, 59, 59) / 1000 })
-
 /** Claims that every access token carries (RFC 9068 section 2.2). */
 export const REQUIRED_CLAIMS = ['iss', 'aud', 'sub', 'client_id', 'iat', 'exp', 'jti'] as const
 
-/** The claims of an access token. Times are NumericDate seconds (RFC 7519 section 2). */
-export const AccessTokenClaims = Type.Object({
-  iss: Identifier,
-  aud: Type.Union([Identifier, Type.Array(Identifier, { minItems: 1, maxItems: 32 })]),
-  sub: Identifier,
-  client_id: Identifier,
-  iat: NumericDate,
-  exp: NumericDate,
-  jti: Identifier,
-  nbf: Type.Optional(NumericDate),
-  sid: Type.Optional(Identifier),
-  auth_time: Type.Optional(NumericDate),
-  scope: Type.Optional(Type.String({ maxLength: 2048, pattern: `^${CLEAN}` })),
-  roles: Type.Optional(Type.Array(clean(64), { maxItems: 32 })),
-  token_version: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })),
-  email_verified: Type.Optional(Type.Boolean()),
-})
-export interface AccessTokenClaims extends Static<typeof AccessTokenClaims>, CustomClaims {}
-
-const compiled = TypeCompiler.Compile(AccessTokenClaims)
-const identifier = TypeCompiler.Compile(Identifier)
 /** True for what may stand in `iss`, `aud`, `sub`, `client_id`, `jti` and `sid`. */
-export const isIdentifier = (value: unknown): value is string => identifier.Check(value)
+export const isIdentifier = (value: unknown): value is string => identifierCheck.Check(value)
 /** True when every claim is present and has the right type. It does not check their values. */
-export const isAccessTokenClaims = (value: unknown): value is AccessTokenClaims => compiled.Check(value)
+export const isAccessTokenClaims = (value: unknown): value is AccessTokenClaims => claimsCheck.Check(value)
 
 /** Assigning to `__proto__` changes the prototype, and code that merges objects follows `constructor` to it. */
 const INHERITED: ReadonlySet<string> = new Set(Object.getOwnPropertyNames(Object.prototype))
@@ -82,8 +51,8 @@ export interface ClaimsPolicy {
  * @throws AppError `token_expired` when the age is the only fault, `invalid_token` otherwise
  */
 export function acceptClaims(payload: unknown, policy: ClaimsPolicy, now: number): AccessTokenClaims {
-  if (!compiled.Check(payload)) {
-    const first = compiled.Errors(payload).First()
+  if (!claimsCheck.Check(payload)) {
+    const first = Errors(AccessTokenClaims, payload).First()
     throw refused('claim', `claim ${first?.path ?? ''}: ${first?.message ?? 'not accepted'}`)
   }
   const { iss, aud, iat, exp, nbf } = payload

@@ -1,6 +1,6 @@
-import { isUtf8 } from 'node:buffer'
 import { AppError } from '../errors/app-error.ts'
 import type { Refusal } from '../errors/refusals.ts'
+import { canonicalBytes } from './base64url.ts'
 import { ACCESS_TOKEN_TYPE, MAX_TOKEN_LENGTH } from './claims.ts'
 
 const BEARER = /^bearer +/i
@@ -108,7 +108,7 @@ export function checkHeader(
 
   const unverifiedHeader = parseObject(headerBytes)
   // RFC 8725 section 3.7: Node would replace bytes that are not UTF-8 by U+FFFD, and two subjects could become one.
-  if (!isUtf8(payloadBytes)) throw refused('malformed', 'the payload is not UTF-8')
+  if (textOf(payloadBytes) === undefined) throw refused('malformed', 'the payload is not UTF-8')
   for (const member of Object.keys(unverifiedHeader)) {
     if (!HEADER_MEMBERS.includes(member))
       throw refused('malformed', 'the header has a member other than alg, kid and typ')
@@ -125,14 +125,22 @@ function isTyp(typ: unknown, expected: string): boolean {
   return typeof typ === 'string' && normalisedTyp(typ) === expected
 }
 
-function canonical(part: string): Buffer {
-  const bytes = Buffer.from(part, 'base64url')
-  if (part === '' || bytes.toString('base64url') !== part)
-    throw refused('malformed', 'a part of the token is not canonical base64url')
+function canonical(part: string): Uint8Array {
+  const bytes = canonicalBytes(part)
+  if (bytes === undefined) throw refused('malformed', 'a part of the token is not canonical base64url')
   return bytes
 }
 
-function parseObject(bytes: Buffer): Record<string, unknown> {
+/** @returns undefined for bytes that are not UTF-8 */
+function textOf(bytes: Uint8Array): string | undefined {
+  try {
+    return utf8.decode(bytes)
+  } catch {
+    return undefined
+  }
+}
+
+function parseObject(bytes: Uint8Array): Record<string, unknown> {
   let value: unknown
   try {
     value = JSON.parse(utf8.decode(bytes))

@@ -47,35 +47,41 @@ export class UnknownKid extends AppError {
  * Verifies the signature of a compact JWS.
  *
  * @param pem SPKI PEM of the key that the header of the token names
- * @returns the payload, once the signature and the pinned claims are verified
+ * @returns the payload, once the signature and the pinned claims are verified; a promise of it where a runtime verifies
+ *   signatures only in the background
  * @throws AppError `invalid_token`
  */
 export type VerifySignature = (token: string, pem: string) => unknown
 
-export interface TokenVerifier {
+/** The claims of a good token, now or later. */
+export type JudgedToken = AccessTokenClaims | Promise<AccessTokenClaims>
+
+export interface TokenVerifier<Result> {
   /**
    * The claims of a good token, from the cache or after every check in this order: canonical parts, header, known kid,
-   * signature and pinned claims, our own check of the claims, revocations. No await, no I/O.
+   * signature and pinned claims, our own check of the claims, revocations. No await, no I/O. It returns a promise only
+   * for a token that is new, and only where `verifySignature` does.
    *
    * @throws AppError `invalid_token`, `token_expired`, `token_stale`, `revocations_stale`; UnknownKid
    */
-  verify(token: string): AccessTokenClaims
+  verify(token: string): Result
   readonly cache: VerifiedTokens
 }
 
 /**
  * The one implementation for the guard of this server and for the verifier package.
  *
+ * @typeParam Result what `verify` returns: with a `verifySignature` that returns promises, say so
  * @throws TypeError for a policy that would switch a check off
  */
-export function createTokenVerifier(options: {
+export function createTokenVerifier<Result extends JudgedToken = AccessTokenClaims>(options: {
   readonly keys: VerificationKeys
   readonly policy: ClaimsPolicy
   readonly now: Clock
   readonly cache: VerifiedTokens
   readonly revocations: RevocationCheck
   readonly verifySignature: VerifySignature
-}): TokenVerifier {
+}): TokenVerifier<Result> {
   const { keys, policy, now, cache, revocations, verifySignature } = options
   assertPolicy(policy)
 
@@ -102,19 +108,30 @@ export function createTokenVerifier(options: {
     throw known ? new AppError('token_expired', { refusal: 'expired' }) : unknownKid(kid)
   }
 
-  return {
-    cache,
-    verify(token) {
-      const known = cache.get(token)
-      if (known !== undefined) return notRevoked(stillGood(token, known))
-      const kid = checkHeader(token, policy.typ)
-      const pem = keys.verificationPem(kid)
-      if (pem === undefined) throw unknownKid(kid)
-      const claims = acceptClaims(verifySignature(token, pem), policy, now())
-      cache.put(token, { kid, claims })
-      return notRevoked(claims)
-    },
+  const pemOf = (kid: string): string => {
+    const pem = keys.verificationPem(kid)
+    if (pem === undefined) throw unknownKid(kid)
+    return pem
   }
+
+  const accept = (token: string, kid: string, payload: unknown): AccessTokenClaims => {
+    const claims = acceptClaims(payload, policy, now())
+    cache.put(token, { kid, claims })
+    return notRevoked(claims)
+  }
+
+  const judge = (token: string): JudgedToken => {
+    const known = cache.get(token)
+    if (known !== undefined) return notRevoked(stillGood(token, known))
+    const kid = checkHeader(token, policy.typ)
+    const payload = verifySignature(token, pemOf(kid))
+    if (!(payload instanceof Promise)) return accept(token, kid, payload)
+    return payload.then((verified) => {
+      pemOf(kid) // it may have been revoked meanwhile
+      return accept(token, kid, verified)
+    })
+  }
+  return { cache, verify: judge as (token: string) => Result }
 }
 
 /**

@@ -4,9 +4,10 @@ import { systemClock } from '../clock.ts'
 import { AppError } from '../errors/app-error.ts'
 import { problemResponse } from '../errors/problem.ts'
 import { assertRoute, registerGuard } from '../tokens/guard.ts'
+import { createVerifier } from './create-verifier.ts'
 import { earlierRoutes } from './earlier-routes.ts'
 import type { VerifierOptions } from './options.ts'
-import { createVerifier, type Verifier } from './verifier.ts'
+import { noteRefusal, type Verifier } from './verifier.ts'
 
 // Not only for those who want the name: without an export, the declarations of the package would leave out the file
 // that tells Fastify of `request.user` and of `config.auth`.
@@ -53,10 +54,11 @@ async function guardWholeApp(app: FastifyInstance, options: VerifierOptions): Pr
     verify: (token) => verifier.verifyNow(token),
     now: options.now ?? systemClock,
     refuse(error, request, reply) {
+      noteRefusal(verifier, error)
       const refusal = error instanceof AppError ? error : new AppError('internal', { cause: error })
       const { status, headers, body } = problemResponse(refusal, request.id)
       if (refusal.code === 'internal') request.log.error({ err: error }, 'signet: the token could not be judged')
-      else request.log.info({ code: refusal.code, reason: refusal.reason }, 'signet: refused')
+      else request.log.info({ code: refusal.code, refusal: refusal.refusal, reason: refusal.reason }, 'signet: refused')
       reply.code(status).headers(headers).send(body)
     },
   })

@@ -1,4 +1,4 @@
-import { setImmediate as turn } from 'node:timers/promises'
+import { turn } from '../timers.ts'
 import type { FeedCopy } from './feed-copy.ts'
 import { FeedRefused } from './feed-refused.ts'
 import { askForChanges, askForFeed, type FeedText, MAX_BYTES } from './feed-requests.ts'
@@ -39,8 +39,9 @@ export class FeedLook {
     const { keys } = look
     const { policy, now } = look.options
     const { issuer, skew } = policy
+    const verifySignature = look.options.platform.createSignature()
     const lengths = { maxFeedLength: MAX_BYTES.feed, maxLineLength: MAX_BYTES.line }
-    this.#documents = signedDocuments({ issuer, skew, now, keys, ...lengths })
+    this.#documents = signedDocuments({ issuer, skew, now, keys, verifySignature, ...lengths })
   }
 
   /** Whether there is a copy that an answer can go on from: else there is nothing to wait for. */

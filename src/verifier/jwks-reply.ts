@@ -1,5 +1,4 @@
-import { createPublicKey } from 'node:crypto'
-import { publicJwk, toPem } from '../keys/jwk.ts'
+import type { Platform } from './platform.ts'
 
 const MAX_KEYS = 64
 /** Seconds, where the answer does not say how long it may be kept, and the bounds of what it may say. */
@@ -11,7 +10,7 @@ const MAX_AGE_SECONDS = { default: 300, least: 5, most: 86_400 }
  *
  * @throws Error when none is left
  */
-export function readJwks(text: string): Map<string, string> {
+export async function readJwks(text: string, readKey: Platform['readKey']): Promise<Map<string, string>> {
   const { keys } = JSON.parse(text) as { keys?: unknown }
   if (!Array.isArray(keys)) throw new Error('not a JWK Set')
   const pems = new Map<string, string>()
@@ -19,9 +18,9 @@ export function readJwks(text: string): Map<string, string> {
     const { kid, alg, use = 'sig', d } = Object(jwk)
     if (alg !== 'RS256' || use !== 'sig' || d !== undefined) continue
     try {
-      const usable = publicJwk(createPublicKey({ key: jwk, format: 'jwk' }))
+      const key = await readKey(jwk)
       // A kid is the thumbprint of its key (RFC 7638), so it can't name another one.
-      if (usable.kid === kid) pems.set(kid, toPem(usable))
+      if (key.kid === kid) pems.set(kid, key.pem)
     } catch {}
   }
   if (pems.size === 0) throw new Error('a JWK Set without a key that can be used')

@@ -1,10 +1,12 @@
 import { type Clock, systemClock } from '../clock.ts'
 import { MAX_ACCESS_TOKEN_TTL_SECONDS, MAX_CLOCK_SKEW_SECONDS } from '../config/ceilings.ts'
+import type { ErrorCode } from '../errors/app-error.ts'
+import type { Refusal } from '../errors/refusals.ts'
 import { isLoopback } from '../http/loopback.ts'
 import { ACCESS_TOKEN_TYPE, type ClaimsPolicy } from '../tokens/claims.ts'
 import { normalisedTyp } from '../tokens/credential.ts'
 import { CACHE_BOUNDS, type CacheLimit } from '../tokens/verified-tokens.ts'
-import { inBackground } from './waiting.ts'
+import type { Platform } from './platform.ts'
 
 /** What happens to tokens when the copy of the revocation feed is no longer fresh. */
 export type OnStale = 'accept' | 'reject'
@@ -17,6 +19,8 @@ export type VerifierEvent =
   /** The issuer's store went back (a failover, a restored backup). What was revoked before stays refused. */
   | { readonly type: 'issuer_went_back'; readonly seq: number; readonly entries: number }
   | { readonly type: 'revocations_failed'; readonly reason: string }
+  /** A token or its caller was refused. `refusal` is for you: the caller is told `code` alone. */
+  | { readonly type: 'refused'; readonly refusal: Refusal; readonly code: ErrorCode }
 
 /** Issuer and audience are all that has to be said. A check is switched off only by writing `null`. */
 export interface VerifierOptions {
@@ -72,6 +76,7 @@ export interface Resolved {
   readonly onEvent: (event: VerifierEvent) => void
   readonly fetch: typeof fetch
   readonly now: Clock
+  readonly platform: Platform
 }
 
 /**
@@ -79,7 +84,7 @@ export interface Resolved {
  *
  * @throws TypeError that names the option; createTokenVerifier asserts the policy itself
  */
-export function resolveOptions(options: VerifierOptions): Resolved {
+export function resolveOptions(options: VerifierOptions, platform: Platform): Resolved {
   assertKnown(options)
   const { issuer, audience, revocations = false, onStale = 'accept', insecureIssuer = false } = options
   const { typ = ACCESS_TOKEN_TYPE, maxLifetime = MAX_ACCESS_TOKEN_TTL_SECONDS } = options
@@ -93,7 +98,7 @@ export function resolveOptions(options: VerifierOptions): Resolved {
   const jwksUri = secureUrl('jwksUri', options.jwksUri ?? `${issuer}/.well-known/jwks.json`, insecureIssuer)
   const feedUri = options.revocationsUri ?? `${issuer}/.well-known/revocations`
   const uri = secureUrl('revocationsUri', feedUri, insecureIssuer)
-  warnOfPlainHttp(revocations ? [jwksUri, uri] : [jwksUri])
+  warnOfPlainHttp(revocations ? [jwksUri, uri] : [jwksUri], platform)
   return {
     policy: {
       issuer,
@@ -110,8 +115,9 @@ export function resolveOptions(options: VerifierOptions): Resolved {
     timeout: positive('timeout', options.timeout ?? 5000),
     cache: cacheLimit(options.cache ?? CACHE_BOUNDS),
     onEvent: safely(options.onEvent),
-    fetch: inBackground(options.fetch ?? fetch),
+    fetch: platform.inBackground(options.fetch ?? fetch),
     now: options.now ?? systemClock,
+    platform,
   }
 }
 
@@ -167,11 +173,11 @@ function secureUrl(option: string, text: string, insecure: boolean): URL {
 }
 
 /** Allowed is not silent. */
-function warnOfPlainHttp(urls: readonly URL[]): void {
+function warnOfPlainHttp(urls: readonly URL[], platform: Platform): void {
   const plain = urls.filter(({ protocol, hostname }) => protocol === 'http:' && !isLoopback(hostname))
   for (const origin of new Set(plain.map((url) => url.origin))) {
     const risk = 'whoever can change that traffic can sign tokens for this service'
-    process.emitWarning(`signet: ${origin} is reached over plain http: ${risk}`, { code: 'SIGNET_INSECURE_ISSUER' })
+    platform.warn(`signet: ${origin} is reached over plain http: ${risk}`, 'SIGNET_INSECURE_ISSUER')
   }
 }
 

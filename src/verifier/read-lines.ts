@@ -1,10 +1,11 @@
 import { FeedRefused } from './feed-refused.ts'
 
 const LINE_FEED = 0x0a
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
 /**
  * The lines of a body, each as soon as it has come, so that no more than one of them is in memory. Leaving the loop
- * cancels the rest. Bytes are taken for characters (Latin-1): a compact JWS is ASCII, and whatever is not will not
+ * cancels the rest. A compact JWS is ASCII, so a character is never cut in two, and whatever is not ASCII will not
  * verify.
  *
  * @param bounds most bytes of a line, and of all
@@ -23,7 +24,7 @@ export async function* readLines(
     let from = 0
     for (let end = chunk.indexOf(LINE_FEED); end !== -1; end = chunk.indexOf(LINE_FEED, from)) {
       if (begunBytes + end - from > line) throw new FeedRefused('size', `a line of more than ${line} bytes`)
-      yield Buffer.concat([...begun, chunk.subarray(from, end)]).toString('latin1')
+      yield [...begun, chunk.subarray(from, end)].map((part) => decoder.decode(part)).join('')
       begun = []
       begunBytes = 0
       from = end + 1

@@ -1,9 +1,11 @@
 import { AppError } from '../errors/app-error.ts'
 import { boundedFetch, type Fetched, failure } from '../http/bounded-fetch.ts'
+import { type Timer, unreferenced } from '../timers.ts'
 import type { VerificationKeys } from '../tokens/verify.ts'
 import { ageSeconds, maxAgeSeconds, readJwks, withQuery } from './jwks-reply.ts'
 import { boundedKid, KidSearch } from './kid-search.ts'
 import type { Resolved } from './options.ts'
+import { SingleFlight } from './single-flight.ts'
 import type { Standstill } from './standstill.ts'
 
 const MAX_BYTES = 256 * 1024
@@ -38,9 +40,9 @@ export class RemoteKeys implements VerificationKeys {
   readonly #withdrawn = new Set<string>()
   readonly #search: KidSearch
   #copy = NO_COPY
-  #fetching: Promise<void> | undefined
+  readonly #fetching: SingleFlight<void>
   #catchingUp: Promise<void> | undefined
-  #timer: NodeJS.Timeout | undefined
+  #timer: Timer | undefined
   #failedAt = NEVER
   #answeredAt = NEVER
   #failures = 0
@@ -52,6 +54,7 @@ export class RemoteKeys implements VerificationKeys {
     this.#monotonic = monotonic
     this.#standstill = standstill
     this.#search = new KidSearch(monotonic)
+    this.#fetching = new SingleFlight(monotonic, options.timeout + 1000)
   }
 
   verificationPem(kid: string): string | undefined {
@@ -88,7 +91,7 @@ export class RemoteKeys implements VerificationKeys {
    * @throws AppError `keys_unavailable` when the issuer can't be asked: whether the kid is good is not known then
    */
   async seek(kid: string, urgent = false): Promise<void> {
-    if (this.#fetching !== undefined) await this.#fetching
+    await this.#fetching.current
     if (this.verificationPem(kid) !== undefined || !this.#mayAsk(kid, urgent)) return
     if (urgent) return this.#fetchOnce(kid)
     this.#search.began()
@@ -143,10 +146,7 @@ export class RemoteKeys implements VerificationKeys {
   }
 
   #fetchOnce(kid?: string): Promise<void> {
-    this.#fetching ??= this.#fetch(kid).finally(() => {
-      this.#fetching = undefined
-    })
-    return this.#fetching
+    return this.#fetching.run(() => this.#fetch(kid))
   }
 
   /** @param kid that is searched: it stands in the URL, so that no shared cache can answer with an old copy */
@@ -157,7 +157,7 @@ export class RemoteKeys implements VerificationKeys {
     const bounds = { fetch, timeout, maxBytes: MAX_BYTES, signal: this.#closing.signal }
     const began = this.#monotonic()
     try {
-      this.#keep(await boundedFetch(url, { ...bounds, headers, etag: this.#copy.etag }), began)
+      await this.#keep(await boundedFetch(url, { ...bounds, headers, etag: this.#copy.etag }), began)
     } catch (error) {
       this.#failedAt = this.#monotonic()
       this.#failures += 1
@@ -171,8 +171,8 @@ export class RemoteKeys implements VerificationKeys {
   }
 
   /** @param began when the request was sent: the time until its answer counts as age (RFC 9111 section 4.2.3) */
-  #keep({ status, text, headers }: Fetched, began: number): void {
-    const pems = status === 200 ? readJwks(text) : this.#copy.pems
+  async #keep({ status, text, headers }: Fetched, began: number): Promise<void> {
+    const pems = status === 200 ? await readJwks(text, this.#options.platform.readKey) : this.#copy.pems
     const lifetime = maxAgeSeconds(headers) * 1000
     const age = ageSeconds(headers) * 1000
     const madeAt = began - age
@@ -192,6 +192,7 @@ export class RemoteKeys implements VerificationKeys {
   #fetchAfter(milliseconds: number): void {
     clearTimeout(this.#timer)
     if (this.#closing.signal.aborted) return
-    this.#timer = setTimeout(() => void this.#fetchOnce().catch(() => undefined), milliseconds).unref()
+    const again = () => void this.#fetchOnce().catch(() => undefined)
+    this.#timer = unreferenced(setTimeout(again, milliseconds))
   }
 }

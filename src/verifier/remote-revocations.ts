@@ -1,8 +1,8 @@
-import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
 import { createDeletionClock, monotonicClock } from '../clock.ts'
 import type { Refusal } from '../errors/refusals.ts'
 import { failure } from '../http/bounded-fetch.ts'
 import { revocationExpiry } from '../revocations/revocation.ts'
+import { pause, turn } from '../timers.ts'
 import type { AccessTokenClaims } from '../tokens/claims.ts'
 import type { RevocationCheck, Verdict } from '../tokens/verify.ts'
 import { FeedCopy } from './feed-copy.ts'
@@ -153,8 +153,7 @@ export class RemoteRevocations implements RevocationCheck {
       }
       await this.#tidy()
       if (found === 'done' || this.#look.startsAnew > 1) first() // after a gap the whole is under way
-      const pause = Math.max(this.#pause(failures, found), this.#look.retryAfter)
-      await delay(pause, undefined, { signal, ref: false }).catch(() => undefined)
+      await pause(Math.max(this.#pause(failures, found), this.#look.retryAfter), signal)
     }
     first()
   }

@@ -1,16 +1,12 @@
-import type { TSchema } from '@sinclair/typebox'
-import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler'
-import { CHANGES_TYPE, ChangesClaims } from '../revocations/changes-format.ts'
-import { FEED_TYPE, FeedClaims } from '../revocations/feed-format.ts'
+import { CHANGES_TYPE, type ChangesClaims } from '../revocations/changes-format.ts'
+import { FEED_TYPE, type FeedClaims } from '../revocations/feed-format.ts'
 import { checkHeader } from '../tokens/credential.ts'
-import { createNodeSignature } from '../tokens/node-signature.ts'
+import type { VerifySignature } from '../tokens/verify.ts'
+import { changesCheck, feedCheck } from './documents-checks.ts'
 import { FeedRefused, type RefusedFor } from './feed-refused.ts'
 
 /** No copy counts as fresh for longer, whatever it says. */
 const MAX_FRESH_SECONDS = 3600
-
-const feedSchema = TypeCompiler.Compile(FeedClaims)
-const changesSchema = TypeCompiler.Compile(ChangesClaims)
 
 /** The keys by which documents are verified. */
 export interface DocumentKeys {
@@ -25,6 +21,7 @@ interface Documents {
   readonly skew: number
   readonly now: () => number
   readonly keys: DocumentKeys
+  readonly verifySignature: VerifySignature
   /** Longest text of a whole feed. */
   readonly maxFeedLength: number
   /** Longest line of the change stream. */
@@ -35,19 +32,23 @@ interface Documents {
  * Verifies what the feed is made of, like a token: header, key, signature, claims, issuer and dates, in this order. The
  * functions throw FeedRefused, or what `keys.seek` throws.
  */
-export function signedDocuments({ issuer, skew, now, keys, maxFeedLength, maxLineLength }: Documents) {
-  const verifySignature = createNodeSignature()
+export function signedDocuments(options: Documents) {
+  const { issuer, skew, now, keys, verifySignature, maxFeedLength, maxLineLength } = options
 
   const verified = async (text: string, typ: string, maxLength: number): Promise<unknown> => {
     const kid = refusedFor('header', () => checkHeader(text, typ, maxLength))
     if (keys.verificationPem(kid) === undefined) await keys.seek(kid, true)
     const pem = keys.verificationPem(kid)
     if (pem === undefined) throw new FeedRefused('key', 'signed by a key that is not in the JWKS')
-    return refusedFor('signature', () => verifySignature(text, pem))
+    try {
+      return await verifySignature(text, pem)
+    } catch (error) {
+      throw new FeedRefused('signature', (error as Error).message)
+    }
   }
   const checked = <C extends { iss: string; iat: number; exp: number }>(
     claims: unknown,
-    schema: TypeCheck<TSchema>,
+    schema: { Check(value: unknown): boolean },
     what: string,
   ): C => {
     if (!schema.Check(claims)) throw new FeedRefused('claims', `not a ${what}`)
@@ -61,14 +62,14 @@ export function signedDocuments({ issuer, skew, now, keys, maxFeedLength, maxLin
   return {
     /** The whole feed. @throws FeedRefused also for one that is not fresh any more */
     async feed(text: string): Promise<FeedClaims> {
-      const claims: FeedClaims = checked(await verified(text, FEED_TYPE, maxFeedLength), feedSchema, 'revocation feed')
+      const claims: FeedClaims = checked(await verified(text, FEED_TYPE, maxFeedLength), feedCheck, 'revocation feed')
       if (claims.exp <= now() - skew) throw new FeedRefused('stale', 'not fresh')
       return claims
     },
 
     /** A document of the change stream, which may be over: only the last one of an answer has to be fresh. */
     async changes(line: string): Promise<ChangesClaims> {
-      return checked(await verified(line, CHANGES_TYPE, maxLineLength), changesSchema, 'document of changes')
+      return checked(await verified(line, CHANGES_TYPE, maxLineLength), changesCheck, 'document of changes')
     },
   }
 }

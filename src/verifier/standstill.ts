@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import { type Timer, unreferenced } from '../timers.ts'
 
 const BEAT_MS = 1000
 /** From this time without a beat on, the process did not only work hard: it stood still. */
@@ -10,19 +11,25 @@ const STANDSTILL_SECONDS = 3
  */
 export class Standstill {
   readonly #now: Clock
-  readonly #timer: NodeJS.Timeout
+  #timer: Timer | undefined
   #beatAt: number
   #count = 0
 
   constructor(now: Clock) {
     this.#now = now
     this.#beatAt = now()
-    this.#timer = setInterval(() => this.beat(), BEAT_MS).unref()
+  }
+
+  /** Begins to watch. Before, `count` stays the same. */
+  start(): void {
+    if (this.#timer !== undefined) return
+    this.#beatAt = this.#now()
+    this.#timer = unreferenced(setInterval(() => this.beat(), BEAT_MS))
   }
 
   /** How often the process stood still up to this moment. */
   count(): number {
-    if (this.#now() - this.#beatAt >= STANDSTILL_SECONDS) {
+    if (this.#timer !== undefined && this.#now() - this.#beatAt >= STANDSTILL_SECONDS) {
       this.#count += 1
       this.#beatAt = this.#now()
     }

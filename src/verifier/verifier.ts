@@ -1,17 +1,20 @@
 import { monotonicClock } from '../clock.ts'
-import { AppError } from '../errors/app-error.ts'
+import type { Refusal } from '../errors/refusals.ts'
 import { asRefused } from '../revocations/revocation-set.ts'
+import { unreferenced } from '../timers.ts'
 import { assertDemands, authorize, type Demands } from '../tokens/authorize.ts'
 import type { AccessTokenClaims } from '../tokens/claims.ts'
 import { type RequestHeaders, requestToken } from '../tokens/credential.ts'
-import { createNodeSignature } from '../tokens/node-signature.ts'
 import { VerifiedTokens } from '../tokens/verified-tokens.ts'
-import { createTokenVerifier, type RevocationCheck, UnknownKid } from '../tokens/verify.ts'
+import { createTokenVerifier, type JudgedToken, type RevocationCheck } from '../tokens/verify.ts'
 import { resolveOptions, type VerifierOptions } from './options.ts'
+import type { Platform } from './platform.ts'
+import { Refused } from './refused.ts'
 import { RemoteKeys } from './remote-keys.ts'
 import { RemoteRevocations } from './remote-revocations.ts'
 import { Standstill } from './standstill.ts'
-import { waitedFor } from './waiting.ts'
+import { startsOnce } from './starts-once.ts'
+import { waitingVerify } from './waiting-verify.ts'
 
 /** Milliseconds between two sweeps of what is over. */
 const SWEEP_INTERVAL_MS = 60_000
@@ -50,6 +53,8 @@ export interface VerifierStats {
   readonly cacheMisses: number
   readonly cacheEntries: number
   readonly revocations: number
+  /** How often a token or its caller was refused, by reason. */
+  readonly refused: Readonly<Partial<Record<Refusal, number>>>
 }
 
 const NOTHING_REVOKED: RevocationCheck = {
@@ -59,87 +64,87 @@ const NOTHING_REVOKED: RevocationCheck = {
 }
 
 /**
- * Verifies Signet's access tokens in another service, with the guard of the server itself. The issuer is asked in the
- * background, and what is revoked is refused where `revocations` are followed. Timers and requests in the background do
- * not keep the process alive.
+ * Verifies Signet's access tokens in another service, with the guard of the server itself. What is revoked is refused
+ * where `revocations` are followed. Nothing is asked and no timer runs before the first use. From then on the issuer is
+ * asked in the background; where the runtime allows it, that does not keep the process alive.
  *
  * @throws TypeError for options that are wrong, or that would switch a check off without saying `null`
  */
-export function createVerifier(options: VerifierOptions): Verifier {
-  const resolved = resolveOptions(options)
-  const { policy, now, feed } = resolved
-  const standstill = new Standstill(now)
-  const keys = new RemoteKeys(resolved, monotonicClock, standstill)
-  const revocations = feed && new RemoteRevocations(resolved, feed, keys, standstill)
-  const cache = new VerifiedTokens(resolved.cache)
-  const core = createTokenVerifier({
-    keys,
-    policy,
-    now,
-    cache,
-    revocations: revocations ?? NOTHING_REVOKED,
-    verifySignature: createNodeSignature(),
+export function makeVerifier(options: VerifierOptions, platform: Platform): Verifier {
+  const parts = makeParts(options, platform)
+  const { keys, revocations, cache, standstill, refused, now, skew } = parts
+  const background = startsOnce(() => {
+    standstill.start()
+    hydrate().catch(() => undefined) // told by onEvent; whoever wants to wait for it calls it too
+    return unreferenced(setInterval(() => cache.sweep(now() - skew), SWEEP_INTERVAL_MS))
   })
-  const sweep = setInterval(() => cache.sweep(now() - policy.skew), SWEEP_INTERVAL_MS).unref()
-  const verifyNow = waitingVerify(core.verify, keys, revocations)
   const hydrate = async () => {
     const following = revocations?.hydrate()
     await keys.hydrate()
     await following
   }
-  hydrate().catch(() => undefined) // told by onEvent; whoever wants to wait for it calls it too
-  return {
+  const verifyNow = (token: string) => {
+    background.start()
+    return refused.noting(() => parts.judge(token))
+  }
+  const verifier: Verifier = {
     verifyNow,
     verify: async (token) => verifyNow(token),
     async authenticate(request, demands = {}) {
       assertDemands(demands) // before the token: a slip fails every request, not only those with a good token
-      const claims = await verifyNow(requestToken(request))
-      authorize(claims, demands, now)
+      const claims = await verifyNow(refused.noting(() => requestToken(request)))
+      refused.noting(() => authorize(claims, demands, now))
       return claims
     },
-    hydrate: () => waitedFor(hydrate()),
-    stats: () => ({
-      cacheHits: cache.hits,
-      cacheMisses: cache.misses,
-      cacheEntries: cache.size,
-      revocations: revocations?.size ?? 0,
-    }),
-    close() {
-      clearInterval(sweep)
-      standstill.close()
-      keys.close()
-      revocations?.close()
+    hydrate() {
+      background.start()
+      return platform.waitedFor(hydrate())
     },
+    stats: () => statsOf(parts),
+    close() {
+      for (const part of [background, standstill, keys, revocations]) part?.close()
+    },
+  }
+  refusedBy.set(verifier, refused)
+  return verifier
+}
+
+type Parts = ReturnType<typeof makeParts>
+
+function makeParts(options: VerifierOptions, platform: Platform) {
+  const resolved = resolveOptions(options, platform)
+  const { policy, now, feed } = resolved
+  const standstill = new Standstill(now)
+  const keys = new RemoteKeys(resolved, monotonicClock, standstill)
+  const revocations = feed && new RemoteRevocations(resolved, feed, keys, standstill)
+  const cache = new VerifiedTokens(resolved.cache)
+  const { verify } = createTokenVerifier<JudgedToken>({
+    keys,
+    policy,
+    now,
+    cache,
+    revocations: revocations ?? NOTHING_REVOKED,
+    verifySignature: platform.createSignature(),
+  })
+  const judge = waitingVerify(verify, keys, revocations, platform)
+  const refused = new Refused(resolved.onEvent)
+  return { keys, revocations, cache, standstill, judge, refused, now, skew: policy.skew }
+}
+
+function statsOf({ cache, revocations, refused }: Parts): VerifierStats {
+  return {
+    cacheHits: cache.hits,
+    cacheMisses: cache.misses,
+    cacheEntries: cache.size,
+    revocations: revocations?.size ?? 0,
+    refused: refused.counts(),
   }
 }
 
-/**
- * Verifies at once where that is possible, as nearly always. A token waits where its key has to be fetched, and where
- * what is known of keys and revocations is due for a look; a bad token is refused without waiting.
- */
-function waitingVerify(
-  verify: (token: string) => AccessTokenClaims,
-  keys: RemoteKeys,
-  revocations: RemoteRevocations | undefined,
-): Verifier['verifyNow'] {
-  const current = (token: string): AccessTokenClaims | Promise<AccessTokenClaims> => {
-    const looks = [keys.due(), revocations?.due()]
-    if (looks[0] === undefined && looks[1] === undefined) return verify(token)
-    try {
-      verify(token)
-    } catch (error) {
-      if (!(error instanceof AppError && error.code === 'revocations_stale')) throw error
-    }
-    return waitedFor(Promise.all(looks)).then(() => verify(token))
-  }
-  return (token) => {
-    if (typeof token !== 'string')
-      throw new AppError('missing_token', { reason: 'the token is not a string', refusal: 'token_missing' })
-    try {
-      return current(token)
-    } catch (error) {
-      if (!(error instanceof UnknownKid)) throw error
-      return waitedFor(keys.seek(error.kid)).then(() => current(token))
-    }
-  }
+/** What each verifier refused: for guards that find a part of it by themselves. */
+const refusedBy = new WeakMap<Verifier, Refused>()
+
+/** Counts a refusal that a guard in front of the verifier found. One of the verifier itself counts only once. */
+export function noteRefusal(verifier: Verifier, error: unknown): void {
+  refusedBy.get(verifier)?.note(error)
 }

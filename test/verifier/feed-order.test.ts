@@ -1,9 +1,9 @@
 import { mock } from 'node:test'
 import t, { type Test } from 'tap'
-import { resolveOptions } from '../../src/verifier/options.ts'
 import { RemoteKeys } from '../../src/verifier/remote-keys.ts'
 import { RemoteRevocations } from '../../src/verifier/remote-revocations.ts'
 import { Standstill } from '../../src/verifier/standstill.ts'
+import { resolveOptions } from './node-options.ts'
 import '../support/fake-timeouts.ts'
 import { type Copy, caller, ISSUER, jwk, NOW, signed } from './feed-copies.ts'
 
@@ -38,6 +38,7 @@ async function verdicts(t: Test, copies: readonly Copy[], now = () => NOW): Prom
   })
   if (options.feed === undefined) throw new Error('no feed')
   const standstill = new Standstill(options.now)
+  standstill.start()
   const keys = new RemoteKeys(options, () => performance.now(), standstill)
   const revocations = new RemoteRevocations(options, options.feed, keys, standstill)
   t.teardown(() => [keys, revocations, standstill].map((part) => part.close()))

@@ -2,10 +2,11 @@ import { mock } from 'node:test'
 import type { Test } from 'tap'
 import { publicJwk } from '../../src/keys/jwk.ts'
 import { generatePrivateKey } from '../../src/keys/private-keys.ts'
-import { resolveOptions, type VerifierEvent, type VerifierOptions } from '../../src/verifier/options.ts'
+import type { VerifierEvent, VerifierOptions } from '../../src/verifier/options.ts'
 import { RemoteKeys } from '../../src/verifier/remote-keys.ts'
 import { RemoteRevocations } from '../../src/verifier/remote-revocations.ts'
 import { Standstill } from '../../src/verifier/standstill.ts'
+import { resolveOptions } from './node-options.ts'
 import '../support/fake-timeouts.ts'
 import { type Copy, ISSUER, jwk, NOW, signed } from './feed-copies.ts'
 
@@ -45,6 +46,7 @@ export function following(t: Test, options: Partial<VerifierOptions> = {}) {
   })
   if (resolved.feed === undefined) throw new Error('no feed')
   const standstill = new Standstill(resolved.now)
+  standstill.start()
   const keys = new RemoteKeys(resolved, () => clock.milliseconds, standstill)
   const revocations = new RemoteRevocations(resolved, resolved.feed, keys, standstill, () => clock.milliseconds)
   const close = () => [keys, revocations, standstill].map((part) => part.close())

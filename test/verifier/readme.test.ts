@@ -1,7 +1,8 @@
 import { glob, readFile } from 'node:fs/promises'
 import t from 'tap'
 import { ERRORS, type ErrorCode, errorRow } from '../../src/errors/app-error.ts'
-import { OPTION_NAMES, resolveOptions } from '../../src/verifier/options.ts'
+import { OPTION_NAMES } from '../../src/verifier/options.ts'
+import { resolveOptions } from './node-options.ts'
 
 // The tables in the README of the package are promises too.
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { resolveOptions } from '../../src/verifier/options.ts'
+import { resolveOptions } from './node-options.ts'
 import { first, jwks, outage, remote, second, UNAVAILABLE } from './remote.ts'
 
 t.test('the age of a copy that a shared cache sends counts (RFC 9111 section 4.2.3)', async (t) => {

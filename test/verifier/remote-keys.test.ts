@@ -1,5 +1,5 @@
 import t from 'tap'
-import { resolveOptions } from '../../src/verifier/options.ts'
+import { resolveOptions } from './node-options.ts'
 import { first, firstPrivate, jwks, outage, remote, second, UNAVAILABLE } from './remote.ts'
 
 t.test('the keys are fetched once, kept for max-age, and fetched again behind the scenes', async (t) => {

@@ -2,9 +2,10 @@ import { mock } from 'node:test'
 import type { Test } from 'tap'
 import { publicJwk } from '../../src/keys/jwk.ts'
 import { generatePrivateKey } from '../../src/keys/private-keys.ts'
-import { resolveOptions, type VerifierEvent, type VerifierOptions } from '../../src/verifier/options.ts'
+import type { VerifierEvent, VerifierOptions } from '../../src/verifier/options.ts'
 import { RemoteKeys } from '../../src/verifier/remote-keys.ts'
 import { Standstill } from '../../src/verifier/standstill.ts'
+import { resolveOptions } from './node-options.ts'
 import '../support/fake-timeouts.ts'
 
 /** Epoch seconds when a test begins. */
@@ -40,6 +41,7 @@ export function remote(
     ...changes,
   })
   const standstill = new Standstill(options.now)
+  standstill.start()
   const keys = new RemoteKeys(options, () => clock.milliseconds, standstill)
   t.teardown(() => {
     keys.close()

@@ -5,6 +5,7 @@ import { FeedRefused } from '../../src/verifier/feed-refused.ts'
 import { type Held, NOTHING } from '../../src/verifier/feed-rules.ts'
 import { FollowedSet, type PlainSet } from '../../src/verifier/followed-set.ts'
 import { readJwks } from '../../src/verifier/jwks-reply.ts'
+import { nodePlatform } from '../../src/verifier/node-platform.ts'
 import { readLines } from '../../src/verifier/read-lines.ts'
 import { signedDocuments } from '../../src/verifier/signed-documents.ts'
 
@@ -40,7 +41,7 @@ const BOUNDS = { line: 1e6, all: 1e7 }
 
 /** @returns what became of the answer, and the state after it */
 async function followed({ issuer, skew, now, jwks, before, answer }: Vector) {
-  const pems = readJwks(JSON.stringify(jwks))
+  const pems = await readJwks(JSON.stringify(jwks), nodePlatform.readKey)
   const withdrawn = new Set(before?.keys)
   const copy = copyOf(before, skew)
   const documents = signedDocuments({
@@ -51,6 +52,7 @@ async function followed({ issuer, skew, now, jwks, before, answer }: Vector) {
       verificationPem: (kid) => (withdrawn.has(kid) ? undefined : pems.get(kid)),
       seek: async () => undefined,
     },
+    verifySignature: nodePlatform.createSignature(),
     maxFeedLength: 1e7,
     maxLineLength: BOUNDS.line,
   })

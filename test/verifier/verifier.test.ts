@@ -2,7 +2,7 @@ import t from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import { revokeKey } from '../../src/keys/change-keyring.ts'
 import { endEverybody } from '../../src/revocations/everybody-store.ts'
-import { createVerifier, toResponse, type VerifierOptions } from '../../src/verifier/index.ts'
+import { createVerifier, toResponse, type VerifierEvent, type VerifierOptions } from '../../src/verifier/index.ts'
 import { bearer, newUser, PASSWORD } from '../support/app.ts'
 import { logIn } from '../support/front-door.ts'
 import { register, tokenOf } from '../support/oauth.ts'
@@ -97,6 +97,20 @@ t.test('a stale copy of the feed: accepted unless asked otherwise', async (t) =>
   }
 })
 
+t.test('what was refused is counted by its reason, once, and told to the listener alone', async (t) => {
+  const events: VerifierEvent[] = []
+  const { verifier, mint } = await verifying(t, { onEvent: (event) => void events.push(event) })
+  const token = mint.token()
+  const bearer = (text: string) => ({ headers: { authorization: `Bearer ${text}` } })
+  t.equal(await code(verifier.authenticate({})), 'missing_token')
+  t.equal(await code(verifier.authenticate(bearer(`${token.slice(0, -8)}AAAAAAAA`))), 'invalid_token')
+  t.equal(await code(verifier.verify('a.b')), 'invalid_token')
+  t.equal(await code(verifier.authenticate(bearer(token), { scope: ['a'] })), 'insufficient_scope')
+  t.same(verifier.stats().refused, { token_missing: 1, signature: 1, malformed: 1, scope: 1 })
+  const told = events.filter(({ type }) => type === 'refused').map((event) => 'refusal' in event && event.refusal)
+  t.same(told, ['token_missing', 'signature', 'malformed', 'scope'])
+})
+
 t.test('a listener that throws ends nothing', async (t) => {
   const { server, issuer, verifier, mint } = await verifying(t, {
     revocations: true,
@@ -104,6 +118,7 @@ t.test('a listener that throws ends nothing', async (t) => {
       throw new Error('a metrics client that is broken')
     },
   })
+  await verifier.hydrate()
   issuer.down = true
   await server.app.close()
   issuer.down = false

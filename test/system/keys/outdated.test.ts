@@ -56,7 +56,11 @@ t.test('a revoked key does not come back when an older keys folder is put in pla
     t.equal((await postRefresh(server, { refresh })).status, 401, `${whose}: nor does the refresh key come back`)
     t.same((await feedOf(server)).keys, [kid], `${whose}: the feed names it`)
     // A reload that was under way reads the manifest of one folder and the files of the other: it names one key only.
-    const errors = () => server.output().split('\n').filter((line) => line.includes('"event":"keys_outdated"'))
+    const errors = () =>
+      server
+        .output()
+        .split('\n')
+        .filter((line) => line.includes('"event":"keys_outdated"'))
     const ofBoth = () => errors().filter((line) => JSON.parse(line).keys.length === 2)
     await soon(t, `${whose}: it is logged`, async () => ofBoth().length > 0)
     t.equal(ofBoth().length, 1, `${whose}: once`)

@@ -1,5 +1,21 @@
+import { createPublicKey, type JsonWebKey } from 'node:crypto'
 import { subscribe } from 'node:diagnostics_channel'
 import type { Socket } from 'node:net'
+import { publicJwk, toPem } from '../keys/jwk.ts'
+import { createNodeSignature } from '../tokens/node-signature.ts'
+import type { Platform } from './platform.ts'
+
+/** Node, and what has its modules: Bun and Deno. */
+export const nodePlatform: Platform = {
+  createSignature: createNodeSignature,
+  readKey(jwk) {
+    const usable = publicJwk(createPublicKey({ key: jwk as JsonWebKey, format: 'jwk' }))
+    return { kid: usable.kid, pem: toPem(usable) }
+  },
+  inBackground,
+  waitedFor,
+  warn: (message, code) => process.emitWarning(message, { code }),
+}
 
 // A verifier asks in the background for as long as the process lives, and must not be the reason that it lives. `fetch`
 // has no way to say so. But undici, on which it is built, names the socket of each request in a diagnostics channel.
@@ -19,7 +35,7 @@ function onSend(message: unknown): void {
 }
 
 /** The same `fetch`, whose requests do not keep the process alive while they wait for an answer. */
-export function inBackground(fetch: typeof globalThis.fetch): typeof globalThis.fetch {
+function inBackground(fetch: typeof globalThis.fetch): typeof globalThis.fetch {
   if (!isSubscribed) subscribe('undici:client:sendHeaders', onSend)
   isSubscribed = true
   return async (input, init) => {
@@ -36,7 +52,7 @@ export function inBackground(fetch: typeof globalThis.fetch): typeof globalThis.
 }
 
 /** Keeps the process alive until the promise is settled: for what somebody waits for. */
-export function waitedFor<T>(promise: Promise<T>): Promise<T> {
+function waitedFor<T>(promise: Promise<T>): Promise<T> {
   const timer = setInterval(() => undefined, 2 ** 30)
   return promise.finally(() => clearInterval(timer))
 }

@@ -1,0 +1,2 @@
+export { createVerifier } from './create-web-verifier.ts'
+export * from './exports.ts'
