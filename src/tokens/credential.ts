@@ -20,11 +20,7 @@ export function authorizationLine(rawHeaders: readonly string[]): string | undef
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string
     if (name.length !== 13 || name.toLowerCase() !== 'authorization') continue
-    if (found !== undefined)
-      throw new AppError('invalid_request', {
-        reason: 'the request has two Authorization headers',
-        refusal: 'token_repeated',
-      })
+    if (found !== undefined) throw repeated()
     found = rawHeaders[i + 1] as string
   }
   return found
@@ -63,7 +59,7 @@ export interface RequestHeaders {
  */
 export function requestToken({ rawHeaders, headers }: RequestHeaders): string {
   const isRaw = Array.isArray(rawHeaders) && rawHeaders.length > 0
-  const line = authorizationLine(isRaw ? rawHeaders : headerLines(headers))
+  const line = !isRaw && isFetch(headers) ? fetchLine(headers) : authorizationLine(isRaw ? rawHeaders : lines(headers))
   if (typeof line !== 'string') throw new AppError('missing_token', { refusal: 'token_missing' })
   return bearerToken(line)
 }
@@ -71,14 +67,34 @@ export function requestToken({ rawHeaders, headers }: RequestHeaders): string {
 /**
  * Headers as names and values in turn. Adapters such as serverless-http, and mocks, leave `rawHeaders` out or empty.
  */
-function headerLines(headers: object | undefined): string[] {
+function lines(headers: object | undefined): string[] {
   const { entries } = (headers ?? {}) as { entries?: unknown }
-  const isFetch = typeof entries === 'function'
-  const pairs: Iterable<[unknown, unknown]> = isFetch ? entries.call(headers) : Object.entries(headers ?? {})
+  const isIterable = typeof entries === 'function'
+  const pairs: Iterable<[unknown, unknown]> = isIterable ? entries.call(headers) : Object.entries(headers ?? {})
   const lines: unknown[] = []
   for (const [name, value] of pairs)
     if (typeof name === 'string' && value !== undefined) for (const one of [value].flat()) lines.push(name, one)
   return lines as string[]
+}
+
+/** Not `instanceof`: an edge runtime has several such classes. */
+function isFetch(headers: object | undefined): headers is Headers {
+  return Object.prototype.toString.call(headers) === '[object Headers]'
+}
+
+/**
+ * The Authorization line of a Fetch request, which has several lines as one, joined by commas. No Bearer credential has
+ * a comma in it. Some runtimes keep white space at the end, which is no part of the value (RFC 9110 section 5.5).
+ */
+function fetchLine(headers: Headers): string | undefined {
+  const line = headers.get('authorization')?.replace(/[ \t]+$/, '')
+  if (line?.includes(',') && /(^|,)\s*bearer\b/i.test(line)) throw repeated()
+  return line
+}
+
+function repeated(): AppError {
+  const reason = 'the request has two Authorization headers'
+  return new AppError('invalid_request', { reason, refusal: 'token_repeated' })
 }
 
 /**

@@ -65,6 +65,10 @@ t.test('the JWKS is answered whatever its query says, so that a search passes an
   }
 })
 
+/** Headers of a runtime that gives this text as it is. */
+const fetched = (authorization: string) =>
+  ({ [Symbol.toStringTag]: 'Headers', get: () => authorization }) as unknown as Headers
+
 t.test('the token is found wherever an adapter or a mock has put the headers', async (t) => {
   const { verifier, mint } = await verifying(t)
   const value = `Bearer ${mint.token()}`
@@ -74,6 +78,16 @@ t.test('the token is found wherever an adapter or a mock has put the headers', a
     ['raw headers undefined', { rawHeaders: undefined, headers: { host: 'x', Authorization: value } }, 'good'],
     ['raw headers null', { rawHeaders: null, headers: { AUTHORIZATION: [value] } }, 'good'],
     ['Headers of a Fetch request', { headers: new Headers({ authorization: value }) }, 'good'],
+    ['a Fetch request', new Request('https://a.example', { headers: { authorization: value } }), 'good'],
+    ['white space that a runtime kept', { headers: fetched(`${value} \t`) }, 'good'],
+    ...[`${value}, ${value}`, `${value}, `, `, ${value}`, `Basic YTpi, ${value}`, `${value}, Basic YTpi`].map(
+      (two): [string, object, string] => [
+        `lines that became one: ${two.length}`,
+        { headers: fetched(two) },
+        'invalid_request',
+      ],
+    ),
+    ['another scheme with commas', { headers: fetched('Digest username="bearer", realm="a"') }, 'missing_token'],
     ['a Fetch request', new Request('http://x', { headers: { authorization: value } }), 'good'],
     ['a Map', { headers: new Map([['Authorization', value]]) }, 'good'],
     ['two values', { headers: { authorization: [value, value] } }, 'invalid_request'],
