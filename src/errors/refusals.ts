@@ -35,10 +35,14 @@ export const REFUSALS = [
   'expired',
   /** What was revoked is not known well enough, and the policy is to refuse then. */
   'feed_stale',
-  'revoked_session',
-  'revoked_token',
-  'revoked_client',
+  /** The account was deleted. */
   'revoked_account',
+  /** The client was disabled or deleted, or everybody was logged out. */
+  'revoked_client',
+  /** The session has ended: a logout, a new password, a suspended account, a refresh token that was used twice. */
+  'revoked_session',
+  /** The token itself was revoked. */
+  'revoked_token',
   /** The account changed after the token was issued: a refresh gives a good one. */
   'stale_version',
   /** The login was too long ago. */

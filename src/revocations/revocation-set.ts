@@ -162,6 +162,9 @@ export function verdictOn(
 /**
  * What refuses a token, by what is revoked of each kind; undefined for a good one. Compares versions, not times: a
  * token issued in the same second as a role change, but after it, is good.
+ *
+ * The widest cause goes first, because it takes the others along: a deleted account has its sessions ended too. What
+ * a refresh mends goes last.
  */
 export function refusalOn(
   { sid, sub, client_id, jti, token_version = 0 }: AccessTokenClaims,
@@ -170,12 +173,12 @@ export function refusalOn(
   account: Floors,
   client: Floors,
 ): Refusal | undefined {
+  const ofAccount = account.get(sub)
+  if (ofAccount?.minVersion === null) return 'revoked_account'
+  if (client.size > 0 && isBelow(client.get(client_id), token_version)) return 'revoked_client'
   if (sid !== undefined && session.has(sid)) return 'revoked_session'
   if (token.size > 0 && token.has(jti)) return 'revoked_token'
-  if (client.size > 0 && isBelow(client.get(client_id), token_version)) return 'revoked_client'
-  const ofAccount = account.get(sub)
-  if (!isBelow(ofAccount, token_version)) return undefined
-  return ofAccount?.minVersion === null ? 'revoked_account' : 'stale_version'
+  return isBelow(ofAccount, token_version) ? 'stale_version' : undefined
 }
 
 /** @throws TypeError for a good token, which nothing refuses */

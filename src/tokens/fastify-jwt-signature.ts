@@ -2,7 +2,7 @@ import fastifyJwt, { type JWT } from '@fastify/jwt'
 import Fastify from 'fastify'
 import { AppError } from '../errors/app-error.ts'
 import type { Refusal } from '../errors/refusals.ts'
-import { type AccessTokenClaims, type ClaimsPolicy, REQUIRED_CLAIMS } from './claims.ts'
+import { type AccessTokenClaims, acceptClaims, type ClaimsPolicy, REQUIRED_CLAIMS } from './claims.ts'
 import { memoizePerKey } from './memoize-per-key.ts'
 import type { VerifySignature } from './verify.ts'
 
@@ -27,7 +27,7 @@ export function createFastifyJwtSignature(policy: ClaimsPolicy): VerifySignature
     try {
       return withoutStacks(() => jwt.verify(token))
     } catch (error) {
-      throw asTokenFailure(error as Error)
+      throw asTokenFailure(error as Error, token, policy)
     }
   }
 }
@@ -80,23 +80,26 @@ function withoutStacks<Result>(work: () => Result): Result {
 }
 
 /** Every fault of a token gets the same 401; the log has the reason. */
-function asTokenFailure(error: Error & { code?: string }): AppError {
-  const reason = `${error.code ?? error.name}: ${error.message}`.slice(0, 200)
-  return new AppError('invalid_token', { reason, refusal: refusalOf(error) })
+function asTokenFailure(error: Error & { code?: string }, token: string, policy: ClaimsPolicy): AppError {
+  const { code = error.name, message } = error
+  const refusal = ABOUT_CLAIMS.test(code) ? claimRefusal(token, policy) : (BEFORE_SIGNATURE[code] ?? 'signature')
+  return new AppError('invalid_token', { reason: `${code}: ${message}`.slice(0, 200), refusal })
 }
 
-/** The codes of fast-jwt that a token can cause here: its text and its header were checked before. */
-const REFUSAL_OF_CODE: Readonly<Record<string, Refusal>> = {
+/** fast-jwt checks claims after the signature. */
+const ABOUT_CLAIMS = /^FAST_JWT_(INVALID_CLAIM_TYPE|INVALID_CLAIM_VALUE|MISSING_REQUIRED_CLAIM)$/
+/** It reads the payload before it verifies the signature. */
+const BEFORE_SIGNATURE: Readonly<Record<string, Refusal>> = {
   FAST_JWT_MALFORMED: 'malformed',
   FAST_JWT_INVALID_PAYLOAD: 'claim',
-  FAST_JWT_INVALID_CLAIM_TYPE: 'claim',
-  FAST_JWT_INVALID_CLAIM_VALUE: 'claim',
-  FAST_JWT_MISSING_REQUIRED_CLAIM: 'claim',
 }
 
-/** fast-jwt has one code for the values of `iss` and `aud`; which one it was stands in the message. */
-function refusalOf({ code = '', message }: Error & { code?: string }): Refusal {
-  const [, pinned] = /\b(iss|aud) claim values? (?:is|are) (?:not )?allowed/.exec(message) ?? []
-  if (pinned !== undefined) return pinned === 'iss' ? 'issuer' : 'audience'
-  return REFUSAL_OF_CODE[code] ?? 'signature'
+/** The word of our own check, whose order is the one that counts. It comes to issuer and audience before any time. */
+function claimRefusal(token: string, policy: ClaimsPolicy): Refusal {
+  try {
+    acceptClaims(JSON.parse(Buffer.from(token.split('.', 2)[1] ?? '', 'base64url').toString()), policy, 0)
+  } catch (error) {
+    if (error instanceof AppError && error.refusal !== undefined) return error.refusal
+  }
+  return 'claim'
 }
