@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify'
 import { AppError, type ErrorCode, type FieldError } from '../errors/app-error.ts'
 import { problemResponse } from '../errors/problem.ts'
+import type { Refusal } from '../errors/refusals.ts'
 import type { App } from './app-type.ts'
 
 const MAX_FIELD_ERRORS = 8
@@ -34,18 +35,18 @@ const PARSER_CODES: Readonly<Record<string, ErrorCode>> = {
 }
 
 /** Called for every error response: counts them in the metrics. */
-export type Refused = (code: ErrorCode) => void
+export type Refused = (code: ErrorCode, refusal?: Refusal) => void
 
 /**
  * The only writer of error bodies, apart from the OAuth format of `oauth/oauth-scope.ts`. 4xx is logged at info, 5xx at
  * warn, `internal` at error.
  *
- * @param refused called with the code of every error response
+ * @param refused called with the code of every error response, and the word of a refused token or caller
  */
 export function registerErrorHandler(app: App, refused?: Refused): void {
   app.setErrorHandler((error, request, reply) => {
     const answered = asAppError(error, request)
-    refused?.(answered.code)
+    refused?.(answered.code, answered.refusal)
     return sendProblem(answered, request, reply)
   })
 }
@@ -60,7 +61,7 @@ export function earlyErrorOptions(
   return {
     frameworkErrors: (error, request, reply) => {
       const answered = asAppError(error, request as never)
-      refused?.(answered.code)
+      refused?.(answered.code, answered.refusal)
       sendProblem(answered, request as never, reply as never)
     },
     clientErrorHandler(this: FastifyInstance, error, socket) {
@@ -73,7 +74,7 @@ export function earlyErrorOptions(
 }
 
 export function sendProblem(error: AppError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const entry = { code: error.code, reason: error.reason }
+  const entry = { code: error.code, refusal: error.refusal, reason: error.reason }
   if (error.code === 'internal') request.log.error({ ...entry, err: error.cause ?? error }, error.message)
   else request.log[error.status >= 500 ? 'warn' : 'info'](entry, 'refused')
 

@@ -7,10 +7,14 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { AppError, errorRow } from '../errors/app-error.ts'
 import { OAuthError, type OAuthErrorCode, oauthErrorRow } from '../errors/oauth-error.ts'
+import type { Refusal } from '../errors/refusals.ts'
 import type { App } from '../http/app-type.ts'
 import { acceptNoBytes } from '../http/empty-body.ts'
 import { asAppError } from '../http/error-handler.ts'
 import { parseForm } from './form-body.ts'
+
+/** Called for every error response, with the word of a refused token or caller where there is one. */
+type Refused = (code: OAuthErrorCode, refusal?: Refusal) => void
 
 const FORM = 'application/x-www-form-urlencoded'
 
@@ -18,13 +22,9 @@ const FORM = 'application/x-www-form-urlencoded'
  * Registers the routes of `/oauth/*` in a Fastify scope of their own: bodies are forms, and errors have the format of
  * RFC 6749 section 5.2.
  *
- * @param refused called with the code of every error response
+ * @param refused called for every error response
  */
-export async function registerOAuth(
-  app: App,
-  refused: (code: OAuthErrorCode) => void,
-  routes: (scope: App) => void,
-): Promise<void> {
+export async function registerOAuth(app: App, refused: Refused, routes: (scope: App) => void): Promise<void> {
   await app.register(async (scope) => {
     scope.removeAllContentTypeParsers()
     acceptNoBytes(scope as App)
@@ -48,17 +48,13 @@ export async function registerOAuth(
   })
 }
 
-function sendOAuthError(
-  thrown: unknown,
-  refused: (code: OAuthErrorCode) => void,
-  request: FastifyRequest,
-  reply: FastifyReply,
-): FastifyReply {
+function sendOAuthError(thrown: unknown, refused: Refused, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   if (thrown instanceof AppError) reply.headers(thrown.headers)
   const { error, retryAfter } = asOAuthError(thrown, request)
   const row = oauthErrorRow(error.code)
-  refused(error.code)
-  const entry = { code: error.code, reason: error.message }
+  const refusal = thrown instanceof AppError ? thrown.refusal : undefined
+  refused(error.code, refusal)
+  const entry = { code: error.code, refusal, reason: error.message }
   if (error.code === 'server_error') request.log.error({ ...entry, err: error.cause }, 'refused')
   else request.log[row.status >= 500 ? 'warn' : 'info'](entry, 'refused')
 

@@ -7,6 +7,7 @@ import type { Clock } from '../clock.ts'
 import type { Database } from '../db/database.ts'
 import type { ErrorCode } from '../errors/app-error.ts'
 import type { OAuthErrorCode } from '../errors/oauth-error.ts'
+import type { Refusal } from '../errors/refusals.ts'
 import type { App } from '../http/app-type.ts'
 import type { LiveKeyring } from '../keys/live-keyring.ts'
 import type { OutboxUpkeep } from '../messages/outbox-upkeep-store.ts'
@@ -35,7 +36,8 @@ export interface Sources {
 export interface Instrumentation {
   /** Counts and times every response, by route. Call it before the first route is registered. */
   requests(app: App): void
-  refused(code: ErrorCode | OAuthErrorCode): void
+  /** @param refusal why a token or its caller was refused, where one was */
+  refused(code: ErrorCode | OAuthErrorCode, refusal?: Refusal): void
   /** Wraps a database, so that its calls are timed. */
   store(database: Database): Database
   /** Wraps a function that issues tokens, so that each success is counted. */

@@ -1,27 +1,17 @@
 import { type Aggregator, Counter, collectDefaultMetrics, Gauge, Histogram, type Metric, Registry } from 'prom-client'
-import { ERRORS, type ErrorCode, errorRow } from '../errors/app-error.ts'
-import { OAUTH_ERRORS, type OAuthErrorCode } from '../errors/oauth-error.ts'
 import type { Phase } from '../keys/keyring.ts'
 import type { KeyringState } from '../keys/live-keyring.ts'
 import { REFRESH_OUTCOMES } from '../sessions/refresh.ts'
 import { VERSION } from '../version.ts'
 import { GRANTS, type Instrumentation, type Sources } from './instrumentation.ts'
 import { registerMessages } from './message-metrics.ts'
+import { registerRefusals } from './refusal-metrics.ts'
 import { BOUNDS, createRequestTimes, type Sample } from './request-times.ts'
 import { OPERATIONS, timedDatabase } from './timed-database.ts'
 import { WORKER_DEATHS } from './worker-deaths.ts'
 
 const PHASES: readonly Phase[] = ['standby', 'next', 'current', 'previous', 'retired', 'revoked']
 const KEYRING_STATES: readonly KeyringState[] = ['ok', 'stale', 'outdated', 'failed']
-type Code = ErrorCode | OAuthErrorCode
-const CODES = [...new Set([...Object.keys(ERRORS), ...Object.keys(OAUTH_ERRORS)])] as Code[]
-/** Codes of refused credentials, and the code for credentials that could not be checked (`revocations_stale`). */
-const ABOUT_CREDENTIALS = [
-  ...(Object.keys(ERRORS) as ErrorCode[]).filter(
-    (code) => errorRow(code).challenge !== undefined || code === 'revocations_stale',
-  ),
-  ...(['invalid_client', 'invalid_grant'] as const),
-]
 
 export interface Metrics extends Instrumentation {
   readonly registry: Registry
@@ -45,22 +35,10 @@ export function createMetrics(): Metrics {
       () => times.read(),
     ),
   )
-  const refusals = Object.fromEntries(CODES.map((code) => [code, 0])) as Record<Code, number>
-  readCounter(registry, 'signet_errors_total', 'Error answers by code', 'code', () => refusals, CODES)
-  readCounter(
-    registry,
-    'signet_tokens_refused_total',
-    'Credentials refused, by the code of the answer',
-    'reason',
-    () => refusals,
-    ABOUT_CREDENTIALS,
-  )
   return {
     registry,
     requests: times.observe,
-    refused: (code) => {
-      refusals[code] += 1
-    },
+    refused: registerRefusals(registry),
     state: (sources) => registerState(registry, sources),
     ...sessionMetrics(registry),
     ...storeMetrics(registry),
@@ -203,27 +181,6 @@ function registerKeys(registry: Registry, { keyring, now }: Sources): void {
     registers,
     collect() {
       for (const state of KEYRING_STATES) this.set({ state }, keyring.state() === state ? 1 : 0)
-    },
-  })
-}
-
-/** A counter that reads plain numbers, one for each value of its label. */
-function readCounter<Value extends string>(
-  registry: Registry,
-  name: string,
-  help: string,
-  label: string,
-  read: () => Readonly<Record<Value, number>>,
-  values: readonly Value[],
-): void {
-  new Counter({
-    name,
-    help,
-    labelNames: [label],
-    registers: [registry],
-    collect() {
-      this.reset()
-      for (const value of values) this.inc({ [label]: value }, read()[value])
     },
   })
 }

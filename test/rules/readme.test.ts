@@ -6,7 +6,10 @@ import { loadConfig } from '../../src/config/config.ts'
 import { Settings } from '../../src/config/settings.ts'
 import { ERRORS, errorRow } from '../../src/errors/app-error.ts'
 import { OAUTH_ERRORS, oauthErrorRow } from '../../src/errors/oauth-error.ts'
+import { REFUSALS } from '../../src/errors/refusals.ts'
+import { createMetrics } from '../../src/observability/metrics.ts'
 import { startApp } from '../support/app.ts'
+import { scrape } from '../support/scrape.ts'
 
 // The tables of the pages are promises: each is held against the code, row by row, both ways.
 
@@ -42,6 +45,18 @@ t.test('the table of error codes is the one in app-error.ts', async (t) => {
     return `| \`${code}\` | ${status} | ${title.replaceAll('<', '&lt;')} |`
   })
   t.same(await rows('src/http/README.md', 'Error codes'), expected)
+})
+
+t.test('the reasons of refusals are one list: in the metrics, on the page, and in refusals.ts', async (t) => {
+  const named = (await rows('scripts/monitoring/README.md', 'Reasons')).map((row) => /^\| `(\w+)` \|/.exec(row)?.[1])
+  t.same(named, REFUSALS, 'the table, in the order of the checks')
+  const series = [...(await scrape(createMetrics())).keys()].filter((name) => name.startsWith('signet_refused_total{'))
+  t.same(
+    series.map((name) => /^signet_refused_total\{reason="(\w+)"\}$/.exec(name)?.[1]),
+    REFUSALS,
+    'a series is there before its first event, and no other',
+  )
+  t.equal(new Set(REFUSALS).size, REFUSALS.length)
 })
 
 t.test('the table of OAuth errors is the one in oauth-error.ts', async (t) => {
