@@ -9,6 +9,8 @@ export interface PublishedPackage {
   readonly entries: Readonly<Record<`.${string}`, string>>
   /** The same for runtimes without the modules of Node, where that is another file. */
   readonly webEntries?: Readonly<Record<string, string>>
+  /** Its commands: names of files in the folder, without extension. */
+  readonly commands?: Readonly<Record<string, string>>
   /** The Node versions it runs on. */
   readonly node: string
   /** Names; the versions are those of our own package.json. */
@@ -56,6 +58,9 @@ export function packageManifest(one: PublishedPackage, project: Project): object
       ...Object.fromEntries(bundles.map((file) => [`./${file}`, `./${file}`])),
       './package.json': './package.json',
     },
+    ...(one.commands !== undefined && {
+      bin: Object.fromEntries(Object.entries(one.commands).map(([name, file]) => [name, `./esm/${folder}/${file}.js`])),
+    }),
     files: isForBrowsers ? ['esm', ...bundles] : ['esm', 'cjs'],
     dependencies: Object.fromEntries(one.dependencies.map((needed) => [needed, project.dependencies[needed]])),
     peerDependencies: optionalPeers,

@@ -26,6 +26,7 @@ const PACKAGES: readonly PublishedPackage[] = [
     folder: 'verifier',
     entries: { '.': 'index', './fastify': 'fastify' },
     webEntries: { '.': 'index-web' },
+    commands: { 'signet-gate': 'gate/signet-gate' },
     node: '>=20.3', // older ones were never tried
     dependencies: ['@sinclair/typebox'],
     optionalPeers: { fastify: '^5.0.0' },

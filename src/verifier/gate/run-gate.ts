@@ -1,0 +1,92 @@
+import { createServer, type RequestListener, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
+import { createVerifier } from '../create-verifier.ts'
+import type { Verifier, VerifierEvent } from '../exports.ts'
+import { createGate, type Gate } from './gate.ts'
+import { metricsText } from './metrics-text.ts'
+import type { GateSettings } from './settings.ts'
+
+/** How long requests may take to come in: a gateway is close by. */
+const SERVER_OPTIONS = { keepAliveTimeout: 75_000, headersTimeout: 10_000, requestTimeout: 10_000 }
+/** From one try to get the keys to the next, before the first success. */
+const RETRY_MS = 1000
+
+export interface RunningGate {
+  /** Where gateways ask. */
+  readonly url: string
+  /** Undefined without METRICS_PORT. */
+  readonly metricsUrl: string | undefined
+  /** Ends: requests that are under way are answered first. */
+  close(): Promise<void>
+}
+
+/**
+ * Starts the gate. It listens at once; until keys and revocations are there it answers 503, and its readiness says so.
+ *
+ * @param log gets what happened: one object for each line
+ * @throws TypeError for an issuer or audience that can't be used; Error when a port is taken
+ */
+export async function runGate(settings: GateSettings, log: (entry: object) => void): Promise<RunningGate> {
+  const { issuer, audience, insecureIssuer, revocations, onStale, host } = settings
+  const verifier = createVerifier({
+    ...{ issuer, audience, insecureIssuer, revocations },
+    ...(revocations && { onStale }),
+    onEvent: (event) => reportEvent(event, log),
+  })
+  const gate = createGate(verifier, (message) => log({ level: 'error', msg: message }))
+  const server = await listening(gate.listener, settings.port, host)
+  const metrics =
+    settings.metricsPort === undefined
+      ? undefined
+      : await listening(metricsListener(gate, verifier), settings.metricsPort, host)
+  const stopped = new AbortController()
+  void gate.health.start(() =>
+    delay(RETRY_MS, undefined, { signal: stopped.signal, ref: false }).catch(() => undefined),
+  )
+  return {
+    url: urlOf(server),
+    metricsUrl: metrics && urlOf(metrics),
+    async close() {
+      gate.health.closing()
+      stopped.abort()
+      await Promise.all([server, metrics].map((one) => one && closed(one)))
+      verifier.close()
+    },
+  }
+}
+
+/** Refusals are counted, and not logged: anybody can cause them. */
+function reportEvent(event: VerifierEvent, log: (entry: object) => void): void {
+  if (event.type === 'refused' || event.type === 'revocations_applied') return
+  const isBad = event.type.endsWith('_failed') || event.type === 'issuer_went_back'
+  log({ level: isBad ? 'warn' : 'info', event: event.type, ...event })
+}
+
+function metricsListener(gate: Gate, verifier: Verifier): RequestListener {
+  return ({ url }, reply) => {
+    if (url !== '/metrics') return reply.writeHead(404).end()
+    return reply.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' }).end(metricsText(gate, verifier))
+  }
+}
+
+async function listening(listener: RequestListener, port: number, host: string): Promise<Server> {
+  const server = createServer(SERVER_OPTIONS, listener)
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, resolve)
+  })
+  return server
+}
+
+function urlOf(server: Server): string {
+  const { address, family, port } = server.address() as AddressInfo
+  return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`
+}
+
+function closed(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve())
+    server.closeIdleConnections()
+  })
+}

@@ -1,0 +1,43 @@
+import t from 'tap'
+import { BadSettings, GATE_SETTINGS, readGateSettings } from '../../../src/verifier/gate/settings.ts'
+
+const GOOD = { ISSUER: 'https://auth.example.com', AUDIENCE: 'https://api.example.com' }
+
+t.test('issuer and audience are enough', async (t) => {
+  t.same(readGateSettings({ ...GOOD, PATH: '/bin', HOSTNAME: 'x' }), {
+    issuer: GOOD.ISSUER,
+    audience: [GOOD.AUDIENCE],
+    insecureIssuer: false,
+    host: '127.0.0.1',
+    port: 4180,
+    metricsPort: undefined,
+    revocations: true,
+    onStale: 'accept',
+  })
+  const changed = { AUDIENCE: 'a, b', PORT: '0', METRICS_PORT: '9', REVOCATIONS: 'off', INSECURE_ISSUER: 'on' }
+  t.match(readGateSettings({ ...GOOD, ...changed }), {
+    ...{ audience: ['a', 'b'], port: 0, metricsPort: 9, revocations: false, insecureIssuer: true },
+  })
+})
+
+t.test('a bad setting is refused by its name, with what it may be', async (t) => {
+  const rows: [env: Record<string, string>, message: RegExp][] = [
+    [{ ISSUER: '' }, /^ISSUER is empty: the URL/],
+    [{ AUDIENCE: 'a,,b' }, /^AUDIENCE: "a,,b" is not accepted/],
+    [{ AUDIENCE: ' ' }, /^AUDIENCE is empty/],
+    ...['-1', '65536', '1e3', '0x1', 'http'].map((PORT): [Record<string, string>, RegExp] => [{ PORT }, /^PORT: "/]),
+    [{ METRICS_PORT: 'x' }, /^METRICS_PORT: "x"/],
+    ...['true', '1', 'ON', 'no'].map((on): [Record<string, string>, RegExp] => [
+      { REVOCATIONS: on },
+      /^REVOCATIONS: "/,
+    ]),
+    [{ ON_STALE: 'refuse' }, /^ON_STALE: "refuse" is not accepted: accept \(default\) or reject/],
+    [{ ON_STALE: 'reject', REVOCATIONS: 'off' }, /^ON_STALE has no effect with REVOCATIONS=off/],
+    [{ REVOCATION: 'off' }, /^REVOCATION is no setting \(REVOCATIONS\?\)/],
+    [{ ON_STALE: 'x', PORT: 'y' }, /^PORT: .*\nON_STALE: /],
+  ]
+  for (const [env, message] of rows)
+    t.throws(() => readGateSettings({ ...GOOD, ...env }), { constructor: BadSettings, message }, JSON.stringify(env))
+  t.throws(() => readGateSettings({}), { message: /^ISSUER is missing: .*\nAUDIENCE is missing/ })
+  t.equal(Object.keys(GATE_SETTINGS).length, 8)
+})
