@@ -28,7 +28,8 @@ export class StatusError extends Error {
   readonly headers: Headers
 
   constructor({ status, headers }: Response) {
-    super(`status ${status}`)
+    const isRedirect = (status >= 300 && status < 400 && status !== 304) || status === 0 // 0: its status is hidden
+    super(isRedirect ? `status ${status}: a redirect, and none is followed` : `status ${status}`)
     this.status = status
     this.headers = headers
   }

@@ -1,25 +1,8 @@
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto'
-import { type Static, Type } from '@sinclair/typebox'
 import { OperatorError } from '../errors/app-error.ts'
+import type { PublicJwk } from './jwk-schema.ts'
 
-const Base64url = Type.String({ pattern: '^[A-Za-z0-9_-]+$', maxLength: 2048 })
-
-/**
- * The public form of a key (RFC 7517, RFC 7518 section 6.3.1): an allow-list, so that a private member can never be
- * published.
- */
-export const PublicJwk = Type.Object(
-  {
-    kty: Type.Literal('RSA'),
-    n: Base64url,
-    e: Type.Literal('AQAB', { description: '65537' }),
-    kid: Type.String({ pattern: '^[A-Za-z0-9_-]{43}$', description: 'RFC 7638 SHA-256 thumbprint' }),
-    use: Type.Literal('sig'),
-    alg: Type.Literal('RS256'),
-  },
-  { additionalProperties: false },
-)
-export type PublicJwk = Static<typeof PublicJwk>
+export type { PublicJwk }
 
 /**
  * The public half of an RSA key, allow-listed.

@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { strongEtag } from '../http/etag.ts'
-import { PublicJwk } from './jwk.ts'
+import { PublicJwk } from './jwk-schema.ts'
 
 export const JwkSet = Type.Object(
   { keys: Type.Array(PublicJwk) },

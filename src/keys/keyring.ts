@@ -6,7 +6,7 @@
 
 import { type Static, Type } from '@sinclair/typebox'
 import { MAX_CLOCK_SKEW_SECONDS } from '../config/ceilings.ts'
-import { type PublicJwk, PublicJwk as PublicJwkSchema } from './jwk.ts'
+import { type PublicJwk, PublicJwk as PublicJwkSchema } from './jwk-schema.ts'
 
 // Pure: no files, no clock. Instants are epoch seconds here and RFC 3339 strings in the manifest (manifest.ts).
 

@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox'
 import type { AuthenticateClient } from '../clients/authenticate-client.ts'
 import type { App } from '../http/app-type.ts'
 import { requestSource } from '../http/request-source.ts'
-import { AccessTokenClaims } from '../tokens/claims.ts'
+import { AccessTokenClaims } from '../tokens/claims-schema.ts'
 import { credentialOf, formOf } from './client-form.ts'
 import type { Introspect } from './introspect.ts'
 

@@ -7,9 +7,10 @@ import type { App } from '../http/app-type.ts'
 import { matchesEtag } from '../http/etag.ts'
 import { networkOfRequest } from '../http/request-source.ts'
 import { linesOf } from './change-whole.ts'
-import { CHANGES_MEDIA_TYPE, ChangesClaims, CURSOR_PATTERN } from './changes-format.ts'
+import { CHANGES_MEDIA_TYPE } from './changes-format.ts'
+import { ChangesClaims, CURSOR_PATTERN } from './changes-schema.ts'
 import type { ChangesReply, Feed } from './feed.ts'
-import { FeedClaims } from './feed-format.ts'
+import { FeedClaims } from './feed-schema.ts'
 import type { HangUp } from './feed-waits.ts'
 
 /** The longest wait of a long poll: below the idle time-outs of proxies. */

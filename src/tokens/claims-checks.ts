@@ -1,3 +1,4 @@
+import type { TSchema } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { AccessTokenClaims, Identifier } from './claims-schema.ts'
 
@@ -10,3 +11,10 @@ export interface SchemaCheck<T> {
 
 export const claimsCheck: SchemaCheck<AccessTokenClaims> = TypeCompiler.Compile(AccessTokenClaims)
 export const identifierCheck: SchemaCheck<string> = TypeCompiler.Compile(Identifier)
+
+type ClaimName = keyof typeof AccessTokenClaims.properties
+const claims = Object.entries(AccessTokenClaims.properties) as [ClaimName, TSchema][]
+/** Each claim by itself, to name the one that is wrong. */
+export const claimChecks = Object.fromEntries(
+  claims.map(([name, schema]) => [name, TypeCompiler.Compile(schema)]),
+) as unknown as Readonly<Record<ClaimName, SchemaCheck<unknown>>>

@@ -1,6 +1,6 @@
 import { TypeCompiler } from '@sinclair/typebox/compiler'
-import { ChangesClaims } from '../revocations/changes-format.ts'
-import { FeedClaims } from '../revocations/feed-format.ts'
+import { ChangesClaims } from '../revocations/changes-schema.ts'
+import { FeedClaims } from '../revocations/feed-schema.ts'
 import type { SchemaCheck } from '../tokens/claims-checks.ts'
 
 // In the package, the build puts the compiled code in the place of this file: see scripts/build/compiled-checks.ts.

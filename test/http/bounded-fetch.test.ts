@@ -159,7 +159,11 @@ t.test('a redirect is refused, and the other place never asked', async (t) => {
         else reply.end('ours')
       })
       const refused = await fetched(url).catch(failure)
-      t.equal(refused, 'fetch failed (unexpected redirect)', `${status} ${location === '/a' ? 'to itself' : ''}`)
+      t.equal(
+        refused,
+        `status ${status}: a redirect, and none is followed`,
+        `${status} ${location === '/a' ? 'to itself' : ''}`,
+      )
       t.equal(requests.length, 1)
     }
   }

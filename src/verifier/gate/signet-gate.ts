@@ -16,8 +16,11 @@ function usage(): string {
 
 function fail(error: unknown): never {
   const isForeseen = error instanceof BadSettings || error instanceof TypeError || 'code' in Object(error)
+  // The verifier knows its options by other names.
   const { message, stack } = error as Error
-  const text = isForeseen ? message.replace(/^(issuer|audience):/, (name) => name.toUpperCase()) : stack
+  const text = isForeseen
+    ? message.replace(/^(issuer|audience|jwksUri):/, (name) => (name === 'audience:' ? 'AUDIENCE:' : 'ISSUER:'))
+    : stack
   process.stderr.write(`${String(text).replace(/^/gm, 'signet-gate: error: ')}\n`)
   process.exit(1)
 }
