@@ -159,11 +159,7 @@ t.test('a redirect is refused, and the other place never asked', async (t) => {
         else reply.end('ours')
       })
       const refused = await fetched(url).catch(failure)
-      t.equal(
-        refused,
-        `status ${status}: a redirect, and none is followed`,
-        `${status} ${location === '/a' ? 'to itself' : ''}`,
-      )
+      t.match(refused, /^status 30\d: a redirect, and none/, `${status} ${location === '/a' ? 'to itself' : ''}`)
       t.equal(requests.length, 1)
     }
   }

@@ -50,7 +50,7 @@ export function readGateSettings(env: Env): GateSettings {
   }
   const one = <Value extends string>(name: Name, values: readonly [Value, ...Value[]]): Value => {
     const given = text(name) ?? values[0]
-    const found = values.find((value) => value === given)
+    const found = values[values.indexOf(given as Value)]
     if (found === undefined) faults.push(refused(name, given))
     return found ?? values[0]
   }

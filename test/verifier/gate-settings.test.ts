@@ -1,5 +1,5 @@
 import t from 'tap'
-import { BadSettings, GATE_SETTINGS, readGateSettings } from '../../../src/verifier/gate/settings.ts'
+import { BadSettings, GATE_SETTINGS, readGateSettings } from '../../src/verifier/gate/settings.ts'
 
 const GOOD = { ISSUER: 'https://auth.example.com', AUDIENCE: 'https://api.example.com' }
 

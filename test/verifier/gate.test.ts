@@ -3,13 +3,13 @@ import { createServer, type IncomingMessage, type OutgoingHttpHeaders, request }
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
-import { createGate } from '../../../src/verifier/gate/gate.ts'
-import { identityOf } from '../../../src/verifier/gate/identity.ts'
-import { metricsText } from '../../../src/verifier/gate/metrics-text.ts'
-import { bearer as headersOf, newUser } from '../../support/app.ts'
-import { corpus } from '../../support/attacks/corpus.ts'
-import { good } from '../../support/claims.ts'
-import { verifying } from '../verifying.ts'
+import { createGate } from '../../src/verifier/gate/gate.ts'
+import { identityOf } from '../../src/verifier/gate/identity.ts'
+import { metricsText } from '../../src/verifier/gate/metrics-text.ts'
+import { bearer as headersOf, newUser } from '../support/app.ts'
+import { corpus } from '../support/attacks/corpus.ts'
+import { good } from '../support/claims.ts'
+import { verifying } from './verifying.ts'
 
 type Lines = Readonly<Record<string, string | readonly string[]>>
 
