@@ -1,4 +1,6 @@
+import { readFile } from 'node:fs/promises'
 import t from 'tap'
+import { IDENTITY_HEADERS } from '../../src/verifier/gate/identity.ts'
 import { BadSettings, GATE_SETTINGS, readGateSettings } from '../../src/verifier/gate/settings.ts'
 
 const GOOD = { ISSUER: 'https://auth.example.com', AUDIENCE: 'https://api.example.com' }
@@ -39,5 +41,15 @@ t.test('a bad setting is refused by its name, with what it may be', async (t) =>
   for (const [env, message] of rows)
     t.throws(() => readGateSettings({ ...GOOD, ...env }), { constructor: BadSettings, message }, JSON.stringify(env))
   t.throws(() => readGateSettings({}), { message: /^ISSUER is missing: .*\nAUDIENCE is missing/ })
-  t.equal(Object.keys(GATE_SETTINGS).length, 8)
+})
+
+t.test('the page has every setting, and every header', async (t) => {
+  const page = await readFile(new URL('../../src/verifier/gate/README.md', import.meta.url), 'utf8')
+  const named = (section: string) =>
+    [...(page.split(`## ${section}\n`)[1]?.split('\n## ')[0] ?? '').matchAll(/^\| `([\w-]+)`/gm)].map(
+      ([, name]) => name,
+    )
+  t.same(named('Settings').sort(), Object.keys(GATE_SETTINGS).sort())
+  const headers = named('Question and answer').map((name) => name?.toLowerCase())
+  t.same(headers, IDENTITY_HEADERS)
 })
