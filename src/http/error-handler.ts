@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify'
 import { AppError, type ErrorCode, type FieldError } from '../errors/app-error.ts'
-import { problemResponse } from '../errors/problem.ts'
+import { type ChallengeParameters, problemResponse } from '../errors/problem.ts'
 import type { Refusal } from '../errors/refusals.ts'
 import type { App } from './app-type.ts'
 
@@ -42,12 +42,13 @@ export type Refused = (code: ErrorCode, refusal?: Refusal) => void
  * warn, `internal` at error.
  *
  * @param refused called with the code of every error response, and the word of a refused token or caller
+ * @param everyChallenge parameters of each `WWW-Authenticate: Bearer`
  */
-export function registerErrorHandler(app: App, refused?: Refused): void {
+export function registerErrorHandler(app: App, refused?: Refused, everyChallenge?: ChallengeParameters): void {
   app.setErrorHandler((error, request, reply) => {
     const answered = asAppError(error, request)
     refused?.(answered.code, answered.refusal)
-    return sendProblem(answered, request, reply)
+    return sendProblem(answered, request, reply, everyChallenge)
   })
 }
 
@@ -73,12 +74,17 @@ export function earlyErrorOptions(
   }
 }
 
-export function sendProblem(error: AppError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+function sendProblem(
+  error: AppError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  everyChallenge?: ChallengeParameters,
+): FastifyReply {
   const entry = { code: error.code, refusal: error.refusal, reason: error.reason }
   if (error.code === 'internal') request.log.error({ ...entry, err: error.cause ?? error }, error.message)
   else request.log[error.status >= 500 ? 'warn' : 'info'](entry, 'refused')
 
-  const { status, headers, body } = problemResponse(error, request.id)
+  const { status, headers, body } = problemResponse(error, request.id, everyChallenge)
   return reply.code(status).headers(headers).send(body)
 }
 
