@@ -236,8 +236,8 @@ function makeClients(
   return {
     administerClients: createAdministerClients({ clients, audience, noteRefusal, ...revoking }),
     authenticate: createAuthenticateClient({ clients, verifyAssertion, boundedInsert, now }),
-    clientCredentials: createClientCredentialsGrant({ issue: forClient, audience, limiter, auditLog }),
-    refreshGrant: createRefreshGrant({ sessions, refreshKeys, refresh, audience, now }),
+    clientCredentials: createClientCredentialsGrant({ issue: forClient, audience, issuer, limiter, auditLog }),
+    refreshGrant: createRefreshGrant({ sessions, refreshKeys, refresh, audience, issuer, now }),
     revoke: createRevoke({ ...revoking, sessions, refreshKeys, tokens, verifyIssuedToken: verifyTokenToRevoke }),
     introspect: createIntrospect({ verifyIssuedToken, revocationsApplied }),
   }

@@ -34,6 +34,7 @@ export type ClientCredentialsGrant = (
 export function createClientCredentialsGrant(parts: {
   issue: IssueAccessToken
   audience: readonly string[]
+  issuer: string
   limiter: Spending
   auditLog: AuditLog
 }): ClientCredentialsGrant {
@@ -42,7 +43,7 @@ export function createClientCredentialsGrant(parts: {
     // After authentication, so nobody can use up the quota of another client.
     await spend(limiter, 'tokenClient', client.id)
     const scope = grantedScope(requested.scope, client.scope)
-    const audience = grantedAudience(requested.resources, audienceOf(client, parts.audience))
+    const audience = grantedAudience(requested.resources, audienceOf(client, parts.audience), parts)
     const { token, expiresIn } = await issue({
       sub: client.id,
       client_id: client.id,

@@ -18,15 +18,32 @@ export function grantedScope(asked: string | undefined, allowed: string): string
   return [...new Set(names)].join(' ')
 }
 
+/** The API of this server: its identifier as a resource (RFC 9728), and the audience of the tokens that it takes. */
+export interface OwnApi {
+  readonly issuer: string
+  readonly audience: readonly string[]
+}
+
 /**
  * The audience that a request gets: the resources that it names if all are allowed, or everything that is allowed if it
  * names none (RFC 8707 section 2).
  *
+ * The issuer stands for the audience of this server, as far as it is allowed: that section lets a server map the
+ * identifier of a resource to the one that its tokens say.
+ *
  * @throws OAuthError `invalid_target`
  */
-export function grantedAudience(resources: readonly string[], allowed: readonly string[]): readonly string[] {
+export function grantedAudience(
+  resources: readonly string[],
+  allowed: readonly string[],
+  own: OwnApi,
+): readonly string[] {
   if (resources.length === 0) return allowed
-  if (!resources.every((resource) => allowed.includes(resource)))
+  const granted = resources.map((resource) => {
+    if (allowed.includes(resource)) return [resource]
+    return resource === own.issuer ? own.audience.filter((name) => allowed.includes(name)) : []
+  })
+  if (granted.some((names) => names.length === 0))
     throw new OAuthError('invalid_target', 'a resource that is not allowed')
-  return [...new Set(resources)]
+  return [...new Set(granted.flat())]
 }

@@ -29,6 +29,7 @@ export function createRefreshGrant(parts: {
   refresh: Refresh
   /** The audience of the server: tokens of a session may be for all of it. */
   audience: readonly string[]
+  issuer: string
   now: () => number
 }): RefreshGrant {
   const { sessions, refreshKeys, refresh, now } = parts
@@ -43,7 +44,7 @@ export function createRefreshGrant(parts: {
       throw new AppError('invalid_refresh_token', { reason: 'the session has ended or expired' })
     if (session.clientId !== clientId) throw new OAuthError('invalid_grant', 'a session of another client')
     const scope = grantedScope(requested.scope, session.scope)
-    const audience = grantedAudience(requested.resources, parts.audience)
+    const audience = grantedAudience(requested.resources, parts.audience, parts)
     return refresh(refreshToken, source, { scope, audience })
   }
 }

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { startApp } from '../support/app.ts'
+import { bearer, startApp } from '../support/app.ts'
 import { claimsOf, verdict } from '../support/front-door.ts'
 import { basic, clientToken, NOW, outcome, register, send, tokenOf } from '../support/oauth.ts'
 
@@ -86,6 +86,24 @@ t.test('resource chooses among the allowed audiences', async (t) => {
   const byDefault = await register(server)
   t.equal((await clientToken(server.app, byDefault, { resource: ISSUER })).statusCode, 200)
   t.equal(outcome(await clientToken(server.app, byDefault, { resource: 'https://a.example' })), 'invalid_target')
+})
+
+t.test('the issuer as resource is the API of the server, whose tokens say AUDIENCE (RFC 8707 section 2)', async (t) => {
+  const { app, database } = await startApp(t, { env: { AUDIENCE: 'api,web' } })
+  const own = { app, database } as typeof server
+  const audOf = async (audience: string[] | undefined, resource: string | string[]) => {
+    const reply = await clientToken(app, await register(own, audience && { audience }), { resource })
+    return outcome(reply) === 'good' ? claimsOf(reply.json()).aud : outcome(reply)
+  }
+  t.same(await audOf(undefined, ISSUER), ['api', 'web'])
+  t.same(await audOf(undefined, [ISSUER, 'web']), ['api', 'web'])
+  t.equal(await audOf(['web', 'https://a.example'], ISSUER), 'web', 'only as far as the client may have it')
+  t.same(await audOf(['web', 'https://a.example'], ['https://a.example', ISSUER]), ['https://a.example', 'web'])
+  t.equal(await audOf(['https://a.example'], ISSUER), 'invalid_target')
+  t.equal(await audOf(undefined, `${ISSUER}/`), 'invalid_target')
+  const admin = await register(own, { scope: 'signet:clients:read' })
+  const token = await tokenOf(app, admin, { resource: ISSUER })
+  t.equal((await app.inject({ url: '/v1/admin/clients', headers: bearer(token) })).statusCode, 200, 'it is taken there')
 })
 
 t.test('the largest client that can be registered gets a token that is accepted', async (t) => {
