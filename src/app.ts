@@ -27,6 +27,7 @@ import { serverOptions } from './http/server-options.ts'
 import { jwksRoute } from './keys/jwks-route.ts'
 import { quotas } from './limits/limiter.ts'
 import { registerMaintenance } from './maintenance.ts'
+import { authorizeRoute } from './oauth/authorize-route.ts'
 import { introspectRoute } from './oauth/introspect-route.ts'
 import { metadataRoute } from './oauth/metadata-route.ts'
 import { registerOAuth } from './oauth/oauth-scope.ts'
@@ -47,6 +48,7 @@ import { registerRefreshCookie } from './sessions/refresh-cookie.ts'
 import { refreshRoute } from './sessions/refresh-route.ts'
 import { sessionsRoutes } from './sessions/sessions-route.ts'
 import { registerGuard } from './tokens/guard.ts'
+import { ownResource, protectedResourceRoute } from './tokens/protected-resource-route.ts'
 import { VERSION } from './version.ts'
 
 export interface AppOptions extends PartsOptions {
@@ -78,6 +80,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
 
   const loggerInstance = parts.logger as FastifyBaseLogger
   const path = issuerPath(issuer)
+  const resource = ownResource(issuer)
   const below = servedBelow(path)
   const app: App = Fastify({ ...serverOptions(config, instrumentation.refused), ...below.options, loggerInstance })
   app.addHook('onClose', async () => parts.closeRevocations())
@@ -86,7 +89,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   below.learnRoutes               (app)
   registerForwardedFor            (app, { trustProxy: config.TRUST_PROXY })
   if (traces) await app.register  (traces)
-  registerErrorHandler            (app, instrumentation.refused)
+  registerErrorHandler            (app, instrumentation.refused, { resource_metadata: resource.url })
   registerRequestLog              (app)
   instrumentation.requests        (app)
   registerDrain                   (app)
@@ -126,12 +129,14 @@ export async function buildApp(options: AppOptions): Promise<App> {
   auditRoute                      (app, parts)
   clientsAdminRoutes              (app, { administer: parts.administerClients, defaults })
   await registerOAuth             (app, instrumentation.refused, (scope) => {
+    authorizeRoute                (scope)
     tokenRoute                    (scope, parts)
     revokeRoute                   (scope, parts)
     introspectRoute               (scope, parts)
   })
   rootRoute                       (app, { issuer, docs: config.DOCS === 'on' })
-  metadataRoute                   (app, { issuer, docs: config.DOCS === 'on' })
+  metadataRoute                   (app, { issuer, docs: config.DOCS === 'on', scopes: config.SCOPES_SUPPORTED ?? [] })
+  protectedResourceRoute          (app, resource)
   jwksRoute                       (app, parts)
   feedRoute                       (app, parts)
   healthRoutes                    (app, checks)

@@ -13,6 +13,7 @@ export function registerSettingFormats(): void {
   FormatRegistry.Set('mail-url', isMailUrl)
   FormatRegistry.Set('mail-from', isMailFrom)
   FormatRegistry.Set('link', isLink)
+  FormatRegistry.Set('service-scope', isServiceScope)
 }
 
 function isIssuer(text: string): boolean {
@@ -62,6 +63,11 @@ function isLink(text: string): boolean {
     (/^\/(?!\/)/.test(before) && URL.canParse(before, 'https://x')) ||
     /^(?:https:|http:)$/.test(URL.parse(before)?.protocol ?? '')
   )
+}
+
+/** RFC 6749 section 3.3: scope-token. Names that begin with `signet:` are the server's own, which it names itself. */
+function isServiceScope(text: string): boolean {
+  return /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(text) && !/^signet:/i.test(text)
 }
 
 function isWorkers(text: string): boolean {

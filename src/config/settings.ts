@@ -215,6 +215,14 @@ export const Settings = Type.Object({
       description: 'Browser origins that may call the API, comma-separated: `https://app.example.com`. Default: none',
     }),
   ),
+  SCOPES_SUPPORTED: Type.Optional(
+    list(Type.String({ format: 'service-scope', maxLength: 255 }), {
+      maxItems: 100,
+      description:
+        'Scopes of your services that the server metadata names beside its own, comma-separated. It allows nothing: ' +
+        'what a client may have is in its registration. Default: none',
+    }),
+  ),
   TRUST_PROXY: Type.Optional(
     list(Type.String({ format: 'proxy' }), {
       description:

@@ -9,8 +9,8 @@ interface OAuthErrorRow {
 }
 
 /**
- * The one table of errors of `/oauth/*`: the codes of RFC 6749 section 5.2 and RFC 8707 section 2, two of RFC 6749
- * section 4.1.2.1 for faults of the server, and one of our own for 429, which no standard names.
+ * The one table of errors of `/oauth/*`: the codes of RFC 6749 section 5.2 and RFC 8707 section 2, three of RFC
+ * 6749 section 4.1.2.1, and one of our own for 429, which no standard names.
  */
 export const OAUTH_ERRORS = {
   invalid_request: { status: 400, description: 'The request is malformed.' },
@@ -18,6 +18,7 @@ export const OAUTH_ERRORS = {
   invalid_scope: { status: 400, description: 'The scope is malformed, or more than is allowed.' },
   invalid_target: { status: 400, description: 'The resource is not one that is allowed.' },
   unauthorized_client: { status: 400, description: 'The client may not do this.' },
+  unsupported_response_type: { status: 400, description: 'This server issues nothing at its authorization endpoint.' },
   unsupported_grant_type: { status: 400, description: 'The grant type is not supported.' },
   invalid_client: { status: 401, description: 'The client could not be authenticated.' },
   too_many_requests: { status: 429, description: 'Too many requests. Try again later.' },

@@ -20,7 +20,8 @@ export function operationId(method: string, url: string): string {
 /** Who may call an operation, in sentences. It comes from what the guard reads, so it can't tell anything else. */
 export function whoMayCall(config: FastifyContextConfig): string {
   const { auth = 'token', anyOf, maxAuthAge, oauthErrors } = config
-  if (oauthErrors !== undefined) return 'For OAuth clients, which authenticate with Basic, in the form or by assertion.'
+  if (oauthErrors?.includes('invalid_client'))
+    return 'For OAuth clients, which authenticate with Basic, in the form or by assertion.'
   if (auth === 'public') return 'Needs no token.'
   const live = auth === 'live' ? ' Session and account are looked up in the database.' : ''
   const held = heldIn(config).map((what) => ` It must have ${what}.`)

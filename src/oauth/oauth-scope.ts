@@ -40,8 +40,8 @@ export async function registerOAuth(app: App, refused: Refused, routes: (scope: 
     scope.addHook('onRequest', (request, reply, done) => {
       reply.headers({ 'cache-control': 'no-store', pragma: 'no-cache' }) // RFC 6749 section 5.1
       // Section 2.3.1: credentials must never be in a URL, where logs and histories keep them. No parameter is accepted
-      // there.
-      const query = request.url.split('?', 2)[1] ?? ''
+      // there. An authorization request (section 4.1.1) has no credential, and is one query.
+      const query = request.method === 'POST' ? (request.url.split('?', 2)[1] ?? '') : ''
       done(query === '' ? undefined : new OAuthError('invalid_request', 'a query', 'Parameters belong in the body.'))
     })
     routes(scope as App)

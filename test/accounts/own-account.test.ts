@@ -49,7 +49,7 @@ t.test('a wrong current password is 401, and nothing changes', async (t) => {
   for (const current of [`${PASSWORD}!`, PASSWORD.toUpperCase(), NEXT, ' ']) {
     const refused = await changePassword(app, person, NEXT, current)
     t.match(refused.json(), { status: 401, code: 'invalid_credentials' })
-    t.equal(refused.headers['www-authenticate'], 'Bearer realm="signet"', 'it is not the token that is wrong')
+    t.notMatch(refused.headers['www-authenticate'], /error/, 'it is not the token that is wrong')
   }
   t.same(await standing(app, other.access_token), GOOD)
   t.equal(await loginStatus(app, person.email, NEXT), 401)

@@ -44,6 +44,8 @@ const DOCUMENTS = [
   '/.well-known/revocations',
   '/.well-known/oauth-authorization-server',
   '/.well-known/oauth-authorization-server/auth',
+  '/.well-known/oauth-protected-resource',
+  '/.well-known/oauth-protected-resource/auth',
   '/openapi.json',
 ]
 

@@ -67,9 +67,17 @@ for (const path of ['/auth', '/auth/one', '/v1', '/a.b_c~d']) {
           for (const [name, link] of Object.entries(metadata))
             if (name !== 'issuer' && String(link).startsWith('https:')) {
               const { status } = await browser.open(String(link))
-              t.equal(status, name.endsWith('_endpoint') ? 405 : 200, name)
+              t.equal(status, name === 'authorization_endpoint' ? 400 : name.endsWith('_endpoint') ? 405 : 200, name)
             }
         }
+      })
+
+      await t.test('the metadata of its API, at the address that a challenge names', async (t) => {
+        const { headers } = await browser.open(`${issuer}/v1/me`)
+        const [, named = ''] = /resource_metadata="([^"]+)"/.exec(String(headers['www-authenticate'])) ?? []
+        t.equal(named, `https://${HOST}/.well-known/oauth-protected-resource${path}`)
+        for (const address of [named, `${issuer}/.well-known/oauth-protected-resource`])
+          t.equal(JSON.parse((await browser.open(address)).body).resource, issuer, address)
       })
 
       const out = await browser.open(`${issuer}/v1/logout`, { method: 'POST', json: {}, headers: bearer })

@@ -74,6 +74,13 @@ t.test('oauth4webapi discovers, gets tokens with every method, introspects, revo
   t.match(await refused.catch((error) => error), { error: 'invalid_grant', status: 400 }, 'an error it can read')
 })
 
+t.test('oauth4webapi finds the issuer from the address of the API alone (RFC 9728)', async (t) => {
+  const { issuer } = await discovered(t)
+  const asked = await oauth.resourceDiscoveryRequest(new URL(issuer), insecure)
+  const resource = await oauth.processResourceDiscoveryResponse(new URL(issuer), asked)
+  t.match(resource, { resource: issuer, authorization_servers: [issuer] })
+})
+
 t.test('every endpoint that the metadata names is there and does what it says', async (t) => {
   const { server, issuer } = await discovered(t)
   const reply = await fetch(`${issuer}/.well-known/oauth-authorization-server`)
@@ -117,6 +124,13 @@ t.test('every endpoint that the metadata names is there and does what it says', 
     )
   }
   t.same(metadata.response_types_supported, [])
+  for (const query of ['', '?response_type=code&client_id=signet&redirect_uri=https%3A%2F%2Fevil.example&state=x']) {
+    const refused = await fetch(`${metadata.authorization_endpoint}${query}`, { redirect: 'manual' })
+    t.equal(refused.status, 400)
+    t.equal(refused.headers.get('location'), null, 'nobody is sent anywhere (RFC 6749 section 4.1.2.1)')
+    t.match(await refused.json(), { error: 'unsupported_response_type' })
+  }
+  visited.add('authorization_endpoint')
   const addresses = Object.entries(metadata).filter(
     ([name, value]) => name !== 'issuer' && String(value).startsWith('http'),
   )
@@ -133,6 +147,19 @@ t.test('every endpoint that the metadata names is there and does what it says', 
     const text = await new SignJWT(claims).setProtectedHeader({ alg: 'ES256', kid: key.kid }).sign(key.privateKey)
     const type = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
     return { headers: {}, members: { client_assertion: text, client_assertion_type: type } }
+  }
+})
+
+t.test('the metadata names the scopes of the server, and those of SCOPES_SUPPORTED', async (t) => {
+  const own = ['accounts:read', 'accounts:write', 'clients:read', 'clients:write', 'audit:read'].map(
+    (name) => `signet:${name}`,
+  )
+  for (const [env, scopes] of [
+    [{}, own],
+    [{ SCOPES_SUPPORTED: 'invoices:read, tools' }, ['invoices:read', 'tools', ...own]],
+  ] as const) {
+    const { app } = await startApp(t, { env })
+    t.same((await app.inject('/.well-known/oauth-authorization-server')).json().scopes_supported, scopes)
   }
 })
 

@@ -78,7 +78,8 @@ t.test('the challenge of a 403 names the scope that is needed (RFC 6750 section 
     t.equal(answer.headers['cache-control'], 'no-store')
     return answer.headers['www-authenticate']
   }
-  const start = /^Bearer realm="signet", error="insufficient_scope", error_description="[^"]+"/
+  const start =
+    /^Bearer realm="signet", error="insufficient_scope", error_description="[^"]+", resource_metadata="[^"]+"/
   t.match(await challenge('/orders'), new RegExp(`${start.source}, scope="orders:read orders:list"$`))
   t.match(await challenge('/either'), new RegExp(`${start.source}, scope="orders:read orders:list"$`))
   t.match(await challenge('/staff'), new RegExp(`${start.source}$`), 'a role is nothing that a client can ask for')
@@ -93,7 +94,10 @@ t.test('a route may ask for a recent login: older ones get the challenge of RFC 
     t.match(refused.json(), { status: 401, code: 'insufficient_user_authentication' }, JSON.stringify(claims))
     t.match(
       refused.headers['www-authenticate'],
-      /^Bearer realm="signet", error="insufficient_user_authentication", error_description="[^"]+", max_age="300"$/,
+      new RegExp(
+        '^Bearer realm="signet", error="insufficient_user_authentication", error_description="[^"]+", ' +
+          'resource_metadata="[^"]+", max_age="300"$',
+      ),
     )
   }
   const both = await answerTo('/recent-staff', { auth_time: now - 301 })
