@@ -24,7 +24,7 @@ const PACKAGES: readonly PublishedPackage[] = [
     description: 'Verifies the access tokens of a Signet server in your service, and refuses the revoked ones.',
     keywords: ['jwt', 'access-token', 'verify', 'jwks', 'revocation', 'fastify', 'express', 'rfc9068'],
     folder: 'verifier',
-    entries: { '.': 'index', './fastify': 'fastify' },
+    entries: { '.': 'index', './fastify': 'fastify', './mcp': 'mcp' },
     webEntries: { '.': 'index-web' },
     commands: { 'signet-gate': 'gate/signet-gate' },
     node: '>=20.3', // older ones were never tried

@@ -7,6 +7,7 @@ import { assertRoute, registerGuard } from '../tokens/guard.ts'
 import { createVerifier } from './create-verifier.ts'
 import { earlierRoutes } from './earlier-routes.ts'
 import type { VerifierOptions } from './options.ts'
+import { servesMetadata } from './serves-metadata.ts'
 import { noteRefusal, type Verifier } from './verifier.ts'
 
 // Not only for those who want the name: without an export, the declarations of the package would leave out the file
@@ -35,6 +36,8 @@ const FOR_THE_WHOLE_APP = {
  * `config: { auth: 'public' }`, and may ask for `roles`, `scope`, `anyOf` and `maxAuthAge`. The caller's claims are
  * `request.user`, the verifier is `app.signet`.
  *
+ * With the option `resource` it serves the metadata of the service, unless the app did so before.
+ *
  * The app starts also while the issuer is away; until its keys are there, protected routes answer 503.
  */
 export const fastifySignet: FastifyPluginAsync<VerifierOptions> = Object.assign(guardWholeApp, FOR_THE_WHOLE_APP)
@@ -62,6 +65,7 @@ async function guardWholeApp(app: FastifyInstance, options: VerifierOptions): Pr
       reply.code(status).headers(headers).send(body)
     },
   })
+  servesMetadata(app, verifier)
   // Fastify gives a hook ten seconds (`pluginTimeout`), and a start that fails for it would be worse than a first 503.
   app.addHook('onReady', () =>
     Promise.race([verifier.hydrate().catch(() => undefined), delay(5000, undefined, { ref: false })]),

@@ -5,6 +5,7 @@ import type { Refusal } from '../errors/refusals.ts'
 import { isLoopback } from '../http/loopback.ts'
 import { ACCESS_TOKEN_TYPE, type ClaimsPolicy } from '../tokens/claims.ts'
 import { normalisedTyp } from '../tokens/credential.ts'
+import { type ProtectedResource, protectedResource } from '../tokens/protected-resource.ts'
 import { CACHE_BOUNDS, type CacheLimit } from '../tokens/verified-tokens.ts'
 import type { Platform } from './platform.ts'
 
@@ -43,6 +44,13 @@ export interface VerifierOptions {
    * expire by themselves.
    */
   readonly onStale?: OnStale
+  /**
+   * The URL of this service, as its clients have it. Challenges then say where its metadata is (RFC 9728), and
+   * `protectedResource()` has the document. https, except for loopback. Default: nothing is said.
+   */
+  readonly resource?: string
+  /** The scopes that the metadata names. Clients of MCP ask for all of them at once. Default: none are named. */
+  readonly scopesSupported?: readonly string[]
   /** `typ` of the header. Default: `at+jwt`. */
   readonly typ?: string | null
   /** Largest `exp - iat` in seconds. Default: 900. */
@@ -70,6 +78,7 @@ export interface Resolved {
   readonly jwksUri: URL
   /** Undefined: the feed is not followed. */
   readonly feed: { readonly uri: URL; readonly onStale: OnStale } | undefined
+  readonly resource: ProtectedResource | undefined
   readonly keysMaxStale: number
   readonly timeout: number
   readonly cache: CacheLimit
@@ -111,6 +120,7 @@ export function resolveOptions(options: VerifierOptions, platform: Platform): Re
     },
     jwksUri,
     feed: revocations ? { uri, onStale } : undefined,
+    resource: described(options),
     keysMaxStale: positive('keysMaxStale', options.keysMaxStale ?? 86_400),
     timeout: positive('timeout', options.timeout ?? 5000),
     cache: cacheLimit(options.cache ?? CACHE_BOUNDS),
@@ -127,6 +137,8 @@ export const OPTION_NAMES: readonly string[] = [
     'insecureIssuer',
     'audience',
     'revocations',
+    'resource',
+    'scopesSupported',
     'onStale',
     'typ',
     'maxLifetime',
@@ -141,6 +153,13 @@ export const OPTION_NAMES: readonly string[] = [
 function assertKnown(options: VerifierOptions): void {
   const unknown = Object.keys(Object(options)).find((name) => !OPTION_NAMES.includes(name))
   if (unknown !== undefined) throw new TypeError(`${unknown.slice(0, 40)}: there is no such option`)
+}
+
+function described({ issuer, resource, scopesSupported, insecureIssuer: insecure = false }: VerifierOptions) {
+  if (resource !== undefined)
+    return protectedResource({ resource, authorizationServers: [issuer], scopesSupported, insecure })
+  if (scopesSupported === undefined) return undefined
+  throw new TypeError('scopesSupported: it has no effect without resource')
 }
 
 /** `iss` is compared to the letter, so an issuer that no token can have would refuse every token. */

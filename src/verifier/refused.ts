@@ -1,23 +1,31 @@
 import { AppError, type ErrorCode } from '../errors/app-error.ts'
+import type { ChallengeParameters } from '../errors/problem.ts'
 import type { Refusal } from '../errors/refusals.ts'
 
 type Listener = (event: { readonly type: 'refused'; readonly refusal: Refusal; readonly code: ErrorCode }) => void
 
-/** Counts what a verifier refused, by reason, and tells its listener. Each error counts once, wherever it passes. */
+/**
+ * Counts what a verifier refused, by reason, and tells its listener. Each error counts once, wherever it passes. It also
+ * gets the parameters of every challenge of this service, so that whoever answers it needs no verifier.
+ */
 export class Refused {
   readonly #listener: Listener
+  readonly #everyChallenge: ChallengeParameters
   readonly #noted = new WeakSet<AppError>()
   readonly #counts = new Map<Refusal, number>()
 
-  constructor(listener: Listener) {
+  constructor(listener: Listener, everyChallenge: ChallengeParameters = {}) {
     this.#listener = listener
+    this.#everyChallenge = everyChallenge
   }
 
   /** @returns the same error, to be thrown */
   note(error: unknown): unknown {
-    if (!(error instanceof AppError) || error.refusal === undefined || this.#noted.has(error)) return error
+    if (!(error instanceof AppError) || this.#noted.has(error)) return error
     const { refusal, code } = error
     this.#noted.add(error)
+    error.addToChallenge(this.#everyChallenge)
+    if (refusal === undefined) return error
     this.#counts.set(refusal, (this.#counts.get(refusal) ?? 0) + 1)
     this.#listener({ type: 'refused', refusal, code })
     return error

@@ -5,6 +5,7 @@ import { unreferenced } from '../timers.ts'
 import { assertDemands, authorize, type Demands } from '../tokens/authorize.ts'
 import type { AccessTokenClaims } from '../tokens/claims.ts'
 import { type RequestHeaders, requestToken } from '../tokens/credential.ts'
+import type { ProtectedResource } from '../tokens/protected-resource.ts'
 import { VerifiedTokens } from '../tokens/verified-tokens.ts'
 import { createTokenVerifier, type JudgedToken, type RevocationCheck } from '../tokens/verify.ts'
 import { resolveOptions, type VerifierOptions } from './options.ts'
@@ -42,6 +43,11 @@ export interface Verifier {
    * @throws SignetError `keys_unavailable`; the verifier goes on trying all the same
    */
   hydrate(): Promise<void>
+  /**
+   * The metadata of this service (RFC 9728) and the path where it has to be served, to everybody; undefined without the
+   * option `resource`. The Fastify plugin serves it.
+   */
+  protectedResource(): ProtectedResource | undefined
   /** Plain counters since the start. */
   stats(): VerifierStats
   /** Ends every timer and request. */
@@ -100,6 +106,7 @@ export function makeVerifier(options: VerifierOptions, platform: Platform): Veri
       background.start()
       return platform.waitedFor(hydrate())
     },
+    protectedResource: () => parts.resource,
     stats: () => statsOf(parts),
     close() {
       for (const part of [background, standstill, keys, revocations]) part?.close()
@@ -127,8 +134,9 @@ function makeParts(options: VerifierOptions, platform: Platform) {
     verifySignature: platform.createSignature(),
   })
   const judge = waitingVerify(verify, keys, revocations, platform)
-  const refused = new Refused(resolved.onEvent)
-  return { keys, revocations, cache, standstill, judge, refused, now, skew: policy.skew }
+  const { resource, onEvent } = resolved
+  const refused = new Refused(onEvent, resource && { resource_metadata: resource.url })
+  return { keys, revocations, cache, standstill, judge, refused, resource, now, skew: policy.skew }
 }
 
 function statsOf({ cache, revocations, refused }: Parts): VerifierStats {
@@ -144,7 +152,7 @@ function statsOf({ cache, revocations, refused }: Parts): VerifierStats {
 /** What each verifier refused: for guards that find a part of it by themselves. */
 const refusedBy = new WeakMap<Verifier, Refused>()
 
-/** Counts a refusal that a guard in front of the verifier found. One of the verifier itself counts only once. */
+/** Counts a refusal, and completes its challenge, that a guard in front of the verifier found. One of the verifier itself counts only once. */
 export function noteRefusal(verifier: Verifier, error: unknown): void {
   refusedBy.get(verifier)?.note(error)
 }
