@@ -19,7 +19,7 @@ for (const url of PAGES) {
 }
 
 /** Files that the trial needs and that are not recipes. */
-const SCAFFOLD = ['apache/httpd.conf', 'nginx/nginx.conf', 'python/guard.py', 'python/vectors.py']
+const SCAFFOLD = ['apache/httpd.conf', 'nginx/nginx.conf', 'mcp/client_post.js', 'python/guard.py', 'python/vectors.py']
 
 t.test('a recipe on a page is the file that is tried, word for word', async (t) => {
   t.ok(printed.size >= 11, 'the recipes were found')

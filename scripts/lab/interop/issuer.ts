@@ -39,7 +39,9 @@ export interface Issuer {
   rotate(): Promise<void>
   /** Revokes a key, as after a leak. */
   revokeKey(kid: string): Promise<void>
-  createClient(): Promise<{ id: string; secret: string }>
+  /** @param more further options of the script */
+  createClient(more?: readonly string[]): Promise<{ id: string; secret: string }>
+  disableClient(id: string): Promise<void>
 }
 
 /**
@@ -77,12 +79,12 @@ export async function startIssuer(folder: string): Promise<Issuer> {
     feed: async () => (await fetch(`${origin}/.well-known/revocations`)).text(),
     rotate: async () => void (await script(['scripts/keys.ts', 'rotate', '--lead', `${LEAD_SECONDS}s`])),
     revokeKey: async (kid) => void (await script(['scripts/keys.ts', 'revoke', kid])),
-    async createClient() {
-      const made = JSON.parse(
-        await script(['scripts/clients.ts', 'create', '--name', 'interop', '--scope', 'invoices:read', '--json']),
-      )
+    async createClient(more = []) {
+      const create = ['scripts/clients.ts', 'create', '--name', 'interop', '--scope', 'invoices:read', '--json']
+      const made = JSON.parse(await script([...create, ...more]))
       return { id: made.client_id, secret: made.client_secret }
     },
+    disableClient: async (id) => void (await script(['scripts/clients.ts', 'disable', id])),
   }
 }
 

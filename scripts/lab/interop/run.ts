@@ -9,6 +9,7 @@ import { followThroughCache } from './cache.ts'
 import { clientCredentials } from './client.ts'
 import { followFeed } from './feed.ts'
 import { LEAD_SECONDS, startIssuer } from './issuer.ts'
+import { reachTools } from './mcp.ts'
 import type { Place } from './program.ts'
 import { NPM_PACKAGES, PROGRAMS } from './programs.ts'
 import { badTokens, issuerMint } from './tokens.ts'
@@ -20,7 +21,7 @@ Starts a real server and has its tokens verified by libraries and programs of ot
 Takes four minutes: a key rotation and long polls are part of it. Exits 1 when a program that is here fails.
 
 Options
-  --only <program>  one of ${PROGRAMS.map(({ name }) => name).join(', ')}; may be repeated
+  --only <program>  one of ${PROGRAMS.map(({ name }) => name).join(', ')}; may be repeated. MCP stands alone
   --reasons         also print what each program said to each token`
 
 try {
@@ -43,6 +44,10 @@ async function main(): Promise<number> {
     console.log(HELP)
     return 0
   }
+  if (values.only.join() === 'MCP') {
+    console.log(await reachTools(await startPlace()))
+    return 0
+  }
   const unknown = values.only.find((only) => !PROGRAMS.some(({ name }) => name === only))
   if (unknown !== undefined) throw new OperatorError(`--only ${unknown}: there is no such program`)
   const place = await startPlace()
@@ -57,6 +62,7 @@ async function main(): Promise<number> {
   const columns = await tryAll(trials, place)
   console.log(`\n${report(trials, columns)}\n`)
   console.log(await clientCredentials(place, trials))
+  console.log(await reachTools(place))
   console.log(await followThroughCache(place))
   console.log(await followFeed(place)) // the last one: it revokes the signing key
   if (values.reasons) console.log(`\n${trials.flatMap(({ reasons }) => reasons).join('\n')}`)
