@@ -26,7 +26,7 @@ const PACKAGES: readonly PublishedPackage[] = [
     folder: 'verifier',
     entries: { '.': 'index', './fastify': 'fastify', './mcp': 'mcp' },
     webEntries: { '.': 'index-web' },
-    commands: { 'signet-gate': 'gate/signet-gate' },
+    commands: { 'signet-gate': 'gate/signet-gate', 'signet-verifier': 'explain-bin' },
     node: '>=20.3', // older ones were never tried
     dependencies: ['@sinclair/typebox'],
     optionalPeers: { fastify: '^5.0.0' },

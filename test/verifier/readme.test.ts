@@ -1,6 +1,7 @@
 import { glob, readFile } from 'node:fs/promises'
 import t from 'tap'
 import { ERRORS, type ErrorCode, errorRow } from '../../src/errors/app-error.ts'
+import { REFUSALS } from '../../src/errors/refusals.ts'
 import { OPTION_NAMES } from '../../src/verifier/options.ts'
 import { resolveOptions } from './node-options.ts'
 
@@ -31,6 +32,13 @@ t.test('the table of options is what createVerifier takes, with its defaults', a
     keysMaxStale: String(keysMaxStale),
     timeout: String(timeout),
   })
+})
+
+t.test('the table of reasons is the list, in the order of the checks', async (t) => {
+  t.same(
+    columns('Reasons').map(([reason]) => reason),
+    REFUSALS,
+  )
 })
 
 t.test('the table of errors has every code that the package can throw, with its status', async (t) => {

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
@@ -130,6 +130,7 @@ async function life(t: Test, folder: string, expressOnly: string): Promise<void>
   await post(`${server.url}/v1/accounts`, PERSON)
   await t.test('signet-client: a command line', (t) => clientRuns(t, folder, server))
   const [first, revoked, later] = [await logIn(server), await logIn(server), await logIn(server)]
+  await t.test('its command', (t) => explains(t, folder, server.url, first.access_token))
   const services = await startServices(t, folder, expressOnly, { ISSUER: server.url, AUDIENCE: server.url })
   const scene = { server, services, stays: first.access_token }
 
@@ -138,6 +139,16 @@ async function life(t: Test, folder: string, expressOnly: string): Promise<void>
   await outage(t, scene, fresh, later.access_token)
   const issuer = { ISSUER: server.url, TOKEN: fresh }
   await t.test('a process whose verifier is closed ends by itself', (t) => endsByItself(t, folder, issuer))
+}
+
+/** What `npx signet-verifier explain` runs. */
+async function explains(t: Test, folder: string, issuer: string, token: string): Promise<void> {
+  const program = join(folder, 'node_modules/.bin/signet-verifier')
+  t.ok((await stat(program)).mode & 0o100, 'npm made it executable')
+  t.match(await readFile(program, 'utf8'), /^#!\/usr\/bin\/env node\n/)
+  const explain = (stdin: string) => run(t, program, ['explain', '--issuer', issuer, '--audience', issuer], {}, stdin)
+  t.match(await explain(token).finished, { code: 0, stderr: '', stdout: /^Result: good\.$/m })
+  t.match(await explain('x').finished, { code: 1, stderr: '', stdout: /^Result: REFUSED, malformed; /m })
 }
 
 interface Scene {
