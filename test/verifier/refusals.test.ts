@@ -7,6 +7,8 @@ import { createFastifyJwtSignature } from '../../src/tokens/fastify-jwt-signatur
 import { createNodeSignature } from '../../src/tokens/node-signature.ts'
 import { VerifiedTokens } from '../../src/tokens/verified-tokens.ts'
 import { createTokenVerifier, type VerifySignature } from '../../src/tokens/verify.ts'
+import { createVerifier as createWebVerifier } from '../../src/verifier/create-web-verifier.ts'
+import type { VerifierEvent } from '../../src/verifier/options.ts'
 import { corpus } from '../support/attacks/corpus.ts'
 import { post, signUp, signUpAdmin } from '../support/front-door.ts'
 import type { Mint } from '../support/mint.ts'
@@ -29,9 +31,25 @@ const word = (promise: Promise<unknown>): Promise<string> =>
   )
 
 t.test('what stands in a token, in a request, and what the caller lacks', async (t) => {
-  const { verifier, mint } = await verifying(t)
-  for (const [refusal, what, token] of refusedTokens(mint))
+  const told: string[] = []
+  const onEvent = (event: VerifierEvent) => {
+    if (event.type === 'refused') told.push(event.refusal)
+  }
+  const { verifier, mint, issuer, clock } = await verifying(t, { onEvent })
+  const { issuer: iss, audience } = mint
+  const web = createWebVerifier({ issuer: iss, audience, fetch: issuer.fetch, now: () => clock.seconds })
+  t.teardown(() => web.close())
+  const rows = refusedTokens(mint)
+  for (const [refusal, what, token] of rows) {
     t.equal(await word(verifier.verify(token)), refusal, `${refusal}: ${what}`)
+    t.equal(await word(web.verify(token)), refusal, `${refusal}: ${what}, without node:crypto`)
+  }
+  t.same(
+    told,
+    rows.map(([refusal]) => refusal),
+    'each is told once',
+  )
+  t.equal(verifier.stats().refused.malformed, told.filter((one) => one === 'malformed').length)
   t.equal(await word(verifier.verify(undefined as never)), 'token_missing')
   const asked = (...args: Parameters<typeof verifier.authenticate>) => word(verifier.authenticate(...args))
   const authorization = `Bearer ${mint.token()}`

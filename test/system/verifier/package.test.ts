@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
@@ -7,20 +7,14 @@ import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import packageJson from '../../../package.json' with { type: 'json' }
 import { PASSWORD } from '../../support/app.ts'
+import { freePort } from '../../support/free-port.ts'
 import { post, ROOT, run, type ServerProcess, startServer } from '../../support/service.ts'
 import { clientPackage, clientRuns } from './client-package.ts'
+import { explains } from './installed-command.ts'
 import { buildPackages, installPackages, recipe, typeErrors, withoutFastify } from './installed-package.ts'
 import { refusedAfter, type Service, startServices } from './recipe-services.ts'
 
 // What a stranger does: build the package, install it with npm in an empty folder, run what its README prints.
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await new Promise((resolve) => probe.once('listening', resolve))
-  const { port } = probe.address() as AddressInfo
-  await new Promise((resolve) => probe.close(resolve))
-  return port
-}
 
 const PERSON = { email: 'a@example.com', password: PASSWORD }
 
@@ -139,16 +133,6 @@ async function life(t: Test, folder: string, expressOnly: string): Promise<void>
   await outage(t, scene, fresh, later.access_token)
   const issuer = { ISSUER: server.url, TOKEN: fresh }
   await t.test('a process whose verifier is closed ends by itself', (t) => endsByItself(t, folder, issuer))
-}
-
-/** What `npx signet-verifier explain` runs. */
-async function explains(t: Test, folder: string, issuer: string, token: string): Promise<void> {
-  const program = join(folder, 'node_modules/.bin/signet-verifier')
-  t.ok((await stat(program)).mode & 0o100, 'npm made it executable')
-  t.match(await readFile(program, 'utf8'), /^#!\/usr\/bin\/env node\n/)
-  const explain = (stdin: string) => run(t, program, ['explain', '--issuer', issuer, '--audience', issuer], {}, stdin)
-  t.match(await explain(token).finished, { code: 0, stderr: '', stdout: /^Result: good\.$/m })
-  t.match(await explain('x').finished, { code: 1, stderr: '', stdout: /^Result: REFUSED, malformed; /m })
 }
 
 interface Scene {
