@@ -101,7 +101,7 @@ t.test(
       )
     })
     for (const [id, metrics] of workers) {
-      for (let i = 0; i < id; i += 1) metrics.refused('invalid_token')
+      for (let i = 0; i < id; i += 1) metrics.refused('invalid_token', 'signature')
       metrics.gateWaited(id)
       metrics.state({
         keyring: { phases: () => [{ phase: 'current', signFrom: 0 }], state: () => (id === 1 ? 'ok' : 'stale') },
@@ -114,6 +114,7 @@ t.test(
     }
     const expected = {
       'signet_errors_total{code="invalid_token"}': 3,
+      'signet_refused_total{reason="signature"}': 3,
       signet_password_gate_wait_seconds_sum: 3,
       signet_password_gate_wait_seconds_count: 2,
       signet_verified_token_cache_hits_total: 3,
