@@ -1,6 +1,7 @@
 import { access, glob, readFile } from 'node:fs/promises'
 import t from 'tap'
 import { PROGRAMS } from '../../scripts/lab/interop/programs.ts'
+import { RUNTIMES } from '../../scripts/lab/interop/runtimes/runtimes.ts'
 
 // `npm run interop` tries the files under scripts/lab/interop/, and three pages print them. What is printed has to be
 // what was tried.
@@ -19,7 +20,10 @@ for (const url of PAGES) {
 }
 
 /** Files that the trial needs and that are not recipes. */
-const SCAFFOLD = ['apache/httpd.conf', 'nginx/nginx.conf', 'mcp/client_post.js', 'python/guard.py', 'python/vectors.py']
+const SCAFFOLD = [
+  ...['apache/httpd.conf', 'nginx/nginx.conf', 'mcp/client_post.js', 'python/guard.py', 'python/vectors.py'],
+  ...['serve-fetch', 'workerd-host', 'edge-host', 'cold', 'quiet'].map((name) => `runtimes/services/${name}.js`),
+]
 
 t.test('a recipe on a page is the file that is tried, word for word', async (t) => {
   t.ok(printed.size >= 11, 'the recipes were found')
@@ -28,17 +32,17 @@ t.test('a recipe on a page is the file that is tried, word for word', async (t) 
 
 t.test('every recipe is printed or linked', async (t) => {
   const files: string[] = []
-  for await (const path of glob('*/*.*', { cwd: INTEROP })) files.push(path.replaceAll('\\', '/'))
+  for await (const path of glob('*/**/*.*', { cwd: INTEROP })) files.push(path.replaceAll('\\', '/'))
   t.ok(files.length > SCAFFOLD.length + 10, 'the files were found')
-  for (const file of files.filter((file) => !SCAFFOLD.includes(file)))
+  for (const file of files.filter((file) => !SCAFFOLD.includes(file) && !file.endsWith('.ts')))
     t.ok(page.includes(`](${file})`) || printed.has(new URL(file, INTEROP).href), file)
 })
 
-t.test('the table of what was tried has a row per program', async (t) => {
+t.test('the tables of what was tried have a row per program and runtime', async (t) => {
   const rows = [...page.matchAll(/^\| \[(.*?)\]\((\S+)\) \|/gm)].map(([, name, recipe]) => ({ name, recipe }))
   t.same(
     rows,
-    PROGRAMS.map(({ name, recipe }) => ({ name, recipe })),
+    [...PROGRAMS, ...RUNTIMES].map(({ name, recipe }) => ({ name, recipe })),
   )
   for (const { recipe = '' } of rows) await t.resolves(access(new URL(recipe, INTEROP)), recipe)
 })

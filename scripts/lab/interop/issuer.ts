@@ -6,8 +6,9 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createServer } from 'node:tls'
 import { promisify } from 'node:util'
+import { OperatorError } from '../../../src/errors/app-error.ts'
 import { freePort } from '../../../test/support/free-port.ts'
-import { login, logout, register } from '../../../test/support/service.ts'
+import { login, logout, post, register } from '../../../test/support/service.ts'
 import { Child } from '../bench/child.ts'
 
 const EMAIL = 'ada@example.com'
@@ -33,10 +34,16 @@ export interface Issuer {
   readonly environment: Environment
   /** @returns an access token of a session of its own */
   logIn(): Promise<string>
+  /** The same for a new account. */
+  logInAs(email: string): Promise<string>
   logOut(token: string): Promise<void>
+  /** Ends every session of the account. */
+  logOutEverywhere(token: string): Promise<void>
   feed(): Promise<string>
   /** Publishes the next key; tokens are signed with it {@link LEAD_SECONDS} seconds later. */
   rotate(): Promise<void>
+  /** Signs with a new key as soon as the server has it. */
+  rotateNow(): Promise<void>
   /** Revokes a key, as after a leak. */
   revokeKey(kid: string): Promise<void>
   /** @param more further options of the script */
@@ -47,8 +54,10 @@ export interface Issuer {
 /**
  * Starts the real server, behind TLS as in production: several libraries refuse an issuer without TLS, and no recipe
  * should switch that check off.
+ *
+ * @param more settings
  */
-export async function startIssuer(folder: string): Promise<Issuer> {
+export async function startIssuer(folder: string, more: Readonly<Record<string, string>> = {}): Promise<Issuer> {
   const authority = join(folder, 'authority.pem')
   const port = await freePort()
   const url = await terminateTls(folder, authority, port)
@@ -60,6 +69,7 @@ export async function startIssuer(folder: string): Promise<Issuer> {
     DATABASE_URL: `sqlite:${join(folder, 'data', 'signet.db')}`,
     JWKS_MAX_AGE: '60',
     LOG_LEVEL: 'silent',
+    ...more,
   }
   const server = new Child({ args: ['src/server.ts'], env: settings })
   const origin = `http://127.0.0.1:${port}`
@@ -75,9 +85,18 @@ export async function startIssuer(folder: string): Promise<Issuer> {
     authority,
     environment: environmentOf(url, authority),
     logIn: async () => (await login({ url: origin }, EMAIL)).access,
+    async logInAs(email) {
+      await register({ url: origin }, email)
+      return (await login({ url: origin }, email)).access
+    },
     logOut: (access) => logout({ url: origin }, { access }),
+    async logOutEverywhere(access) {
+      const reply = await post(`${origin}/v1/logout`, { scope: 'all' }, { authorization: `Bearer ${access}` })
+      if (reply.status !== 204) throw new OperatorError(`logout of all sessions: ${reply.status}`)
+    },
     feed: async () => (await fetch(`${origin}/.well-known/revocations`)).text(),
     rotate: async () => void (await script(['scripts/keys.ts', 'rotate', '--lead', `${LEAD_SECONDS}s`])),
+    rotateNow: async () => void (await script(['scripts/keys.ts', 'rotate', '--now'])),
     revokeKey: async (kid) => void (await script(['scripts/keys.ts', 'revoke', kid])),
     async createClient(more = []) {
       const create = ['scripts/clients.ts', 'create', '--name', 'interop', '--scope', 'invoices:read', '--json']
@@ -107,12 +126,8 @@ function environmentOf(issuer: string, authority: string): Environment {
 
 /** @returns the https origin of a proxy that forwards every connection to `port` */
 async function terminateTls(folder: string, authority: string, port: number): Promise<string> {
-  const key = join(folder, 'authority.key')
-  const names = 'subjectAltName=DNS:localhost,IP:127.0.0.1'
-  const subject = ['-subj', '/CN=localhost', '-addext', names, '-days', '1']
-  const ec = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
-  await promisify(execFile)('openssl', ['req', '-x509', ...ec, ...subject, '-keyout', key, '-out', authority])
-  const server = createServer({ key: await readFile(key), cert: await readFile(authority) }, (socket) => {
+  const { key, cert } = await makeCertificate(folder, authority)
+  const server = createServer({ key, cert }, (socket) => {
     const inner = connect(port, '127.0.0.1')
     socket.pipe(inner).pipe(socket)
     socket.once('error', () => inner.destroy()).once('close', () => inner.destroy())
@@ -120,6 +135,33 @@ async function terminateTls(folder: string, authority: string, port: number): Pr
   })
   await once(server.listen(0, '127.0.0.1').unref(), 'listening')
   return `https://localhost:${(server.address() as AddressInfo).port}`
+}
+
+/** Of an authority of its own: Deno accepts no certificate that is its own authority. */
+async function makeCertificate(folder: string, authority: string): Promise<{ key: Buffer; cert: Buffer }> {
+  const pem = (name: string) => join(folder, `${name}.pem`)
+  const make = (name: string, out: string, ...args: readonly string[]) => {
+    const ec = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
+    const all = [
+      'req',
+      '-x509',
+      ...ec,
+      '-days',
+      '1',
+      '-subj',
+      `/CN=${name}`,
+      '-keyout',
+      pem(`${name}-key`),
+      '-out',
+      out,
+    ]
+    return promisify(execFile)('openssl', [...all, ...args])
+  }
+  await make('authority', authority)
+  const names = 'subjectAltName=DNS:localhost,IP:127.0.0.1'
+  const by = ['-CA', authority, '-CAkey', pem('authority-key')]
+  await make('localhost', pem('localhost'), ...by, '-addext', names, '-addext', 'basicConstraints=critical,CA:FALSE')
+  return { key: await readFile(pem('localhost-key')), cert: await readFile(pem('localhost')) }
 }
 
 async function ready(server: Child, origin: string): Promise<void> {

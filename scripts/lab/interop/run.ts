@@ -10,19 +10,24 @@ import { clientCredentials } from './client.ts'
 import { followFeed } from './feed.ts'
 import { LEAD_SECONDS, startIssuer } from './issuer.ts'
 import { reachTools } from './mcp.ts'
-import type { Place } from './program.ts'
+import type { Place, Program } from './program.ts'
 import { NPM_PACKAGES, PROGRAMS } from './programs.ts'
+import { tryRuntimes } from './runtimes/run-runtimes.ts'
+import { RUNTIMES } from './runtimes/runtimes.ts'
 import { badTokens, issuerMint } from './tokens.ts'
 import { accepts, refusesAll, refusesUnset, report, type Trial } from './trial.ts'
 
-const HELP = `Usage: npm run interop [-- --only <program>]... [--reasons]
+const HELP = `Usage: npm run interop [-- --only <name>]... [--times <n>] [--cold <n>] [--reasons]
 
-Starts a real server and has its tokens verified by libraries and programs of other ecosystems, as they are installed here.
-Takes four minutes: a key rotation and long polls are part of it. Exits 1 when a program that is here fails.
+Starts a real server and has its tokens verified by libraries and programs of other ecosystems, as they are installed here,
+and by signet-verifier in the JavaScript runtimes that npm can install. Takes ten minutes: key rotations, long polls and
+many revocations are part of it. Exits 1 when a program or a runtime that is here fails.
 
 Options
-  --only <program>  one of ${PROGRAMS.map(({ name }) => name).join(', ')}; may be repeated. MCP stands alone
-  --reasons         also print what each program said to each token`
+  --only <name>  one of ${[...PROGRAMS, ...RUNTIMES].map(({ name }) => name).join(', ')}; may be repeated. MCP stands alone
+  --times <n>    how many revocations each runtime has to notice (100)
+  --cold <n>     how many verifiers start cold with one store (1000)
+  --reasons      also print what each program said to each token, and where a runtime differs from Node`
 
 try {
   process.exitCode = await main()
@@ -38,6 +43,8 @@ async function main(): Promise<number> {
       help: { type: 'boolean', short: 'h', default: false },
       only: { type: 'string', multiple: true, default: [] },
       reasons: { type: 'boolean', default: false },
+      times: { type: 'string', default: '100' },
+      cold: { type: 'string', default: '1000' },
     },
   })
   if (values.help) {
@@ -45,13 +52,36 @@ async function main(): Promise<number> {
     return 0
   }
   if (values.only.join() === 'MCP') {
-    console.log(await reachTools(await startPlace()))
+    console.log(await reachTools(await startPlace(makeRunFolder('interop'))))
     return 0
   }
-  const unknown = values.only.find((only) => !PROGRAMS.some(({ name }) => name === only))
-  if (unknown !== undefined) throw new OperatorError(`--only ${unknown}: there is no such program`)
-  const place = await startPlace()
-  const wanted = PROGRAMS.filter(({ name }) => values.only.length === 0 || values.only.includes(name))
+  const all = [...PROGRAMS, ...RUNTIMES]
+  const unknown = values.only.find((only) => !all.some(({ name }) => name === only))
+  if (unknown !== undefined) throw new OperatorError(`--only ${unknown}: there is no such program or runtime`)
+  const isWanted = ({ name }: { name: string }) => values.only.length === 0 || values.only.includes(name)
+  const folder = makeRunFolder('interop')
+  const runtimes = RUNTIMES.filter(isWanted)
+  const programs = PROGRAMS.filter(isWanted)
+  const faults: string[] = []
+  if (runtimes.length > 0) {
+    const options = { times: count('times', values.times), cold: count('cold', values.cold), reasons: values.reasons }
+    const tried = await tryRuntimes(folder, runtimes, options)
+    console.log(`\n${tried.report}\n`)
+    faults.push(...tried.faults)
+  }
+  if (programs.length > 0) faults.push(...(await tryPrograms(folder, programs, values.reasons)))
+  for (const fault of new Set(faults)) process.stderr.write(`interop: error: ${fault}\n`)
+  return faults.length === 0 ? 0 : 1
+}
+
+function count(option: string, value: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(value)) throw new OperatorError(`--${option} ${value}: a number from 1 to 999999`)
+  return Number(value)
+}
+
+/** @returns what is wrong */
+async function tryPrograms(folder: string, wanted: readonly Program[], reasons: boolean): Promise<string[]> {
+  const place = await startPlace(folder)
   const trials: Trial[] = []
   for (const program of wanted) {
     const version = await program.version(place)
@@ -65,14 +95,11 @@ async function main(): Promise<number> {
   console.log(await reachTools(place))
   console.log(await followThroughCache(place))
   console.log(await followFeed(place)) // the last one: it revokes the signing key
-  if (values.reasons) console.log(`\n${trials.flatMap(({ reasons }) => reasons).join('\n')}`)
-  const faults = trials.flatMap(({ faults }) => faults)
-  for (const fault of faults) process.stderr.write(`interop: error: ${fault}\n`)
-  return faults.length === 0 ? 0 : 1
+  if (reasons) console.log(`\n${trials.flatMap(({ reasons }) => reasons).join('\n')}`)
+  return trials.flatMap(({ faults }) => faults)
 }
 
-async function startPlace(): Promise<Place> {
-  const folder = makeRunFolder('interop')
+async function startPlace(folder: string): Promise<Place> {
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
   process.stderr.write('installing libraries from npm …\n')
   // npm must not inherit the options of this process.
