@@ -1,12 +1,15 @@
 import { connect } from 'node:net'
 
 export interface RawAnswer {
-  /** 0 when the connection ended without an answer. */
+  /** 0 when there is none: the server ended the connection, or waits for more. */
   readonly statusCode: number
   /** Values by name in lower case. */
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
 }
+
+/** A server that waits for more than it was sent. */
+const TIMEOUT_MS = 20_000
 
 /**
  * Sends bytes as they are over a socket of their own, because clients repair or refuse the lines of an attack.
@@ -18,7 +21,9 @@ export async function rawRequest(port: number, lines: readonly string[], body = 
   const length = body === '' ? [] : [`Content-Length: ${Buffer.byteLength(body)}`]
   const socket = connect(port, '127.0.0.1')
   const head = [...lines, 'Host: localhost', 'Connection: close', ...length, '', ''].join('\r\n')
-  socket.end(Buffer.concat([Buffer.from(head, 'latin1'), Buffer.from(body)]))
+  // Not `end`: a server of Node gives no answer any more to a client that has closed its side.
+  socket.write(Buffer.concat([Buffer.from(head, 'latin1'), Buffer.from(body)]))
+  socket.setTimeout(TIMEOUT_MS, () => socket.destroy())
   let text = ''
   try {
     for await (const chunk of socket.setEncoding('latin1')) text += chunk
