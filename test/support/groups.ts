@@ -36,7 +36,7 @@ const GROUPS = {
     'revocations/{staleness,streamed-whole}*',
     'sessions/refresh-model*',
     'tokens/refusals*',
-    'verifier/{attacks,explain,fastify,feed-model,refusals}*',
+    'verifier/{attacks,explain,fastify,feed-model,gate.,refusals,web-path}*',
   ],
   'system-others': ['system/**'],
   'system-scripts': ['system/{keys,scripts}/**'],
