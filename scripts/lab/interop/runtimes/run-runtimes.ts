@@ -56,7 +56,7 @@ export async function tryRuntimes(folder: string, wanted: readonly Runtime[], op
 /** The line that says why a program ended. */
 function reasonOf(error: Error & { readonly stderr?: string }): string {
   const text = error.stderr || error.message
-  return /^.*Error\b.*$/m.exec(text)?.[0] ?? text
+  return /^.*Error\b[^\n(]*: \S.*$/m.exec(text)?.[0].trim() ?? text
 }
 
 async function startPlace(folder: string): Promise<RuntimesPlace> {
