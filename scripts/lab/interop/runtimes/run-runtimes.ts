@@ -32,7 +32,7 @@ export async function tryRuntimes(folder: string, wanted: readonly Runtime[], op
     if (version === undefined) lines.push(`left out: ${runtime.name} is not here (npm install ${runtime.npm})`)
     else
       await startService(await runtime.command(place)).then(
-        (url) => trials.push({ runtime, version, url, counts: new Map(), notes: [], faults: [] }),
+        (service) => trials.push({ runtime, version, ...service, counts: new Map(), notes: [], faults: [] }),
         (error) => faults.push(`${runtime.name}: ${reasonOf(error)}`),
       )
   }
@@ -48,7 +48,8 @@ export async function tryRuntimes(folder: string, wanted: readonly Runtime[], op
   }
   for (const { runtime, notes, ...trial } of trials) {
     faults.push(...trial.faults.map((fault) => `${runtime.name}: ${fault}`))
-    if (options.reasons) lines.push(...notes.map((note) => `${runtime.name}: ${note}`))
+    const told = [...notes, trial.complaint()].filter((text) => text !== '')
+    if (options.reasons) lines.push(...told.map((text) => `${runtime.name}: ${text}`))
   }
   return { report: [report(trials), ...lines].join('\n'), faults }
 }

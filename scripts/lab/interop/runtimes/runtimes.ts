@@ -167,14 +167,14 @@ export async function installRuntime(place: RuntimesPlace, { npm }: Runtime): Pr
   return installed ? npmVersion(place, npm === 'miniflare' ? 'workerd' : npm) : undefined
 }
 
-/** @returns the URL of a service that listens */
-export async function startService(command: Command): Promise<string> {
+/** @returns the URL of a service that listens, and what it wrote to standard error so far */
+export async function startService(command: Command): Promise<{ url: string; complaint: () => string }> {
   const { child, complaint } = start(command)
   const line = new Promise<string>((resolve, reject) => {
     child.stdout?.once('data', (chunk) => resolve(String(chunk).trim()))
     child.once('exit', () => reject(new Error(`${command.args.at(-1)} ended: ${complaint()}`)))
   })
-  return inTime(line, String(command.args.at(-1)))
+  return { url: await inTime(line, String(command.args.at(-1))), complaint }
 }
 
 /** Runs a service that ends by itself. @returns what it printed, which is JSON */

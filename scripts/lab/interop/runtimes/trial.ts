@@ -5,6 +5,8 @@ export interface RuntimeTrial {
   readonly runtime: Runtime
   readonly version: string
   readonly url: string
+  /** The end of what the service wrote to standard error. */
+  complaint(): string
   /** Cells of the table, by column. */
   readonly counts: Map<string, string>
   /** What differs from Node and is no fault. */
