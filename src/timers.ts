@@ -6,6 +6,12 @@ interface Timers {
   readonly setImmediate?: (callback: () => void) => void
 }
 
+/** What work needs of the signal that ends it: as much of an AbortSignal as every runtime lets it keep. */
+export type StopSignal = Pick<AbortSignal, 'aborted' | 'reason' | 'throwIfAborted'> & {
+  addEventListener(type: 'abort', listener: () => void): void
+  removeEventListener(type: 'abort', listener: () => void): void
+}
+
 /**
  * Lets the process end while this timer waits, where the runtime knows that difference: Node and Bun by the timer,
  * Deno by a function.
@@ -19,7 +25,7 @@ export function unreferenced(timer: Timer): Timer {
 }
 
 /** Resolves after so many milliseconds, or as soon as the signal is aborted. It does not keep the process alive. */
-export function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+export function pause(milliseconds: number, signal: StopSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve()
   return new Promise((resolve) => {
     const over = () => {

@@ -1,4 +1,4 @@
-import { unreferenced } from '../timers.ts'
+import { type StopSignal, unreferenced } from '../timers.ts'
 
 /** A longer timer goes off at once. */
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1
@@ -19,7 +19,7 @@ export interface BoundedFetch {
   readonly etag?: string | undefined
   readonly headers?: Readonly<Record<string, string>>
   /** Aborts the request, for example at shutdown. */
-  readonly signal: AbortSignal
+  readonly signal: StopSignal
 }
 
 /** An answer with another status than was asked for. */

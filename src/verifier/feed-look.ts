@@ -1,4 +1,4 @@
-import { turn } from '../timers.ts'
+import { type StopSignal, turn } from '../timers.ts'
 import type { FeedCopy } from './feed-copy.ts'
 import { FeedRefused } from './feed-refused.ts'
 import { askForChanges, askForFeed, type FeedText, MAX_BYTES } from './feed-requests.ts'
@@ -17,7 +17,7 @@ interface Look {
   readonly uri: URL
   readonly keys: RemoteKeys
   readonly copy: FeedCopy
-  readonly signal: AbortSignal
+  readonly signal: StopSignal
   readonly monotonic: () => number
 }
 

@@ -1,5 +1,6 @@
 import { readBounded, StatusError, withinBounds } from '../http/bounded-fetch.ts'
 import { CHANGES_MEDIA_TYPE } from '../revocations/changes-format.ts'
+import type { StopSignal } from '../timers.ts'
 import { withQuery } from './jwks-reply.ts'
 import type { Resolved } from './options.ts'
 import { readLines } from './read-lines.ts'
@@ -17,7 +18,7 @@ export interface FeedText {
 interface Asking {
   readonly options: Pick<Resolved, 'fetch' | 'timeout'>
   readonly uri: URL
-  readonly signal: AbortSignal
+  readonly signal: StopSignal
   /** Gets status and headers of every answer. */
   readonly onReply: (reply: Response) => void
 }

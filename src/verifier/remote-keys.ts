@@ -1,5 +1,6 @@
 import { AppError } from '../errors/app-error.ts'
 import { boundedFetch, type Fetched, failure } from '../http/bounded-fetch.ts'
+import { Stopping } from '../http/stopping.ts'
 import { type Timer, unreferenced } from '../timers.ts'
 import type { VerificationKeys } from '../tokens/verify.ts'
 import { ageSeconds, maxAgeSeconds, readJwks, withQuery } from './jwks-reply.ts'
@@ -36,7 +37,7 @@ export class RemoteKeys implements VerificationKeys {
   readonly #options: Resolved
   readonly #monotonic: () => number
   readonly #standstill: Standstill
-  readonly #closing = new AbortController()
+  readonly #closing = new Stopping()
   readonly #withdrawn = new Set<string>()
   readonly #search: KidSearch
   #copy = NO_COPY

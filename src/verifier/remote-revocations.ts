@@ -1,6 +1,7 @@
 import { createDeletionClock, monotonicClock } from '../clock.ts'
 import type { Refusal } from '../errors/refusals.ts'
 import { failure } from '../http/bounded-fetch.ts'
+import { Stopping } from '../http/stopping.ts'
 import { revocationExpiry } from '../revocations/revocation.ts'
 import { pause, turn } from '../timers.ts'
 import type { AccessTokenClaims } from '../tokens/claims.ts'
@@ -28,7 +29,7 @@ export class RemoteRevocations implements RevocationCheck {
   readonly #standstill: Standstill
   readonly #monotonic: () => number
   readonly #deletionClock: () => number
-  readonly #closing = new AbortController()
+  readonly #closing = new Stopping()
   readonly #copy: FeedCopy
   readonly #look: FeedLook
   #following: Promise<void> | undefined

@@ -36,7 +36,12 @@ async function answer(request: Request | { headers: object }) {
   }
 }
 
-t.test('import and createVerifier ask for nothing', async (t) => t.same(asked, []))
+t.test('a verifier is made where a Worker may start nothing: outside of a request', async (t) => {
+  t.same(asked, [])
+  for (const name of ['fetch', 'setTimeout', 'setInterval', 'AbortController'] as const)
+    t.intercept(globalThis, name, { get: () => t.fail(`${name} outside of a request`) })
+  createVerifier({ issuer: mint.issuer, audience: mint.audience, fetch, revocations: true })
+})
 
 t.test('every token that the server refuses is refused by Web Crypto, in the same words', async (t) => {
   let count = 0
