@@ -68,16 +68,29 @@ function judge(trial: RuntimeTrial, attack: Attack, answer: Answer | undefined):
   if (found.length > 0) trial.faults.push(`${attack.name}: ${found.join('; ')}`)
 }
 
+/** For one answer, and for those to a batch. */
+const TIMEOUT_MS = 60_000
+
 async function batch({ url }: RuntimeTrial, tokens: readonly { readonly token: string }[]): Promise<Answer[]> {
   const body = JSON.stringify(tokens.map(({ token }) => token))
-  const reply = await fetch(`${url}/tokens`, { method: 'POST', body })
-  const given = (await reply.json()) as { status: number; headers: Record<string, string>; body: string }[]
-  return given.map(({ status, ...rest }) => ({ statusCode: status, ...rest }))
+  const signal = AbortSignal.timeout(TIMEOUT_MS)
+  try {
+    const reply = await fetch(`${url}/tokens`, { method: 'POST', body, signal })
+    const given = (await reply.json()) as { status: number; headers: Record<string, string>; body: string }[]
+    return given.map(({ status, ...rest }) => ({ statusCode: status, ...rest }))
+  } catch {
+    return []
+  }
 }
 
-async function ask({ url }: RuntimeTrial, token: string): Promise<Answer> {
-  const reply = await fetch(url, { headers: { authorization: `Bearer ${token}` } })
-  return { statusCode: reply.status, headers: Object.fromEntries(reply.headers), body: await reply.text() }
+async function ask({ url }: RuntimeTrial, token: string): Promise<Answer | undefined> {
+  const signal = AbortSignal.timeout(TIMEOUT_MS)
+  try {
+    const reply = await fetch(url, { headers: { authorization: `Bearer ${token}` }, signal })
+    return { statusCode: reply.status, headers: Object.fromEntries(reply.headers), body: await reply.text() }
+  } catch {
+    return undefined
+  }
 }
 
 /** Requests in which a good token stands where it does not belong, and header lines that no client sends. */
