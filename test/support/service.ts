@@ -106,10 +106,10 @@ export interface ServerProcess extends Running {
   readonly env: Record<string, string>
 }
 
-/** Keeps the garbage of a boot: see no-collection.js. */
-export const KEEPS_GARBAGE = './test/support/no-collection.js'
 /** Hashes passwords at a low cost: see cheap-hashes.js. */
 export const CHEAP_HASHES = './test/support/cheap-hashes.js'
+/** What a server process of a test loads first; each file says why. */
+export const SERVER_PRELOADS = ['./test/support/no-collection.js', './test/support/lazy-schemas.js', CHEAP_HASHES]
 
 /** Two keys of its own for a server to adopt: it would take a fifth of its boot to make them. */
 export async function giveKeys(dir: string): Promise<void> {
@@ -120,13 +120,13 @@ export async function giveKeys(dir: string): Promise<void> {
 
 /**
  * Starts `src/server.ts` and waits until it listens. Without KEYS_DIR it finds two keys. It keeps the garbage of its
- * boot, and its password hashes are cheap.
+ * boot, compiles the schemas that it needs, and its password hashes are cheap.
  */
 export async function startServer(t: Test, settings: Record<string, string> = {}): Promise<ServerProcess> {
   const own = await isolated(t)
   const env = { ...own, ...settings }
   if (settings.KEYS_DIR === undefined) await giveKeys(String(own.KEYS_DIR))
-  const running = run(t, 'src/server.ts', [], env, '', {}, [KEEPS_GARBAGE, CHEAP_HASHES])
+  const running = run(t, 'src/server.ts', [], env, '', {}, SERVER_PRELOADS)
   const url = await new Promise<string>((resolve, reject) => {
     running.child.stdout?.on('data', () => {
       const [, found] = /(?:docs|ready) at (http:\/\/[^"\s/]+)/.exec(running.output()) ?? []

@@ -7,7 +7,7 @@ import { memoryFailure } from '../../../scripts/lab/failures/memory.ts'
 import { rollingFailure } from '../../../scripts/lab/failures/rolling.ts'
 import { temporaryFolder } from '../../support/app.ts'
 import { postgresUrl, startPostgres, stopPostgres } from '../../support/postgres.ts'
-import { CHEAP_HASHES, giveKeys, KEEPS_GARBAGE } from '../../support/service.ts'
+import { giveKeys, SERVER_PRELOADS } from '../../support/service.ts'
 
 // The short form of `npm run failures`. What it does with kill -9, with a store that is gone and with a broken keyring
 // stands in crash.test.ts, store-down.test.ts and test/system/keys/live.test.ts.
@@ -35,7 +35,7 @@ for (const [{ title, run }, times, seconds] of SHORT) {
 
 async function prepare(keysDir: string): Promise<string> {
   await giveKeys(keysDir)
-  return `--import ${KEEPS_GARBAGE} --import ${CHEAP_HASHES}`
+  return SERVER_PRELOADS.map((file) => `--import ${file}`).join(' ')
 }
 
 async function shortRun(t: Test, times: number, seconds: number): Promise<Run> {
