@@ -60,10 +60,10 @@ const COMMONJS = [
 
 const execute = promisify(execFile)
 
-for (const one of PACKAGES) process.stdout.write(`dist/${await makePackage(one)}\n`)
+for (const one of PACKAGES) await makePackage(one)
+for (const tarball of await pack()) process.stdout.write(`dist/${tarball}\n`)
 
-/** @returns the name of the tarball in dist/ */
-async function makePackage(one: PublishedPackage): Promise<string> {
+async function makePackage(one: PublishedPackage): Promise<void> {
   const { name, folder } = one
   const target = join(DIST, name)
   const source = join(ROOT, 'src', folder)
@@ -79,9 +79,13 @@ async function makePackage(one: PublishedPackage): Promise<string> {
   await writeJson(join(target, 'package.json'), packageManifest(one, packageJson))
   await copyFile(join(source, 'README.md'), join(target, 'README.md'))
   await copyFile(join(ROOT, 'LICENSE'), join(target, 'LICENSE'))
-  const pack = ['pack', '--silent', '--ignore-scripts', '--pack-destination', DIST]
-  const { stdout } = await execute('npm', pack, { cwd: target, shell: process.platform === 'win32' })
-  return stdout.trim()
+}
+
+/** @returns the names of the tarballs in dist/ */
+async function pack(): Promise<string[]> {
+  const args = ['pack', '--silent', '--ignore-scripts', ...PACKAGES.map(({ name }) => `./${name}`)]
+  const { stdout } = await execute('npm', args, { cwd: DIST, shell: process.platform === 'win32' })
+  return stdout.trim().split(/\r?\n/)
 }
 
 async function compile(source: string, outDir: string, options: readonly string[] = []): Promise<void> {

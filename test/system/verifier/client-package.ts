@@ -72,9 +72,21 @@ import { createSession } from 'signet-client'
 createSession({ issuer: 'https://auth.example.com', transport: 'cokie' })
 `
 
-async function types(t: Test, folder: string): Promise<void> {
+/** The programs of the README, by the name in their first line. */
+async function readmePrograms() {
   const page = await readFile(join(ROOT, 'src/client/README.md'), 'utf8')
-  const programs = [...page.matchAll(/^```ts\n\/\/ ([\w-]+)\n(.*?)^```$/gms)]
+  return [...page.matchAll(/^```ts\n\/\/ ([\w-]+)\n(.*?)^```$/gms)]
+}
+
+/** Writes the program of the README that needs no DOM. @returns its file in the folder */
+export async function nodeProgram(folder: string): Promise<string> {
+  const [, , code = ''] = (await readmePrograms()).find(([, name]) => name === 'node') ?? []
+  await writeFile(join(folder, 'client-node.ts'), code)
+  return 'client-node.ts'
+}
+
+async function types(t: Test, folder: string): Promise<void> {
+  const programs = await readmePrograms()
   t.ok(programs.length >= 9, 'the programs were found')
   for (const [, name, code = ''] of programs) await writeFile(join(folder, `${name}.ts`), code)
   await writeFile(join(folder, 'others.d.ts'), OTHERS)
@@ -85,7 +97,6 @@ async function types(t: Test, folder: string): Promise<void> {
     t.equal(errors.length, 1, `${resolution}: ${errors.join('; ')}`)
     t.match(errors[0], /^client-slip\.ts\(\d+,\d+\): error TS2\d+: .*cokie/, resolution)
   }
-  t.same(await typeErrors(folder, ['node.ts'], 'nodenext'), [], 'without the DOM')
 }
 
 /** A command line: signs up, ends, comes back by its file, confirms the login, signs out. */

@@ -9,7 +9,7 @@ import packageJson from '../../../package.json' with { type: 'json' }
 import { PASSWORD } from '../../support/app.ts'
 import { freePort } from '../../support/free-port.ts'
 import { post, ROOT, run, type ServerProcess, startServer } from '../../support/service.ts'
-import { clientPackage, clientRuns } from './client-package.ts'
+import { clientPackage, clientRuns, nodeProgram } from './client-package.ts'
 import { explains } from './installed-command.ts'
 import { buildPackages, installPackages, recipe, typeErrors, withoutFastify } from './installed-package.ts'
 import { refusedAfter, type Service, startServices } from './recipe-services.ts'
@@ -39,10 +39,15 @@ t.test('the packages: built, installed with npm in an empty folder, type-checked
   await t.test('a server that lives and dies', (t) => life(t, folder, expressOnly))
 })
 
+const FASTIFY_PEER = { peerDependencies: { fastify: '^5.0.0' }, peerDependenciesMeta: { fastify: { optional: true } } }
+
 async function contents(t: Test, installed: string): Promise<void> {
-  const { name, version, license, dependencies } = JSON.parse(await readFile(join(installed, 'package.json'), 'utf8'))
+  const manifest = JSON.parse(await readFile(join(installed, 'package.json'), 'utf8'))
+  const { name, version, license, dependencies, peerDependencies, peerDependenciesMeta } = manifest
   t.same({ name, version, license }, { name: 'signet-verifier', version: packageJson.version, license: 'Apache-2.0' })
   t.same(Object.keys(dependencies), ['@sinclair/typebox'])
+  t.same({ peerDependencies, peerDependenciesMeta }, FASTIFY_PEER, 'what npm accepts beside it')
+  t.match(packageJson.dependencies.fastify, /^\^5\./, 'the Fastify of these tests is one of them')
   t.same((await readdir(installed)).sort(), ['LICENSE', 'README.md', 'cjs', 'esm', 'package.json'])
   for (const [file, source] of [
     ['README.md', 'src/verifier/README.md'],
@@ -94,8 +99,9 @@ async function types(t: Test, folder: string, expressOnly: string): Promise<void
   for (const place of [folder, expressOnly]) await writeFile(join(place, 'express.ts'), express)
   await writeFile(join(folder, 'fastify-user.ts'), `${FASTIFY_USER}${own}`)
   await writeFile(join(folder, 'express-user.ts'), `${EXPRESS_USER}${own}`)
-  // What a program may import is the same for nodenext and for node16.
-  const others = { node16: ['require.cts'], bundler: ['require.cts'], nodenext: ['fastify-user.ts', 'express-user.ts'] }
+  // What a program may import is the same for nodenext and for node16. The client is there for programs without a DOM.
+  const node16 = ['require.cts', await nodeProgram(folder)]
+  const others = { node16, bundler: ['require.cts'], nodenext: ['fastify-user.ts', 'express-user.ts'] }
   for (const [resolution, files] of Object.entries(others)) {
     const declarations = resolution !== 'nodenext'
     const errors = await typeErrors(folder, [...FILES, ...files], resolution, { declarations })
@@ -165,7 +171,7 @@ async function rotation(t: Test, scene: Scene, refreshToken: string): Promise<st
   const rotate = run(t, 'scripts/keys.ts', ['rotate', '--lead', '6s'], server.env)
   t.equal((await rotate.finished).code, 0)
   const kid = (token: string) => JSON.parse(Buffer.from(token.split('.')[0] ?? '', 'base64url').toString()).kid
-  for (let pair: Pair = { access_token: stays, refresh_token: refreshToken }; ; await delay(100)) {
+  for (let pair: Pair = { access_token: stays, refresh_token: refreshToken }; ; await delay(200)) {
     pair = await issued(server, 'refresh', { refresh_token: pair.refresh_token })
     const fresh = pair.access_token
     const asked = services.map(async ({ name, ask }) => {
