@@ -1,4 +1,4 @@
-import crypto, { createPrivateKey, createPublicKey, generatePrimeSync, type KeyObject } from 'node:crypto'
+import crypto, { createHash, createPrivateKey, createPublicKey, generatePrimeSync, type KeyObject } from 'node:crypto'
 import { syncBuiltinESMExports } from 'node:module'
 import { promisify } from 'node:util'
 
@@ -6,9 +6,17 @@ import { promisify } from 'node:util'
 // takes that long. So the keys of a process share primes: every pair of them makes another key, and twelve primes make
 // sixty-six. Each is a sound RSA key in everything that can be asked of it alone. Keys of other sizes, and those of
 // processes that do not load this, are made as ever.
+//
+// The first primes are known: each stands a short way above a hash. The process that runs the scripts has others than
+// the tests, for it makes keys for the folders of theirs.
 
 const EXPONENT = 65_537n
-const primes: bigint[] = []
+const OWNER = process.argv[1]?.endsWith('script-host.ts') ? 'scripts' : 'tests'
+const DISTANCES = {
+  tests: [1760, 1354, 2414, 830, 188, 198, 138, 416, 460, 50, 14, 14, 82, 2344, 1644, 532, 218, 572, 1622, 2432],
+  scripts: [1690, 836, 354, 432, 404, 1586, 1032, 322, 136, 2, 104, 1160],
+}
+const primes: bigint[] = DISTANCES[OWNER].map((distance, index) => hashOf(index) + BigInt(distance))
 /** The pair that is next: the first index is always below the second. */
 let next: [number, number] = [0, 1]
 
@@ -55,6 +63,12 @@ function prime(index: number): bigint {
     if (found >> 1022n === 3n && found % EXPONENT !== 1n) primes.push(found)
   }
   return primes[index] as bigint
+}
+
+/** An odd number of 1,024 bits, the first two of them set. */
+function hashOf(index: number): bigint {
+  const part = (n: number) => createHash('sha256').update(`${OWNER} ${index} ${n}`).digest('hex')
+  return BigInt(`0x${[0, 1, 2, 3].map(part).join('')}`) | (3n << 1022n) | 1n
 }
 
 function keyOf(one: bigint, other: bigint): KeyObject {
