@@ -1,3 +1,4 @@
+import './no-domains.ts'
 import './quick-derivations.ts'
 import './quick-keys.ts'
 import './quick-threads.ts'
