@@ -26,7 +26,6 @@ interface Pair {
 const issued = async ({ url }: ServerProcess, path: string, body: object) =>
   (await (await post(`${url}/v1/${path}`, body)).json()) as Pair
 const logIn = (server: ServerProcess) => issued(server, 'login', PERSON)
-
 t.test('the packages: built, installed with npm in an empty folder, type-checked and run', async (t) => {
   const { tarballs, changed } = await buildPackages(t)
   t.same(changed, [], '`npm run package` writes in dist/ and nowhere else')
