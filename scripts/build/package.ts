@@ -24,7 +24,17 @@ const PACKAGES: readonly PublishedPackage[] = [
     description: 'Verifies the access tokens of a Signet server in your service, and refuses the revoked ones.',
     keywords: ['jwt', 'access-token', 'verify', 'jwks', 'revocation', 'fastify', 'express', 'rfc9068'],
     folder: 'verifier',
-    entries: { '.': 'index', './fastify': 'fastify', './mcp': 'mcp' },
+    entries: {
+      '.': 'index',
+      './fastify': 'fastify',
+      './express': 'adapters/express',
+      './hono': 'adapters/hono',
+      './http': 'adapters/http',
+      './lambda': 'adapters/lambda',
+      './mcp': 'mcp',
+      './nest': 'adapters/nest',
+      './next': 'adapters/next',
+    },
     webEntries: { '.': 'index-web' },
     commands: { 'signet-gate': 'gate/signet-gate', 'signet-verifier': 'explain-bin' },
     node: '>=20.3', // older ones were never tried
