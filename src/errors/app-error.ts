@@ -123,11 +123,20 @@ export interface AppErrorOptions {
   readonly cause?: unknown
 }
 
+/** By this name an error is known in every copy of this module: bundlers and old Nodes load several in one process. */
+const BRAND = Symbol.for('signet.error')
+
 /**
  * The only error whose code and detail reach the caller; every other one becomes a plain 500 (`internal`). A mistake in
  * our own code throws a TypeError instead.
  */
 export class AppError extends Error {
+  /** `instanceof AppError` is also true for an error of another copy of this class: without it a 403 became a 500. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    if (this !== AppError) return Function.prototype[Symbol.hasInstance].call(this, value)
+    return typeof value === 'object' && value !== null && BRAND in value
+  }
+
   override readonly name = 'AppError'
   readonly code: ErrorCode
   readonly reason: string | undefined
@@ -139,6 +148,7 @@ export class AppError extends Error {
 
   constructor(code: ErrorCode, options: AppErrorOptions = {}) {
     super(options.reason ?? errorRow(code).title, { cause: options.cause })
+    Object.defineProperty(this, BRAND, { value: true })
     this.code = code
     this.reason = options.reason
     this.refusal = options.refusal
