@@ -133,6 +133,7 @@ const BRAND = Symbol.for('signet.error')
 export class AppError extends Error {
   /** `instanceof AppError` is also true for an error of another copy of this class: without it a 403 became a 500. */
   static override [Symbol.hasInstance](value: unknown): boolean {
+    // biome-ignore lint/complexity/noThisInStatic: a subclass inherits this method, and knows its own errors only
     if (this !== AppError) return Function.prototype[Symbol.hasInstance].call(this, value)
     return typeof value === 'object' && value !== null && BRAND in value
   }
