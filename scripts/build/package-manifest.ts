@@ -3,7 +3,7 @@ export interface PublishedPackage {
   readonly name: string
   readonly description: string
   readonly keywords: readonly string[]
-  /** The folder below src/. Its README.md is the one of the package, and its tsconfig.json lists the entries. */
+  /** The folder below src/. Its pages are those of the package, and its tsconfig.json lists the entries. */
   readonly folder: string
   /** The files that can be imported, by subpath: names in the folder, without extension. */
   readonly entries: Readonly<Record<`.${string}`, string>>
@@ -61,7 +61,7 @@ export function packageManifest(one: PublishedPackage, project: Project): object
     ...(one.commands !== undefined && {
       bin: Object.fromEntries(Object.entries(one.commands).map(([name, file]) => [name, `./esm/${folder}/${file}.js`])),
     }),
-    files: isForBrowsers ? ['esm', ...bundles] : ['esm', 'cjs'],
+    files: ['*.md', 'esm', ...(isForBrowsers ? bundles : ['cjs'])],
     dependencies: Object.fromEntries(one.dependencies.map((needed) => [needed, project.dependencies[needed]])),
     peerDependencies: optionalPeers,
     peerDependenciesMeta: Object.fromEntries(Object.keys(optionalPeers).map((peer) => [peer, { optional: true }])),

@@ -22,7 +22,7 @@ const PACKAGES: readonly PublishedPackage[] = [
   {
     name: 'signet-verifier',
     description: 'Verifies the access tokens of a Signet server in your service, and refuses the revoked ones.',
-    keywords: ['jwt', 'access-token', 'verify', 'jwks', 'revocation', 'fastify', 'express', 'rfc9068'],
+    keywords: 'jwt access-token verify jwks revocation fastify express hono nextjs nestjs lambda rfc9068'.split(' '),
     folder: 'verifier',
     entries: {
       '.': 'index',
@@ -39,7 +39,7 @@ const PACKAGES: readonly PublishedPackage[] = [
     commands: { 'signet-gate': 'gate/signet-gate', 'signet-verifier': 'explain-bin' },
     node: '>=20.3', // older ones were never tried
     dependencies: ['@sinclair/typebox'],
-    optionalPeers: { fastify: '^5.0.0' },
+    optionalPeers: { fastify: '^5.0.0' }, // the other adapters need no types of their frameworks
   },
   {
     name: 'signet-client',
@@ -87,7 +87,7 @@ async function makePackage(one: PublishedPackage): Promise<void> {
     await writeJson(join(target, 'cjs/package.json'), { type: 'commonjs' })
   } else await bundle(one, one.globalName, target)
   await writeJson(join(target, 'package.json'), packageManifest(one, packageJson))
-  await copyFile(join(source, 'README.md'), join(target, 'README.md'))
+  for await (const page of glob('*.md', { cwd: source })) await copyFile(join(source, page), join(target, page))
   await copyFile(join(ROOT, 'LICENSE'), join(target, 'LICENSE'))
 }
 

@@ -91,7 +91,7 @@ export const http: Driver = (verifier, demands) => async (lines) => {
   const handler = (given: { user: unknown }) => {
     res.outcome = { status: 200, user: given.user }
   }
-  await signetHttp(verifier, handler, demands)(req, res)
+  await signetHttp<typeof req, typeof res>(verifier, handler, demands)(req, res)
   return res.outcome
 }
 

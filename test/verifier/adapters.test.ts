@@ -180,7 +180,7 @@ t.test('what a handler throws is its own, and no refusal', async (t) => {
   }
   const request = new Request('https://service.example/me')
   const response = { headersSent: false, writeHead: () => t.fail('an answer') }
-  await t.rejects(signetHttp(verifier, fails)({}, response as never), thrown)
+  await t.rejects(signetHttp(verifier, fails)({} as never, response as never), thrown)
   await t.rejects(signetExpress(verifier)({}, response as never, fails), thrown)
   await t.rejects(signetNext(verifier).route(fails)(request, { params: Promise.resolve({}) }), thrown)
 })
@@ -189,7 +189,7 @@ t.test('a response that somebody else has sent meanwhile is left alone', async (
   const refusing = { authenticate: () => Promise.reject(new SignetError('invalid_token')) }
   const sent = { headersSent: true, writeHead: () => t.fail('headers are sent twice') }
   await signetExpress(refusing)({}, sent as never, () => t.fail('it goes on'))
-  await signetHttp(refusing, () => t.fail('it goes on'))({}, sent as never)
+  await signetHttp(refusing, () => t.fail('it goes on'))({} as never, sent as never)
 })
 
 t.test('an adapter is short, and brings neither a framework nor Node', async (t) => {

@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { assertDemands, type Demands } from '../../tokens/authorize.ts'
 import type { AccessTokenClaims } from '../../tokens/claims.ts'
 import type { RequestHeaders } from '../../tokens/credential.ts'
@@ -6,11 +7,12 @@ import { type NodeResponse, refuse } from './refusals.ts'
 
 /**
  * A listener of `node:http`, `node:https` or `node:http2` that runs only for callers with a good token. `req.user` holds
- * their claims. What the handler throws is not caught.
+ * their claims. What the handler throws is not caught. For `node:http2`, name its types:
+ * `signetHttp<Http2ServerRequest, Http2ServerResponse>(…)`.
  *
  * @throws TypeError for demands that would have no effect, as `assertDemands`
  */
-export function signetHttp<Req extends RequestHeaders, Res extends NodeResponse>(
+export function signetHttp<Req extends RequestHeaders = IncomingMessage, Res extends NodeResponse = ServerResponse>(
   verifier: Authenticator,
   handler: (req: Req & { readonly user: AccessTokenClaims }, res: Res) => unknown,
   demands: Demands = {},

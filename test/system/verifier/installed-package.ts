@@ -12,12 +12,14 @@ const TSC = join(ROOT, 'node_modules/typescript/bin/tsc')
 const execute = (cwd: string, command: string, ...args: readonly string[]) =>
   promisify(execFile)('sh', ['-c', 'unset NODE_OPTIONS; exec "$@"', 'sh', command, ...args], { cwd })
 
-const page = await readFile(join(ROOT, 'src/verifier/README.md'), 'utf8')
+/** The pages in the package. */
+export const PAGES = ['README.md', 'recipes.md']
+const pages = await Promise.all(PAGES.map((page) => readFile(join(ROOT, 'src/verifier', page), 'utf8')))
 
-/** A program that the README of the package prints, by the name in its first line. */
+/** A program that a page of the package prints, by the name in its first line. */
 export function recipe(name: string): string {
-  const [, code] = new RegExp(`\`\`\`[jt]s\n// ${name}\n([^]*?)\`\`\``).exec(page) ?? []
-  if (code === undefined) throw new Error(`the README has no recipe for ${name}`)
+  const [, code] = new RegExp(`\`\`\`[jt]s\n// ${name}\n([^]*?)\`\`\``).exec(pages.join('\n')) ?? []
+  if (code === undefined) throw new Error(`no page has a recipe for ${name}`)
   return code
 }
 

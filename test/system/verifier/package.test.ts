@@ -1,6 +1,5 @@
 import { once } from 'node:events'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -9,9 +8,10 @@ import packageJson from '../../../package.json' with { type: 'json' }
 import { PASSWORD } from '../../support/app.ts'
 import { freePort } from '../../support/free-port.ts'
 import { post, ROOT, run, type ServerProcess, startServer } from '../../support/service.ts'
-import { clientPackage, clientRuns, nodeProgram } from './client-package.ts'
+import { clientPackage, clientRuns } from './client-package.ts'
 import { explains } from './installed-command.ts'
-import { buildPackages, installPackages, recipe, typeErrors, withoutFastify } from './installed-package.ts'
+import { buildPackages, installPackages, PAGES, withoutFastify } from './installed-package.ts'
+import { packageTypes } from './package-types.ts'
 import { refusedAfter, type Service, startServices } from './recipe-services.ts'
 
 // What a stranger does: build the package, install it with npm in an empty folder, run what its README prints.
@@ -32,7 +32,7 @@ t.test('the packages: built, installed with npm in an empty folder, type-checked
   const folder = await installPackages(t, tarballs)
   const expressOnly = await withoutFastify(t, folder)
   await t.test('what is in it', (t) => contents(t, join(folder, 'node_modules/signet-verifier')))
-  await t.test('its types', (t) => types(t, folder, expressOnly))
+  await t.test('its types', (t) => packageTypes(t, folder, expressOnly))
   await t.test('import and require() load the same modules', (t) => oneCopy(t, folder))
   await clientPackage(t, folder)
   await t.test('a server that lives and dies', (t) => life(t, folder, expressOnly))
@@ -47,68 +47,12 @@ async function contents(t: Test, installed: string): Promise<void> {
   t.same(Object.keys(dependencies), ['@sinclair/typebox'])
   t.same({ peerDependencies, peerDependenciesMeta }, FASTIFY_PEER, 'what npm accepts beside it')
   t.match(packageJson.dependencies.fastify, /^\^5\./, 'the Fastify of these tests is one of them')
-  t.same((await readdir(installed)).sort(), ['LICENSE', 'README.md', 'cjs', 'esm', 'package.json'])
+  t.same((await readdir(installed)).sort(), ['LICENSE', ...PAGES, 'cjs', 'esm', 'package.json'].sort())
   for (const [file, source] of [
-    ['README.md', 'src/verifier/README.md'],
     ['LICENSE', 'LICENSE'],
+    ...PAGES.map((page) => [page, `src/verifier/${page}`]),
   ] as const)
     t.equal(await readFile(join(installed, file), 'utf8'), await readFile(join(ROOT, source), 'utf8'), file)
-}
-
-/** What a handler may read of the caller: claims with their types, those of its own too, and no others. */
-const READS = `
-  const sub: string = user.sub
-  const roles: readonly string[] = user.roles ?? []
-  const tenant: string | undefined = user.tenant
-  // @ts-expect-error a claim that nobody declared
-  user.tenants
-  // @ts-expect-error text
-  const number: number = user.sub
-  return { sub, roles, tenant, number }`
-const FASTIFY_USER = `
-import Fastify from 'fastify'
-import 'signet-verifier'
-import 'signet-verifier/fastify'
-Fastify().get('/me', ({ user }) => {${READS}
-})
-`
-const EXPRESS_USER = `
-import express from 'express'
-import { signedIn } from './express.js'
-express().get('/me', signedIn({ roles: ['a'] }), ({ user }, res) => {
-  const read = () => {${READS}
-  }
-  res.json(read())
-})
-// @ts-expect-error a slip
-signedIn({ role: ['a'] })
-`
-
-const FILES = ['fastify.ts', 'slip.ts', 'express.ts']
-async function types(t: Test, folder: string, expressOnly: string): Promise<void> {
-  const isPublic = "auth: 'public'"
-  const [fastify, express, own] = [recipe('fastify'), recipe('express-typed'), recipe('claims')]
-  t.ok(fastify.includes(isPublic))
-  await writeFile(join(folder, 'fastify.ts'), fastify)
-  await writeFile(join(folder, 'slip.ts'), fastify.replace(isPublic, "auth: 'publik'"))
-  await writeFile(
-    join(folder, 'require.cts'),
-    `${fastify}export { createVerifier, SignetError } from 'signet-verifier'`,
-  )
-  for (const place of [folder, expressOnly]) await writeFile(join(place, 'express.ts'), express)
-  await writeFile(join(folder, 'fastify-user.ts'), `${FASTIFY_USER}${own}`)
-  await writeFile(join(folder, 'express-user.ts'), `${EXPRESS_USER}${own}`)
-  // What a program may import is the same for nodenext and for node16. The client is there for programs without a DOM.
-  const node16 = ['require.cts', await nodeProgram(folder)]
-  const others = { node16, bundler: ['require.cts'], nodenext: ['fastify-user.ts', 'express-user.ts'] }
-  for (const [resolution, files] of Object.entries(others)) {
-    const declarations = resolution !== 'nodenext'
-    const errors = await typeErrors(folder, [...FILES, ...files], resolution, { declarations })
-    t.equal(errors.length, 1, `${resolution}: ${errors.join('; ')}`)
-    t.match(errors[0], /^slip\.ts\(\d+,\d+\): error TS2322: .*auth/, resolution)
-  }
-  t.throws(() => createRequire(join(expressOnly, 'express.ts')).resolve('fastify'), { code: 'MODULE_NOT_FOUND' })
-  t.same(await typeErrors(expressOnly, ['express.ts'], 'nodenext'), [], 'Express without the types of Fastify')
 }
 
 const ONE_COPY = `
