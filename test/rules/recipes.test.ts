@@ -1,5 +1,7 @@
 import { access, glob, readFile } from 'node:fs/promises'
 import t from 'tap'
+import { FRAMEWORKS } from '../../scripts/lab/interop/frameworks/frameworks.ts'
+import { printedRecipes } from '../../scripts/lab/interop/frameworks/printed-recipes.ts'
 import { PROGRAMS } from '../../scripts/lab/interop/programs.ts'
 import { RUNTIMES } from '../../scripts/lab/interop/runtimes/runtimes.ts'
 
@@ -22,6 +24,7 @@ for (const url of PAGES) {
 /** Files that the trial needs and that are not recipes. */
 const SCAFFOLD = [
   ...['apache/httpd.conf', 'nginx/nginx.conf', 'mcp/client_post.js', 'python/guard.py', 'python/vectors.py'],
+  'frameworks/api_gateway.js',
   ...['serve-fetch', 'workerd-host', 'edge-host', 'cold', 'quiet'].map((name) => `runtimes/services/${name}.js`),
 ]
 
@@ -38,11 +41,19 @@ t.test('every recipe is printed or linked', async (t) => {
     t.ok(page.includes(`](${file})`) || printed.has(new URL(file, INTEROP).href), file)
 })
 
-t.test('the tables of what was tried have a row per program and runtime', async (t) => {
+t.test('the tables of what was tried have a row per program, runtime and recipe of signet-verifier', async (t) => {
   const rows = [...page.matchAll(/^\| \[(.*?)\]\((\S+)\) \|/gm)].map(([, name, recipe]) => ({ name, recipe }))
-  t.same(
-    rows,
-    [...PROGRAMS, ...RUNTIMES].map(({ name, recipe }) => ({ name, recipe })),
-  )
+  t.same(rows, [
+    ...[...PROGRAMS, ...RUNTIMES].map(({ name, recipe }) => ({ name, recipe })),
+    ...FRAMEWORKS.map(({ name, page }) => ({ name, recipe: page })),
+  ])
   for (const { recipe = '' } of rows) await t.resolves(access(new URL(recipe, INTEROP)), recipe)
+})
+
+/** These are no servers: the test of the package compiles the first two, and the third is three lines. */
+const PARTS = ['express-typed', 'claims', 'yourself']
+
+t.test('each recipe of signet-verifier is run', async (t) => {
+  const names = new Set([...printedRecipes().keys()].map((name) => name.split('/', 1)[0]))
+  t.same([...names].sort(), [...new Set(FRAMEWORKS.map(({ recipe }) => recipe)), ...PARTS].sort())
 })

@@ -8,6 +8,8 @@ import { makeRunFolder } from '../run-folder.ts'
 import { followThroughCache } from './cache.ts'
 import { clientCredentials } from './client.ts'
 import { followFeed } from './feed.ts'
+import { FRAMEWORKS } from './frameworks/frameworks.ts'
+import { tryFrameworks } from './frameworks/run-frameworks.ts'
 import { LEAD_SECONDS, startIssuer } from './issuer.ts'
 import { reachTools } from './mcp.ts'
 import type { Place, Program } from './program.ts'
@@ -20,11 +22,11 @@ import { accepts, refusesAll, refusesUnset, report, type Trial } from './trial.t
 const HELP = `Usage: npm run interop [-- --only <name>]... [--times <n>] [--cold <n>] [--reasons]
 
 Starts a real server and has its tokens verified by libraries and programs of other ecosystems, as they are installed here,
-and by signet-verifier in the JavaScript runtimes that npm can install. Takes ten minutes: key rotations, long polls and
-many revocations are part of it. Exits 1 when a program or a runtime that is here fails.
+and by signet-verifier in the JavaScript runtimes and frameworks that npm can install. Takes fifteen minutes: key
+rotations, long polls and many revocations are part of it. Exits 1 when one of them that is here fails.
 
 Options
-  --only <name>  one of ${[...PROGRAMS, ...RUNTIMES].map(({ name }) => name).join(', ')}; may be repeated. MCP stands alone
+  --only <name>  one of ${[...PROGRAMS, ...RUNTIMES, ...FRAMEWORKS].map(({ name }) => name).join(', ')}; may be repeated. MCP stands alone
   --times <n>    how many revocations each runtime has to notice (100)
   --cold <n>     how many verifiers start cold with one store (1000)
   --reasons      also print what each program said to each token, and where a runtime differs from Node`
@@ -55,23 +57,30 @@ async function main(): Promise<number> {
     console.log(await reachTools(await startPlace(makeRunFolder('interop'))))
     return 0
   }
-  const all = [...PROGRAMS, ...RUNTIMES]
+  const all = [...PROGRAMS, ...RUNTIMES, ...FRAMEWORKS]
   const unknown = values.only.find((only) => !all.some(({ name }) => name === only))
-  if (unknown !== undefined) throw new OperatorError(`--only ${unknown}: there is no such program or runtime`)
+  if (unknown !== undefined)
+    throw new OperatorError(`--only ${unknown}: there is no such program, runtime or framework`)
   const isWanted = ({ name }: { name: string }) => values.only.length === 0 || values.only.includes(name)
   const folder = makeRunFolder('interop')
   const runtimes = RUNTIMES.filter(isWanted)
+  const frameworks = FRAMEWORKS.filter(isWanted)
   const programs = PROGRAMS.filter(isWanted)
   const faults: string[] = []
   if (runtimes.length > 0) {
     const options = { times: count('times', values.times), cold: count('cold', values.cold), reasons: values.reasons }
-    const tried = await tryRuntimes(folder, runtimes, options)
-    console.log(`\n${tried.report}\n`)
-    faults.push(...tried.faults)
+    faults.push(...told(await tryRuntimes(folder, runtimes, options)))
   }
+  if (frameworks.length > 0) faults.push(...told(await tryFrameworks(folder, frameworks)))
   if (programs.length > 0) faults.push(...(await tryPrograms(folder, programs, values.reasons)))
   for (const fault of new Set(faults)) process.stderr.write(`interop: error: ${fault}\n`)
   return faults.length === 0 ? 0 : 1
+}
+
+/** @returns what is wrong */
+function told({ report, faults }: { report: string; faults: readonly string[] }): readonly string[] {
+  console.log(`\n${report}\n`)
+  return faults
 }
 
 function count(option: string, value: string): number {
