@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { copyFile, mkdir, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { OperatorError } from '../../../../src/errors/app-error.ts'
@@ -38,6 +38,14 @@ export const FRAMEWORKS: readonly Framework[] = [
   { name: 'node:http', page: README, recipe: 'http', packages: [], prepare: oneFile },
   { name: 'Hono', page: README, recipe: 'hono', packages: HONO, prepare: oneFile },
   { name: 'Next.js', page: MORE, recipe: 'next', packages: NEXT, showsOneLine: true, prepare: next },
+  {
+    name: 'Next.js, middleware',
+    page: MORE,
+    recipe: 'next',
+    packages: NEXT,
+    showsOneLine: true,
+    prepare: nextWithMiddleware,
+  },
   { name: 'NestJS', page: MORE, recipe: 'nest', packages: NEST, prepare: nest },
   authorizer('Lambda: REST, TOKEN', '/token'),
   authorizer('Lambda: REST, REQUEST', '/rest'),
@@ -91,7 +99,20 @@ async function nest(folder: string, recipe: string, env: Environment): Promise<s
 
 async function next(folder: string, recipe: string, env: Environment): Promise<string[]> {
   await written(folder, recipe)
+  return builtNext(folder, join(folder, recipe), env)
+}
+
+/** As before Next.js 16: another name of file and function. It runs in the edge runtime. */
+async function nextWithMiddleware(folder: string, recipe: string, env: Environment): Promise<string[]> {
+  await written(folder, recipe)
   const own = join(folder, recipe)
+  const proxy = await readFile(join(own, 'proxy.js'), 'utf8')
+  await writeFile(join(own, 'middleware.js'), proxy.replace('const proxy =', 'const middleware ='))
+  await rm(join(own, 'proxy.js'))
+  return builtNext(folder, own, env)
+}
+
+async function builtNext(folder: string, own: string, env: Environment): Promise<string[]> {
   const cli = join(folder, 'node_modules/next/dist/bin/next')
   await node(own, env, [cli, 'build'])
   return [cli, 'start', own, '--hostname', '127.0.0.1']
