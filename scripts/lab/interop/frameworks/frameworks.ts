@@ -39,7 +39,7 @@ export const FRAMEWORKS: readonly Framework[] = [
   { name: 'Hono', page: README, recipe: 'hono', packages: HONO, prepare: oneFile },
   { name: 'Next.js', page: MORE, recipe: 'next', packages: NEXT, showsOneLine: true, prepare: next },
   {
-    name: 'Next.js, middleware',
+    name: 'middleware.js',
     page: MORE,
     recipe: 'next',
     packages: NEXT,
