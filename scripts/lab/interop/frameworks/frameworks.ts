@@ -47,6 +47,13 @@ export const FRAMEWORKS: readonly Framework[] = [
     prepare: nextWithMiddleware,
   },
   { name: 'NestJS', page: MORE, recipe: 'nest', packages: NEST, prepare: nest },
+  {
+    name: 'NestJS on Fastify',
+    page: MORE,
+    recipe: 'nest',
+    packages: [...NEST, '@nestjs/platform-fastify'],
+    prepare: nestOnFastify,
+  },
   authorizer('Lambda: REST, TOKEN', '/token'),
   authorizer('Lambda: REST, REQUEST', '/rest'),
   authorizer('Lambda: HTTP, simple', '/simple'),
@@ -90,7 +97,17 @@ function behindGateway(role: string): Framework['prepare'] {
 }
 
 async function nest(folder: string, recipe: string, env: Environment): Promise<string[]> {
+  return compiled(folder, await written(folder, recipe, '.ts'), env)
+}
+
+async function nestOnFastify(folder: string, recipe: string, env: Environment): Promise<string[]> {
   const file = await written(folder, recipe, '.ts')
+  const code = (await readFile(file, 'utf8')).replace('create(AppModule,', 'create(AppModule, new FastifyAdapter(),')
+  await writeFile(file, `import { FastifyAdapter } from '@nestjs/platform-fastify'\n${code}`)
+  return compiled(folder, file, env)
+}
+
+async function compiled(folder: string, file: string, env: Environment): Promise<string[]> {
   const types = ['--strict', '--skipLibCheck', '--experimentalDecorators', '--types', 'node']
   const options = ['--target', 'es2022', '--module', 'nodenext', ...types, file]
   await node(folder, env, [join(folder, 'node_modules/typescript/bin/tsc'), ...options])
