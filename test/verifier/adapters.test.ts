@@ -21,7 +21,7 @@ const DRIVERS: Record<string, { driver: Driver; platform?: boolean }> = {
   'a route handler of Next.js': { driver: drivers.nextRoute },
   'the proxy of Next.js': { driver: drivers.nextProxy },
   'NestJS on Express': { driver: drivers.nest(false) },
-  'NestJS on Fastify': { driver: drivers.nest(true) },
+  'Nest, Fastify': { driver: drivers.nest(true) },
   'Lambda, a TOKEN event': { driver: drivers.lambda('policy', 'token'), ...LAMBDA },
   'Lambda, a REQUEST event': { driver: drivers.lambda('policy', 'rest'), ...LAMBDA },
   'Lambda, HTTP API': { driver: drivers.lambda('simple', 'http'), ...LAMBDA },

@@ -48,7 +48,7 @@ export const FRAMEWORKS: readonly Framework[] = [
   },
   { name: 'NestJS', page: MORE, recipe: 'nest', packages: NEST, prepare: nest },
   {
-    name: 'NestJS on Fastify',
+    name: 'Nest, Fastify',
     page: MORE,
     recipe: 'nest',
     packages: [...NEST, '@nestjs/platform-fastify'],
