@@ -26,7 +26,10 @@ export async function rawRequest(port: number, lines: readonly string[], body = 
   socket.setTimeout(TIMEOUT_MS, () => socket.destroy())
   let text = ''
   try {
-    for await (const chunk of socket.setEncoding('latin1')) text += chunk
+    for await (const chunk of socket.setEncoding('latin1')) {
+      text += chunk
+      if (isWhole(text)) break // not every server closes the connection when it is asked to
+    }
   } catch {} // a server that refuses what it has not read to the end resets the connection after its answer
   const [top = '', ...rest] = text.split('\r\n\r\n')
   const [status = '', ...fields] = top.split('\r\n')
@@ -36,4 +39,11 @@ export async function rawRequest(port: number, lines: readonly string[], body = 
   ])
   const statusCode = Number(status.split(' ')[1] ?? 0)
   return { statusCode, headers: Object.fromEntries(headers), body: rest.join('\r\n\r\n') }
+}
+
+function isWhole(text: string): boolean {
+  const end = text.indexOf('\r\n\r\n')
+  if (end === -1) return false
+  const [, length] = /^content-length: *(\d+)\r?$/im.exec(text.slice(0, end)) ?? []
+  return length === undefined ? text.endsWith('\r\n0\r\n\r\n') : text.length - end - 4 >= Number(length)
 }
