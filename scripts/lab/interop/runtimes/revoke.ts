@@ -54,7 +54,7 @@ async function untilRefused(trial: RuntimeTrial, token: string, answered: number
 function tell(trial: RuntimeTrial, all: number[]): void {
   const sorted = all.sort((a, b) => a - b)
   const at = (share: number) => Math.round(sorted[Math.ceil(share * sorted.length) - 1] ?? Number.NaN)
-  trial.counts.set('revoked', `${at(0.5)} / ${at(0.99)} / ${at(1)} ms`)
+  trial.counts.set('revoked', `${at(0.5)} / ${at(0.99)} / ${at(1)}`)
   const bound = trial.runtime.mode === 'follow' ? FOLLOW_BOUND_MS : ON_DEMAND_BOUND_MS
   if (at(0.99) > bound) trial.faults.push(`revoked tokens are refused after ${at(0.99)} ms (p99), not ${bound}`)
 }
@@ -108,7 +108,7 @@ export async function nextKey(trials: readonly RuntimeTrial[], issuer: Issuer): 
     const began = performance.now()
     const statuses = [await statusOf(trial, token), await statusOf(trial, old)]
     const isRight = statuses.every((status) => status === 200)
-    trial.counts.set('next key', isRight ? `${Math.round(performance.now() - began)} ms` : `**${statuses}**`)
+    trial.counts.set('next key', isRight ? `${Math.round(performance.now() - began)}` : `**${statuses}**`)
     if (!isRight) trial.faults.push(`a token of the next key, and one of the key before: ${statuses}`)
   }
 }
