@@ -65,6 +65,13 @@ export interface TokenVerifier<Result> {
    * @throws AppError `invalid_token`, `token_expired`, `token_stale`, `revocations_stale`; UnknownKid
    */
   verify(token: string): Result
+  /**
+   * What `verify` says now to a token that it verified before, by its claims: what can change while a token lives is
+   * checked again, its key, its age, its revocation.
+   *
+   * @throws AppError as `verify`; UnknownKid
+   */
+  again(verified: VerifiedToken): AccessTokenClaims
   readonly cache: VerifiedTokens
 }
 
@@ -81,8 +88,10 @@ export function createTokenVerifier<Result extends JudgedToken = AccessTokenClai
   readonly cache: VerifiedTokens
   readonly revocations: RevocationCheck
   readonly verifySignature: VerifySignature
+  /** Is told which key signed the token of these claims. */
+  readonly kids?: WeakMap<AccessTokenClaims, string>
 }): TokenVerifier<Result> {
-  const { keys, policy, now, cache, revocations, verifySignature } = options
+  const { keys, policy, now, cache, revocations, verifySignature, kids } = options
   assertPolicy(policy)
 
   /** Checked after the signature: only the holder of a good token learns that it is revoked. */
@@ -100,12 +109,24 @@ export function createTokenVerifier<Result extends JudgedToken = AccessTokenClai
   const unknownKid = (kid: string) => new UnknownKid(kid, keys.isRevoked?.(kid))
 
   /** Checked on every cache hit, because it can change while a token lives: its key and its age. */
-  const stillGood = (token: string, { kid, claims }: VerifiedToken): AccessTokenClaims => {
+  const overBy = ({ kid, claims }: VerifiedToken): AppError | undefined => {
     const known = keys.verificationPem(kid) !== undefined
-    if (known && claims.exp > now() - policy.skew) return claims
-    cache.drop(token)
+    if (known && claims.exp > now() - policy.skew) return undefined
     // An unknown key was revoked, or is in the JWKS no more.
-    throw known ? new AppError('token_expired', { refusal: 'expired' }) : unknownKid(kid)
+    return known ? new AppError('token_expired', { refusal: 'expired' }) : unknownKid(kid)
+  }
+
+  const stillGood = (token: string, verified: VerifiedToken): AccessTokenClaims => {
+    const over = overBy(verified)
+    if (over === undefined) return verified.claims
+    cache.drop(token)
+    throw over
+  }
+
+  const again = (verified: VerifiedToken): AccessTokenClaims => {
+    const over = overBy(verified)
+    if (over !== undefined) throw over
+    return notRevoked(verified.claims)
   }
 
   const pemOf = (kid: string): string => {
@@ -117,6 +138,7 @@ export function createTokenVerifier<Result extends JudgedToken = AccessTokenClai
   const accept = (token: string, kid: string, payload: unknown): AccessTokenClaims => {
     const claims = acceptClaims(payload, policy, now())
     cache.put(token, { kid, claims })
+    kids?.set(claims, kid)
     return notRevoked(claims)
   }
 
@@ -131,7 +153,7 @@ export function createTokenVerifier<Result extends JudgedToken = AccessTokenClai
       return accept(token, kid, verified)
     })
   }
-  return { cache, verify: judge as (token: string) => Result }
+  return { cache, again, verify: judge as (token: string) => Result }
 }
 
 /**

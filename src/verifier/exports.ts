@@ -11,4 +11,5 @@ export { authorize } from './authorize.ts'
 export type { OnStale, VerifierEvent, VerifierOptions } from './options.ts'
 export { toResponse } from './to-response.ts'
 export type { Verifier, VerifierStats } from './verifier.ts'
+export type { OnOver } from './watch-claims.ts'
 export { AppError as SignetError, type ErrorCode, type ProblemResponse }

@@ -48,7 +48,8 @@ async function guardWholeApp(app: FastifyInstance, options: VerifierOptions): Pr
   const verifier = createVerifier({
     ...options,
     onEvent(event) {
-      if (event.type.endsWith('_failed')) app.log.warn(event, 'signet: the issuer could not be asked')
+      if (event.type === 'watch_failed') app.log.error(event, 'signet: the end of a token could not be told')
+      else if (event.type.endsWith('_failed')) app.log.warn(event, 'signet: the issuer could not be asked')
       report(event)
     },
   })

@@ -22,6 +22,8 @@ export type VerifierEvent =
   | { readonly type: 'revocations_failed'; readonly reason: string }
   /** A token or its caller was refused. `refusal` is for you: the caller is told `code` alone. */
   | { readonly type: 'refused'; readonly refusal: Refusal; readonly code: ErrorCode }
+  /** A function that was given to `watch` has thrown. The others were called all the same. */
+  | { readonly type: 'watch_failed'; readonly reason: string }
 
 /** Issuer and audience are all that has to be said. A check is switched off only by writing `null`. */
 export interface VerifierOptions {

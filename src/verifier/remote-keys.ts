@@ -62,6 +62,11 @@ export class RemoteKeys implements VerificationKeys {
     return this.#withdrawn.has(kid) || !this.#hasGoodKeys() ? undefined : this.#copy.pems.get(kid)
   }
 
+  /** Whether nothing is known of any key: its copy has ended, and no other one could be had. */
+  hasNone(): boolean {
+    return !this.#hasGoodKeys()
+  }
+
   isRevoked(kid: string): boolean {
     return this.#withdrawn.has(kid)
   }

@@ -8,7 +8,7 @@ import { type RequestHeaders, requestToken } from '../tokens/credential.ts'
 import type { ProtectedResource } from '../tokens/protected-resource.ts'
 import { VerifiedTokens } from '../tokens/verified-tokens.ts'
 import { createTokenVerifier, type JudgedToken, type RevocationCheck } from '../tokens/verify.ts'
-import { resolveOptions, type VerifierOptions } from './options.ts'
+import { resolveOptions, type VerifierEvent, type VerifierOptions } from './options.ts'
 import type { Platform } from './platform.ts'
 import { Refused } from './refused.ts'
 import { RemoteKeys } from './remote-keys.ts'
@@ -16,6 +16,7 @@ import { RemoteRevocations } from './remote-revocations.ts'
 import { Standstill } from './standstill.ts'
 import { startsOnce } from './starts-once.ts'
 import { waitingVerify } from './waiting-verify.ts'
+import { type OnOver, watchClaims } from './watch-claims.ts'
 
 /** Milliseconds between two sweeps of what is over. */
 const SWEEP_INTERVAL_MS = 60_000
@@ -48,6 +49,18 @@ export interface Verifier {
    * option `resource`. The Fastify plugin serves it.
    */
   protectedResource(): ProtectedResource | undefined
+  /**
+   * For a connection that outlives the request that opened it: calls `onOver` once when the token expires (at `exp` +
+   * `clockSkew`) or is taken back, within about a second, and with `onStale: 'reject'` when the copy of the feed is too
+   * old. For a token that is over already it does so soon after. After `close` nobody is called.
+   *
+   * @param claims the object that this verifier returned, not a copy
+   * @param onOver gets the reason, and the error with which the guard refuses the token from now on: the caller is told
+   *   its `code` alone. What it throws goes to `onEvent`
+   * @returns a function that stops watching: to be called when the connection ends
+   * @throws TypeError for claims of another origin, with `mode: 'on-demand'`, and after `close`
+   */
+  watch(claims: AccessTokenClaims, onOver: OnOver): () => void
   /** Plain counters since the start. */
   stats(): VerifierStats
   /** Ends every timer and request. */
@@ -107,9 +120,13 @@ export function makeVerifier(options: VerifierOptions, platform: Platform): Veri
       return platform.waitedFor(hydrate())
     },
     protectedResource: () => parts.resource,
+    watch(claims, onOver) {
+      background.start()
+      return parts.watched.add(claims, onOver)
+    },
     stats: () => statsOf(parts),
     close() {
-      for (const part of [background, standstill, keys, revocations]) part?.close()
+      for (const part of [background, standstill, keys, revocations, parts.watched]) part?.close()
     },
   }
   refusedBy.set(verifier, refused)
@@ -119,13 +136,16 @@ export function makeVerifier(options: VerifierOptions, platform: Platform): Veri
 type Parts = ReturnType<typeof makeParts>
 
 function makeParts(options: VerifierOptions, platform: Platform) {
-  const resolved = resolveOptions(options, platform)
+  const given = resolveOptions(options, platform)
+  const resolved = { ...given, onEvent: (event: VerifierEvent) => heard(event) }
   const { policy, now, feed } = resolved
   const standstill = new Standstill(now)
   const keys = new RemoteKeys(resolved, monotonicClock, standstill)
   const revocations = feed && new RemoteRevocations(resolved, feed, keys, standstill)
   const cache = new VerifiedTokens(resolved.cache)
-  const { verify } = createTokenVerifier<JudgedToken>({
+  const kids = new WeakMap<AccessTokenClaims, string>()
+  const { verify, again } = createTokenVerifier<JudgedToken>({
+    kids,
     keys,
     policy,
     now,
@@ -136,7 +156,12 @@ function makeParts(options: VerifierOptions, platform: Platform) {
   const judge = waitingVerify(verify, keys, revocations, platform)
   const { resource, onEvent } = resolved
   const refused = new Refused(onEvent, resource && { resource_metadata: resource.url })
-  return { keys, revocations, cache, standstill, judge, refused, resource, now, skew: policy.skew }
+  const watched = watchClaims({ options: resolved, again, kids, keys, revocations, refused })
+  const heard = (event: VerifierEvent) => {
+    watched.heard(event)
+    given.onEvent(event)
+  }
+  return { keys, revocations, cache, standstill, judge, refused, watched, resource, now, skew: policy.skew }
 }
 
 function statsOf({ cache, revocations, refused }: Parts): VerifierStats {

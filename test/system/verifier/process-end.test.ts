@@ -41,6 +41,13 @@ const CASES: [what: string, mute: boolean, program: string, stdout: string][] = 
     'good\n',
   ],
   [
+    'a token is watched',
+    false,
+    `verifier.watch(await verifier.verify(TOKEN), console.log)
+     await new Promise((resolve) => setTimeout(resolve, 1100)) // until the watch has looked at its clocks`,
+    '',
+  ],
+  [
     'a server that closes, with its verifier still open',
     false,
     `const server = (await import('node:http')).createServer().listen(0, '127.0.0.1')

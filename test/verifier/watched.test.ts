@@ -1,0 +1,157 @@
+import t from 'tap'
+import { systemClock } from '../../src/clock.ts'
+import { AppError } from '../../src/errors/app-error.ts'
+import { revokeKey } from '../../src/keys/change-keyring.ts'
+import type { AccessTokenClaims } from '../../src/tokens/claims.ts'
+import { UnknownKid } from '../../src/tokens/verify.ts'
+import type { Verifier, VerifierEvent } from '../../src/verifier/index.ts'
+import { Refused } from '../../src/verifier/refused.ts'
+import { watchClaims } from '../../src/verifier/watch-claims.ts'
+import { bearer, newUser, PASSWORD } from '../support/app.ts'
+import { verifying } from './verifying.ts'
+import { token } from './watching.ts'
+
+const applied = (event: VerifierEvent) => event.type === 'revocations_applied'
+
+/** Collects what is told of tokens. `end` resolves when the token of that name is over. */
+function watcher(verifier: Verifier) {
+  const told: string[] = []
+  const ends = new Map<string, () => void>()
+  const watch = async (name: string, token: string) =>
+    verifier.watch(await verifier.verify(token), (refusal, { code }) => {
+      told.push(`${name} ${refusal} ${code}`)
+      ends.get(name)?.()
+    })
+  const end = (name: string) => new Promise<void>((resolve) => void ends.set(name, resolve))
+  return { told, watch, end }
+}
+
+t.test('what is taken back ends the connections of its token, and no others', async (t) => {
+  const { server, verifier, clock, seen } = await verifying(t, { revocations: true })
+  await verifier.hydrate()
+  const { app } = server
+  const [stays, goes, changes] = [await newUser(app), await newUser(app), await newUser(app)]
+  const { told, watch, end } = watcher(verifier)
+  for (const [name, { token }] of Object.entries({ stays, goes, changes })) await watch(name, token)
+  await seen(applied)
+
+  const logout = end('goes')
+  await app.inject({ method: 'POST', url: '/v1/logout', headers: bearer(goes.token) })
+  await logout
+  t.same(told.splice(0), ['goes revoked_session invalid_token'])
+
+  await server.database.query(`UPDATE accounts SET roles = '["admin"]' WHERE id = $1`, [stays.id])
+  const payload = { email: stays.email, password: PASSWORD }
+  const admin = (await app.inject({ method: 'POST', url: '/v1/login', payload })).json().access_token
+  const url = `/v1/admin/accounts/${changes.id}`
+  const change = end('changes')
+  await app.inject({ method: 'PATCH', url, headers: bearer(admin), payload: { roles: ['support'] } })
+  await change
+  t.same(told.splice(0), ['changes stale_version token_stale'])
+
+  await watch('same token', stays.token)
+  const { kid } = server.keyring.signingKey()
+  const key = end('stays')
+  await revokeKey(server.folder, kid, { now: systemClock, bits: 2048, successor: true, force: true })
+  await server.keyring.reload()
+  await key
+  t.same(told.splice(0), ['stays revoked_key invalid_token', 'same token revoked_key invalid_token'])
+
+  const next = await newUser(app)
+  await watch('next', next.token)
+  const expiry = end('next')
+  clock.seconds += 905
+  await expiry
+  t.same(told, ['next expired token_expired'])
+  const { refused } = verifier.stats()
+  t.match(refused, { revoked_session: 1, stale_version: 1, revoked_key: 1, expired: 1 }, 'each token counts once')
+})
+
+t.test('a feed that is too old, with onStale: "reject"', async (t) => {
+  const { verifier, issuer, clock, seen, mint } = await verifying(t, { revocations: true, onStale: 'reject' })
+  await verifier.hydrate()
+  const { told, watch, end } = watcher(verifier)
+  await watch('a', mint.token())
+  await seen(applied)
+  clock.seconds += 66 // as after a sleep: the issuer is asked first
+  await seen(applied)
+  t.same(told, [])
+  const over = end('a')
+  issuer.down = true
+  clock.seconds += 66
+  await over
+  t.same(told, ['a feed_stale revocations_stale'])
+})
+
+t.test('a mistake of the caller is a TypeError', async (t) => {
+  const { verifier, another, mint } = await verifying(t, {})
+  const other = another({}, async () => undefined)
+  const claims = await verifier.verify(mint.token())
+  const nothing = () => undefined
+  for (const [what, wrong] of [
+    ['a copy', { ...claims }],
+    ['claims of another verifier', await other.verify(mint.token())],
+    ['nothing', undefined],
+    ['null', null],
+    ['a token', mint.token()],
+  ] as [string, AccessTokenClaims][])
+    t.throws(() => verifier.watch(wrong, nothing), { name: 'TypeError', message: /this verifier/ }, what)
+  t.throws(() => verifier.watch(claims, undefined as never), { name: 'TypeError', message: /function/ })
+  verifier.watch(claims, nothing)()
+  verifier.close()
+  t.throws(() => verifier.watch(claims, nothing), { name: 'TypeError', message: /closed/ }, 'after close')
+})
+
+t.test('a function that throws is an event', async (t) => {
+  const { verifier, clock, mint, seen } = await verifying(t, {})
+  const { told, watch, end } = watcher(verifier)
+  const token = mint.token()
+  verifier.watch(await verifier.verify(token), () => {
+    throw new Error('the socket is gone')
+  })
+  await watch('b', token)
+  clock.seconds += 1000
+  await Promise.all([end('b'), seen((event) => event.type === 'watch_failed' && event.reason === 'the socket is gone')])
+  t.same(told, ['b expired token_expired'])
+})
+
+/** Watches a token whose key is not known. */
+function withKeys(claims: AccessTokenClaims, keys: Parameters<typeof watchClaims>[0]['keys'], mode = 'follow') {
+  return watchClaims({
+    options: { mode, now: () => 0, policy: { skew: 5 }, onEvent: () => undefined } as never,
+    again: () => {
+      throw new UnknownKid('k1')
+    },
+    kids: new WeakMap([[claims, 'k1']]),
+    keys,
+    revocations: undefined,
+    refused: new Refused(() => undefined),
+  })
+}
+
+t.test('without timers nobody would be told', async (t) => {
+  const claims = token('a')
+  const keys = { due: () => undefined, seek: async () => undefined, hasNone: () => false }
+  const watched = withKeys(claims, keys, 'on-demand')
+  t.throws(() => watched.add(claims, () => undefined), { name: 'TypeError', message: /on-demand/ })
+})
+
+t.test('a key that can not be looked for is no reason for a 401', async (t) => {
+  const alive = setInterval(() => undefined, 2 ** 30) // which a watch does not do
+  t.teardown(() => clearInterval(alive))
+  const unavailable = new AppError('keys_unavailable', { refusal: 'keys_unavailable' })
+  for (const [what, seek, refusal, status] of [
+    ['the issuer is away', () => Promise.reject(unavailable), 'keys_unavailable', 503],
+    ['it has no such key', () => Promise.resolve(), 'kid_unknown', 401],
+  ] as const) {
+    const claims = token('a')
+    const due = () => undefined
+    const watched = withKeys(claims, { due, seek, hasNone: () => false })
+    await new Promise<void>((resolve) => {
+      watched.add(claims, (told, error) => {
+        t.same([told, error.status], [refusal, status], what)
+        resolve()
+      })
+    })
+  }
+})
