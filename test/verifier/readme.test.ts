@@ -9,7 +9,7 @@ import { resolveOptions } from './node-options.ts'
 
 const read = (name: string) => readFile(new URL(`../../src/verifier/${name}`, import.meta.url), 'utf8')
 const page = await read('README.md')
-const more = await read('recipes.md')
+const more = `${await read('recipes.md')}${await read('sockets.md')}`
 
 /** The first two columns of the table under a heading. */
 function columns(heading: string): [first: string, second: string][] {

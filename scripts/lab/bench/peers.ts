@@ -68,7 +68,7 @@ async function install(bench: Bench): Promise<Peers> {
 }
 
 /** The packages are only run, never built: none of their install scripts runs. */
-async function npmInstall(cwd: string): Promise<void> {
+export async function npmInstall(cwd: string): Promise<void> {
   const args = ['install', '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error']
   const npm = spawn('npm', args, { cwd, stdio: ['ignore', 'ignore', 'pipe'], shell: process.platform === 'win32' })
   let complaint = ''
@@ -83,7 +83,7 @@ async function npmInstall(cwd: string): Promise<void> {
  * `signet-verifier` as services import it. It is a link to the source, because Node strips no types from files in
  * node_modules.
  */
-async function linkVerifier(dir: string): Promise<void> {
+export async function linkVerifier(dir: string): Promise<void> {
   const signet = join(dir, 'node_modules/signet-verifier')
   await mkdir(signet)
   await symlink(join(ROOT, 'src'), join(signet, 'src'), 'dir')
@@ -92,14 +92,14 @@ async function linkVerifier(dir: string): Promise<void> {
 }
 
 /**
- * Writes the recipe that the README of the package shows, unchanged, as a script beside the peers.
+ * Writes the recipe that a page of the package shows, unchanged, as a script beside the peers.
  *
  * @returns the path of the script
  */
-export async function writeRecipe({ dir }: Peers, name: string): Promise<string> {
-  const readme = await readFile(join(ROOT, 'src/verifier/README.md'), 'utf8')
-  const [, code] = new RegExp(`\`\`\`js\n// ${name}\n([^]*?)\`\`\``).exec(readme) ?? []
-  if (code === undefined) throw new OperatorError(`the README has no recipe for ${name}`)
+export async function writeRecipe({ dir }: Pick<Peers, 'dir'>, name: string, page = 'README.md'): Promise<string> {
+  const text = await readFile(join(ROOT, 'src/verifier', page), 'utf8')
+  const [, code] = new RegExp(`\`\`\`js\n// ${name}\n([^]*?)\`\`\``).exec(text) ?? []
+  if (code === undefined) throw new OperatorError(`${page} has no recipe for ${name}`)
   const script = `recipe-${name}.js`
   await writeFile(join(dir, script), code)
   return join(dir, script)

@@ -50,7 +50,7 @@ export async function logOutAtPace(
   return Promise.all(answered)
 }
 
-async function logOut(origin: string, token: string): Promise<number> {
+export async function logOut(origin: string, token: string): Promise<number> {
   const reply = await fetch(`${origin}/v1/logout`, { method: 'POST', headers: { authorization: `Bearer ${token}` } })
   const at = performance.timeOrigin + performance.now()
   if (reply.status !== 204) throw new Error(`logout: ${reply.status} ${await reply.text()}`)

@@ -13,7 +13,7 @@ const execute = (cwd: string, command: string, ...args: readonly string[]) =>
   promisify(execFile)('sh', ['-c', 'unset NODE_OPTIONS; exec "$@"', 'sh', command, ...args], { cwd })
 
 /** The pages in the package. */
-export const PAGES = ['README.md', 'recipes.md']
+export const PAGES = ['README.md', 'recipes.md', 'sockets.md']
 const pages = await Promise.all(PAGES.map((page) => readFile(join(ROOT, 'src/verifier', page), 'utf8')))
 
 /** A program that a page of the package prints, by the name in its first line. */
