@@ -145,7 +145,8 @@ export class AppError extends Error {
   readonly detail: string | undefined
   readonly fields: readonly FieldError[] | undefined
   readonly headers: Readonly<Record<string, string>>
-  #challengeParameters: Readonly<Record<string, string>>
+  /** Not `#`: with a private member the types of two copies of this class would not fit each other. */
+  challengeParameters: Readonly<Record<string, string>>
 
   constructor(code: ErrorCode, options: AppErrorOptions = {}) {
     super(options.reason ?? errorRow(code).title, { cause: options.cause })
@@ -156,16 +157,12 @@ export class AppError extends Error {
     this.detail = options.detail
     this.fields = options.fields
     this.headers = options.headers ?? {}
-    this.#challengeParameters = options.challengeParameters ?? {}
-  }
-
-  get challengeParameters(): Readonly<Record<string, string>> {
-    return this.#challengeParameters
+    this.challengeParameters = options.challengeParameters ?? {}
   }
 
   /** For whoever passes the error on and knows more, for example where the metadata is (RFC 9728 section 5.1). */
   addToChallenge(parameters: Readonly<Record<string, string>>): void {
-    this.#challengeParameters = { ...parameters, ...this.#challengeParameters }
+    this.challengeParameters = { ...parameters, ...this.challengeParameters }
   }
 
   get status(): number {
