@@ -4,6 +4,7 @@ import { AppError } from '../errors/app-error.ts'
 import { assertPlace, assertRouteDemands, assertSpelling, authorize, type Held } from './authorize.ts'
 import type { AccessTokenClaims } from './claims.ts'
 import { requestToken } from './credential.ts'
+import { isPromise } from './verify.ts'
 
 /**
  * How a route authenticates its caller. The default is `token`: a route is public only when it says so. `live` also
@@ -107,7 +108,7 @@ export function registerGuard(app: Guardable, options: GuardOptions): void {
     } catch (error) {
       return fail(error)
     }
-    if (caller instanceof Promise) caller.then(admit, fail)
+    if (isPromise(caller)) caller.then(admit, fail)
     else admit(caller)
   })
 }

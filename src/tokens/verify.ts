@@ -53,6 +53,14 @@ export class UnknownKid extends AppError {
  */
 export type VerifySignature = (token: string, pem: string) => unknown
 
+/**
+ * Whether it is a promise, of whatever class: a library such as zone.js puts its own class in the place of `Promise`,
+ * and async functions go on returning native ones. No JSON value has a function in it.
+ */
+export function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
+}
+
 /** The claims of a good token, now or later. */
 export type JudgedToken = AccessTokenClaims | Promise<AccessTokenClaims>
 
@@ -147,7 +155,7 @@ export function createTokenVerifier<Result extends JudgedToken = AccessTokenClai
     if (known !== undefined) return notRevoked(stillGood(token, known))
     const kid = checkHeader(token, policy.typ)
     const payload = verifySignature(token, pemOf(kid))
-    if (!(payload instanceof Promise)) return accept(token, kid, payload)
+    if (!isPromise(payload)) return accept(token, kid, payload)
     return payload.then((verified) => {
       pemOf(kid) // it may have been revoked meanwhile
       return accept(token, kid, verified)

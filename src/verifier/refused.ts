@@ -1,6 +1,7 @@
 import { AppError, type ErrorCode } from '../errors/app-error.ts'
 import type { ChallengeParameters } from '../errors/problem.ts'
 import type { Refusal } from '../errors/refusals.ts'
+import { isPromise } from '../tokens/verify.ts'
 
 type Listener = (event: { readonly type: 'refused'; readonly refusal: Refusal; readonly code: ErrorCode }) => void
 
@@ -35,7 +36,7 @@ export class Refused {
   noting<T>(work: () => T): T {
     try {
       const done = work()
-      if (!(done instanceof Promise)) return done
+      if (!isPromise(done)) return done
       return done.catch((error) => {
         throw this.note(error)
       }) as T

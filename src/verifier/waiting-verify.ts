@@ -1,5 +1,5 @@
 import { AppError } from '../errors/app-error.ts'
-import { type JudgedToken, UnknownKid } from '../tokens/verify.ts'
+import { isPromise, type JudgedToken, UnknownKid } from '../tokens/verify.ts'
 import type { Platform } from './platform.ts'
 import type { RemoteKeys } from './remote-keys.ts'
 import type { RemoteRevocations } from './remote-revocations.ts'
@@ -23,7 +23,7 @@ export function waitingVerify(
     }
     try {
       const early = verify(token)
-      if (early instanceof Promise) return early.then(() => undefined, refusedUnlessStale).then(afterLooks)
+      if (isPromise(early)) return early.then(() => undefined, refusedUnlessStale).then(afterLooks)
     } catch (error) {
       refusedUnlessStale(error)
     }
@@ -38,7 +38,7 @@ export function waitingVerify(
     }
     try {
       const judged = current(token)
-      return judged instanceof Promise ? judged.catch(sought) : judged
+      return isPromise(judged) ? judged.catch(sought) : judged
     } catch (error) {
       return sought(error)
     }

@@ -236,3 +236,16 @@ t.test('closing the app ends what is asked in the background', async (t) => {
   await app.close()
   t.equal(signal.aborted, true)
 })
+
+t.test('a library that puts its own class in the place of Promise lets nobody in', async (t) => {
+  const { app, mint } = await service(t, (app) => app.get('/closed', () => 'in'))
+  await app.inject({ url: '/closed', headers: bearer(mint.token()) })
+  const native = globalThis.Promise
+  t.teardown(() => Object.assign(globalThis, { Promise: native }))
+  // As zone.js does: what async functions return is no instance of it.
+  globalThis.Promise = class extends native<unknown> {} as PromiseConstructor
+  const header = { alg: 'RS256', typ: 'at+jwt', kid: 'of-nobody' } // its key is searched for, in the background
+  const reply = await app.inject({ url: '/closed', headers: bearer(mint.token({ header })) })
+  globalThis.Promise = native
+  t.equal(reply.statusCode, 401)
+})
