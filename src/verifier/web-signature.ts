@@ -12,7 +12,7 @@ const RS256 = { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' }
  * @returns a function that resolves to the payload and rejects with AppError `invalid_token`
  */
 export function createWebSignature(): VerifySignature {
-  const keyOf = memoizePerKey(importKey)
+  const keyOf = importedKeys()
   return async (token, pem) => {
     const [start, end] = [token.indexOf('.') + 1, token.lastIndexOf('.')]
     const signature = canonicalBytes(token.slice(end + 1)) ?? new Uint8Array()
@@ -24,6 +24,21 @@ export function createWebSignature(): VerifySignature {
     } catch {
       throw new AppError('invalid_token', { reason: 'the payload is not JSON', refusal: 'malformed' })
     }
+  }
+}
+
+type Key = Awaited<ReturnType<typeof importKey>>
+
+/**
+ * Remembers imported keys, and never the promise of one: it may reject, and in Cloudflare's workerd it is never settled
+ * when the request that began it is cancelled. Every later token of that key would share its fate.
+ */
+function importedKeys(): (pem: string) => Promise<Key> {
+  const slotOf = memoizePerKey((): { key?: Key } => ({}))
+  return async (pem) => {
+    const slot = slotOf(pem)
+    slot.key ??= await importKey(pem)
+    return slot.key
   }
 }
 

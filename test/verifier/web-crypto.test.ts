@@ -1,0 +1,65 @@
+import t, { type Test } from 'tap'
+import { createVerifier as createWebVerifier } from '../../src/verifier/create-web-verifier.ts'
+import type { VerifierOptions } from '../../src/verifier/options.ts'
+import { createWebSignature } from '../../src/verifier/web-signature.ts'
+import { code, verifying } from './verifying.ts'
+
+// What can go wrong only where signatures are verified in the background: with Web Crypto.
+
+async function web(t: Test, options: Partial<VerifierOptions> = {}) {
+  const parts = await verifying(t)
+  const { issuer, clock, mint } = parts
+  const common = { issuer: mint.issuer, audience: mint.audience, fetch: issuer.fetch, now: () => clock.seconds }
+  const verifier = createWebVerifier({ ...common, ...options })
+  t.teardown(() => verifier.close())
+  return { ...parts, verifier }
+}
+
+/** Does something with each call of a function of Web Crypto, in place of it. */
+function replaced<Name extends 'importKey' | 'verify'>(
+  t: Test,
+  name: Name,
+  replace: (original: (typeof crypto.subtle)[Name]) => unknown,
+) {
+  const original = crypto.subtle[name].bind(crypto.subtle) as (typeof crypto.subtle)[Name]
+  const restore = () => void Reflect.deleteProperty(crypto.subtle, name)
+  t.teardown(restore)
+  Object.defineProperty(crypto.subtle, name, { configurable: true, value: replace(original) })
+  return restore
+}
+
+t.test('a key that could not be imported once is imported again', async (t) => {
+  const { mint, server } = await web(t)
+  const token = mint.token()
+  const pem = server.keyring.verificationPem(mint.kid) ?? ''
+  const verify = createWebSignature()
+  const restore = replaced(t, 'importKey', () => () => Promise.reject(new Error('out of memory')))
+  await t.rejects(verify(token, pem) as Promise<unknown>, { message: 'out of memory' })
+  restore()
+  t.match(await verify(token, pem), { sub: 'minted-subject' })
+})
+
+t.test('an import whose request was cancelled, and which never ends, stops no other one', async (t) => {
+  const { mint, server } = await web(t)
+  const verify = createWebSignature()
+  const pem = server.keyring.verificationPem(mint.kid) ?? ''
+  const restore = replaced(t, 'importKey', () => () => new Promise(() => undefined))
+  void verify(mint.token(), pem)
+  restore()
+  t.match(await verify(mint.token(), pem), { sub: 'minted-subject' })
+})
+
+t.test('a library that puts its own class in the place of Promise changes no verdict', async (t) => {
+  const { verifier, mint } = await web(t)
+  await verifier.hydrate()
+  const native = globalThis.Promise
+  const restore = () => void Object.assign(globalThis, { Promise: native })
+  t.teardown(restore)
+  // As zone.js does. What async functions return stays a native promise.
+  globalThis.Promise = class extends native<unknown> {} as PromiseConstructor
+  const forged = mint.token({}, () => Buffer.alloc(256, 1))
+  const verdicts = await native.all([mint.token(), forged].map((token) => code(verifier.verify(token))))
+  restore()
+  t.same(verdicts, ['good', 'invalid_token'])
+  t.same(verifier.stats().refused, { signature: 1 })
+})
