@@ -1,4 +1,4 @@
-import { createPublicKey, type JsonWebKey } from 'node:crypto'
+import { createPublicKey } from 'node:crypto'
 import { subscribe } from 'node:diagnostics_channel'
 import type { Socket } from 'node:net'
 import { publicJwk, toPem } from '../keys/jwk.ts'
@@ -8,8 +8,8 @@ import type { Platform } from './platform.ts'
 /** Node, and what has its modules: Bun and Deno. */
 export const nodePlatform: Platform = {
   createSignature: createNodeSignature,
-  readKey(jwk) {
-    const usable = publicJwk(createPublicKey({ key: jwk as JsonWebKey, format: 'jwk' }))
+  readKey(members) {
+    const usable = publicJwk(createPublicKey({ key: { ...members }, format: 'jwk' }))
     return { kid: usable.kid, pem: toPem(usable) }
   },
   inBackground,
