@@ -35,16 +35,22 @@ interface Documents {
 export function signedDocuments(options: Documents) {
   const { issuer, skew, now, keys, verifySignature, maxFeedLength, maxLineLength } = options
 
-  const verified = async (text: string, typ: string, maxLength: number): Promise<unknown> => {
-    const kid = refusedFor('header', () => checkHeader(text, typ, maxLength))
-    if (keys.verificationPem(kid) === undefined) await keys.seek(kid, true)
-    const pem = keys.verificationPem(kid)
-    if (pem === undefined) throw new FeedRefused('key', 'signed by a key that is not in the JWKS')
+  const signedBy = async (text: string, pem: string): Promise<unknown> => {
     try {
       return await verifySignature(text, pem)
     } catch (error) {
       throw new FeedRefused('signature', (error as Error).message)
     }
+  }
+  const verified = async (text: string, typ: string, maxLength: number): Promise<unknown> => {
+    const kid = refusedFor('header', () => checkHeader(text, typ, maxLength))
+    if (keys.verificationPem(kid) === undefined) await keys.seek(kid, true)
+    const pem = keys.verificationPem(kid)
+    if (pem === undefined) throw new FeedRefused('key', 'signed by a key that is not in the JWKS')
+    const payload = await signedBy(text, pem)
+    // With Web Crypto others had their turn meanwhile: an answer that came first may have revoked this key.
+    if (keys.verificationPem(kid) !== pem) throw new FeedRefused('key', 'signed by a key that is not good any more')
+    return payload
   }
   const checked = <C extends { iss: string; iat: number; exp: number }>(
     claims: unknown,

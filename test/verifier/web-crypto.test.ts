@@ -1,8 +1,11 @@
 import t, { type Test } from 'tap'
 import { createVerifier as createWebVerifier } from '../../src/verifier/create-web-verifier.ts'
 import type { VerifierOptions } from '../../src/verifier/options.ts'
+import { signedDocuments } from '../../src/verifier/signed-documents.ts'
 import { createWebSignature } from '../../src/verifier/web-signature.ts'
 import { code, verifying } from './verifying.ts'
+
+const FEED = { seq: 0, sessions: [], accounts: {}, clients: {}, tokens: [], keys: [] }
 
 // What can go wrong only where signatures are verified in the background: with Web Crypto.
 
@@ -62,4 +65,52 @@ t.test('a library that puts its own class in the place of Promise changes no ver
   restore()
   t.same(verdicts, ['good', 'invalid_token'])
   t.same(verifier.stats().refused, { signature: 1 })
+})
+
+t.test('what changes while the signature of a token is verified counts for that token', async (t) => {
+  const { verifier, mint, clock } = await web(t, { revocations: true })
+  await verifier.hydrate()
+  const rows: [what: string, claims: object, change: () => unknown, verdict: string][] = [
+    ['nothing', {}, () => undefined, 'good'],
+    [
+      'the clock',
+      { exp: clock.seconds + 10 },
+      () => Object.assign(clock, { seconds: clock.seconds + 16 }),
+      'token_expired',
+    ],
+  ]
+  for (const [what, claims, change, verdict] of rows) {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const begun = Promise.withResolvers<void>()
+    const restore = replaced(t, 'verify', (verify) => async (...args: Parameters<typeof verify>) => {
+      begun.resolve()
+      await promise
+      return verify(...args)
+    })
+    const judged = code(verifier.verify(mint.token({ claims })))
+    await begun.promise
+    restore()
+    change()
+    resolve()
+    t.equal(await judged, verdict, what)
+  }
+})
+
+t.test('a document whose key is revoked while its signature is verified is refused', async (t) => {
+  const { mint, clock } = await web(t)
+  let isKnown = true
+  const documents = signedDocuments({
+    issuer: mint.issuer,
+    skew: 5,
+    now: () => clock.seconds,
+    keys: { verificationPem: () => (isKnown ? 'pem' : undefined), seek: async () => undefined },
+    verifySignature: async () => {
+      isKnown = false
+      return { ...FEED, iss: mint.issuer, iat: clock.seconds, exp: clock.seconds + 60 }
+    },
+    maxFeedLength: 10_000,
+    maxLineLength: 10_000,
+  })
+  const text = mint.token({ header: { alg: 'RS256', typ: 'revocations+jwt', kid: mint.kid } })
+  await t.rejects(documents.feed(text), { why: 'key' })
 })
