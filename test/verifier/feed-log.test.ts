@@ -1,0 +1,97 @@
+import fc from 'fast-check'
+import t from 'tap'
+import type { ChangesClaims } from '../../src/revocations/changes-format.ts'
+import { FeedCopy } from '../../src/verifier/feed-copy.ts'
+import { FeedLog, type LoggedPart } from '../../src/verifier/feed-log.ts'
+import { FeedRefused } from '../../src/verifier/feed-refused.ts'
+import { judgeChange } from '../../src/verifier/feed-rules.ts'
+import { type Choose, ModelIssuer, type Revoked } from './model-issuer.ts'
+
+const STEPS = ['revoke', 'revoke', 'look', 'look', 'poll', 'poll', 'poll', 'pass', 'tidy', 'go back'] as const
+const steps = fc.array(fc.tuple(fc.constantFrom(...STEPS), fc.infiniteStream(fc.nat(59))), {
+  minLength: 20,
+  maxLength: 120,
+})
+const token = (claims: object) => ({ sub: 'x', sid: 'x', jti: 'x', client_id: 'x', ...claims }) as never
+
+function refuses(copy: FeedCopy, { kind, subject, minVersion }: Pick<Revoked, 'kind' | 'subject' | 'minVersion'>) {
+  return (
+    copy.judge(token(kind === 'session' ? { sid: subject } : { sub: subject, token_version: minVersion ?? 0 })) !==
+    'good'
+  )
+}
+
+/** Takes the documents of one answer, which may be cut, into the copy and the log. */
+function deliver(copy: FeedCopy, log: FeedLog, documents: readonly ChangesClaims[], now: number): void {
+  const answer = copy.answer()
+  try {
+    for (const document of documents) {
+      const before = copy.historyChanges
+      const outcome = answer.take(document, now)
+      log.took(JSON.stringify(document), document, outcome, copy.historyChanges !== before, now)
+      if (outcome === 'gap') return
+    }
+  } catch (error) {
+    if (!(error instanceof FeedRefused)) throw error
+  }
+}
+
+function replay(parts: readonly LoggedPart[], now: number): FeedCopy {
+  const copy = new FeedCopy(5)
+  for (const { lines } of parts) {
+    const answer = copy.answer()
+    for (const line of lines) {
+      const document = JSON.parse(line) as ChangesClaims
+      if (document.page === undefined && judgeChange(copy.held, document) === 'gap') break
+      answer.take(document, now)
+    }
+  }
+  return copy
+}
+
+/** Every subject of the model with every version that a token of it may have. */
+const SUBJECTS = (versions: number) =>
+  Array.from({ length: 6 }, (_, i) => `${i}`).flatMap((subject) => [
+    { kind: 'session' as const, subject, minVersion: null },
+    ...Array.from({ length: versions }, (_, version) => ({ kind: 'account' as const, subject, minVersion: version })),
+  ])
+
+t.test('a copy that is made again from its log refuses what it refused, and nothing else', async (t) => {
+  let compared = 0
+  fc.assert(
+    fc.property(steps, (run) => {
+      const issuer = new ModelIssuer()
+      const copy = new FeedCopy(5)
+      const log = new FeedLog(1e6)
+      let revoked = 0
+      for (const [step, numbers] of run) {
+        const stream = numbers[Symbol.iterator]()
+        const choose: Choose = (below) => Number(stream.next().value) % below
+        if (step === 'revoke') {
+          revoked += 1
+          issuer.revoke(choose)
+        } else if (step === 'go back') issuer.goBack(choose)
+        else if (step === 'look') issuer.look(choose)
+        else if (step === 'pass') issuer.now += choose(60)
+        else if (step === 'tidy') for (const _slice of copy.tidy(issuer.now));
+        else {
+          const documents = issuer.answer(copy.held.cursor, choose)
+          deliver(copy, log, choose(4) === 0 ? documents.slice(0, choose(documents.length + 1)) : documents, issuer.now)
+        }
+      }
+      const parts = log.parts(issuer.now)
+      if (copy.held.history === undefined) return
+      const again = replay(parts ?? [], issuer.now)
+      for (const one of [copy, again]) for (const _slice of one.tidy(issuer.now));
+      compared += 1
+      for (const subject of SUBJECTS(revoked + 2)) {
+        if (refuses(copy, subject) === refuses(again, subject)) continue
+        throw new Error(`${refuses(copy, subject) ? 'passes' : 'is refused'}: ${JSON.stringify(subject)}`)
+      }
+      if (again.held.history !== copy.held.history || again.held.seq < copy.held.seq) throw new Error('it is older')
+      if (again.held.exp !== copy.held.exp) throw new Error(`${again.held.exp} instead of ${copy.held.exp}`)
+    }),
+    { numRuns: 1000 },
+  )
+  t.ok(compared > 500, `${compared} copies were compared`)
+})
