@@ -7,8 +7,8 @@ import { keptUntil } from './feed-rules.ts'
 const MOST = { changes: 256, wholeSeconds: 3600 }
 /** Changes may be as long as the whole before them, and at least this long. */
 const LEAST_CHARACTERS = 64 * 1024
-/** So many histories that were left are kept, as in the copy. */
-const MOST_LEFT = 8
+/** Servers that do not agree yet which history goes on may lead a follower to and fro, for about a second. */
+const MOST_LEFT = 32
 
 /** A document as it came, without its line feed. */
 interface Line {
@@ -106,7 +106,9 @@ export class FeedLog {
   /** @returns of each history in turn; undefined without a whole: then there is nothing that could be taken again */
   parts(now: number): readonly LoggedPart[] | undefined {
     if (this.#current === undefined) return undefined
-    this.#left = this.#left.filter(({ until }) => until > now)
+    // From the beginning only: between two parts of one history it matters that the copy was elsewhere.
+    const first = this.#left.findIndex(({ until }) => until > now)
+    this.#left = first === -1 ? [] : this.#left.slice(first)
     return [...this.#left, this.#current].map((part) => ({ since: part.since, lines: this.#lines(part) }))
   }
 

@@ -3,7 +3,7 @@ import { type Origin, readStored, storedInstant, writeStored } from './stored-te
 import { StoreFailed } from './verifier-store.ts'
 
 /** More than the histories that a log keeps. */
-const MOST_PARTS = 16
+const MOST_PARTS = 64
 
 /** A copy of the feed as it came. */
 export interface StoredFeed {

@@ -104,7 +104,7 @@ t.test('what is no text of a verifier is refused, whatever was done to it', asyn
   }
   const cutParts = writeFeed(origin, feed).replace('"since":"1799999940 1800000000"', '"since":"1799999940"')
   t.throws(() => readFeed(cutParts, origin, NOW, 5), FAILED, 'feed: other parts than it says')
-  const many = { at: NOW, parts: Array(17).fill(feed.parts[0]) }
+  const many = { at: NOW, parts: Array(65).fill(feed.parts[0]) }
   t.throws(() => readFeed(writeFeed(origin, many), origin, NOW, 5), FAILED, 'feed: too many parts')
 })
 
@@ -121,12 +121,12 @@ t.test('the name of a text is one of its issuer and place, and shows neither', a
 })
 
 t.test('whatever a store does, a call ends in time with a text, with nothing, or with a StoreFailed', async (t) => {
-  const never = () => new Promise<never>(() => undefined)
+  const never = (): Promise<never> => new Promise(() => undefined)
   const fails = () => Promise.reject(new Error('ECONNREFUSED'))
   const store = (get: () => unknown) => boundedStore({ get: get as never, put: get as never }, 20)
   t.equal(await store(async () => 'text').get('a'), 'text')
   for (const nothing of [undefined, null]) t.equal(await store(async () => nothing).get('a'), undefined)
-  for (const [what, get] of Object.entries({
+  const useless: Record<string, () => unknown> = {
     'a number': async () => 7,
     bytes: async () => new Uint8Array(1),
     'a text that is too long': async () => 'x'.repeat(MAX_STORED_CHARACTERS + 1),
@@ -136,8 +136,8 @@ t.test('whatever a store does, a call ends in time with a text, with nothing, or
       throw new Error('no connection')
     },
     'an error that is none': () => Promise.reject(undefined),
-  }))
-    await t.rejects(store(get).get('a'), FAILED, what)
+  }
+  for (const [what, get] of Object.entries(useless)) await t.rejects(store(get).get('a'), FAILED, what)
   for (const put of [never, fails]) await t.rejects(store(put).put('a', 'b'), FAILED)
   await t.rejects(store(never).put('a', 'x'.repeat(MAX_STORED_CHARACTERS + 1)), /put: more than/)
 })
