@@ -31,11 +31,11 @@ export function fileStore(folder: string): VerifierStore {
   let swept: Promise<void> | undefined
   return {
     async get(name) {
-      assertOwn(folder, await stat(folder))
+      await assertFolder(folder)
       return read(join(folder, fileName(name)))
     },
     async put(name, value) {
-      await mkdirAgain(folder)
+      await assertFolder(folder)
       swept ??= sweep(folder)
       await swept
       await replace(join(folder, fileName(name)), value)
@@ -60,7 +60,8 @@ function assertOwn(path: string, { uid, mode }: Pick<Stats, 'uid' | 'mode'>): vo
     throw new Error(`fileStore: other users may write to ${shown}, and could sign tokens: chmod go-w ${shown}`)
 }
 
-async function mkdirAgain(folder: string): Promise<void> {
+/** @throws Error when others may write there */
+async function assertFolder(folder: string): Promise<void> {
   const found = await stat(folder).catch((error) => {
     if (error.code !== 'ENOENT') throw error
     mkdirSync(folder, { recursive: true, mode: 0o700 }) // somebody cleaned up
