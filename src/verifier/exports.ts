@@ -8,8 +8,9 @@ export { assertDemands, type Demands, type Held } from '../tokens/authorize.ts'
 export type { AccessTokenClaims } from '../tokens/claims.ts'
 export type * from '../tokens/custom-claims.ts' // by name it could not be extended by `declare module`
 export { authorize } from './authorize.ts'
-export type { OnStale, VerifierEvent, VerifierOptions } from './options.ts'
+export type { CallOptions, OnStale, VerifierEvent, VerifierMode, VerifierOptions, WaitUntil } from './options.ts'
 export { toResponse } from './to-response.ts'
 export type { Verifier, VerifierStats } from './verifier.ts'
+export type { VerifierStore } from './verifier-store.ts'
 export type { OnOver } from './watch-claims.ts'
 export { AppError as SignetError, type ErrorCode, type ProblemResponse }

@@ -1,10 +1,14 @@
 import type { ChangesClaims } from '../revocations/changes-format.ts'
 import { revocationExpiry } from '../revocations/revocation.ts'
+import { canonicalBytes } from '../tokens/base64url.ts'
 import type { Outcome } from './feed-copy.ts'
 import { keptUntil } from './feed-rules.ts'
+import { parsedObject } from './stored-text.ts'
 
-/** Most changes after a whole, and how long a whole stays the first of them: then everything is asked for anew. */
+/** Most changes after a whole, and seconds for which a whole is built upon: then everything is asked for anew. */
 const MOST = { changes: 256, wholeSeconds: 3600 }
+/** Seconds from one whole to the next. */
+const LEAST_SECONDS = 60
 /** Changes may be as long as the whole before them, and at least this long. */
 const LEAST_CHARACTERS = 64 * 1024
 /** Servers that do not agree yet which history goes on may lead a follower to and fro, for about a second. */
@@ -92,15 +96,18 @@ export class FeedLog {
   }
 
   /**
-   * Whether a whole has to be asked for, to begin a new log.
-   *
-   * @param isVerifiable whether a document can still be verified: its key may have left the JWKS
+   * Whether a whole has to be asked for, to begin a new log: when it is long or old, and when a document of it could not
+   * be verified any more, because its key has left the JWKS.
    */
-  isOutgrown(now: number, isVerifiable: (line: string) => boolean): boolean {
-    const { whole, changes, since } = this.#current ?? { whole: [], changes: [], since: now }
-    if (changes.length > MOST.changes || now - since > MOST.wholeSeconds) return true
+  isOutgrown(now: number, keys: { verificationPem(kid: string): string | undefined }): boolean {
+    if (this.#current === undefined) return false
+    const { whole, changes, since } = this.#current
+    const seconds = now - since
+    if (seconds < LEAST_SECONDS) return false // a server may begin with an old whole and many changes
+    if (changes.length > MOST.changes || seconds > MOST.wholeSeconds) return true
     if (characters(changes.map(({ text }) => text)) > Math.max(LEAST_CHARACTERS, characters(whole))) return true
-    return !this.#lines(this.#current).every(isVerifiable)
+    const headers = new Set(this.#lines(this.#current).map((line) => line.slice(0, line.indexOf('.'))))
+    return [...headers].some((header) => keys.verificationPem(kidOf(header)) === undefined)
   }
 
   /** @returns of each history in turn; undefined without a whole: then there is nothing that could be taken again */
@@ -138,6 +145,12 @@ export class FeedLog {
     this.#left = []
     this.#current = undefined
   }
+}
+
+/** @param header of a document that was verified */
+function kidOf(header: string): string {
+  const bytes = canonicalBytes(header) ?? new Uint8Array()
+  return String(parsedObject(new TextDecoder().decode(bytes))?.kid)
 }
 
 function hasEntries({ sessions, accounts, clients, tokens, after, seq }: ChangesClaims): boolean {

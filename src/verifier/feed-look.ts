@@ -1,5 +1,6 @@
 import { type StopSignal, turn } from '../timers.ts'
 import type { FeedCopy } from './feed-copy.ts'
+import type { FeedLog } from './feed-log.ts'
 import { FeedRefused } from './feed-refused.ts'
 import { askForChanges, askForFeed, type FeedText, MAX_BYTES } from './feed-requests.ts'
 import type { Resolved } from './options.ts'
@@ -17,6 +18,8 @@ interface Look {
   readonly uri: URL
   readonly keys: RemoteKeys
   readonly copy: FeedCopy
+  /** Where what is applied is noted, for a store. */
+  readonly log?: FeedLog | undefined
   readonly signal: StopSignal
   readonly monotonic: () => number
 }
@@ -75,8 +78,8 @@ export class FeedLook {
    */
   async look(wait: number): Promise<'done' | 'gap'> {
     this.#retryAfter = 0
-    const { copy } = this.#look
-    if (this.#wasSetBack()) copy.startAnew()
+    const { copy, log, keys, options } = this.#look
+    if (this.#wasSetBack() || log?.isOutgrown(options.now(), keys)) copy.startAnew()
     if (!this.#speaksChanges()) return this.#lookAtFeed(wait)
     const { cursor } = copy.held
     const answer = await askForChanges(this.#asking(), cursor, cursor === undefined ? 0 : wait, (lines, goesOn) =>
@@ -116,18 +119,20 @@ export class FeedLook {
   }
 
   async #takeFeed({ text, etag }: FeedText): Promise<void> {
-    const { copy, keys, signal, options } = this.#look
+    const { copy, log, keys, signal, options } = this.#look
     const claims = await this.#documents.feed(text)
     if (signal.aborted) return
     this.#etag = etag
     keys.withdraw(claims.keys) // for good, so an older copy has nothing to take back
     const before = copy.historyChanges
-    if (copy.feed(claims, options.now()) === 'applied') this.#applied(claims.keys.length, before)
+    if (copy.feed(claims, options.now()) !== 'applied') return
+    log?.tookFeed(text, copy.historyChanges !== before, options.now())
+    this.#applied(claims.keys.length, before)
   }
 
   /** Between two documents others have their turn: a whole may have a million entries. */
   async #readChanges(lines: AsyncIterable<string>, goesOn: () => void): Promise<'done' | 'gap'> {
-    const { copy, keys, signal, options } = this.#look
+    const { copy, log, keys, signal, options } = this.#look
     const answer = copy.answer()
     const { cursor } = copy.held
     const before = copy.historyChanges
@@ -143,7 +148,9 @@ export class FeedLook {
         kids = document.keys ?? []
         keys.withdraw(kids)
         const { seq } = copy.held
+        const { historyChanges } = copy
         const outcome = answer.take(document, options.now())
+        log?.took(line, document, outcome, copy.historyChanges !== historyChanges, options.now())
         isWhole ||= document.pages !== undefined
         isApplied ||= outcome === 'applied'
         isGap = outcome === 'gap'

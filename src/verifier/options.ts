@@ -8,9 +8,27 @@ import { normalisedTyp } from '../tokens/credential.ts'
 import { type ProtectedResource, protectedResource } from '../tokens/protected-resource.ts'
 import { CACHE_BOUNDS, type CacheLimit } from '../tokens/verified-tokens.ts'
 import type { Platform } from './platform.ts'
+import { type BoundedStore, boundedStore, type VerifierStore } from './verifier-store.ts'
 
 /** What happens to tokens when the copy of the revocation feed is no longer fresh. */
 export type OnStale = 'accept' | 'reject'
+
+/**
+ * `follow`: timers and long polls in the background. `on-demand`: neither; keys and feed are looked at when a token comes
+ * and the copy is too old, for isolates and functions that freeze between two requests.
+ */
+export type VerifierMode = 'follow' | 'on-demand'
+
+/** Lets work go on after the answer was sent, as `ctx.waitUntil` of Cloudflare Workers. */
+export type WaitUntil = (work: Promise<unknown>) => void
+
+/** What one call may want otherwise. */
+export interface CallOptions {
+  /** Seconds that the copy of the feed may be old for this token, 1 to 3600. Only with `mode: 'on-demand'`. */
+  readonly maxFeedAge?: number
+  /** Of the request that is handled. It takes the place of the option, and does nothing with `mode: 'follow'`. */
+  readonly waitUntil?: WaitUntil
+}
 
 /** What happened in the background: for metrics and logs. `reason` never holds a token. */
 export type VerifierEvent =
@@ -20,6 +38,8 @@ export type VerifierEvent =
   /** The issuer's store went back (a failover, a restored backup). What was revoked before stays refused. */
   | { readonly type: 'issuer_went_back'; readonly seq: number; readonly entries: number }
   | { readonly type: 'revocations_failed'; readonly reason: string }
+  /** The store could not be asked, or has what is of no use. The issuer is asked instead. */
+  | { readonly type: 'store_failed'; readonly reason: string }
   /** A token or its caller was refused. `refusal` is for you: the caller is told `code` alone. */
   | { readonly type: 'refused'; readonly refusal: Refusal; readonly code: ErrorCode }
   /** A function that was given to `watch` has thrown. The others were called all the same. */
@@ -53,6 +73,17 @@ export interface VerifierOptions {
   readonly resource?: string
   /** The scopes that the metadata names. Clients of MCP ask for all of them at once. Default: none are named. */
   readonly scopesSupported?: readonly string[]
+  /** How the copies of keys and feed are kept new. Default: `follow`. */
+  readonly mode?: VerifierMode
+  /**
+   * Seconds, 1 to 3600: a token that comes when the copy of the feed is as old waits for a look. Only with `mode:
+   * 'on-demand'` and `revocations: true`. Default: 10.
+   */
+  readonly maxFeedAge?: number
+  /** Where keys and feed are kept outside of this process. Whoever can write there can sign tokens for this service. */
+  readonly store?: VerifierStore
+  /** With it, `on-demand` looks behind the answers when a copy has half of its age. Also for a single call. */
+  readonly waitUntil?: WaitUntil
   /** `typ` of the header. Default: `at+jwt`. */
   readonly typ?: string | null
   /** Largest `exp - iat` in seconds. Default: 900. */
@@ -75,11 +106,21 @@ export interface VerifierOptions {
   readonly now?: Clock
 }
 
+interface FeedOptions {
+  readonly uri: URL
+  readonly onStale: OnStale
+  /** Seconds, for `on-demand`. */
+  readonly maxFeedAge: number
+}
+
 export interface Resolved {
   readonly policy: ClaimsPolicy
   readonly jwksUri: URL
   /** Undefined: the feed is not followed. */
-  readonly feed: { readonly uri: URL; readonly onStale: OnStale } | undefined
+  readonly feed: FeedOptions | undefined
+  readonly mode: VerifierMode
+  readonly store: BoundedStore | undefined
+  readonly waitUntil: WaitUntil | undefined
   readonly resource: ProtectedResource | undefined
   readonly keysMaxStale: number
   readonly timeout: number
@@ -105,6 +146,7 @@ export function resolveOptions(options: VerifierOptions, platform: Platform): Re
   if (typeof revocations !== 'boolean') throw new TypeError('revocations: true or false')
   if (!revocations && (options.onStale !== undefined || options.revocationsUri !== undefined))
     throw new TypeError('onStale, revocationsUri: they have no effect without revocations: true')
+  const looking = lookingOptions(options)
   if (onStale !== 'accept' && onStale !== 'reject') throw new TypeError('onStale: "accept" or "reject"')
   const jwksUri = secureUrl('jwksUri', options.jwksUri ?? `${issuer}/.well-known/jwks.json`, insecureIssuer)
   const feedUri = options.revocationsUri ?? `${issuer}/.well-known/revocations`
@@ -121,7 +163,8 @@ export function resolveOptions(options: VerifierOptions, platform: Platform): Re
       keepOthers: true,
     },
     jwksUri,
-    feed: revocations ? { uri, onStale } : undefined,
+    feed: revocations ? { uri, onStale, maxFeedAge: feedAge(options.maxFeedAge ?? 10) } : undefined,
+    ...looking,
     resource: described(options),
     keysMaxStale: positive('keysMaxStale', options.keysMaxStale ?? 86_400),
     timeout: positive('timeout', options.timeout ?? 5000),
@@ -149,7 +192,51 @@ export const OPTION_NAMES: readonly string[] = [
     'revocationsUri',
   ],
   ...['keysMaxStale', 'timeout', 'cache', 'onEvent', 'fetch', 'now'],
+  ...['mode', 'maxFeedAge', 'store', 'waitUntil'],
 ]
+
+/** How keys and feed are looked at. */
+function lookingOptions({
+  mode = 'follow',
+  maxFeedAge,
+  store,
+  waitUntil,
+  timeout = 5000,
+  revocations,
+}: VerifierOptions) {
+  if (mode !== 'follow' && mode !== 'on-demand') throw new TypeError('mode: "follow" or "on-demand"')
+  if (mode === 'follow' && (maxFeedAge !== undefined || waitUntil !== undefined))
+    throw new TypeError('maxFeedAge, waitUntil: they have no effect without mode: "on-demand"')
+  if (maxFeedAge !== undefined && revocations !== true)
+    throw new TypeError('maxFeedAge: it has no effect without revocations: true')
+  assertWaitUntil(waitUntil)
+  const { get, put } = Object(store)
+  if (store !== undefined && !(typeof get === 'function' && typeof put === 'function'))
+    throw new TypeError('store: an object with the functions get and put')
+  return { mode, waitUntil, store: store === undefined ? undefined : boundedStore(store, timeout) }
+}
+
+/** @throws TypeError that names the option */
+export function assertCallOptions(options: CallOptions, { mode, feed }: Pick<Resolved, 'mode' | 'feed'>): void {
+  const { maxFeedAge, waitUntil, ...others } = options
+  const [unknown] = Object.keys(others)
+  if (unknown !== undefined) throw new TypeError(`${unknown.slice(0, 40)}: there is no such option of a call`)
+  assertWaitUntil(waitUntil)
+  if (maxFeedAge === undefined) return
+  if (mode !== 'on-demand' || feed === undefined)
+    throw new TypeError('maxFeedAge: it has no effect without mode: "on-demand" and revocations: true')
+  feedAge(maxFeedAge)
+}
+
+function assertWaitUntil(waitUntil: unknown): void {
+  if (waitUntil !== undefined && typeof waitUntil !== 'function') throw new TypeError('waitUntil: a function')
+}
+
+function feedAge(seconds: number): number {
+  if (!(Number.isFinite(seconds) && seconds >= 1 && seconds <= 3600))
+    throw new TypeError('maxFeedAge: a number of seconds from 1 to 3600')
+  return seconds
+}
 
 /** `revocation: true` would leave the feed unread, and nobody would notice. */
 function assertKnown(options: VerifierOptions): void {

@@ -1,38 +1,33 @@
 import { AppError } from '../errors/app-error.ts'
-import { boundedFetch, type Fetched, failure } from '../http/bounded-fetch.ts'
+import { failure } from '../http/bounded-fetch.ts'
 import { Stopping } from '../http/stopping.ts'
 import { type Timer, unreferenced } from '../timers.ts'
 import type { VerificationKeys } from '../tokens/verify.ts'
-import { ageSeconds, maxAgeSeconds, readJwks, withQuery } from './jwks-reply.ts'
-import { boundedKid, KidSearch } from './kid-search.ts'
-import type { Resolved } from './options.ts'
+import { goesOnBehind } from './goes-on-behind.ts'
+import { type Clocks, isFresh, isGood, NO_COPY } from './jwks-copy.ts'
+import { AGE_PRECISION_MS, askForJwks } from './jwks-request.ts'
+import { KeysInStore } from './keys-in-store.ts'
+import { KidSearch } from './kid-search.ts'
+import type { CallOptions, Resolved } from './options.ts'
+import { mostOfLook } from './shared-look.ts'
 import { SingleFlight } from './single-flight.ts'
 import type { Standstill } from './standstill.ts'
+import { StoreDoor } from './store-door.ts'
 
-const MAX_BYTES = 256 * 1024
-/** From one fetch of a copy to the next, at the least: a shared cache may send copies that are over already. */
-const LEAST_FRESH_MS = 1000
-/** `Age` is in whole seconds. */
-const AGE_PRECISION_MS = 1000
 /** From a failed fetch to the next: while there are good keys, and while every token is refused with 503. */
 const RETRY_MS = { least: 500, most: 30_000, mostWithoutKeys: 2000 }
 
-/** A JWKS as it was fetched. Instants are milliseconds of the monotonic clock, unless they say otherwise. */
-interface Copy {
-  readonly pems: ReadonlyMap<string, string>
-  readonly etag: string | undefined
-  /** When the issuer made it, as far as is known. */
-  readonly madeAt: number
-  /** From then on its keys are not used. */
-  readonly goodUntil: number
-  /** Epoch seconds: from then on another copy should be there. The monotonic clock stops while a machine sleeps. */
-  readonly freshUntil: number
-}
+/** Milliseconds for which a note in the store stands before its writer asks: while there are no good keys, and else. */
+const SETTLE_MS = { withoutKeys: 400, withKeys: 100 }
+/** From an answer that was too old to be used to the next request. */
+const LEAST_PAUSE_MS = 1000
 
 const NEVER = Number.NEGATIVE_INFINITY
-const NO_COPY: Copy = { pems: new Map(), etag: undefined, madeAt: NEVER, goodUntil: NEVER, freshUntil: NEVER }
 
-/** The JWKS of an issuer: kept for its `max-age`, fetched again behind the scenes, one request at a time. */
+/**
+ * The JWKS of an issuer: kept for its `max-age`, fetched again behind the scenes, one request at a time. On demand it is
+ * fetched when a token comes, and with a store by one verifier for all.
+ */
 export class RemoteKeys implements VerificationKeys {
   readonly #options: Resolved
   readonly #monotonic: () => number
@@ -40,8 +35,11 @@ export class RemoteKeys implements VerificationKeys {
   readonly #closing = new Stopping()
   readonly #withdrawn = new Set<string>()
   readonly #search: KidSearch
-  #copy = NO_COPY
+  readonly #store: KeysInStore | undefined
   readonly #fetching: SingleFlight<void>
+  #copy = NO_COPY
+  /** True for keys of the store that are over their `max-age`: tokens wait for one look. */
+  #isUnchecked = false
   #catchingUp: Promise<void> | undefined
   #timer: Timer | undefined
   #failedAt = NEVER
@@ -55,7 +53,10 @@ export class RemoteKeys implements VerificationKeys {
     this.#monotonic = monotonic
     this.#standstill = standstill
     this.#search = new KidSearch(monotonic)
-    this.#fetching = new SingleFlight(monotonic, options.timeout + 1000)
+    const { store, jwksUri, timeout } = options
+    const door = store && new StoreDoor(store, 'keys', jwksUri, options, monotonic, this.#closing.signal)
+    this.#store = door && new KeysInStore(options, door)
+    this.#fetching = new SingleFlight(monotonic, mostOfLook(timeout, door !== undefined))
   }
 
   verificationPem(kid: string): string | undefined {
@@ -77,16 +78,31 @@ export class RemoteKeys implements VerificationKeys {
   }
 
   /**
-   * After a standstill in which the copy ended: resolves when the issuer was asked once, with or without success.
-   * Undefined while there is nothing to wait for. The keys stay good meanwhile.
+   * A look that tokens have to wait for: after a standstill in which the copy ended, for an old copy of a store, and on
+   * demand for every copy that has ended. Resolves when the issuer was asked once, with or without success. Undefined
+   * while there is nothing to wait for. The keys stay good meanwhile.
    */
-  due(): Promise<void> | undefined {
+  due(call: CallOptions = {}): Promise<void> | undefined {
+    if (this.#options.mode === 'on-demand') return this.#dueOnDemand(call.waitUntil ?? this.#options.waitUntil)
     const standstills = this.#standstill.count()
-    if (standstills !== this.#standstills) {
+    if (standstills !== this.#standstills || this.#isUnchecked) {
       this.#standstills = standstills
-      if (this.#hasGoodKeys() && this.#options.now() >= this.#copy.freshUntil) this.#catchUp()
+      this.#isUnchecked = false
+      if (this.#hasGoodKeys() && this.#options.now() >= this.#copy.freshUntilSeconds) this.#catchUp()
     }
     return this.#catchingUp
+  }
+
+  #dueOnDemand(waitUntil: CallOptions['waitUntil']): Promise<void> | undefined {
+    const clocks = this.#clocks()
+    const isOver = !isFresh(this.#copy, clocks)
+    if ((!isOver && (waitUntil === undefined || isFresh(this.#copy, clocks, 0.5))) || this.#isBackingOff())
+      return undefined
+    const look = this.#fetchOnce(undefined, isOver ? 1 : 0.5).catch(() => undefined) // told by onEvent
+    goesOnBehind(look, waitUntil)
+    // Once it is known that the issuer is away, tokens of good keys do not wait for each further try.
+    const isTry = waitUntil !== undefined && this.#failures > 0 && this.#hasGoodKeys()
+    return isOver && !isTry ? look : undefined
   }
 
   /**
@@ -115,23 +131,24 @@ export class RemoteKeys implements VerificationKeys {
     this.#closing.abort()
   }
 
+  #clocks(): Clocks {
+    return { monotonic: this.#monotonic(), seconds: this.#options.now() }
+  }
+
   #hasGoodKeys(): boolean {
-    return this.#monotonic() < this.#copy.goodUntil
+    return isGood(this.#copy, this.#monotonic(), this.#options.now)
+  }
+
+  #isBackingOff(): boolean {
+    return this.#failures > 0 && this.#monotonic() < this.#failedAt + this.#backOff()
   }
 
   /** Whether this kid is worth a request now. */
   #mayAsk(kid: string, urgent: boolean): boolean {
-    if (this.#failures > 0 && this.#monotonic() < this.#failedAt + this.#backOff())
-      throw new AppError('keys_unavailable', {
-        reason: 'the last request failed a moment ago',
-        refusal: 'keys_unavailable',
-      })
+    if (this.#isBackingOff()) throw unavailable('the last request failed a moment ago')
     if (!this.#hasGoodKeys()) {
-      if (this.#monotonic() < this.#answeredAt + LEAST_FRESH_MS)
-        throw new AppError('keys_unavailable', {
-          reason: 'the answer of a moment ago was too old',
-          refusal: 'keys_unavailable',
-        })
+      if (this.#monotonic() < this.#answeredAt + LEAST_PAUSE_MS)
+        throw unavailable('the answer of a moment ago was too old')
       return true
     }
     return !this.#withdrawn.has(kid) && (urgent || this.#search.maySearch(kid))
@@ -151,54 +168,89 @@ export class RemoteKeys implements VerificationKeys {
     this.#catchingUp = done
   }
 
-  #fetchOnce(kid?: string): Promise<void> {
-    return this.#fetching.run(() => this.#fetch(kid))
+  /** @param share of its lifetime in which a copy of the store is as good as a new one */
+  #fetchOnce(kid?: string, share = 1): Promise<void> {
+    return this.#fetching.run(() => this.#obtain(kid, share))
   }
 
-  /** @param kid that is searched: it stands in the URL, so that no shared cache can answer with an old copy */
+  /** @throws AppError `keys_unavailable` */
+  async #obtain(kid: string | undefined, share: number): Promise<void> {
+    const { mode, now } = this.#options
+    const store = this.#store
+    if (store === undefined) return this.#fetch(kid)
+    if (mode === 'follow') return this.#hasGoodKeys() ? this.#fetch(kid) : this.#start(store, kid)
+    const began = now()
+    await store.door.shared
+      .look<true>({
+        found: async () => {
+          const madeAt = await this.#takeStored(store)
+          if (kid === undefined) return isFresh(this.#copy, this.#clocks(), share) || undefined
+          // Somebody has looked since, for this kid or another one.
+          return this.#copy.pems.has(kid) || (madeAt !== undefined && madeAt >= began) || undefined
+        },
+        ask: async () => {
+          await this.#fetch(kid)
+          return true
+        },
+        settleMs: this.#hasGoodKeys() ? SETTLE_MS.withKeys : SETTLE_MS.withoutKeys,
+        mostFailedSeconds: (this.#hasGoodKeys() ? RETRY_MS.most : RETRY_MS.mostWithoutKeys) / 1000,
+      })
+      .catch((error) => {
+        throw error instanceof AppError ? error : this.#failed(error)
+      })
+    this.#failures = 0
+  }
+
+  /** With a store the first keys are those that it has. */
+  async #start(store: KeysInStore, kid: string | undefined): Promise<void> {
+    await this.#takeStored(store).catch((error) => store.door.report(error))
+    if (!this.#hasGoodKeys() || (kid !== undefined && !this.#copy.pems.has(kid))) return this.#fetch(kid)
+    const freshFor = this.#copy.freshUntil - this.#monotonic()
+    this.#isUnchecked = freshFor <= 0
+    this.#fetchAfter(Math.max(0, freshFor))
+  }
+
+  /** @returns when the issuer made what the store has, in epoch seconds. @throws StoreFailed */
+  async #takeStored(store: KeysInStore): Promise<number | undefined> {
+    const stored = await store.load(() => this.#clocks())
+    const { copy } = stored ?? {}
+    if (copy !== undefined && copy.madeAt + AGE_PRECISION_MS >= this.#copy.madeAt) this.#copy = copy
+    return stored?.madeAt
+  }
+
+  /** @param kid that is searched */
   async #fetch(kid: string | undefined): Promise<void> {
-    const { jwksUri, timeout, fetch, onEvent } = this.#options
-    const url = kid === undefined ? jwksUri : withQuery(jwksUri, 'kid', boundedKid(kid))
-    const headers = kid === undefined ? {} : { 'cache-control': 'no-cache' }
-    const bounds = { fetch, timeout, maxBytes: MAX_BYTES, signal: this.#closing.signal }
-    const began = this.#monotonic()
+    const { onEvent, mode } = this.#options
     try {
-      await this.#keep(await boundedFetch(url, { ...bounds, headers, etag: this.#copy.etag }), began)
+      const asked = await askForJwks(this.#options, kid, this.#copy, () => this.#clocks(), this.#closing.signal)
+      this.#copy = asked.copy
+      this.#fetchAfter(asked.freshFor)
     } catch (error) {
-      this.#failedAt = this.#monotonic()
-      this.#failures += 1
-      this.#fetchAfter(this.#backOff())
-      onEvent({ type: 'keys_failed', reason: failure(error) })
-      throw new AppError('keys_unavailable', { reason: failure(error), refusal: 'keys_unavailable', cause: error })
+      throw this.#failed(error)
     }
     this.#failures = 0
     this.#answeredAt = this.#monotonic()
     onEvent({ type: 'keys_fetched', kids: [...this.#copy.pems.keys()] })
+    const saved = this.#store?.save(this.#copy, this.#clocks())
+    if (mode === 'on-demand') await saved // the others wait for it
   }
 
-  /** @param began when the request was sent: the time until its answer counts as age (RFC 9111 section 4.2.3) */
-  async #keep({ status, text, headers }: Fetched, began: number): Promise<void> {
-    const pems = status === 200 ? await readJwks(text, this.#options.platform.readKey) : this.#copy.pems
-    const lifetime = maxAgeSeconds(headers) * 1000
-    const age = ageSeconds(headers) * 1000
-    const madeAt = began - age
-    const freshFor = Math.max(LEAST_FRESH_MS, lifetime - (this.#monotonic() - madeAt))
-    this.#fetchAfter(freshFor)
-    // Of a shared cache. It would forget the newest key, and bring back a revoked one.
-    if (status === 200 && madeAt + AGE_PRECISION_MS < this.#copy.madeAt) return
-    this.#copy = {
-      pems,
-      etag: status === 200 ? (headers.get('etag') ?? undefined) : this.#copy.etag,
-      madeAt: Math.max(madeAt, this.#copy.madeAt),
-      goodUntil: madeAt + lifetime + this.#options.keysMaxStale * 1000,
-      freshUntil: this.#options.now() + freshFor / 1000,
-    }
+  #failed(error: unknown): AppError {
+    this.#failedAt = this.#monotonic()
+    this.#failures += 1
+    this.#fetchAfter(this.#backOff())
+    this.#options.onEvent({ type: 'keys_failed', reason: failure(error) })
+    return unavailable(failure(error), error)
   }
 
   #fetchAfter(milliseconds: number): void {
     clearTimeout(this.#timer)
-    if (this.#closing.signal.aborted) return
+    if (this.#closing.signal.aborted || this.#options.mode === 'on-demand') return
     const again = () => void this.#fetchOnce().catch(() => undefined)
     this.#timer = unreferenced(setTimeout(again, milliseconds))
   }
+}
+
+function unavailable(reason: string, cause?: unknown): AppError {
+  return new AppError('keys_unavailable', { reason, refusal: 'keys_unavailable', cause })
 }

@@ -1,13 +1,16 @@
-import { createDeletionClock, monotonicClock } from '../clock.ts'
+import { monotonicClock } from '../clock.ts'
 import type { Refusal } from '../errors/refusals.ts'
 import { failure } from '../http/bounded-fetch.ts'
 import { Stopping } from '../http/stopping.ts'
-import { revocationExpiry } from '../revocations/revocation.ts'
-import { pause, turn } from '../timers.ts'
+import { pause } from '../timers.ts'
 import type { AccessTokenClaims } from '../tokens/claims.ts'
 import type { RevocationCheck, Verdict } from '../tokens/verify.ts'
-import { FeedCopy } from './feed-copy.ts'
-import { FeedLook } from './feed-look.ts'
+import type { FeedCopy } from './feed-copy.ts'
+import type { FeedInStore } from './feed-in-store.ts'
+import type { FeedLook } from './feed-look.ts'
+import { feedParts } from './feed-parts.ts'
+import { feedTidy } from './feed-tidy.ts'
+import { lookTwice } from './look-twice.ts'
 import type { Resolved } from './options.ts'
 import type { RemoteKeys } from './remote-keys.ts'
 import type { Standstill } from './standstill.ts'
@@ -16,8 +19,6 @@ import type { Standstill } from './standstill.ts'
 const POLL_WAIT_SECONDS = 25
 /** Between two requests at the least, and after failures. */
 const PAUSE_MS = { least: 250, most: 2000 }
-/** Between two searches for entries that are over. */
-const TIDY_INTERVAL_MS = 10_000
 
 /**
  * The revocation feed of an issuer, followed by long polling: as a stream of changes, or as a whole where the issuer
@@ -27,11 +28,11 @@ export class RemoteRevocations implements RevocationCheck {
   readonly #options: Resolved
   readonly #feed: NonNullable<Resolved['feed']>
   readonly #standstill: Standstill
-  readonly #monotonic: () => number
-  readonly #deletionClock: () => number
   readonly #closing = new Stopping()
   readonly #copy: FeedCopy
   readonly #look: FeedLook
+  readonly #stored: FeedInStore | undefined
+  readonly #tidy: () => Promise<void>
   #following: Promise<void> | undefined
   #catchingUp: Promise<void> | undefined
   /** True when the first look is over, whatever came of it. */
@@ -41,7 +42,8 @@ export class RemoteRevocations implements RevocationCheck {
   /** True after a failure: the next answer has to come at once, to tell whether the issuer is back. */
   #isInDoubt = false
   #standstills = 0
-  #tidiedAt: number
+  /** Epoch seconds of the last look that succeeded, before it began. */
+  #lookedAt = 0
 
   /** @param monotonic milliseconds that only go forward */
   constructor(
@@ -54,12 +56,11 @@ export class RemoteRevocations implements RevocationCheck {
     this.#options = options
     this.#feed = feed
     this.#standstill = standstill
-    this.#monotonic = monotonic
-    this.#tidiedAt = monotonic()
-    this.#deletionClock = createDeletionClock(options.now, monotonic, revocationExpiry(0))
-    this.#copy = new FeedCopy(options.policy.skew)
-    const { signal } = this.#closing
-    this.#look = new FeedLook({ options, uri: feed.uri, keys, copy: this.#copy, signal, monotonic })
+    const { copy, look, stored } = feedParts(options, feed.uri, keys, monotonic, this.#closing.signal)
+    this.#copy = copy
+    this.#look = look
+    this.#stored = stored
+    this.#tidy = feedTidy(copy, options.now, monotonic)
   }
 
   judge(claims: AccessTokenClaims): Verdict {
@@ -119,22 +120,23 @@ export class RemoteRevocations implements RevocationCheck {
     this.#catchingUp = done
   }
 
-  /** The first request after a standstill may go out on a connection that the issuer has closed meanwhile. */
   async #lookTwice(): Promise<void> {
-    const failedFast = (error: unknown) => (error as Error).name !== 'TimeoutError'
     try {
-      const found = await this.#lookOnce(0).catch((error) => {
-        if (!failedFast(error)) throw error
-        return this.#lookOnce(0)
-      })
-      if (found === 'gap') await this.#lookOnce(0)
+      await lookTwice(() => this.#lookOnce(0))
     } catch (error) {
       this.#failed(error)
     }
   }
 
   async #lookOnce(wait: number): Promise<'done' | 'gap'> {
-    const found = await this.#look.look(wait)
+    const at = this.#options.now()
+    let found: 'done' | 'gap'
+    try {
+      found = await this.#look.look(wait)
+      this.#lookedAt = at
+    } finally {
+      this.#stored?.saveSoon(this.#lookedAt) // what was applied before a failure too
+    }
     this.#wasInVain = this.#isStale()
     this.#isInDoubt = false
     return found
@@ -142,6 +144,7 @@ export class RemoteRevocations implements RevocationCheck {
 
   async #follow(first: () => void): Promise<void> {
     const { signal } = this.#closing
+    if (this.#stored !== undefined) await this.#takeStored(this.#stored, first)
     for (let failures = 0; !signal.aborted; ) {
       let found: 'done' | 'gap' = 'done'
       try {
@@ -159,6 +162,16 @@ export class RemoteRevocations implements RevocationCheck {
     first()
   }
 
+  /** With a store the first copy is the one that it has. It needs no look while it is fresh. */
+  async #takeStored(stored: FeedInStore, first: () => void): Promise<void> {
+    try {
+      this.#lookedAt = (await stored.load()) ?? 0
+    } catch (error) {
+      stored.door.report(error)
+    }
+    if (!this.#isStale()) first()
+  }
+
   /** @returns milliseconds to the next request */
   #pause(failures: number, found: 'done' | 'gap'): number {
     if (failures > 0) return growing(failures) * (0.5 + Math.random() / 2)
@@ -172,14 +185,6 @@ export class RemoteRevocations implements RevocationCheck {
     this.#isInDoubt = true
     this.#look.failed()
     this.#options.onEvent({ type: 'revocations_failed', reason: failure(error) })
-  }
-
-  /** Forgets what is over, in slices. */
-  async #tidy(): Promise<void> {
-    const now = this.#deletionClock() // each time: the clock lives on being read
-    if (this.#monotonic() < this.#tidiedAt + TIDY_INTERVAL_MS) return
-    this.#tidiedAt = this.#monotonic()
-    for (const _slice of this.#copy.tidy(now)) await turn()
   }
 }
 

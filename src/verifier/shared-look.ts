@@ -10,6 +10,16 @@ const FAILED_SECONDS = 1
 /** After so many waits in vain a look is made without regard to notes: who writes them never succeeds. */
 const MOST_IN_VAIN = 2
 
+/**
+ * Milliseconds that a look takes at the most.
+ *
+ * @param timeout of a request
+ * @param isShared whether there is a store: then somebody may wait for another verifier first, and a store be slow
+ */
+export function mostOfLook(timeout: number, isShared: boolean): number {
+  return (isShared ? 2 * timeout + 10_000 : timeout) + 1000
+}
+
 /** Another verifier that shares the store was to ask the issuer, and there is no answer of it. */
 export class NobodyAnswered extends Error {
   override readonly name = 'NobodyAnswered'

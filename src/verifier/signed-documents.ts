@@ -65,10 +65,16 @@ export function signedDocuments(options: Documents) {
     return claims as C
   }
 
+  const keptFeed = async (text: string): Promise<FeedClaims> =>
+    checked(await verified(text, FEED_TYPE, maxFeedLength), feedCheck, 'revocation feed')
+
   return {
+    /** The whole feed as it was kept. It may be over: its entries are still good. */
+    keptFeed,
+
     /** The whole feed. @throws FeedRefused also for one that is not fresh any more */
     async feed(text: string): Promise<FeedClaims> {
-      const claims: FeedClaims = checked(await verified(text, FEED_TYPE, maxFeedLength), feedCheck, 'revocation feed')
+      const claims = await keptFeed(text)
       if (claims.exp <= now() - skew) throw new FeedRefused('stale', 'not fresh')
       return claims
     },

@@ -1,8 +1,8 @@
 import type { Timer } from '../timers.ts'
 
-/** What runs from the first use on, unless it was closed before. @param begin returns its timer */
-export function startsOnce(begin: () => Timer) {
-  let state: 'new' | 'closed' | { readonly timer: Timer } = 'new'
+/** What runs from the first use on, unless it was closed before. @param begin returns its timer, if it has one */
+export function startsOnce(begin: () => Timer | undefined) {
+  let state: 'new' | 'closed' | { readonly timer: Timer | undefined } = 'new'
   return {
     start() {
       if (state === 'new') state = { timer: begin() }

@@ -8,11 +8,19 @@ import { type RequestHeaders, requestToken } from '../tokens/credential.ts'
 import type { ProtectedResource } from '../tokens/protected-resource.ts'
 import { VerifiedTokens } from '../tokens/verified-tokens.ts'
 import { createTokenVerifier, type JudgedToken, type RevocationCheck } from '../tokens/verify.ts'
-import { resolveOptions, type VerifierEvent, type VerifierOptions } from './options.ts'
+import { OnDemandRevocations } from './on-demand-revocations.ts'
+import {
+  assertCallOptions,
+  type CallOptions,
+  resolveOptions,
+  type VerifierEvent,
+  type VerifierOptions,
+} from './options.ts'
 import type { Platform } from './platform.ts'
 import { Refused } from './refused.ts'
 import { RemoteKeys } from './remote-keys.ts'
 import { RemoteRevocations } from './remote-revocations.ts'
+import { mostOfLook } from './shared-look.ts'
 import { Standstill } from './standstill.ts'
 import { startsOnce } from './starts-once.ts'
 import { waitingVerify } from './waiting-verify.ts'
@@ -27,16 +35,16 @@ export interface Verifier {
    * @throws SignetError `invalid_token`, `token_expired`, `token_stale` (refresh once), `keys_unavailable`,
    *   `revocations_stale`
    */
-  verify(token: string): Promise<AccessTokenClaims>
+  verify(token: string, options?: CallOptions): Promise<AccessTokenClaims>
   /**
    * The claims of the one Bearer token of a request of `node:http`, Express or whatever is built on it.
    *
    * @throws SignetError as `verify`, and `missing_token`, `invalid_request`; with demands `insufficient_scope` and
    *   `insufficient_user_authentication`
    */
-  authenticate(request: RequestHeaders, demands?: Demands): Promise<AccessTokenClaims>
+  authenticate(request: RequestHeaders, demands?: Demands, options?: CallOptions): Promise<AccessTokenClaims>
   /** `verify` without a promise where the key is at hand, as it nearly always is. */
-  verifyNow(token: string): AccessTokenClaims | Promise<AccessTokenClaims>
+  verifyNow(token: string, options?: CallOptions): AccessTokenClaims | Promise<AccessTokenClaims>
   /**
    * Resolves when keys and revocations are there. They are fetched from the beginning; without it the first token
    * waits for them.
@@ -85,7 +93,8 @@ const NOTHING_REVOKED: RevocationCheck = {
 /**
  * Verifies Signet's access tokens in another service, with the guard of the server itself. What is revoked is refused
  * where `revocations` are followed. Nothing is asked and no timer runs before the first use. From then on the issuer is
- * asked in the background; where the runtime allows it, that does not keep the process alive.
+ * asked in the background; where the runtime allows it, that does not keep the process alive. With `mode: 'on-demand'`
+ * it is only asked when a token comes.
  *
  * @throws TypeError for options that are wrong, or that would switch a check off without saying `null`
  */
@@ -93,6 +102,7 @@ export function makeVerifier(options: VerifierOptions, platform: Platform): Veri
   const parts = makeParts(options, platform)
   const { keys, revocations, cache, standstill, refused, now, skew } = parts
   const background = startsOnce(() => {
+    if (parts.mode === 'on-demand') return undefined
     standstill.start()
     hydrate().catch(() => undefined) // told by onEvent; whoever wants to wait for it calls it too
     return unreferenced(setInterval(() => cache.sweep(now() - skew), SWEEP_INTERVAL_MS))
@@ -102,16 +112,20 @@ export function makeVerifier(options: VerifierOptions, platform: Platform): Veri
     await keys.hydrate()
     await following
   }
-  const verifyNow = (token: string) => {
+  const verifyNow = (token: string, call?: CallOptions) => {
+    if (call !== undefined) assertCallOptions(call, parts)
     background.start()
-    return refused.noting(() => parts.judge(token))
+    return refused.noting(() => parts.judge(token, call))
   }
   const verifier: Verifier = {
     verifyNow,
-    verify: async (token) => verifyNow(token),
-    async authenticate(request, demands = {}) {
+    verify: async (token, call) => verifyNow(token, call),
+    async authenticate(request, demands = {}, call) {
       assertDemands(demands) // before the token: a slip fails every request, not only those with a good token
-      const claims = await verifyNow(refused.noting(() => requestToken(request)))
+      const claims = await verifyNow(
+        refused.noting(() => requestToken(request)),
+        call,
+      )
       refused.noting(() => authorize(claims, demands, now))
       return claims
     },
@@ -138,10 +152,14 @@ type Parts = ReturnType<typeof makeParts>
 function makeParts(options: VerifierOptions, platform: Platform) {
   const given = resolveOptions(options, platform)
   const resolved = { ...given, onEvent: (event: VerifierEvent) => heard(event) }
-  const { policy, now, feed } = resolved
+  const { policy, now, feed, mode, timeout, store } = resolved
   const standstill = new Standstill(now)
   const keys = new RemoteKeys(resolved, monotonicClock, standstill)
-  const revocations = feed && new RemoteRevocations(resolved, feed, keys, standstill)
+  const revocations =
+    feed &&
+    (mode === 'on-demand'
+      ? new OnDemandRevocations(resolved, feed, keys)
+      : new RemoteRevocations(resolved, feed, keys, standstill))
   const cache = new VerifiedTokens(resolved.cache)
   const kids = new WeakMap<AccessTokenClaims, string>()
   const { verify, again } = createTokenVerifier<JudgedToken>({
@@ -153,7 +171,8 @@ function makeParts(options: VerifierOptions, platform: Platform) {
     revocations: revocations ?? NOTHING_REVOKED,
     verifySignature: platform.createSignature(),
   })
-  const judge = waitingVerify(verify, keys, revocations, platform)
+  const mostMs = mode === 'on-demand' ? 2 * mostOfLook(timeout, store !== undefined) : undefined
+  const judge = waitingVerify(verify, keys, revocations, platform, mostMs)
   const { resource, onEvent } = resolved
   const refused = new Refused(onEvent, resource && { resource_metadata: resource.url })
   const watched = watchClaims({ options: resolved, again, kids, keys, revocations, refused })
@@ -161,7 +180,8 @@ function makeParts(options: VerifierOptions, platform: Platform) {
     watched.heard(event)
     given.onEvent(event)
   }
-  return { keys, revocations, cache, standstill, judge, refused, watched, resource, now, skew: policy.skew }
+  const { skew } = policy
+  return { keys, revocations, cache, standstill, judge, refused, watched, resource, now, skew, mode, feed }
 }
 
 function statsOf({ cache, revocations, refused }: Parts): VerifierStats {

@@ -1,23 +1,40 @@
 import { AppError } from '../errors/app-error.ts'
+import { pause } from '../timers.ts'
 import { isPromise, type JudgedToken, UnknownKid } from '../tokens/verify.ts'
+import type { CallOptions } from './options.ts'
 import type { Platform } from './platform.ts'
-import type { RemoteKeys } from './remote-keys.ts'
-import type { RemoteRevocations } from './remote-revocations.ts'
+
+/** What a token may have to wait for. */
+interface Looks {
+  /** A look that is due; undefined while there is none. It never rejects. */
+  due(call: CallOptions): Promise<void> | undefined
+}
+
+const NO_OPTIONS: CallOptions = {}
+const LATE: unique symbol = Symbol('late')
 
 /**
  * Verifies at once where that is possible, as nearly always. A token waits where its key has to be fetched, and where
  * what is known of keys and revocations is due for a look; a bad token is refused without waiting.
+ *
+ * @param mostMs milliseconds after which a look counts as lost, and another one is made: in workerd a look ends with the
+ *   request that began it. Undefined where that can't be
  */
 export function waitingVerify(
   verify: (token: string) => JudgedToken,
-  keys: RemoteKeys,
-  revocations: RemoteRevocations | undefined,
+  keys: Looks & { seek(kid: string): Promise<void> },
+  revocations: Looks | undefined,
   { waitedFor }: Platform,
-): (token: string) => JudgedToken {
-  const current = (token: string): JudgedToken => {
-    const looks = [keys.due(), revocations?.due()]
+  mostMs?: number,
+): (token: string, call?: CallOptions) => JudgedToken {
+  const inTime = (look: Promise<unknown>) => waitedFor(mostMs === undefined ? look : within(look, mostMs))
+  const current = (token: string, call: CallOptions, isAgain = false): JudgedToken => {
+    const looks = [keys.due(call), revocations?.due(call)]
     if (looks[0] === undefined && looks[1] === undefined) return verify(token)
-    const afterLooks = () => waitedFor(Promise.all(looks)).then(() => verify(token))
+    const afterLooks = async () => {
+      const looked = await inTime(Promise.all(looks))
+      return looked === LATE && !isAgain ? current(token, call, true) : verify(token)
+    }
     const refusedUnlessStale = (error: unknown) => {
       if (!(error instanceof AppError && error.code === 'revocations_stale')) throw error
     }
@@ -29,18 +46,32 @@ export function waitingVerify(
     }
     return afterLooks()
   }
-  return (token) => {
+  return (token, call = NO_OPTIONS) => {
     if (typeof token !== 'string')
       throw new AppError('missing_token', { reason: 'the token is not a string', refusal: 'token_missing' })
-    const sought = (error: unknown) => {
+    const sought = async (error: unknown) => {
       if (!(error instanceof UnknownKid)) throw error
-      return waitedFor(keys.seek(error.kid)).then(() => current(token))
+      const looked = await inTime(keys.seek(error.kid))
+      if (looked === LATE)
+        throw new AppError('keys_unavailable', { reason: 'the search for a key was lost', refusal: 'keys_unavailable' })
+      return current(token, call)
     }
     try {
-      const judged = current(token)
+      const judged = current(token, call)
       return isPromise(judged) ? judged.catch(sought) : judged
     } catch (error) {
+      if (!(error instanceof UnknownKid)) throw error
       return sought(error)
     }
+  }
+}
+
+/** The same promise, or after so many milliseconds one of LATE. */
+async function within<T>(work: Promise<T>, milliseconds: number): Promise<T | typeof LATE> {
+  const over = new AbortController()
+  try {
+    return await Promise.race([work, pause(milliseconds, over.signal).then((): typeof LATE => LATE)])
+  } finally {
+    over.abort()
   }
 }

@@ -35,7 +35,7 @@ export function watchClaims(parts: Parts) {
   })
   return {
     add(claims: AccessTokenClaims, onOver: OnOver): () => void {
-      if ((options as { mode?: string }).mode === 'on-demand')
+      if (options.mode === 'on-demand')
         throw new TypeError("watch: it needs timers, and a verifier with mode: 'on-demand' has none")
       const kid = kids.get(claims)
       if (kid === undefined) throw new TypeError('watch: the claims are not an object that this verifier returned')

@@ -23,10 +23,13 @@ function columns(heading: string): [first: string, second: string][] {
 
 t.test('the table of options is what createVerifier takes, with its defaults', async (t) => {
   const issuer = 'https://auth.example.com'
-  const { policy, jwksUri, keysMaxStale, timeout } = resolveOptions({ issuer, audience: null })
+  const options = resolveOptions({ issuer, audience: null, revocations: true })
+  const { policy, jwksUri, keysMaxStale, timeout, mode, feed } = options
   const listed = columns('Options')
   t.same(listed.map(([name]) => name).sort(), OPTION_NAMES.toSorted())
   t.match(Object.fromEntries(listed), {
+    mode,
+    maxFeedAge: String(feed?.maxFeedAge),
     typ: String(policy.typ),
     maxLifetime: String(policy.maxLifetime),
     clockSkew: String(policy.skew),
