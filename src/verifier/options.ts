@@ -138,7 +138,7 @@ export interface Resolved {
  */
 export function resolveOptions(options: VerifierOptions, platform: Platform): Resolved {
   assertKnown(options)
-  const { issuer, audience, revocations = false, onStale = 'accept', insecureIssuer = false } = options
+  const { issuer, audience, revocations = false, onStale = 'accept', insecureIssuer = false, maxFeedAge = 10 } = options
   const { typ = ACCESS_TOKEN_TYPE, maxLifetime = MAX_ACCESS_TOKEN_TTL_SECONDS } = options
   assertIssuer(issuer)
   if (typeof insecureIssuer !== 'boolean') throw new TypeError('insecureIssuer: true or false')
@@ -163,7 +163,7 @@ export function resolveOptions(options: VerifierOptions, platform: Platform): Re
       keepOthers: true,
     },
     jwksUri,
-    feed: revocations ? { uri, onStale, maxFeedAge: feedAge(options.maxFeedAge ?? 10) } : undefined,
+    feed: revocations ? { uri, onStale, maxFeedAge: feedAge(maxFeedAge) } : undefined,
     ...looking,
     resource: described(options),
     keysMaxStale: positive('keysMaxStale', options.keysMaxStale ?? 86_400),

@@ -37,8 +37,9 @@ const GROUPS = {
     'revocations/{staleness,streamed-whole}*',
     'sessions/refresh-model*',
     'tokens/refusals*',
-    'verifier/{attacks,explain,fastify,feed-model,gate.,refusals,web-path}*',
+    'verifier/{attacks,explain,fastify,feed-log,feed-model,gate.,refusals,shared-look,web-path}*',
   ],
+  'thorough-timeouts': ['verifier/{on-demand,store-}*'],
   'system-others': ['system/**'],
   'system-scripts': ['system/{keys,scripts}/**'],
   // With those that need PostgreSQL of the folders above: a group that has none starts none.
