@@ -21,7 +21,6 @@ const RETRY_MS = { least: 500, most: 30_000, mostWithoutKeys: 2000 }
 const SETTLE_MS = { withoutKeys: 400, withKeys: 100 }
 /** From an answer that was too old to be used to the next request. */
 const LEAST_PAUSE_MS = 1000
-
 const NEVER = Number.NEGATIVE_INFINITY
 
 /**
@@ -74,7 +73,7 @@ export class RemoteKeys implements VerificationKeys {
 
   /** Resolves when the keys are there. @throws AppError `keys_unavailable` */
   async hydrate(): Promise<void> {
-    if (!this.#hasGoodKeys()) await this.#fetchOnce()
+    if (!this.#hasGoodKeys()) await this.#fetchOnce().catch((error) => this.#unlessStored(error))
   }
 
   /**
@@ -113,11 +112,11 @@ export class RemoteKeys implements VerificationKeys {
    * @throws AppError `keys_unavailable` when the issuer can't be asked: whether the kid is good is not known then
    */
   async seek(kid: string, urgent = false): Promise<void> {
-    await this.#fetching.current
+    await this.#fetching.current?.catch((error) => this.#unlessStored(error, kid))
     if (this.verificationPem(kid) !== undefined || !this.#mayAsk(kid, urgent)) return
-    if (urgent) return this.#fetchOnce(kid)
-    this.#search.began()
-    await this.#fetchOnce(kid)
+    if (!urgent) this.#search.began()
+    await this.#fetchOnce(kid).catch((error) => this.#unlessStored(error, kid))
+    if (urgent) return
     this.#search.ended(kid, this.verificationPem(kid) !== undefined)
   }
 
@@ -143,15 +142,21 @@ export class RemoteKeys implements VerificationKeys {
     return this.#failures > 0 && this.#monotonic() < this.#failedAt + this.#backOff()
   }
 
+  /** A store may have had what the issuer could not be asked for. @throws the error, if it had not */
+  #unlessStored(error: unknown, kid?: string): void {
+    if (kid === undefined ? !this.#hasGoodKeys() : this.verificationPem(kid) === undefined) throw error
+  }
+
   /** Whether this kid is worth a request now. */
   #mayAsk(kid: string, urgent: boolean): boolean {
+    if (this.#withdrawn.has(kid)) return false
     if (this.#isBackingOff()) throw unavailable('the last request failed a moment ago')
     if (!this.#hasGoodKeys()) {
       if (this.#monotonic() < this.#answeredAt + LEAST_PAUSE_MS)
         throw unavailable('the answer of a moment ago was too old')
       return true
     }
-    return !this.#withdrawn.has(kid) && (urgent || this.#search.maySearch(kid))
+    return urgent || this.#search.maySearch(kid)
   }
 
   #backOff(): number {

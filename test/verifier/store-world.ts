@@ -97,7 +97,10 @@ export function storeWorld(t: Test) {
     if (url.pathname.endsWith('jwks.json'))
       return Response.json({ keys: issuer.keys }, { headers: { 'cache-control': `max-age=${issuer.maxAge}` } })
     const after = url.searchParams.get('after')
-    if (Number(url.searchParams.get('wait') ?? 0) > 0) await delay(25_000)
+    const { length } = issuer.revoked
+    const isNew = () => issuer.revoked.length > length || (after ?? '').split('.')[1] !== `${issuer.revoked.length}`
+    for (let waited = 0; waited < Number(url.searchParams.get('wait') ?? 0) && !isNew(); waited += 0.25)
+      await delay(250)
     if (after === null) return feed()
     return issuer.speaksChanges ? changes(after) : new Response(null, { status: 400 })
   }
