@@ -82,7 +82,7 @@ export class SharedLook {
     this.#options = options
   }
 
-  /** @throws NobodyAnswered, after `timeout` at the latest; what `ask` throws */
+  /** @throws NobodyAnswered, two seconds after `timeout` at the latest; what `ask` throws */
   async look<T>(looked: LookedFor<T>): Promise<T> {
     const turn = await this.#turn(looked).catch((error) => {
       if (!(error instanceof StoreFailed)) throw error
@@ -104,7 +104,8 @@ export class SharedLook {
   /** @returns what was found, or a note when it is this verifier's turn to ask */
   async #turn<T>({ found, settleMs, mostFailedSeconds }: LookedFor<T>): Promise<{ value: T } | Note> {
     const { monotonic, timeout, delay, random } = this.#options
-    const deadline = monotonic() + timeout
+    // A note that was written just now is over before that, so the end of a verifier that died is waited for.
+    const deadline = monotonic() + timeout + (NOTE_EXTRA_SECONDS + 1) * 1000
     let stood = 0
     for (let pause = POLL_MS.least; ; pause = Math.min(POLL_MS.most, pause * 1.5)) {
       const value = await found()

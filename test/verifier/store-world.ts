@@ -141,6 +141,12 @@ export function storeWorld(t: Test) {
   const freeze = (seconds: number) => {
     time.offsetSeconds += seconds
   }
+  /** Time in which nothing is under way. */
+  const jump = async (seconds: number) => {
+    time.ms += seconds * 1000
+    mock.timers.tick(seconds * 1000)
+    await settle()
+  }
   /** What becomes of a token of a session: `good`, or the code of the refusal. */
   const verdict = async (
     verifier: ReturnType<typeof create>,
@@ -155,7 +161,7 @@ export function storeWorld(t: Test) {
       ),
     )
   }
-  return { time, now, delay, issuer, fetch, events, create, pass, until, settle, freeze, verdict }
+  return { time, now, delay, issuer, fetch, events, create, pass, jump, until, settle, freeze, verdict }
 }
 
 /** A store in memory. @param slow milliseconds of a call */
