@@ -76,10 +76,14 @@ export interface LookedFor<T> {
  */
 export class SharedLook {
   readonly #options: SharedLookOptions
+  /** Of all notes of this verifier. */
+  readonly #self: string
+  #notes = 0
   #inVain = 0
 
   constructor(options: SharedLookOptions) {
     this.#options = options
+    this.#self = `${newId(options.random)}.`
   }
 
   /** @throws NobodyAnswered, two seconds after `timeout` at the latest; what `ask` throws */
@@ -135,8 +139,9 @@ export class SharedLook {
 
   /** Writes a note in place of one that is over. @returns the own note, if it still stands after a moment */
   async #stand({ failures }: Note, settleMs: number): Promise<Note | undefined> {
-    const { store, name, monotonic, delay, now, random } = this.#options
-    const own: Note = { who: newId(random), state: 'asks', at: now(), failures }
+    const { store, name, monotonic, delay, now } = this.#options
+    this.#notes += 1
+    const own: Note = { who: `${this.#self}${this.#notes}`, state: 'asks', at: now(), failures }
     const began = monotonic()
     await store.put(name, JSON.stringify(own))
     // A slow store may also be slow for those who write a note just now.
@@ -144,8 +149,13 @@ export class SharedLook {
     return (await this.#read()).who === own.who ? own : undefined
   }
 
-  #isAsking({ state, at }: Note): boolean {
-    return state === 'asks' && this.#isWithin(at, Math.ceil(this.#options.timeout / 1000) + NOTE_EXTRA_SECONDS)
+  /** An own note that a store shows late is none of another verifier. */
+  #isAsking({ who, state, at }: Note): boolean {
+    return (
+      state === 'asks' &&
+      !who.startsWith(this.#self) &&
+      this.#isWithin(at, Math.ceil(this.#options.timeout / 1000) + NOTE_EXTRA_SECONDS)
+    )
   }
 
   #hasFailed({ state, at, failures }: Note, most: number): boolean {
