@@ -27,6 +27,7 @@ const PACKAGES: readonly PublishedPackage[] = [
     entries: {
       '.': 'index',
       './fastify': 'fastify',
+      './file-store': 'file-store',
       './express': 'adapters/express',
       './hono': 'adapters/hono',
       './http': 'adapters/http',

@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { constants, mkdirSync, type Stats, statSync } from 'node:fs'
 import { open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { systemClock } from '../clock.ts'
 import { MAX_STORED_CHARACTERS, type VerifierStore } from './verifier-store.ts'
 
 /** Texts are ASCII, nearly always. */
@@ -110,7 +111,7 @@ async function replace(path: string, text: string): Promise<void> {
 
 /** Deletes what crashes left. It is tidiness, and no reason to fail. */
 async function sweep(folder: string): Promise<void> {
-  const before = Date.now() - LEFT_BEHIND_MS
+  const before = systemClock() * 1000 - LEFT_BEHIND_MS
   const left = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith(UNFINISHED))
   for (const path of left.map((name) => join(folder, name))) {
     const found = await stat(path).catch(() => undefined)

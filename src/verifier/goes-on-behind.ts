@@ -1,4 +1,4 @@
-import type { WaitUntil } from './options.ts'
+import type { WaitUntil } from './looking-options.ts'
 
 /** Lets work go on after the answer, where the runtime offers it. @param work never rejects */
 export function goesOnBehind(work: Promise<unknown>, waitUntil: WaitUntil | undefined): void {

@@ -7,15 +7,14 @@ import { goesOnBehind } from './goes-on-behind.ts'
 import { type Clocks, isFresh, isGood, NO_COPY } from './jwks-copy.ts'
 import { AGE_PRECISION_MS, askForJwks } from './jwks-request.ts'
 import { KeysInStore } from './keys-in-store.ts'
+import { backOffMs, keysUnavailable, MANY } from './keys-unavailable.ts'
 import { KidSearch } from './kid-search.ts'
-import type { CallOptions, Resolved } from './options.ts'
+import type { CallOptions } from './looking-options.ts'
+import type { Resolved } from './options.ts'
 import { mostOfLook } from './shared-look.ts'
 import { SingleFlight } from './single-flight.ts'
 import type { Standstill } from './standstill.ts'
 import { StoreDoor } from './store-door.ts'
-
-/** From a failed fetch to the next: while there are good keys, and while every token is refused with 503. */
-const RETRY_MS = { least: 500, most: 30_000, mostWithoutKeys: 2000 }
 
 /** Milliseconds for which a note in the store stands before its writer asks: while there are no good keys, and else. */
 const SETTLE_MS = { withoutKeys: 400, withKeys: 100 }
@@ -150,18 +149,17 @@ export class RemoteKeys implements VerificationKeys {
   /** Whether this kid is worth a request now. */
   #mayAsk(kid: string, urgent: boolean): boolean {
     if (this.#withdrawn.has(kid)) return false
-    if (this.#isBackingOff()) throw unavailable('the last request failed a moment ago')
+    if (this.#isBackingOff()) throw keysUnavailable('the last request failed a moment ago')
     if (!this.#hasGoodKeys()) {
       if (this.#monotonic() < this.#answeredAt + LEAST_PAUSE_MS)
-        throw unavailable('the answer of a moment ago was too old')
+        throw keysUnavailable('the answer of a moment ago was too old')
       return true
     }
     return urgent || this.#search.maySearch(kid)
   }
 
   #backOff(): number {
-    const most = this.#hasGoodKeys() ? RETRY_MS.most : RETRY_MS.mostWithoutKeys
-    return Math.min(most, RETRY_MS.least * 2 ** Math.min(this.#failures - 1, 10))
+    return backOffMs(this.#failures, this.#hasGoodKeys())
   }
 
   #catchUp(): void {
@@ -198,7 +196,7 @@ export class RemoteKeys implements VerificationKeys {
           return true
         },
         settleMs: this.#hasGoodKeys() ? SETTLE_MS.withKeys : SETTLE_MS.withoutKeys,
-        mostFailedSeconds: (this.#hasGoodKeys() ? RETRY_MS.most : RETRY_MS.mostWithoutKeys) / 1000,
+        mostFailedSeconds: backOffMs(MANY, this.#hasGoodKeys()) / 1000,
       })
       .catch((error) => {
         throw error instanceof AppError ? error : this.#failed(error)
@@ -245,7 +243,7 @@ export class RemoteKeys implements VerificationKeys {
     this.#failures += 1
     this.#fetchAfter(this.#backOff())
     this.#options.onEvent({ type: 'keys_failed', reason: failure(error) })
-    return unavailable(failure(error), error)
+    return keysUnavailable(failure(error), error)
   }
 
   #fetchAfter(milliseconds: number): void {
@@ -254,8 +252,4 @@ export class RemoteKeys implements VerificationKeys {
     const again = () => void this.#fetchOnce().catch(() => undefined)
     this.#timer = unreferenced(setTimeout(again, milliseconds))
   }
-}
-
-function unavailable(reason: string, cause?: unknown): AppError {
-  return new AppError('keys_unavailable', { reason, refusal: 'keys_unavailable', cause })
 }

@@ -8,14 +8,9 @@ import { type RequestHeaders, requestToken } from '../tokens/credential.ts'
 import type { ProtectedResource } from '../tokens/protected-resource.ts'
 import { VerifiedTokens } from '../tokens/verified-tokens.ts'
 import { createTokenVerifier, type JudgedToken, type RevocationCheck } from '../tokens/verify.ts'
+import { assertCallOptions, type CallOptions } from './looking-options.ts'
 import { OnDemandRevocations } from './on-demand-revocations.ts'
-import {
-  assertCallOptions,
-  type CallOptions,
-  resolveOptions,
-  type VerifierEvent,
-  type VerifierOptions,
-} from './options.ts'
+import { resolveOptions, type VerifierEvent, type VerifierOptions } from './options.ts'
 import type { Platform } from './platform.ts'
 import { Refused } from './refused.ts'
 import { RemoteKeys } from './remote-keys.ts'

@@ -1,7 +1,8 @@
 import { AppError } from '../errors/app-error.ts'
 import { pause } from '../timers.ts'
 import { isPromise, type JudgedToken, UnknownKid } from '../tokens/verify.ts'
-import type { CallOptions } from './options.ts'
+import { keysUnavailable } from './keys-unavailable.ts'
+import type { CallOptions } from './looking-options.ts'
 import type { Platform } from './platform.ts'
 
 /** What a token may have to wait for. */
@@ -52,8 +53,7 @@ export function waitingVerify(
     const sought = async (error: unknown) => {
       if (!(error instanceof UnknownKid)) throw error
       const looked = await inTime(keys.seek(error.kid))
-      if (looked === LATE)
-        throw new AppError('keys_unavailable', { reason: 'the search for a key was lost', refusal: 'keys_unavailable' })
+      if (looked === LATE) throw keysUnavailable('the search for a key was lost')
       return current(token, call)
     }
     try {

@@ -121,21 +121,24 @@ t.test('with the issuer at hand a restart costs a token nothing, and what is new
   t.equal(issuer.count('after=0'), 0, 'it goes on where the other one stopped')
 })
 
-t.test('a follower puts what it gets once a second at the most', async (t) => {
-  const { create, issuer, delay, pass, verdict } = storeWorld(t)
+t.test('a follower puts what it gets once a second at the most, and all of it', async (t) => {
+  const { create, issuer, delay, pass, verdict, time } = storeWorld(t)
   const { store } = memoryStore(delay)
-  const puts: string[] = []
-  const counting = {
-    ...store,
-    put: (name: string, value: string) => store.put(name, value).then(() => void puts.push(name)),
+  const puts: number[] = []
+  const put = (name: string, value: string) => {
+    if (name.includes('feed')) puts.push(time.ms)
+    return store.put(name, value)
   }
-  const verifier = create({ store: counting })
+  const verifier = create({ store: { ...store, put } })
   await verdict(verifier, 's2')
-  const before = puts.length
   for (let i = 0; i < 10; i += 1) {
     issuer.revoked.push(`r${i}`)
     await pass(0.5)
   }
-  await pass(30)
-  t.ok(puts.length - before >= 1 && puts.length - before <= 8, `${puts.length - before} puts in half a minute`)
+  await pass(2)
+  verifier.close()
+  t.ok(puts.length >= 4, `${puts.length} puts`)
+  for (const [i, at] of puts.slice(1).entries()) t.ok(at - Number(puts[i]) >= 1000, `${at - Number(puts[i])} ms apart`)
+  issuer.isDown = true
+  t.equal(await verdict(create({ store }), 'r9'), 'invalid_token')
 })
