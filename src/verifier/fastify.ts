@@ -49,6 +49,7 @@ async function guardWholeApp(app: FastifyInstance, options: VerifierOptions): Pr
     ...options,
     onEvent(event) {
       if (event.type === 'watch_failed') app.log.error(event, 'signet: the end of a token could not be told')
+      else if (event.type === 'store_failed') app.log.warn(event, 'signet: the store is of no use, the issuer is asked')
       else if (event.type.endsWith('_failed')) app.log.warn(event, 'signet: the issuer could not be asked')
       report(event)
     },

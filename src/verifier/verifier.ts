@@ -1,25 +1,16 @@
-import { monotonicClock } from '../clock.ts'
 import type { Refusal } from '../errors/refusals.ts'
-import { asRefused } from '../revocations/revocation-set.ts'
 import { unreferenced } from '../timers.ts'
 import { assertDemands, authorize, type Demands } from '../tokens/authorize.ts'
 import type { AccessTokenClaims } from '../tokens/claims.ts'
 import { type RequestHeaders, requestToken } from '../tokens/credential.ts'
 import type { ProtectedResource } from '../tokens/protected-resource.ts'
-import { VerifiedTokens } from '../tokens/verified-tokens.ts'
-import { createTokenVerifier, type JudgedToken, type RevocationCheck } from '../tokens/verify.ts'
 import { assertCallOptions, type CallOptions } from './looking-options.ts'
-import { OnDemandRevocations } from './on-demand-revocations.ts'
-import { resolveOptions, type VerifierEvent, type VerifierOptions } from './options.ts'
+import type { VerifierOptions } from './options.ts'
 import type { Platform } from './platform.ts'
-import { Refused } from './refused.ts'
-import { RemoteKeys } from './remote-keys.ts'
-import { RemoteRevocations } from './remote-revocations.ts'
-import { mostOfLook } from './shared-look.ts'
-import { Standstill } from './standstill.ts'
+import type { Refused } from './refused.ts'
 import { startsOnce } from './starts-once.ts'
-import { waitingVerify } from './waiting-verify.ts'
-import { type OnOver, watchClaims } from './watch-claims.ts'
+import { makeParts, type VerifierParts } from './verifier-parts.ts'
+import type { OnOver } from './watch-claims.ts'
 
 /** Milliseconds between two sweeps of what is over. */
 const SWEEP_INTERVAL_MS = 60_000
@@ -75,14 +66,10 @@ export interface VerifierStats {
   readonly cacheMisses: number
   readonly cacheEntries: number
   readonly revocations: number
+  /** How often the store could not be asked, or had what is of no use. */
+  readonly storeFailures: number
   /** How often a token or its caller was refused, by reason. */
   readonly refused: Readonly<Partial<Record<Refusal, number>>>
-}
-
-const NOTHING_REVOKED: RevocationCheck = {
-  judge: () => 'good',
-  refusalOf: () => asRefused(undefined),
-  isTooOld: () => false,
 }
 
 /**
@@ -95,18 +82,13 @@ const NOTHING_REVOKED: RevocationCheck = {
  */
 export function makeVerifier(options: VerifierOptions, platform: Platform): Verifier {
   const parts = makeParts(options, platform)
-  const { keys, revocations, cache, standstill, refused, now, skew } = parts
-  const background = startsOnce(() => {
-    if (parts.mode === 'on-demand') return undefined
-    standstill.start()
-    hydrate().catch(() => undefined) // told by onEvent; whoever wants to wait for it calls it too
-    return unreferenced(setInterval(() => cache.sweep(now() - skew), SWEEP_INTERVAL_MS))
-  })
+  const { keys, revocations, standstill, refused, watched, now } = parts
   const hydrate = async () => {
     const following = revocations?.hydrate()
     await keys.hydrate()
     await following
   }
+  const background = startsOnce(() => (parts.mode === 'on-demand' ? undefined : follow(parts, hydrate)))
   const verifyNow = (token: string, call?: CallOptions) => {
     if (call !== undefined) assertCallOptions(call, parts)
     background.start()
@@ -117,10 +99,8 @@ export function makeVerifier(options: VerifierOptions, platform: Platform): Veri
     verify: async (token, call) => verifyNow(token, call),
     async authenticate(request, demands = {}, call) {
       assertDemands(demands) // before the token: a slip fails every request, not only those with a good token
-      const claims = await verifyNow(
-        refused.noting(() => requestToken(request)),
-        call,
-      )
+      const token = refused.noting(() => requestToken(request))
+      const claims = await verifyNow(token, call)
       refused.noting(() => authorize(claims, demands, now))
       return claims
     },
@@ -131,60 +111,31 @@ export function makeVerifier(options: VerifierOptions, platform: Platform): Veri
     protectedResource: () => parts.resource,
     watch(claims, onOver) {
       background.start()
-      return parts.watched.add(claims, onOver)
+      return watched.add(claims, onOver)
     },
     stats: () => statsOf(parts),
     close() {
-      for (const part of [background, standstill, keys, revocations, parts.watched]) part?.close()
+      for (const part of [background, standstill, keys, revocations, watched]) part?.close()
     },
   }
   refusedBy.set(verifier, refused)
   return verifier
 }
 
-type Parts = ReturnType<typeof makeParts>
-
-function makeParts(options: VerifierOptions, platform: Platform) {
-  const given = resolveOptions(options, platform)
-  const resolved = { ...given, onEvent: (event: VerifierEvent) => heard(event) }
-  const { policy, now, feed, mode, timeout, store } = resolved
-  const standstill = new Standstill(now)
-  const keys = new RemoteKeys(resolved, monotonicClock, standstill)
-  const revocations =
-    feed &&
-    (mode === 'on-demand'
-      ? new OnDemandRevocations(resolved, feed, keys)
-      : new RemoteRevocations(resolved, feed, keys, standstill))
-  const cache = new VerifiedTokens(resolved.cache)
-  const kids = new WeakMap<AccessTokenClaims, string>()
-  const { verify, again } = createTokenVerifier<JudgedToken>({
-    kids,
-    keys,
-    policy,
-    now,
-    cache,
-    revocations: revocations ?? NOTHING_REVOKED,
-    verifySignature: platform.createSignature(),
-  })
-  const mostMs = mode === 'on-demand' ? 2 * mostOfLook(timeout, store !== undefined) : undefined
-  const judge = waitingVerify(verify, keys, revocations, platform, mostMs)
-  const { resource, onEvent } = resolved
-  const refused = new Refused(onEvent, resource && { resource_metadata: resource.url })
-  const watched = watchClaims({ options: resolved, again, kids, keys, revocations, refused })
-  const heard = (event: VerifierEvent) => {
-    watched.heard(event)
-    given.onEvent(event)
-  }
-  const { skew } = policy
-  return { keys, revocations, cache, standstill, judge, refused, watched, resource, now, skew, mode, feed }
+/** Begins what runs in the background. @returns the timer of the sweeps */
+function follow({ standstill, cache, now, skew }: VerifierParts, hydrate: () => Promise<void>) {
+  standstill.start()
+  hydrate().catch(() => undefined) // told by onEvent; whoever wants to wait for it calls it too
+  return unreferenced(setInterval(() => cache.sweep(now() - skew), SWEEP_INTERVAL_MS))
 }
 
-function statsOf({ cache, revocations, refused }: Parts): VerifierStats {
+function statsOf({ cache, revocations, refused, counts }: VerifierParts): VerifierStats {
   return {
     cacheHits: cache.hits,
     cacheMisses: cache.misses,
     cacheEntries: cache.size,
     revocations: revocations?.size ?? 0,
+    ...counts,
     refused: refused.counts(),
   }
 }

@@ -1,0 +1,64 @@
+import { monotonicClock } from '../clock.ts'
+import { asRefused } from '../revocations/revocation-set.ts'
+import type { AccessTokenClaims } from '../tokens/claims.ts'
+import { VerifiedTokens } from '../tokens/verified-tokens.ts'
+import { createTokenVerifier, type JudgedToken, type RevocationCheck } from '../tokens/verify.ts'
+import { OnDemandRevocations } from './on-demand-revocations.ts'
+import { resolveOptions, type VerifierEvent, type VerifierOptions } from './options.ts'
+import type { Platform } from './platform.ts'
+import { Refused } from './refused.ts'
+import { RemoteKeys } from './remote-keys.ts'
+import { RemoteRevocations } from './remote-revocations.ts'
+import { mostOfLook } from './shared-look.ts'
+import { Standstill } from './standstill.ts'
+import { waitingVerify } from './waiting-verify.ts'
+import { watchClaims } from './watch-claims.ts'
+
+const NOTHING_REVOKED: RevocationCheck = {
+  judge: () => 'good',
+  refusalOf: () => asRefused(undefined),
+  isTooOld: () => false,
+}
+
+export type VerifierParts = ReturnType<typeof makeParts>
+
+/**
+ * Makes the parts of a verifier. None of them begins anything.
+ *
+ * @throws TypeError as `makeVerifier`
+ */
+export function makeParts(options: VerifierOptions, platform: Platform) {
+  const counts = { storeFailures: 0 }
+  const given = resolveOptions(options, platform)
+  const onEvent = (event: VerifierEvent) => {
+    if (event.type === 'store_failed') counts.storeFailures += 1
+    watched.heard(event)
+    given.onEvent(event)
+  }
+  const resolved = { ...given, onEvent }
+  const { policy, now, feed, mode, timeout, store, resource } = resolved
+  const standstill = new Standstill(now)
+  const keys = new RemoteKeys(resolved, monotonicClock, standstill)
+  const revocations =
+    feed &&
+    (mode === 'on-demand'
+      ? new OnDemandRevocations(resolved, feed, keys)
+      : new RemoteRevocations(resolved, feed, keys, standstill))
+  const cache = new VerifiedTokens(resolved.cache)
+  const kids = new WeakMap<AccessTokenClaims, string>()
+  const { verify, again } = createTokenVerifier<JudgedToken>({
+    kids,
+    keys,
+    policy,
+    now,
+    cache,
+    revocations: revocations ?? NOTHING_REVOKED,
+    verifySignature: platform.createSignature(),
+  })
+  const mostMs = mode === 'on-demand' ? 2 * mostOfLook(timeout, store !== undefined) : undefined
+  const judge = waitingVerify(verify, keys, revocations, platform, mostMs)
+  const refused = new Refused(onEvent, resource && { resource_metadata: resource.url })
+  const watched = watchClaims({ options: resolved, again, kids, keys, revocations, refused })
+  const { skew } = policy
+  return { keys, revocations, cache, standstill, judge, refused, watched, counts, resource, now, skew, mode, feed }
+}
