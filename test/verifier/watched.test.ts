@@ -1,4 +1,4 @@
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import { AppError } from '../../src/errors/app-error.ts'
 import { revokeKey } from '../../src/keys/change-keyring.ts'
@@ -115,43 +115,74 @@ t.test('a function that throws is an event', async (t) => {
   t.same(told, ['b expired token_expired'])
 })
 
-/** Watches a token whose key is not known. */
-function withKeys(claims: AccessTokenClaims, keys: Parameters<typeof watchClaims>[0]['keys'], mode = 'follow') {
+type Parts = Parameters<typeof watchClaims>[0]
+
+const KEYS: Parts['keys'] = { due: () => undefined, seek: async () => undefined, hasNone: () => false }
+
+/** Watches a token of which the guard says what `again` says. */
+function watchedBy(claims: AccessTokenClaims, again: () => unknown, parts: Partial<Parts> = {}, mode = 'follow') {
   return watchClaims({
     options: { mode, now: () => 0, policy: { skew: 5 }, onEvent: () => undefined } as never,
-    again: () => {
-      throw new UnknownKid('k1')
-    },
+    again: again as never,
     kids: new WeakMap([[claims, 'k1']]),
-    keys,
+    keys: KEYS,
     revocations: undefined,
     refused: new Refused(() => undefined),
+    ...parts,
   })
+}
+
+const over = (watched: ReturnType<typeof watchClaims>, claims: AccessTokenClaims) =>
+  new Promise<[refusal: string, status: number]>((resolve) => {
+    watched.add(claims, (refusal, { status }) => resolve([refusal, status]))
+  })
+
+/** Which a watch does not do. */
+function staysAlive(t: Test): void {
+  const alive = setInterval(() => undefined, 2 ** 30)
+  t.teardown(() => clearInterval(alive))
+}
+
+const unknownKey = () => {
+  throw new UnknownKid('k1')
 }
 
 t.test('without timers nobody would be told', async (t) => {
   const claims = token('a')
-  const keys = { due: () => undefined, seek: async () => undefined, hasNone: () => false }
-  const watched = withKeys(claims, keys, 'on-demand')
+  const watched = watchedBy(claims, unknownKey, {}, 'on-demand')
   t.throws(() => watched.add(claims, () => undefined), { name: 'TypeError', message: /on-demand/ })
 })
 
 t.test('a key that can not be looked for is no reason for a 401', async (t) => {
-  const alive = setInterval(() => undefined, 2 ** 30) // which a watch does not do
-  t.teardown(() => clearInterval(alive))
+  staysAlive(t)
   const unavailable = new AppError('keys_unavailable', { refusal: 'keys_unavailable' })
   for (const [what, seek, refusal, status] of [
     ['the issuer is away', () => Promise.reject(unavailable), 'keys_unavailable', 503],
     ['it has no such key', () => Promise.resolve(), 'kid_unknown', 401],
   ] as const) {
     const claims = token('a')
-    const due = () => undefined
-    const watched = withKeys(claims, { due, seek, hasNone: () => false })
-    await new Promise<void>((resolve) => {
-      watched.add(claims, (told, error) => {
-        t.same([told, error.status], [refusal, status], what)
-        resolve()
-      })
-    })
+    t.same(await over(watchedBy(claims, unknownKey, { keys: { ...KEYS, seek } }), claims), [refusal, status], what)
+  }
+})
+
+t.test('what time alone takes away is noticed, and the issuer is asked for it', async (t) => {
+  staysAlive(t)
+  for (const what of ['keys', 'feed'] as const) {
+    const claims = token('a')
+    let [isGone, looks] = [false, 0]
+    const due = () => {
+      looks += 1
+      isGone = true // from the first beat on
+      return undefined
+    }
+    const again = () => {
+      if (isGone) throw new AppError('revocations_stale', { refusal: 'feed_stale' })
+    }
+    const parts =
+      what === 'feed'
+        ? { revocations: { due, isTooOld: () => isGone } }
+        : { keys: { ...KEYS, due, hasNone: () => isGone } }
+    t.same(await over(watchedBy(claims, again, parts), claims), ['feed_stale', 503], what)
+    t.equal(looks, 2, `${what}: by the beat, and by the look before it counts`)
   }
 })
