@@ -58,12 +58,7 @@ export class RemoteKeys implements VerificationKeys {
   }
 
   verificationPem(kid: string): string | undefined {
-    return this.#withdrawn.has(kid) || !this.#hasGoodKeys() ? undefined : this.#copy.pems.get(kid)
-  }
-
-  /** Whether nothing is known of any key: its copy has ended, and no other one could be had. */
-  hasNone(): boolean {
-    return !this.#hasGoodKeys()
+    return this.#withdrawn.has(kid) || !this.hasGoodKeys() ? undefined : this.#copy.pems.get(kid)
   }
 
   isRevoked(kid: string): boolean {
@@ -72,7 +67,7 @@ export class RemoteKeys implements VerificationKeys {
 
   /** Resolves when the keys are there. @throws AppError `keys_unavailable` */
   async hydrate(): Promise<void> {
-    if (!this.#hasGoodKeys()) await this.#fetchOnce().catch((error) => this.#unlessStored(error))
+    if (!this.hasGoodKeys()) await this.#fetchOnce().catch((error) => this.#unlessStored(error))
   }
 
   /**
@@ -86,7 +81,7 @@ export class RemoteKeys implements VerificationKeys {
     if (standstills !== this.#standstills || this.#isUnchecked) {
       this.#standstills = standstills
       this.#isUnchecked = false
-      if (this.#hasGoodKeys() && this.#options.now() >= this.#copy.freshUntilSeconds) this.#catchUp()
+      if (this.hasGoodKeys() && this.#options.now() >= this.#copy.freshUntilSeconds) this.#catchUp()
     }
     return this.#catchingUp
   }
@@ -99,7 +94,7 @@ export class RemoteKeys implements VerificationKeys {
     const look = this.#fetchOnce(undefined, isOver ? 1 : 0.5).catch(() => undefined) // told by onEvent
     goesOnBehind(look, waitUntil)
     // Once it is known that the issuer is away, tokens of good keys do not wait for each further try.
-    const isTry = waitUntil !== undefined && this.#failures > 0 && this.#hasGoodKeys()
+    const isTry = waitUntil !== undefined && this.#failures > 0 && this.hasGoodKeys()
     return isOver && !isTry ? look : undefined
   }
 
@@ -133,7 +128,7 @@ export class RemoteKeys implements VerificationKeys {
     return { monotonic: this.#monotonic(), seconds: this.#options.now() }
   }
 
-  #hasGoodKeys(): boolean {
+  hasGoodKeys(): boolean {
     return isGood(this.#copy, this.#monotonic(), this.#options.now)
   }
 
@@ -143,14 +138,14 @@ export class RemoteKeys implements VerificationKeys {
 
   /** A store may have had what the issuer could not be asked for. @throws the error, if it had not */
   #unlessStored(error: unknown, kid?: string): void {
-    if (kid === undefined ? !this.#hasGoodKeys() : this.verificationPem(kid) === undefined) throw error
+    if (kid === undefined ? !this.hasGoodKeys() : this.verificationPem(kid) === undefined) throw error
   }
 
   /** Whether this kid is worth a request now. */
   #mayAsk(kid: string, urgent: boolean): boolean {
     if (this.#withdrawn.has(kid)) return false
     if (this.#isBackingOff()) throw keysUnavailable('the last request failed a moment ago')
-    if (!this.#hasGoodKeys()) {
+    if (!this.hasGoodKeys()) {
       if (this.#monotonic() < this.#answeredAt + LEAST_PAUSE_MS)
         throw keysUnavailable('the answer of a moment ago was too old')
       return true
@@ -159,7 +154,7 @@ export class RemoteKeys implements VerificationKeys {
   }
 
   #backOff(): number {
-    return backOffMs(this.#failures, this.#hasGoodKeys())
+    return backOffMs(this.#failures, this.hasGoodKeys())
   }
 
   #catchUp(): void {
@@ -181,7 +176,7 @@ export class RemoteKeys implements VerificationKeys {
     const { mode, now } = this.#options
     const store = this.#store
     if (store === undefined) return this.#fetch(kid)
-    if (mode === 'follow') return this.#hasGoodKeys() ? this.#fetch(kid) : this.#start(store, kid)
+    if (mode === 'follow') return this.hasGoodKeys() ? this.#fetch(kid) : this.#start(store, kid)
     const began = now()
     await store.door.shared
       .look<true>({
@@ -195,8 +190,8 @@ export class RemoteKeys implements VerificationKeys {
           await this.#fetch(kid)
           return true
         },
-        settleMs: this.#hasGoodKeys() ? SETTLE_MS.withKeys : SETTLE_MS.withoutKeys,
-        mostFailedSeconds: backOffMs(MANY, this.#hasGoodKeys()) / 1000,
+        settleMs: this.hasGoodKeys() ? SETTLE_MS.withKeys : SETTLE_MS.withoutKeys,
+        mostFailedSeconds: backOffMs(MANY, this.hasGoodKeys()) / 1000,
       })
       .catch((error) => {
         throw error instanceof AppError ? error : this.#failed(error)
@@ -207,7 +202,7 @@ export class RemoteKeys implements VerificationKeys {
   /** With a store the first keys are those that it has. */
   async #start(store: KeysInStore, kid: string | undefined): Promise<void> {
     await this.#takeStored(store).catch((error) => store.door.report(error))
-    if (!this.#hasGoodKeys() || (kid !== undefined && !this.#copy.pems.has(kid))) return this.#fetch(kid)
+    if (!this.hasGoodKeys() || (kid !== undefined && !this.#copy.pems.has(kid))) return this.#fetch(kid)
     const freshFor = this.#copy.freshUntil - this.#monotonic()
     this.#isUnchecked = freshFor <= 0
     this.#fetchAfter(Math.max(0, freshFor))

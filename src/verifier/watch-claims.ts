@@ -15,7 +15,7 @@ interface Parts {
   readonly options: Resolved
   readonly again: TokenVerifier<unknown>['again']
   readonly kids: WeakMap<AccessTokenClaims, string>
-  readonly keys: Pick<RemoteKeys, 'due' | 'seek' | 'hasNone'>
+  readonly keys: Pick<RemoteKeys, 'due' | 'seek' | 'hasGoodKeys'>
   readonly revocations: { due(): Promise<unknown> | undefined; isTooOld(): boolean } | undefined
   readonly refused: Refused
 }
@@ -80,7 +80,7 @@ function asking({ keys, revocations }: Parts) {
     /** After a standstill the issuer is asked at once what was revoked meanwhile. */
     beat(): boolean {
       for (const look of [keys.due(), revocations?.due()]) look?.catch(() => undefined)
-      return keys.hasNone() || revocations?.isTooOld() === true
+      return !keys.hasGoodKeys() || revocations?.isTooOld() === true
     },
   }
 }

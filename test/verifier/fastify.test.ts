@@ -242,8 +242,7 @@ t.test('a library that puts its own class in the place of Promise lets nobody in
   await app.inject({ url: '/closed', headers: bearer(mint.token()) })
   const native = globalThis.Promise
   t.teardown(() => Object.assign(globalThis, { Promise: native }))
-  // As zone.js does: what async functions return is no instance of it.
-  globalThis.Promise = class extends native<unknown> {} as PromiseConstructor
+  globalThis.Promise = class extends native<unknown> {} as PromiseConstructor // as zone.js does
   const header = { alg: 'RS256', typ: 'at+jwt', kid: 'of-nobody' } // its key is searched for, in the background
   const reply = await app.inject({ url: '/closed', headers: bearer(mint.token({ header })) })
   globalThis.Promise = native
