@@ -25,6 +25,7 @@ for (const url of PAGES) {
 const SCAFFOLD = [
   ...['apache/httpd.conf', 'nginx/nginx.conf', 'mcp/client_post.js', 'python/guard.py', 'python/vectors.py'],
   'frameworks/api_gateway.js',
+  ...['go.mod', 'judge/main.go', 'signet/vectors_test.go'].map((name) => `go/service/${name}`),
   ...['serve-fetch', 'workerd-host', 'edge-host', 'cold', 'quiet'].map((name) => `runtimes/services/${name}.js`),
 ]
 
