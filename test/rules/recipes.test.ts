@@ -23,9 +23,9 @@ for (const url of PAGES) {
 
 /** Files that the trial needs and that are not recipes. */
 const SCAFFOLD = [
-  ...['apache/httpd.conf', 'nginx/nginx.conf', 'mcp/client_post.js', 'python/guard.py', 'python/vectors.py'],
-  'frameworks/api_gateway.js',
+  ...['apache/httpd.conf', 'nginx/nginx.conf', 'mcp/client_post.js', 'python/judge.py', 'python/vectors.py'],
   ...['go.mod', 'judge/main.go', 'signet/vectors_test.go'].map((name) => `go/service/${name}`),
+  'frameworks/api_gateway.js',
   ...['serve-fetch', 'workerd-host', 'edge-host', 'cold', 'quiet'].map((name) => `runtimes/services/${name}.js`),
 ]
 

@@ -14,7 +14,7 @@ export const apache: Program = {
   name: 'mod_auth_openidc',
   recipe: 'apache/resource-server.conf',
   install: 'apt-get install apache2 libapache2-mod-auth-openidc',
-  version: async () => debianVersion('libapache2-mod-auth-openidc'),
+  version: async () => debianVersion('libapache2-mod-auth-openidc')?.split('-')[0],
   unchecked: 'without exp', // harmless: without exp it is no access token, and typ, client_id and jti are checked
   async start({ folder, issuer }) {
     const own = await mkdtemp(join(folder, 'apache-'))

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
-import { type AddressInfo, connect } from 'node:net'
+import { type AddressInfo, connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createServer } from 'node:tls'
@@ -49,6 +49,8 @@ export interface Issuer {
   /** @param more further options of the script */
   createClient(more?: readonly string[]): Promise<{ id: string; secret: string }>
   disableClient(id: string): Promise<void>
+  /** While true, nobody reaches it by its URL. */
+  cut(isCut: boolean): void
 }
 
 /**
@@ -60,7 +62,7 @@ export interface Issuer {
 export async function startIssuer(folder: string, more: Readonly<Record<string, string>> = {}): Promise<Issuer> {
   const authority = join(folder, 'authority.pem')
   const port = await freePort()
-  const url = await terminateTls(folder, authority, port)
+  const { url, cut } = await terminateTls(folder, authority, port)
   const settings = {
     ISSUER: url,
     AUDIENCE,
@@ -104,6 +106,7 @@ export async function startIssuer(folder: string, more: Readonly<Record<string, 
       return { id: made.client_id, secret: made.client_secret }
     },
     disableClient: async (id) => void (await script(['scripts/clients.ts', 'disable', id])),
+    cut,
   }
 }
 
@@ -124,17 +127,25 @@ function environmentOf(issuer: string, authority: string): Environment {
   }
 }
 
-/** @returns the https origin of a proxy that forwards every connection to `port` */
-async function terminateTls(folder: string, authority: string, port: number): Promise<string> {
+/** @returns the https origin of a proxy that forwards every connection to `port`, and what ends and refuses them */
+async function terminateTls(folder: string, authority: string, port: number) {
   const { key, cert } = await makeCertificate(folder, authority)
+  const sockets = new Set<Socket>()
+  let isCut = false
   const server = createServer({ key, cert }, (socket) => {
+    if (isCut) return void socket.destroy()
+    sockets.add(socket.once('close', () => sockets.delete(socket)))
     const inner = connect(port, '127.0.0.1')
     socket.pipe(inner).pipe(socket)
     socket.once('error', () => inner.destroy()).once('close', () => inner.destroy())
     inner.once('error', () => socket.destroy())
   })
   await once(server.listen(0, '127.0.0.1').unref(), 'listening')
-  return `https://localhost:${(server.address() as AddressInfo).port}`
+  const cut = (now: boolean) => {
+    isCut = now
+    if (now) for (const socket of sockets) socket.destroy()
+  }
+  return { url: `https://localhost:${(server.address() as AddressInfo).port}`, cut }
 }
 
 /** Of an authority of its own: Deno accepts no certificate that is its own authority. */

@@ -20,6 +20,8 @@ export interface Program {
   /** Undefined when it is not installed. */
   version(place: Place): Promise<string | undefined>
   start(place: Place): Promise<Verifier>
+  /** It refuses what was taken back before that expires. */
+  readonly takesBack?: boolean
   /** A check that it is known not to make, because it can't be configured. */
   readonly unchecked?: string
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { freePort } from '../../../test/support/free-port.ts'
 import { apache, haproxy } from './gateways.ts'
+import { GUARDS } from './guards/guards.ts'
 import { debianVersion, HERE, type Place, type Program, printed, pythonWith } from './program.ts'
 import { httpVerifier, lineVerifier } from './verifiers.ts'
 
@@ -36,6 +37,7 @@ export const PROGRAMS: readonly Program[] = [
   go(),
   apache,
   haproxy,
+  ...GUARDS,
   npm('jose', 'node/jose.js'),
   npm('jsonwebtoken', 'node/jsonwebtoken.js', 'jwks-rsa'),
   npm('aws-jwt-verify', 'node/aws_jwt_verify.js'),

@@ -4,30 +4,32 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs, promisify } from 'node:util'
 import { OperatorError } from '../../../src/errors/app-error.ts'
+import { UNLIMITED } from '../../../test/support/settings.ts'
 import { makeRunFolder } from '../run-folder.ts'
 import { followThroughCache } from './cache.ts'
 import { clientCredentials } from './client.ts'
-import { followFeed } from './feed.ts'
 import { FRAMEWORKS } from './frameworks/frameworks.ts'
 import { tryFrameworks } from './frameworks/run-frameworks.ts'
+import { tryGuards } from './guards/try-guards.ts'
 import { LEAD_SECONDS, startIssuer } from './issuer.ts'
 import { reachTools } from './mcp.ts'
 import type { Place, Program } from './program.ts'
 import { NPM_PACKAGES, PROGRAMS } from './programs.ts'
 import { tryRuntimes } from './runtimes/run-runtimes.ts'
 import { RUNTIMES } from './runtimes/runtimes.ts'
+import { takenBack } from './taken-back.ts'
 import { badTokens, issuerMint } from './tokens.ts'
 import { accepts, refusesAll, refusesUnset, report, type Trial } from './trial.ts'
 
 const HELP = `Usage: npm run interop [-- --only <name>]... [--times <n>] [--cold <n>] [--reasons]
 
 Starts a real server and has its tokens verified by libraries and programs of other ecosystems, as they are installed here,
-and by signet-verifier in the JavaScript runtimes and frameworks that npm can install. Takes fifteen minutes: key
+and by signet-verifier in the JavaScript runtimes and frameworks that npm can install. Takes twenty minutes: key
 rotations, long polls and many revocations are part of it. Exits 1 when one of them that is here fails.
 
 Options
   --only <name>  one of ${[...PROGRAMS, ...RUNTIMES, ...FRAMEWORKS].map(({ name }) => name).join(', ')}; may be repeated. MCP stands alone
-  --times <n>    how many revocations each runtime has to notice (100)
+  --times <n>    how many revocations each program and runtime has to notice (100)
   --cold <n>     how many verifiers start cold with one store (1000)
   --reasons      also print what each program said to each token, and where a runtime differs from Node`
 
@@ -72,7 +74,8 @@ async function main(): Promise<number> {
     faults.push(...told(await tryRuntimes(folder, runtimes, options)))
   }
   if (frameworks.length > 0) faults.push(...told(await tryFrameworks(folder, frameworks)))
-  if (programs.length > 0) faults.push(...(await tryPrograms(folder, programs, values.reasons)))
+  const revocations = count('times', values.times)
+  if (programs.length > 0) faults.push(...(await tryPrograms(folder, programs, revocations, values.reasons)))
   for (const fault of new Set(faults)) process.stderr.write(`interop: error: ${fault}\n`)
   return faults.length === 0 ? 0 : 1
 }
@@ -89,7 +92,12 @@ function count(option: string, value: string): number {
 }
 
 /** @returns what is wrong */
-async function tryPrograms(folder: string, wanted: readonly Program[], reasons: boolean): Promise<string[]> {
+async function tryPrograms(
+  folder: string,
+  wanted: readonly Program[],
+  times: number,
+  reasons: boolean,
+): Promise<string[]> {
   const place = await startPlace(folder)
   const trials: Trial[] = []
   for (const program of wanted) {
@@ -99,11 +107,13 @@ async function tryPrograms(folder: string, wanted: readonly Program[], reasons: 
       trials.push({ program, version, verifier: await program.start(place), cells: new Map(), reasons: [], faults: [] })
   }
   const columns = await tryAll(trials, place)
+  process.stderr.write(`${times} revocations …\n`)
+  columns.push(await takenBack(trials, place.issuer, times))
   console.log(`\n${report(trials, columns)}\n`)
   console.log(await clientCredentials(place, trials))
   console.log(await reachTools(place))
   console.log(await followThroughCache(place))
-  console.log(await followFeed(place)) // the last one: it revokes the signing key
+  console.log(`\n${await tryGuards(place, trials)}\n`) // the last one: it revokes the signing key
   if (reasons) console.log(`\n${trials.flatMap(({ reasons }) => reasons).join('\n')}`)
   return trials.flatMap(({ faults }) => faults)
 }
@@ -114,7 +124,7 @@ async function startPlace(folder: string): Promise<Place> {
   // npm must not inherit the options of this process.
   const install = 'unset NODE_OPTIONS; exec npm install --prefer-offline --no-audit --no-fund "$@"'
   await promisify(execFile)('sh', ['-c', install, 'npm', ...NPM_PACKAGES], { cwd: folder })
-  return { folder, issuer: await startIssuer(folder) }
+  return { folder, issuer: await startIssuer(folder, UNLIMITED) }
 }
 
 /** @returns the columns of the report */

@@ -18,6 +18,8 @@ export interface Answer {
 
 /** A program that verifies tokens and keeps running: its caches are part of the trial. */
 export interface Verifier {
+  /** Where it listens, if it is a server. */
+  readonly url?: string
   ask(token: string): Promise<Answer>
   /** What the operator of the program must do between a rotation and the first token of the new key. */
   keysChanged?(): Promise<void>
@@ -77,13 +79,19 @@ export async function httpVerifier(command: Command, url: string, keysChanged?: 
     await sleep(50)
   }
   const ask = async (token: string): Promise<Answer> => {
-    const reply = await fetch(url, { headers: { authorization: `Bearer ${token}`, 'x-user': 'acc_mallory' } })
+    const reply = await fetchTwice(url, { authorization: `Bearer ${token}`, 'x-user': 'acc_mallory' })
     const text = await reply.text()
     if (reply.status === 200) return { accepted: true, text: JSON.parse(text).sub }
     if (![401, 403].includes(reply.status)) throw new OperatorError(`${command.program} answered ${reply.status}`)
     return { accepted: false, text: [reply.status, reply.headers.get('www-authenticate')].join(' ') }
   }
-  return { child, verifier: { ask, ...(keysChanged === undefined ? {} : { keysChanged }) } satisfies Verifier }
+  return { child, verifier: { url, ask, ...(keysChanged === undefined ? {} : { keysChanged }) } satisfies Verifier }
+}
+
+/** A server may close a connection that was idle at the moment in which a request is sent on it. */
+export async function fetchTwice(url: string, headers: Readonly<Record<string, string>>): Promise<Response> {
+  const once = () => fetch(url, { headers, signal: AbortSignal.timeout(TIMEOUT_MS) })
+  return once().catch(once)
 }
 
 /**
