@@ -28,6 +28,8 @@ export type VerifierEvent =
   | { readonly type: 'refused'; readonly refusal: Refusal; readonly code: ErrorCode }
   /** A function that was given to `watch` has thrown. The others were called all the same. */
   | { readonly type: 'watch_failed'; readonly reason: string }
+  /** A fault that is no refusal. The caller gets a 500 that tells nothing, and adapters log nothing: log it. */
+  | { readonly type: 'internal'; readonly error: unknown }
 
 /** Issuer and audience are all that has to be said. A check is switched off only by writing `null`. */
 export interface VerifierOptions {

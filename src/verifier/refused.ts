@@ -3,10 +3,14 @@ import type { ChallengeParameters } from '../errors/problem.ts'
 import type { Refusal } from '../errors/refusals.ts'
 import { isPromise } from '../tokens/verify.ts'
 
-type Listener = (event: { readonly type: 'refused'; readonly refusal: Refusal; readonly code: ErrorCode }) => void
+type Listener = (
+  event:
+    | { readonly type: 'refused'; readonly refusal: Refusal; readonly code: ErrorCode }
+    | { readonly type: 'internal'; readonly error: unknown },
+) => void
 
 /**
- * Counts what a verifier refused, by reason, and tells its listener. Each error counts once, wherever it passes. It also
+ * Counts what a verifier refused, by reason, and tells its listener. Each refusal counts once, wherever it passes. It also
  * gets the parameters of every challenge of this service, so that whoever answers it needs no verifier.
  */
 export class Refused {
@@ -22,7 +26,11 @@ export class Refused {
 
   /** @returns the same error, to be thrown */
   note(error: unknown): unknown {
-    if (!(error instanceof AppError) || this.#noted.has(error)) return error
+    if (!(error instanceof AppError)) {
+      this.#listener({ type: 'internal', error })
+      return error
+    }
+    if (this.#noted.has(error)) return error
     const { refusal, code } = error
     this.#noted.add(error)
     error.addToChallenge(this.#everyChallenge)

@@ -1,12 +1,13 @@
 import { glob, readFile } from 'node:fs/promises'
 import { posix } from 'node:path'
 import t, { type Test } from 'tap'
+import { systemClock } from '../../src/clock.ts'
 import { signetExpress } from '../../src/verifier/adapters/express.ts'
 import { signetHttp } from '../../src/verifier/adapters/http.ts'
 import { signetLambda } from '../../src/verifier/adapters/lambda.ts'
 import { Requires } from '../../src/verifier/adapters/nest.ts'
 import { signetNext } from '../../src/verifier/adapters/next.ts'
-import { type Demands, SignetError } from '../../src/verifier/index.ts'
+import { type Demands, SignetError, type VerifierEvent } from '../../src/verifier/index.ts'
 import { bearer, newUser } from '../support/app.ts'
 import * as drivers from './adapter-drivers.ts'
 import { type Driver, type Outcome, readBack, recording } from './adapter-drivers.ts'
@@ -121,6 +122,33 @@ t.test('a fault that is no refusal is a 500 that tells nothing', async (t) => {
     t.equal(outcome.status, 500, name)
     if (!platform) t.equal(outcome.code, 'internal', name)
     t.notMatch(JSON.stringify(outcome), 'hunter2', name)
+  }
+})
+
+t.test('and the owner of the service is told of it, once', async (t) => {
+  let isBroken = false
+  const now = () => {
+    if (isBroken) throw new Error('a clock without a battery')
+    return systemClock()
+  }
+  const events: VerifierEvent[] = []
+  const { verifier, mint } = await verifying(t, { now, onEvent: (event) => void events.push(event) })
+  const lines = [`Bearer ${mint.token()}`]
+  t.equal((await drivers.express(verifier)(lines)).status, 200)
+  events.length = 0
+  isBroken = true
+  t.equal((await drivers.express(verifier)(lines)).status, 500)
+  t.match(events, [{ type: 'internal', error: { message: 'a clock without a battery' } }])
+  t.equal(events.length, 1)
+})
+
+t.test('a challenge says where the metadata of the service is (RFC 9728)', async (t) => {
+  const resource = 'https://api.example.com/orders'
+  const { verifier, mint } = await verifying(t, { resource })
+  for (const [name, { driver, platform }] of Object.entries(DRIVERS)) {
+    const lines = platform ? [`Bearer ${mint.token()}`] : []
+    const { challenge } = await driver(verifier, { scope: ['a'] })(lines)
+    t.match(challenge, 'resource_metadata="https://api.example.com/.well-known/oauth-protected-resource/orders"', name)
   }
 })
 
