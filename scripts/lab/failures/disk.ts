@@ -3,7 +3,7 @@ import { closeSync, mkdirSync, openSync, rmSync, statfsSync, writeSync } from 'n
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Child } from '../bench/child.ts'
-import { type Failure, Faults, Unavailable } from './failure.ts'
+import { type Failure, Faults, type Run, Unavailable } from './failure.ts'
 import { checkIntegrity } from './kill.ts'
 import { EMAIL, startLoad, told } from './load.ts'
 import { type Node, newService, startNode, statusOf, terminate } from './node.ts'
@@ -12,6 +12,8 @@ import { pairOf, people, postLogin, postRefresh, register } from './people.ts'
 const SESSIONS = 6
 /** Everything must work again within this time after there is room on the disk. */
 const TIMEOUT_MS = 5000
+/** A client logs in after ten pauses: one login at least must meet the full disk. */
+const MOST_PAUSE_MS = 60
 
 /**
  * A file system of a few megabytes, with the database and the keys on it, is filled to the last byte; later there is
@@ -27,19 +29,19 @@ export const diskFailure: Failure = {
         KEYS_DIR: join(disk, 'keys'),
         MAX_SESSIONS_PER_ACCOUNT: '1000',
       })
-      return await fillAndEmpty(await startNode(env), disk, run.seconds)
+      return await fillAndEmpty(await startNode(env), disk, run)
     } finally {
       execFileSync('umount', ['--lazy', disk])
     }
   },
 }
 
-async function fillAndEmpty(node: Node, disk: string, seconds: number) {
+async function fillAndEmpty(node: Node, disk: string, { seconds, pause = 0 }: Run) {
   const { origin, env } = node
   const faults = new Faults()
   const sessions = await people(origin, EMAIL, SESSIONS)
   const registered: string[] = []
-  const load = startLoad({ origin: () => origin, sessions })
+  const load = startLoad({ origin: () => origin, sessions, pause: Math.min(Math.max(pause, 20), MOST_PAUSE_MS) })
 
   const ballast = join(disk, 'ballast')
   fill(disk, ballast)
