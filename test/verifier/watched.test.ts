@@ -117,7 +117,7 @@ t.test('a function that throws is an event', async (t) => {
 
 type Parts = Parameters<typeof watchClaims>[0]
 
-const KEYS: Parts['keys'] = { due: () => undefined, seek: async () => undefined, hasNone: () => false }
+const KEYS: Parts['keys'] = { due: () => undefined, seek: async () => undefined, hasGoodKeys: () => true }
 
 /** Watches a token of which the guard says what `again` says. */
 function watchedBy(claims: AccessTokenClaims, again: () => unknown, parts: Partial<Parts> = {}, mode = 'follow') {
@@ -181,7 +181,7 @@ t.test('what time alone takes away is noticed, and the issuer is asked for it', 
     const parts =
       what === 'feed'
         ? { revocations: { due, isTooOld: () => isGone } }
-        : { keys: { ...KEYS, due, hasNone: () => isGone } }
+        : { keys: { ...KEYS, due, hasGoodKeys: () => !isGone } }
     t.same(await over(watchedBy(claims, again, parts), claims), ['feed_stale', 503], what)
     t.equal(looks, 2, `${what}: by the beat, and by the look before it counts`)
   }
