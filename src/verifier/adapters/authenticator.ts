@@ -1,12 +1,7 @@
 import type { Demands } from '../../tokens/authorize.ts'
 import type { AccessTokenClaims } from '../../tokens/claims.ts'
 import type { RequestHeaders } from '../../tokens/credential.ts'
-
-/** What one call may say. */
-export interface CallOptions {
-  /** Keeps the runtime awake for work that goes on after the answer. */
-  readonly waitUntil?: (work: Promise<unknown>) => void
-}
+import type { CallOptions } from '../looking-options.ts'
 
 /** The part of a verifier that an adapter uses. In a test of your own, an object with this one method will do. */
 export interface Authenticator {

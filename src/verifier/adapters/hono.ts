@@ -1,6 +1,7 @@
 import { assertDemands, type Demands } from '../../tokens/authorize.ts'
 import type { AccessTokenClaims } from '../../tokens/claims.ts'
-import type { Authenticator, CallOptions } from './authenticator.ts'
+import type { CallOptions } from '../looking-options.ts'
+import type { Authenticator } from './authenticator.ts'
 import { refusal } from './refusals.ts'
 
 /** What `c.get('user')` needs to have a type: `new Hono<{ Variables: SignetVariables }>()`. */

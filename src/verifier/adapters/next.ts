@@ -1,6 +1,7 @@
 import { assertDemands, type Demands } from '../../tokens/authorize.ts'
 import type { AccessTokenClaims } from '../../tokens/claims.ts'
-import type { Authenticator, CallOptions } from './authenticator.ts'
+import type { CallOptions, WaitUntil } from '../looking-options.ts'
+import type { Authenticator } from './authenticator.ts'
 import { refusal } from './refusals.ts'
 
 /** The second argument of a route handler of the App Router. */
@@ -17,13 +18,14 @@ export interface NextGuard {
    * For `proxy.js` (`middleware.js` before Next.js 16): answers a refused request, and lets others go on. It tells the
    * routes nothing: a header with the name of the caller could also come from the caller.
    */
-  proxy(request: Request, event?: Required<CallOptions>): Promise<Response | undefined>
+  proxy(request: Request, event?: { waitUntil: WaitUntil }): Promise<Response | undefined>
 }
 
 /**
  * The guard for Next.js: of a route handler, and of many addresses at once.
  *
- * @param options `{ waitUntil: after }` with `after` of `next/server`, for route handlers of a verifier `on-demand`
+ * @param options `{ waitUntil: after }` with `after` of `next/server`, for route handlers of a verifier `on-demand`; and
+ *   `maxFeedAge`
  * @throws TypeError for demands that would have no effect, as `assertDemands`
  */
 export function signetNext(verifier: Authenticator, demands: Demands = {}, options: CallOptions = {}): NextGuard {
