@@ -3,6 +3,8 @@ import { assertDemands, type Demands } from '../../tokens/authorize.ts'
 const NAMES = ['scope', 'role', 'max_auth_age']
 /** Queries that are remembered: a gateway has one for each of its rules. */
 const MAX_REMEMBERED = 1000
+/** Characters of such a query. A longer one is read anew each time, because a thousand of them need much memory. */
+const MAX_LENGTH = 1000
 
 /** A demand of the gateway that can't be meant: nobody is let in, because less might be asked for than was meant. */
 export class BadDemand extends Error {}
@@ -41,6 +43,7 @@ export function rememberedDemands(): (query: string) => Demands {
     const known = remembered.get(query)
     if (known !== undefined) return known
     const demands = demandsOf(query)
+    if (query.length > MAX_LENGTH) return demands
     if (remembered.size >= MAX_REMEMBERED) remembered.clear()
     remembered.set(query, demands)
     return demands

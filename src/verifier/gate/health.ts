@@ -10,15 +10,19 @@ export class GateHealth {
     this.#verifier = verifier
   }
 
-  /** Asks the issuer for keys and revocations until they are there. */
-  async start(pause: () => Promise<void>): Promise<void> {
+  /**
+   * Asks the issuer for keys and revocations until they are there.
+   *
+   * @param hasRevocations whether a copy of the feed ever came, if it is followed: `hydrate` waits for one try only
+   */
+  async start(pause: () => Promise<void>, hasRevocations: () => boolean): Promise<void> {
     while (this.#state === 'starting') {
-      try {
-        await this.#verifier.hydrate()
-        if (this.#state === 'starting') this.#state = 'ready'
-      } catch {
-        await pause() // onEvent has told why
-      }
+      const hasKeys = await this.#verifier.hydrate().then(
+        () => true,
+        () => false, // onEvent has told why
+      )
+      if (!hasKeys || !hasRevocations()) await pause()
+      else if (this.#state === 'starting') this.#state = 'ready'
     }
   }
 

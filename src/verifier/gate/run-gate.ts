@@ -5,6 +5,7 @@ import { createVerifier } from '../create-verifier.ts'
 import type { Verifier, VerifierEvent } from '../exports.ts'
 import { createGate, type Gate } from './gate.ts'
 import { metricsText } from './metrics-text.ts'
+import { seldom } from './seldom.ts'
 import type { GateSettings } from './settings.ts'
 
 /** How long requests may take to come in: a gateway is close by. */
@@ -22,28 +23,33 @@ export interface RunningGate {
 }
 
 /**
- * Starts the gate. It listens at once; until keys and revocations are there it answers 503, and its readiness says so.
+ * Starts the gate. It listens at once; until the keys are there it answers 503. It is ready when revocations are there,
+ * too: what it answers before is decided by `onStale`.
  *
  * @param log gets what happened: one object for each line
  * @throws TypeError for an issuer or audience that can't be used; Error when a port is taken
  */
 export async function runGate(settings: GateSettings, log: (entry: object) => void): Promise<RunningGate> {
   const { issuer, audience, insecureIssuer, revocations, onStale, host } = settings
+  let hasRevocations = !revocations
   const verifier = createVerifier({
     ...{ issuer, audience, insecureIssuer, revocations },
     ...(revocations && { onStale }),
-    onEvent: (event) => reportEvent(event, log),
+    onEvent(event) {
+      hasRevocations ||= event.type === 'revocations_applied'
+      reportEvent(event, log)
+    },
   })
-  const gate = createGate(verifier, (message) => log({ level: 'error', msg: message }))
+  const report = seldom((message) => log({ level: 'error', msg: message }))
+  const gate = createGate(verifier, report)
   const server = await listening(gate.listener, settings.port, host)
   const metrics =
     settings.metricsPort === undefined
       ? undefined
       : await listening(metricsListener(gate, verifier), settings.metricsPort, host)
   const stopped = new AbortController()
-  void gate.health.start(() =>
-    delay(RETRY_MS, undefined, { signal: stopped.signal, ref: false }).catch(() => undefined),
-  )
+  const pause = () => delay(RETRY_MS, undefined, { signal: stopped.signal, ref: false }).catch(() => undefined)
+  void gate.health.start(pause, () => hasRevocations)
   return {
     url: urlOf(server),
     metricsUrl: metrics && urlOf(metrics),

@@ -1,0 +1,78 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import t, { type Test } from 'tap'
+import { rememberedDemands } from '../../src/verifier/gate/demands.ts'
+import { runGate } from '../../src/verifier/gate/run-gate.ts'
+import { seldom } from '../../src/verifier/gate/seldom.ts'
+import { startApp } from '../support/app.ts'
+
+/** An issuer on a port, whose feed can be missing. */
+async function issuing(t: Test) {
+  const server = await startApp(t)
+  const issuer = { hasFeed: false, url: '' }
+  const listening = createServer(async (request, reply) => {
+    const url = request.url ?? '/'
+    if (!issuer.hasFeed && url.includes('revocations')) return reply.writeHead(500).end()
+    const { statusCode, headers, rawPayload } = await server.app.inject({ url })
+    reply.writeHead(statusCode, headers as Record<string, string>).end(rawPayload)
+  }).listen(0, '127.0.0.1')
+  await new Promise((resolve) => listening.once('listening', resolve))
+  t.teardown(() => listening.close().closeAllConnections())
+  issuer.url = `http://127.0.0.1:${(listening.address() as AddressInfo).port}`
+  return issuer
+}
+
+t.test('a gate whose revocations never came is not ready, and a slip fills no log', async (t) => {
+  const issuer = await issuing(t)
+  const lines: { event?: string; msg?: string }[] = []
+  let heard = () => {}
+  const gate = await runGate(
+    {
+      ...{ issuer: issuer.url, audience: ['x'], insecureIssuer: false, host: '127.0.0.1', port: 0 },
+      ...{ metricsPort: undefined, revocations: true, onStale: 'accept' },
+    },
+    (line) => {
+      lines.push(line)
+      heard()
+    },
+  )
+  t.teardown(() => gate.close())
+  const event = async (name: string) => {
+    while (!lines.some((line) => line.event === name))
+      await new Promise<void>((resolve) => {
+        heard = resolve
+      })
+  }
+  const isReady = async () => (await fetch(`${gate.url}/health/ready`)).status === 200
+  await event('keys_fetched')
+  await event('revocations_failed')
+  for (let turn = 0; turn < 10; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+  t.equal(await isReady(), false)
+  for (let count = 0; count < 100; count += 1) await fetch(`${gate.url}/?user-${count}=x`)
+  const slips = lines.filter(({ msg }) => msg !== undefined)
+  t.equal(slips.length, 20)
+})
+
+t.test('each message is told once a minute', async (t) => {
+  const told: string[] = []
+  const clock = { milliseconds: 5 }
+  const tell = seldom(
+    (message) => told.push(message),
+    () => clock.milliseconds,
+  )
+  for (const message of ['a', 'a', 'b']) tell(message)
+  clock.milliseconds += 59_999
+  tell('a')
+  t.same(told, ['a', 'b'])
+  clock.milliseconds += 1
+  tell('a')
+  t.same(told, ['a', 'b', 'a'])
+})
+
+t.test('what a gateway demands is remembered, unless it is very long', async (t) => {
+  const demandsOf = rememberedDemands()
+  const long = `scope=${'a'.repeat(1000)}`
+  t.equal(demandsOf('scope=a'), demandsOf('scope=a'))
+  t.not(demandsOf(long), demandsOf(long))
+  t.same(demandsOf(long), { scope: ['a'.repeat(1000)] })
+})
