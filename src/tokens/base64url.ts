@@ -4,8 +4,15 @@
  *
  * @returns undefined for an empty text, a foreign character, or another spelling
  */
-export const canonicalBytes: (part: string) => Uint8Array<ArrayBuffer> | undefined =
-  typeof globalThis.Buffer === 'function' ? byBuffer : byAtob
+export const canonicalBytes: (part: string) => Uint8Array<ArrayBuffer> | undefined = hasNodesBuffer()
+  ? byBuffer
+  : byAtob
+
+/** The Buffer that bundlers put into browsers and workers does not know base64url: it throws. */
+function hasNodesBuffer(): boolean {
+  const { Buffer } = globalThis as { Buffer?: { isEncoding?(name: string): boolean } }
+  return Buffer?.isEncoding?.('base64url') === true
+}
 
 function byBuffer(part: string): Uint8Array<ArrayBuffer> | undefined {
   const bytes = Buffer.from(part, 'base64url')
