@@ -1,4 +1,6 @@
 import t, { type Test } from 'tap'
+import { VerifiedTokens } from '../../src/tokens/verified-tokens.ts'
+import { createTokenVerifier, type JudgedToken } from '../../src/tokens/verify.ts'
 import { createVerifier as createWebVerifier } from '../../src/verifier/create-web-verifier.ts'
 import type { VerifierOptions } from '../../src/verifier/options.ts'
 import { signedDocuments } from '../../src/verifier/signed-documents.ts'
@@ -94,6 +96,26 @@ t.test('what changes while the signature of a token is verified counts for that 
     resolve()
     t.equal(await judged, verdict, what)
   }
+})
+
+t.test('a token whose key is revoked while its signature is verified is refused', async (t) => {
+  const { mint, clock } = await web(t)
+  let isKnown = true
+  const { issuer, audience } = mint
+  const { verify, cache } = createTokenVerifier<JudgedToken>({
+    keys: { verificationPem: () => (isKnown ? 'pem' : undefined), isRevoked: () => true },
+    policy: { issuer, audience: [audience], typ: 'at+jwt', skew: 5, maxLifetime: 900 },
+    now: () => clock.seconds,
+    cache: new VerifiedTokens({ entries: 9, characters: 9999 }),
+    revocations: { judge: () => 'good', refusalOf: () => 'revoked_token', isTooOld: () => false },
+    verifySignature: async () => {
+      isKnown = false
+      return mint.claims
+    },
+  })
+  const refusal = await Promise.resolve(verify(mint.token())).catch((error) => error.refusal)
+  t.equal(refusal, 'revoked_key')
+  t.equal(cache.size, 0)
 })
 
 t.test('a document whose key is revoked while its signature is verified is refused', async (t) => {
