@@ -57,7 +57,8 @@ export async function tryRuntimes(folder: string, wanted: readonly Runtime[], op
 /** The line that says why a program ended. */
 function reasonOf(error: Error & { readonly stderr?: string }): string {
   const text = error.stderr || error.message
-  return /^.*Error\b[^\n(]*: \S.*$/m.exec(text)?.[0].trim() ?? text
+  const [line = text] = /^.*\bUncaught .*$/m.exec(text) ?? /^.*Error\b[^\n(]*: \S.*$/m.exec(text) ?? []
+  return line.trim()
 }
 
 async function startPlace(folder: string): Promise<RuntimesPlace> {
