@@ -177,3 +177,16 @@ t.test('an old note of a failure stops nobody, however many failures it counts',
     t.equal(issuer.asked === 1, isAsked, `${age} s`)
   }
 })
+
+t.test('an own note that the store shows late is not taken for that of another verifier', async (t) => {
+  const { start, time, issuer } = sharing({ call: () => 5 })
+  const notes: string[] = []
+  const look = start(1, {
+    get: async (name) => (name === 'note' ? notes.at(-2) : undefined),
+    put: async (name, value) => void (name === 'note' && notes.push(value)),
+  })
+  const began = time.monotonic()
+  t.equal(await time.until(look()), 'keys')
+  t.equal(issuer.asked, 1)
+  t.ok(time.monotonic() - began < 3000, 'it does not wait for itself')
+})

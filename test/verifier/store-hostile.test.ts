@@ -151,3 +151,23 @@ t.test(
     t.equal(await verdict(verifier, 's1'), 'invalid_token')
   },
 )
+
+t.test('a store that still has the history before is not followed back to it', async (t) => {
+  const { create, issuer, delay, verdict, pass } = storeWorld(t)
+  const { store, texts } = memoryStore(delay)
+  await verdict(create({ mode: 'on-demand', store }), 's2')
+  const old = new Map(texts)
+  texts.clear()
+  issuer.history = 'h2'
+  await pass(5)
+  const verifier = create({ mode: 'on-demand', store })
+  await verdict(verifier, 's2')
+  for (const [name, text] of old) texts.set(name, text)
+  issuer.asked.length = 0
+  await pass(11)
+  t.equal(await verdict(verifier, 's2'), 'good')
+  t.strictSame(
+    issuer.asked.filter((path) => path.includes('after=')),
+    ['/.well-known/revocations?after=h2.0'],
+  )
+})
