@@ -1,6 +1,7 @@
 import { monotonicClock } from '../clock.ts'
 import type { Refusal } from '../errors/refusals.ts'
 import { failure } from '../http/bounded-fetch.ts'
+import { Stopping } from '../http/stopping.ts'
 import type { AccessTokenClaims } from '../tokens/claims.ts'
 import type { RevocationCheck, Verdict } from '../tokens/verify.ts'
 import { feedParts } from './feed-parts.ts'
@@ -39,7 +40,7 @@ export class OnDemandRevocations implements RevocationCheck {
   readonly #options: Resolved
   readonly #feed: NonNullable<Resolved['feed']>
   readonly #monotonic: () => number
-  readonly #closing = new AbortController()
+  readonly #closing = new Stopping()
   readonly #parts: ReturnType<typeof feedParts>
   readonly #looking: SingleFlight<void>
   readonly #tidy: () => Promise<void>

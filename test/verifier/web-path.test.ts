@@ -40,7 +40,10 @@ t.test('a verifier is made where a Worker may start nothing: outside of a reques
   t.same(asked, [])
   for (const name of ['fetch', 'setTimeout', 'setInterval', 'AbortController'] as const)
     t.intercept(globalThis, name, { get: () => t.fail(`${name} outside of a request`) })
-  createVerifier({ issuer: mint.issuer, audience: mint.audience, fetch, revocations: true })
+  const options = { issuer: mint.issuer, audience: mint.audience, fetch, revocations: true }
+  createVerifier(options)
+  createVerifier({ ...options, mode: 'on-demand' })
+  createVerifier({ ...options, mode: 'on-demand', store: { get: async () => undefined, put: async () => {} } })
 })
 
 t.test('every token that the server refuses is refused by Web Crypto, in the same words', async (t) => {
