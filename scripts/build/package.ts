@@ -27,7 +27,7 @@ const PACKAGES: readonly PublishedPackage[] = [
     entries: {
       '.': 'index',
       './fastify': 'fastify',
-      './file-store': 'file-store',
+      './file-store': 'store/file-store',
       './express': 'adapters/express',
       './hono': 'adapters/hono',
       './http': 'adapters/http',
@@ -37,7 +37,7 @@ const PACKAGES: readonly PublishedPackage[] = [
       './next': 'adapters/next',
     },
     webEntries: { '.': 'index-web' },
-    commands: { 'signet-gate': 'gate/signet-gate', 'signet-verifier': 'explain-bin' },
+    commands: { 'signet-gate': 'gate/signet-gate', 'signet-verifier': 'explain/explain-bin' },
     node: '>=20.3', // older ones were never tried
     dependencies: ['@sinclair/typebox'],
     optionalPeers: { fastify: '^5.0.0' }, // the other adapters need no types of their frameworks

@@ -1,5 +1,5 @@
-import { nodePlatform } from './node-platform.ts'
 import type { VerifierOptions } from './options.ts'
+import { nodePlatform } from './platform/node-platform.ts'
 import { makeVerifier, type Verifier } from './verifier.ts'
 
 /**

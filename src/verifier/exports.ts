@@ -10,8 +10,8 @@ export type * from '../tokens/custom-claims.ts' // by name it could not be exten
 export { authorize } from './authorize.ts'
 export type { CallOptions, VerifierMode, WaitUntil } from './looking-options.ts'
 export type { OnStale, VerifierEvent, VerifierOptions } from './options.ts'
+export type { VerifierStore } from './store/verifier-store.ts'
 export { toResponse } from './to-response.ts'
 export type { Verifier, VerifierStats } from './verifier.ts'
-export type { VerifierStore } from './verifier-store.ts'
-export type { OnOver } from './watch-claims.ts'
+export type { OnOver } from './watch/watch-claims.ts'
 export { AppError as SignetError, type ErrorCode, type ProblemResponse }

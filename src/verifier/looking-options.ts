@@ -1,5 +1,5 @@
 import type { Resolved, VerifierOptions } from './options.ts'
-import { type BoundedStore, boundedStore } from './verifier-store.ts'
+import { type BoundedStore, boundedStore } from './store/verifier-store.ts'
 
 /**
  * `follow`: timers and long polls in the background. `on-demand`: neither; keys and feed are looked at when a token comes

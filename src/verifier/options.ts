@@ -8,8 +8,8 @@ import { normalisedTyp } from '../tokens/credential.ts'
 import { type ProtectedResource, protectedResource } from '../tokens/protected-resource.ts'
 import { CACHE_BOUNDS, type CacheLimit } from '../tokens/verified-tokens.ts'
 import { feedAge, type LookingOptions, lookingOptions, type VerifierMode, type WaitUntil } from './looking-options.ts'
-import type { Platform } from './platform.ts'
-import type { VerifierStore } from './verifier-store.ts'
+import type { Platform } from './platform/platform.ts'
+import type { VerifierStore } from './store/verifier-store.ts'
 
 /** What happens to tokens when the copy of the revocation feed is no longer fresh. */
 export type OnStale = 'accept' | 'reject'

@@ -6,11 +6,11 @@ import { type RequestHeaders, requestToken } from '../tokens/credential.ts'
 import type { ProtectedResource } from '../tokens/protected-resource.ts'
 import { assertCallOptions, type CallOptions } from './looking-options.ts'
 import type { VerifierOptions } from './options.ts'
-import type { Platform } from './platform.ts'
+import type { Platform } from './platform/platform.ts'
 import type { Refused } from './refused.ts'
 import { startsOnce } from './starts-once.ts'
 import { makeParts, type VerifierParts } from './verifier-parts.ts'
-import type { OnOver } from './watch-claims.ts'
+import type { OnOver } from './watch/watch-claims.ts'
 
 /** Milliseconds between two sweeps of what is over. */
 const SWEEP_INTERVAL_MS = 60_000

@@ -1,9 +1,9 @@
 import { AppError } from '../errors/app-error.ts'
 import { pause } from '../timers.ts'
 import { isPromise, type JudgedToken, UnknownKid } from '../tokens/verify.ts'
-import { keysUnavailable } from './keys-unavailable.ts'
+import { keysUnavailable } from './keys/keys-unavailable.ts'
 import type { CallOptions } from './looking-options.ts'
-import type { Platform } from './platform.ts'
+import type { Platform } from './platform/platform.ts'
 
 /** What a token may have to wait for. */
 interface Looks {

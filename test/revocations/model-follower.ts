@@ -1,6 +1,13 @@
 import { decodeJwt } from 'jose'
 import type { ChangesClaims } from '../../src/revocations/changes-format.ts'
-import { afterChange, afterWhole, type Held, judgeChange, judgeWhole, NOTHING } from '../../src/verifier/feed-rules.ts'
+import {
+  afterChange,
+  afterWhole,
+  type Held,
+  judgeChange,
+  judgeWhole,
+  NOTHING,
+} from '../../src/verifier/feed/feed-rules.ts'
 
 /** A follower by the rules of the package, without signatures and clocks: what it knows after each answer. */
 export class ModelFollower {

@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { compileChecks } from '../../scripts/build/compiled-checks.ts'
 import * as claimsChecks from '../../src/tokens/claims-checks.ts'
-import * as documentsChecks from '../../src/verifier/documents-checks.ts'
+import * as documentsChecks from '../../src/verifier/feed/documents-checks.ts'
 import { good } from '../support/claims.ts'
 
 interface Check {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { explainCommand } from '../../src/verifier/explain-command.ts'
+import { explainCommand } from '../../src/verifier/explain/explain-command.ts'
 import { jws, Raw } from '../support/mint.ts'
 import { explaining, fed, holds, states, tellsNo } from './explaining.ts'
 

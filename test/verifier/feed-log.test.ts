@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import t from 'tap'
 import type { ChangesClaims } from '../../src/revocations/changes-format.ts'
-import { FeedCopy } from '../../src/verifier/feed-copy.ts'
-import { FeedLog, type LoggedPart } from '../../src/verifier/feed-log.ts'
-import { FeedRefused } from '../../src/verifier/feed-refused.ts'
-import { judgeChange } from '../../src/verifier/feed-rules.ts'
+import { FeedCopy } from '../../src/verifier/feed/feed-copy.ts'
+import { FeedRefused } from '../../src/verifier/feed/feed-refused.ts'
+import { judgeChange } from '../../src/verifier/feed/feed-rules.ts'
+import { FeedLog, type LoggedPart } from '../../src/verifier/store/feed-log.ts'
 import { type Choose, ModelIssuer, type Revoked } from './model-issuer.ts'
 
 const STEPS = ['revoke', 'revoke', 'look', 'look', 'poll', 'poll', 'poll', 'pass', 'tidy', 'go back'] as const

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
 import type { ChangesClaims } from '../../src/revocations/changes-format.ts'
-import { FeedCopy } from '../../src/verifier/feed-copy.ts'
-import { FeedRefused } from '../../src/verifier/feed-refused.ts'
+import { FeedCopy } from '../../src/verifier/feed/feed-copy.ts'
+import { FeedRefused } from '../../src/verifier/feed/feed-refused.ts'
 import { type Choose, ModelIssuer, type Revoked } from './model-issuer.ts'
 
 const STEPS = ['revoke', 'look', 'poll', 'deliver', 'lose', 'pass', 'tidy', 'go back'] as const

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { fileStore } from '../../src/verifier/file-store.ts'
+import { fileStore } from '../../src/verifier/store/file-store.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 import { code, verifying } from './verifying.ts'
 

@@ -1,7 +1,7 @@
 import { chmod, mkdir, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { fileStore } from '../../src/verifier/file-store.ts'
+import { fileStore } from '../../src/verifier/store/file-store.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 
 const isRoot = process.geteuid?.() === 0

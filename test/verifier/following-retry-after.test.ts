@@ -1,5 +1,5 @@
 import t from 'tap'
-import { retryAfterMs } from '../../src/verifier/retry-after.ts'
+import { retryAfterMs } from '../../src/verifier/feed/retry-after.ts'
 import { page, stream } from './change-answers.ts'
 import { NOW } from './feed-copies.ts'
 import { copy, following } from './following.ts'

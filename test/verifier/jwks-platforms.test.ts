@@ -2,9 +2,9 @@ import { createHash, randomBytes } from 'node:crypto'
 import t from 'tap'
 import { publicJwk, thumbprint } from '../../src/keys/jwk.ts'
 import { generatePrivateKey } from '../../src/keys/private-keys.ts'
-import { readJwks } from '../../src/verifier/jwks-reply.ts'
-import { nodePlatform } from '../../src/verifier/node-platform.ts'
-import { webPlatform } from '../../src/verifier/web-platform.ts'
+import { readJwks } from '../../src/verifier/keys/jwks-reply.ts'
+import { nodePlatform } from '../../src/verifier/platform/node-platform.ts'
+import { webPlatform } from '../../src/verifier/platform/web-platform.ts'
 
 const good = publicJwk(await generatePrivateKey(2048))
 const { n, e } = good

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { readLines } from '../../src/verifier/read-lines.ts'
+import { readLines } from '../../src/verifier/feed/read-lines.ts'
 
 async function* inPieces(text: string, sizes: readonly number[]): AsyncGenerator<Uint8Array> {
   const bytes = Buffer.from(text, 'latin1')

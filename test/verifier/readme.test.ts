@@ -48,7 +48,7 @@ t.test('the table of reasons is the list, in the order of the checks', async (t)
 
 t.test('the table of errors has every code that the package can throw, with its status', async (t) => {
   const thrown = new Set<string>()
-  for await (const path of glob('src/{tokens,verifier}/*.ts')) {
+  for await (const path of glob('src/{tokens,verifier}/**/*.ts')) {
     for (const [, text = ''] of (await readFile(path, 'utf8')).matchAll(/'([a-z_]+)'/g))
       if (Object.hasOwn(ERRORS, text)) thrown.add(text)
   }

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { NobodyAnswered, SharedLook } from '../../src/verifier/shared-look.ts'
-import { boundedStore, StoreFailed, type VerifierStore } from '../../src/verifier/verifier-store.ts'
+import { NobodyAnswered, SharedLook } from '../../src/verifier/store/shared-look.ts'
+import { boundedStore, StoreFailed, type VerifierStore } from '../../src/verifier/store/verifier-store.ts'
 import { VirtualTime } from './virtual-time.ts'
 
 /** What a store takes for a call, and after which a text is seen by others than its writer. Milliseconds. */

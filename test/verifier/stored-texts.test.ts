@@ -1,10 +1,10 @@
 import { deepEqual } from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
-import { readFeed, writeFeed } from '../../src/verifier/stored-feed.ts'
-import { readKeys, writeKeys } from '../../src/verifier/stored-keys.ts'
-import { storeName } from '../../src/verifier/stored-text.ts'
-import { boundedStore, MAX_STORED_CHARACTERS, StoreFailed } from '../../src/verifier/verifier-store.ts'
+import { readFeed, writeFeed } from '../../src/verifier/store/stored-feed.ts'
+import { readKeys, writeKeys } from '../../src/verifier/store/stored-keys.ts'
+import { storeName } from '../../src/verifier/store/stored-text.ts'
+import { boundedStore, MAX_STORED_CHARACTERS, StoreFailed } from '../../src/verifier/store/verifier-store.ts'
 
 const FAILED = { name: 'StoreFailed' }
 const NOW = 1_800_000_000

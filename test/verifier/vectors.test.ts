@@ -1,13 +1,13 @@
 import { glob, readFile } from 'node:fs/promises'
 import t from 'tap'
-import { FeedCopy } from '../../src/verifier/feed-copy.ts'
-import { FeedRefused } from '../../src/verifier/feed-refused.ts'
-import { type Held, NOTHING } from '../../src/verifier/feed-rules.ts'
-import { FollowedSet, type PlainSet } from '../../src/verifier/followed-set.ts'
-import { readJwks } from '../../src/verifier/jwks-reply.ts'
-import { nodePlatform } from '../../src/verifier/node-platform.ts'
-import { readLines } from '../../src/verifier/read-lines.ts'
-import { signedDocuments } from '../../src/verifier/signed-documents.ts'
+import { FeedCopy } from '../../src/verifier/feed/feed-copy.ts'
+import { FeedRefused } from '../../src/verifier/feed/feed-refused.ts'
+import { type Held, NOTHING } from '../../src/verifier/feed/feed-rules.ts'
+import { FollowedSet, type PlainSet } from '../../src/verifier/feed/followed-set.ts'
+import { readLines } from '../../src/verifier/feed/read-lines.ts'
+import { signedDocuments } from '../../src/verifier/feed/signed-documents.ts'
+import { readJwks } from '../../src/verifier/keys/jwks-reply.ts'
+import { nodePlatform } from '../../src/verifier/platform/node-platform.ts'
 
 // The vectors are for followers in any language; this is ours.
 

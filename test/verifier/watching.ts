@@ -1,5 +1,5 @@
 import type { AccessTokenClaims } from '../../src/tokens/claims.ts'
-import { Watch } from '../../src/verifier/watch.ts'
+import { Watch } from '../../src/verifier/watch/watch.ts'
 
 /** Epoch seconds when a test begins. */
 export const NOW = 1_800_000_000

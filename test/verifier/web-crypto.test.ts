@@ -2,9 +2,9 @@ import t, { type Test } from 'tap'
 import { VerifiedTokens } from '../../src/tokens/verified-tokens.ts'
 import { createTokenVerifier, type JudgedToken } from '../../src/tokens/verify.ts'
 import { createVerifier as createWebVerifier } from '../../src/verifier/create-web-verifier.ts'
+import { signedDocuments } from '../../src/verifier/feed/signed-documents.ts'
 import type { VerifierOptions } from '../../src/verifier/options.ts'
-import { signedDocuments } from '../../src/verifier/signed-documents.ts'
-import { createWebSignature } from '../../src/verifier/web-signature.ts'
+import { createWebSignature } from '../../src/verifier/platform/web-signature.ts'
 import { code, verifying } from './verifying.ts'
 
 const FEED = { seq: 0, sessions: [], accounts: {}, clients: {}, tokens: [], keys: [] }

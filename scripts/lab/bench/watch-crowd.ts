@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { systemClock } from '../../../src/clock.ts'
 import type { AccessTokenClaims } from '../../../src/tokens/claims.ts'
-import { FollowedSet } from '../../../src/verifier/followed-set.ts'
-import { Watch } from '../../../src/verifier/watch.ts'
+import { FollowedSet } from '../../../src/verifier/feed/followed-set.ts'
+import { Watch } from '../../../src/verifier/watch/watch.ts'
 
 /**
  * How long the event loop is held up when one of very many is revoked, and when all are. Without signatures: claims as

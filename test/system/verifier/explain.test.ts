@@ -11,7 +11,7 @@ t.test('explain: a good token, one of a session that ended, one on the command l
   const { access } = await login(server, PERSON)
   const explain = (stdin: string, ...more: string[]) => {
     const args = ['explain', '--issuer', ISSUER, '--audience', ISSUER, ...more]
-    return run(t, 'src/verifier/explain-bin.ts', args, {}, stdin).finished
+    return run(t, 'src/verifier/explain/explain-bin.ts', args, {}, stdin).finished
   }
   const good = await explain(`${access}\n`)
   t.match(good, { code: 0, stderr: '', stdout: /^Result: good\.$/m })

@@ -2,11 +2,11 @@ import { readdir, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import t from 'tap'
-import { fileStore } from '../../../src/verifier/file-store.ts'
+import { fileStore } from '../../../src/verifier/store/file-store.ts'
 import { ROOT, run } from '../../support/service.ts'
 import { temporaryFolder } from '../../support/temporary-folder.ts'
 
-const MODULE = pathToFileURL(join(ROOT, 'src/verifier/file-store.ts')).href
+const MODULE = pathToFileURL(join(ROOT, 'src/verifier/store/file-store.ts')).href
 const KILL_AT = pathToFileURL(join(ROOT, 'test/support/kill-at.js')).href
 /** More changes of the file system than a `put` has. */
 const MOST_STEPS = 20
