@@ -14,7 +14,7 @@ interface Check {
 }
 
 const SOURCE = fileURLToPath(new URL('../../src', import.meta.url))
-const FILES = { 'tokens/claims-checks.js': claimsChecks, 'verifier/documents-checks.js': documentsChecks }
+const FILES = { 'tokens/claims-checks.js': claimsChecks, 'verifier/feed/documents-checks.js': documentsChecks }
 const FEED = {
   iss: 'i',
   seq: 1,
