@@ -74,6 +74,7 @@ t.test('a gateway learns who the caller is, and nobody is let in without a good 
     t.same([reply.status, code && JSON.parse(reply.body).code], [status, code], what)
     t.equal('www-authenticate' in reply.headers, [400, 401, 403].includes(status), `${what}: a challenge`)
     t.equal('x-signet-subject' in reply.headers, status === 200, `${what}: identity`)
+    t.equal(reply.headers['content-length'], String(reply.body.length), `${what}: a length`)
   }
   t.equal(reported.length, 9, 'who set up the gateway sees its slips')
   t.notOk(reported.some((message) => message.includes(token.slice(-20))))

@@ -4,7 +4,6 @@
  */
 
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
-import type { ProblemResponse } from '../../errors/problem.ts'
 import type { AccessTokenClaims } from '../../tokens/claims.ts'
 import { toResponse, type Verifier } from '../exports.ts'
 import { BadDemand, rememberedDemands } from './demands.ts'
@@ -32,14 +31,14 @@ export function createGate(verifier: Verifier, report: (message: string) => void
     reply.writeHead(200, { ...identity, 'cache-control': 'no-store', 'content-length': '0' }).end()
   }
   const judge = async (request: IncomingMessage, reply: ServerResponse, query: string) => {
-    let refusal: ProblemResponse | undefined
     try {
       const claims = await verifier.authenticate(request, demandsOf(query))
       admit(reply, claims)
     } catch (error) {
       if (error instanceof BadDemand) report(`a gateway asks for what can't be meant: ${error.message}`)
-      refusal = toResponse(error)
-      reply.writeHead(refusal.status, refusal.headers).end(refusal.body)
+      const { status, headers, body } = toResponse(error)
+      // With a length, which the simplest client of a gateway can read.
+      reply.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) }).end(body)
     }
     answers.set(reply.statusCode, (answers.get(reply.statusCode) ?? 0) + 1)
   }
