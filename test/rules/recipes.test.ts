@@ -2,6 +2,7 @@ import { access, glob, readFile } from 'node:fs/promises'
 import t from 'tap'
 import { FRAMEWORKS } from '../../scripts/lab/interop/frameworks/frameworks.ts'
 import { printedRecipes } from '../../scripts/lab/interop/frameworks/printed-recipes.ts'
+import { GATEWAYS } from '../../scripts/lab/interop/gate/gateways.ts'
 import { PROGRAMS } from '../../scripts/lab/interop/programs.ts'
 import { RUNTIMES } from '../../scripts/lab/interop/runtimes/runtimes.ts'
 
@@ -14,6 +15,7 @@ const PAGES = ['scripts/lab/interop/README.md', 'src/revocations/README.md', 'sc
 )
 
 const page = await readFile(new URL('README.md', INTEROP), 'utf8')
+const gateways = await readFile(new URL('gateways.md', INTEROP), 'utf8')
 /** Recipes by their file; their fences name it, relative to the page. */
 const printed = new Map<string, string>()
 for (const url of PAGES) {
@@ -26,6 +28,7 @@ const SCAFFOLD = [
   ...['apache/httpd.conf', 'nginx/nginx.conf', 'mcp/client_post.js', 'python/judge.py', 'python/vectors.py'],
   ...['go.mod', 'judge/main.go', 'signet/vectors_test.go'].map((name) => `go/service/${name}`),
   'frameworks/api_gateway.js',
+  'apache/around-gate.conf',
   ...['serve-fetch', 'workerd-host', 'edge-host', 'cold', 'quiet'].map((name) => `runtimes/services/${name}.js`),
 ]
 
@@ -39,7 +42,7 @@ t.test('every recipe is printed or linked', async (t) => {
   for await (const path of glob('*/**/*.*', { cwd: INTEROP })) files.push(path.replaceAll('\\', '/'))
   t.ok(files.length > SCAFFOLD.length + 10, 'the files were found')
   for (const file of files.filter((file) => !SCAFFOLD.includes(file) && !file.endsWith('.ts')))
-    t.ok(page.includes(`](${file})`) || printed.has(new URL(file, INTEROP).href), file)
+    t.ok(`${page}${gateways}`.includes(`](${file})`) || printed.has(new URL(file, INTEROP).href), file)
 })
 
 t.test('the tables of what was tried have a row per program, runtime and recipe of signet-verifier', async (t) => {
@@ -49,6 +52,14 @@ t.test('the tables of what was tried have a row per program, runtime and recipe 
     ...FRAMEWORKS.map(({ name, page }) => ({ name, recipe: page })),
   ])
   for (const { recipe = '' } of rows) await t.resolves(access(new URL(recipe, INTEROP)), recipe)
+})
+
+t.test('the table of the gateways has a row for each', async (t) => {
+  const rows = [...gateways.matchAll(/^\| \[(.*?)\]\((\S+)\) \|/gm)].map(([, name, recipe]) => ({ name, recipe }))
+  t.same(
+    rows,
+    GATEWAYS.map(({ name, recipe }) => ({ name, recipe })),
+  )
 })
 
 /** These are no servers: the test of the package compiles the first two, and the third is three lines. */

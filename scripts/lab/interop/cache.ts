@@ -60,7 +60,7 @@ async function startNginx({ folder, issuer }: Place): Promise<Nginx> {
     .replace('/var/cache/nginx/revocations', join(own, 'cache'))
     .replace('127.0.0.1:3000', new URL(issuer.origin).host)
     .replace('127.0.0.1:8080', `127.0.0.1:${port}`)
-  writeFileSync(join(own, 'revocations.conf'), recipe)
+  writeFileSync(join(own, 'recipe.conf'), recipe)
   const around = readFileSync(join(HERE, 'nginx/nginx.conf'), 'utf8').replaceAll('FOLDER', own)
   writeFileSync(join(own, 'nginx.conf'), around)
   const args = ['-p', own, '-c', join(own, 'nginx.conf')]

@@ -10,6 +10,8 @@ import { followThroughCache } from './cache.ts'
 import { clientCredentials } from './client.ts'
 import { FRAMEWORKS } from './frameworks/frameworks.ts'
 import { tryFrameworks } from './frameworks/run-frameworks.ts'
+import { GATEWAYS } from './gate/gateways.ts'
+import { tryGateways } from './gate/try-gateways.ts'
 import { tryGuards } from './guards/try-guards.ts'
 import { LEAD_SECONDS, startIssuer } from './issuer.ts'
 import { reachTools } from './mcp.ts'
@@ -21,15 +23,16 @@ import { takenBack } from './taken-back.ts'
 import { badTokens, issuerMint } from './tokens.ts'
 import { accepts, refusesAll, refusesUnset, report, type Trial } from './trial.ts'
 
+const EVERYTHING = [...PROGRAMS, ...GATEWAYS, ...RUNTIMES, ...FRAMEWORKS]
 const HELP = `Usage: npm run interop [-- --only <name>]... [--times <n>] [--cold <n>] [--reasons]
 
 Starts a real server and has its tokens verified by libraries and programs of other ecosystems, as they are installed here,
-and by signet-verifier in the JavaScript runtimes and frameworks that npm can install. Takes twenty minutes: key
-rotations, long polls and many revocations are part of it. Exits 1 when one of them that is here fails.
+by gateways with signet-gate, and by signet-verifier in the runtimes and frameworks that npm can install. Takes twenty
+minutes: key rotations, long polls and many revocations are part of it. Exits 1 when one of them that is here fails.
 
 Options
-  --only <name>  one of ${[...PROGRAMS, ...RUNTIMES, ...FRAMEWORKS].map(({ name }) => name).join(', ')}; may be repeated. MCP stands alone
-  --times <n>    how many revocations each program and runtime has to notice (100)
+  --only <name>  one of ${EVERYTHING.map(({ name }) => name).join(', ')}; may be repeated. MCP stands alone
+  --times <n>    how many revocations each program, gateway and runtime has to notice (100)
   --cold <n>     how many verifiers start cold with one store (1000)
   --reasons      also print what each program said to each token, and where a runtime differs from Node`
 
@@ -59,10 +62,9 @@ async function main(): Promise<number> {
     console.log(await reachTools(await startPlace(makeRunFolder('interop'))))
     return 0
   }
-  const all = [...PROGRAMS, ...RUNTIMES, ...FRAMEWORKS]
-  const unknown = values.only.find((only) => !all.some(({ name }) => name === only))
+  const unknown = values.only.find((only) => !EVERYTHING.some(({ name }) => name === only))
   if (unknown !== undefined)
-    throw new OperatorError(`--only ${unknown}: there is no such program, runtime or framework`)
+    throw new OperatorError(`--only ${unknown}: there is no such program, gateway, runtime or framework`)
   const isWanted = ({ name }: { name: string }) => values.only.length === 0 || values.only.includes(name)
   const folder = makeRunFolder('interop')
   const runtimes = RUNTIMES.filter(isWanted)
@@ -75,6 +77,8 @@ async function main(): Promise<number> {
   }
   if (frameworks.length > 0) faults.push(...told(await tryFrameworks(folder, frameworks)))
   const revocations = count('times', values.times)
+  const gateways = GATEWAYS.filter(isWanted)
+  if (gateways.length > 0) faults.push(...told(await tryGateways(folder, gateways, revocations, values.reasons)))
   if (programs.length > 0) faults.push(...(await tryPrograms(folder, programs, revocations, values.reasons)))
   for (const fault of new Set(faults)) process.stderr.write(`interop: error: ${fault}\n`)
   return faults.length === 0 ? 0 : 1
