@@ -152,7 +152,7 @@ export class Child implements AsyncDisposable {
 }
 
 /** The caller's settings must not reach the servers: an ISSUER or a LOG_LEVEL would change what is measured. */
-function inherited(): Record<string, string> {
+export function inherited(): Record<string, string> {
   const names = ['PATH', 'SystemRoot', 'NODE_OPTIONS', 'UV_THREADPOOL_SIZE']
   return Object.fromEntries(
     names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),

@@ -1,10 +1,13 @@
+import { execFile } from 'node:child_process'
 import { mkdtemp } from 'node:fs/promises'
 import { get } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import { OperatorError } from '../../../src/errors/app-error.ts'
 import { freePort } from '../../../test/support/free-port.ts'
-import { Child } from './child.ts'
+import { ROOT } from '../../../test/support/service.ts'
+import { Child, inherited } from './child.ts'
 import { call } from './client.ts'
 import type { Bench } from './figure.ts'
 
@@ -49,6 +52,23 @@ export function startSignet(bench: Bench, home: string, options: ServerOptions =
   return start(bench, options, '/health/ready', (port) => ({
     args: ['src/server.ts'],
     env: { ...(options.env ?? settings(home)), PORT: String(port), ISSUER: `http://${HOST}:${port}` },
+  }))
+}
+
+/** Makes the packages that other projects install, in dist/. */
+export async function makePackages(): Promise<void> {
+  const args = ['--import', './src/require-node.js', 'scripts/build/package.ts']
+  await promisify(execFile)(process.execPath, args, { env: inherited(), cwd: ROOT })
+}
+
+/**
+ * signet-gate for the tokens of a Signet server, as the package brings it: call `makePackages` before. It has started
+ * when it can judge tokens.
+ */
+export function startGate(bench: Bench, { origin }: Server, options: ServerOptions = {}): Promise<Server> {
+  return start(bench, options, '/health/ready', (port) => ({
+    args: ['dist/signet-verifier/esm/verifier/gate/signet-gate.js'],
+    env: { ISSUER: origin, AUDIENCE: origin, PORT: String(port) },
   }))
 }
 

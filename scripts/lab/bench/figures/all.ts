@@ -3,6 +3,7 @@ import type { Figure } from '../figure.ts'
 import { boot, firstBoot } from './boot.ts'
 import { client } from './client.ts'
 import { feedBytes, feedFollowers, feedFull, feedManyFollowers } from './feed.ts'
+import { gate, gateBoot, gateMemory } from './gate.ts'
 import { feedMillion } from './hydration.ts'
 import { login } from './login.ts'
 import { me } from './me.ts'
@@ -29,6 +30,8 @@ export const FIGURES: readonly Figure[] = [
   boot,
   firstBoot,
   memory,
+  gateBoot,
+  gateMemory,
   feedBytes,
   feedFollowers,
   feedManyFollowers,
@@ -36,4 +39,4 @@ export const FIGURES: readonly Figure[] = [
   feedMillion,
 ]
 
-export const COMPARISONS: readonly Comparison[] = [peers, peersIssue, verifier, verifierOverHttp]
+export const COMPARISONS: readonly Comparison[] = [gate, peers, peersIssue, verifier, verifierOverHttp]

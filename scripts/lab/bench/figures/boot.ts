@@ -34,7 +34,7 @@ function bootFigure(name: string, title: string, cacheFolder: (bench: Bench) => 
   }
 }
 
-async function bootTime({ child, bootTime }: Server): Promise<number> {
+export async function bootTime({ child, bootTime }: Server): Promise<number> {
   await child.stop()
   return bootTime
 }

@@ -23,7 +23,7 @@ export const memory: Figure = {
   },
 }
 
-async function residentMemory({ child }: Server): Promise<number> {
+export async function residentMemory({ child }: Server): Promise<number> {
   await using server = child
   await sleep(REST_MS)
   return server.residentMemory()
