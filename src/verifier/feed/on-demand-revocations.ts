@@ -4,7 +4,9 @@ import { failure } from '../../http/bounded-fetch.ts'
 import { Stopping } from '../../http/stopping.ts'
 import type { AccessTokenClaims } from '../../tokens/claims.ts'
 import type { RevocationCheck, Verdict } from '../../tokens/verify.ts'
+import { Failures } from '../failures.ts'
 import { goesOnBehind } from '../goes-on-behind.ts'
+import type { Clocks } from '../keys/jwks-copy.ts'
 import type { RemoteKeys } from '../keys/remote-keys.ts'
 import type { CallOptions } from '../looking-options.ts'
 import type { Resolved } from '../options.ts'
@@ -45,8 +47,9 @@ export class OnDemandRevocations implements RevocationCheck {
   readonly #looking: SingleFlight<void>
   readonly #tidy: () => Promise<void>
   #seen: Seen | undefined
-  #failures = 0
-  #backOffUntil = Number.NEGATIVE_INFINITY
+  readonly #failures = new Failures()
+  /** Milliseconds after the last failure in which nobody asks. */
+  #backOff = 0
 
   /** @param monotonic milliseconds that only go forward */
   constructor(options: Resolved, feed: NonNullable<Resolved['feed']>, keys: RemoteKeys, monotonic = monotonicClock) {
@@ -91,7 +94,8 @@ export class OnDemandRevocations implements RevocationCheck {
     const age = this.#age()
     if (age < maxFeedAge / (waitUntil === undefined ? 1 : 2) || this.#isBackingOff()) return undefined
     const isOver = age >= maxFeedAge
-    const isTry = waitUntil !== undefined && this.#failures > 0
+    // What is known of the issuer grows old like the copy: a failure from before a freeze says nothing of now.
+    const isTry = waitUntil !== undefined && this.#hasFailedWithin(this.#feed.maxFeedAge * 1000)
     const look = isOver ? this.#lookUntil(maxFeedAge) : this.#lookOnce(maxFeedAge / 2)
     goesOnBehind(look, waitUntil)
     return isOver && !isTry ? look : undefined
@@ -106,7 +110,16 @@ export class OnDemandRevocations implements RevocationCheck {
   }
 
   #isBackingOff(): boolean {
-    return this.#closing.signal.aborted || this.#monotonic() < this.#backOffUntil
+    return this.#closing.signal.aborted || this.#hasFailedWithin(0)
+  }
+
+  /** @param extra milliseconds after the back-off */
+  #hasFailedWithin(extra: number): boolean {
+    return this.#failures.isWithin(this.#backOff + extra, this.#clocks())
+  }
+
+  #clocks(): Clocks {
+    return { monotonic: this.#monotonic(), seconds: this.#options.now() }
   }
 
   /** Seconds since the look at the issuer that the copy is as good as: by the clock that says more. */
@@ -132,8 +145,7 @@ export class OnDemandRevocations implements RevocationCheck {
     return this.#looking.run(async () => {
       try {
         await this.#shared(seconds)
-        this.#failures = 0
-        this.#backOffUntil = Number.NEGATIVE_INFINITY
+        this.#failures.clear()
       } catch (error) {
         this.#failed(error)
       }
@@ -169,9 +181,9 @@ export class OnDemandRevocations implements RevocationCheck {
     if (this.#closing.signal.aborted) return
     const { look } = this.#parts
     const most = Math.min(BACK_OFF_MS.most, Math.max(BACK_OFF_MS.mostAtLeast, this.#feed.maxFeedAge * 1000))
-    const backOff = Math.min(most, BACK_OFF_MS.least * 2 ** Math.min(this.#failures, 10))
-    this.#failures += 1
-    this.#backOffUntil = this.#monotonic() + Math.max(backOff, look.retryAfter)
+    const backOff = Math.min(most, BACK_OFF_MS.least * 2 ** Math.min(this.#failures.count, 10))
+    this.#failures.add(this.#clocks())
+    this.#backOff = Math.max(backOff, look.retryAfter)
     look.failed()
     this.#options.onEvent({ type: 'revocations_failed', reason: failure(error) })
   }

@@ -7,6 +7,8 @@ export function keysUnavailable(reason: string, cause?: unknown): AppError {
 
 /** From a failed fetch to the next: while there are good keys, and while every token is refused with 503. */
 const RETRY_MS = { least: 500, most: 30_000, mostWithoutKeys: 2000 }
+/** For so long a failed fetch says that the issuer is away. */
+export const AWAY_MS = 60_000
 /** So many failures that the time between two fetches grows no more. */
 export const MANY = 11
 

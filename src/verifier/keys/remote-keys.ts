@@ -3,6 +3,7 @@ import { failure } from '../../http/bounded-fetch.ts'
 import { Stopping } from '../../http/stopping.ts'
 import { type Timer, unreferenced } from '../../timers.ts'
 import type { VerificationKeys } from '../../tokens/verify.ts'
+import { Failures } from '../failures.ts'
 import { goesOnBehind } from '../goes-on-behind.ts'
 import type { CallOptions } from '../looking-options.ts'
 import type { Resolved } from '../options.ts'
@@ -13,7 +14,7 @@ import { mostOfLook } from '../store/shared-look.ts'
 import { StoreDoor } from '../store/store-door.ts'
 import { type Clocks, isFresh, isGood, NO_COPY } from './jwks-copy.ts'
 import { AGE_PRECISION_MS, askForJwks } from './jwks-request.ts'
-import { backOffMs, keysUnavailable, MANY } from './keys-unavailable.ts'
+import { AWAY_MS, backOffMs, keysUnavailable, MANY } from './keys-unavailable.ts'
 import { KidSearch } from './kid-search.ts'
 
 /** Milliseconds for which a note in the store stands before its writer asks: while there are no good keys, and else. */
@@ -40,9 +41,8 @@ export class RemoteKeys implements VerificationKeys {
   #isUnchecked = false
   #catchingUp: Promise<void> | undefined
   #timer: Timer | undefined
-  #failedAt = NEVER
   #answeredAt = NEVER
-  #failures = 0
+  readonly #failures = new Failures()
   #standstills = 0
 
   /** @param monotonic milliseconds that only go forward */
@@ -94,7 +94,7 @@ export class RemoteKeys implements VerificationKeys {
     const look = this.#fetchOnce(undefined, isOver ? 1 : 0.5).catch(() => undefined) // told by onEvent
     goesOnBehind(look, waitUntil)
     // Once it is known that the issuer is away, tokens of good keys do not wait for each further try.
-    const isTry = waitUntil !== undefined && this.#failures > 0 && this.hasGoodKeys()
+    const isTry = waitUntil !== undefined && this.#failures.isWithin(AWAY_MS, clocks) && this.hasGoodKeys()
     return isOver && !isTry ? look : undefined
   }
 
@@ -133,7 +133,7 @@ export class RemoteKeys implements VerificationKeys {
   }
 
   #isBackingOff(): boolean {
-    return this.#failures > 0 && this.#monotonic() < this.#failedAt + this.#backOff()
+    return this.#failures.isWithin(this.#backOff(), this.#clocks())
   }
 
   /** A store may have had what the issuer could not be asked for. @throws the error, if it had not */
@@ -154,7 +154,7 @@ export class RemoteKeys implements VerificationKeys {
   }
 
   #backOff(): number {
-    return backOffMs(this.#failures, this.hasGoodKeys())
+    return backOffMs(this.#failures.count, this.hasGoodKeys())
   }
 
   #catchUp(): void {
@@ -196,7 +196,7 @@ export class RemoteKeys implements VerificationKeys {
       .catch((error) => {
         throw error instanceof AppError ? error : this.#failed(error)
       })
-    this.#failures = 0
+    this.#failures.clear()
   }
 
   /** With a store the first keys are those that it has. */
@@ -226,7 +226,7 @@ export class RemoteKeys implements VerificationKeys {
     } catch (error) {
       throw this.#failed(error)
     }
-    this.#failures = 0
+    this.#failures.clear()
     this.#answeredAt = this.#monotonic()
     onEvent({ type: 'keys_fetched', kids: [...this.#copy.pems.keys()] })
     const saved = this.#store?.save(this.#copy, this.#clocks())
@@ -234,8 +234,7 @@ export class RemoteKeys implements VerificationKeys {
   }
 
   #failed(error: unknown): AppError {
-    this.#failedAt = this.#monotonic()
-    this.#failures += 1
+    this.#failures.add(this.#clocks())
     this.#fetchAfter(this.#backOff())
     this.#options.onEvent({ type: 'keys_failed', reason: failure(error) })
     return keysUnavailable(failure(error), error)
