@@ -1,5 +1,6 @@
 import t from 'tap'
 import { Public, Requires, signetNest } from '../../src/verifier/adapters/nest.ts'
+import { demandsOf } from '../../src/verifier/adapters/nest-demands.ts'
 import { SignetError } from '../../src/verifier/index.ts'
 import { HttpException, nestContext, recording } from './adapter-drivers.ts'
 import { verifying } from './verifying.ts'
@@ -66,6 +67,49 @@ t.test('what controllers and methods say', async (t) => {
     )
     t.equal('user' in request, demanded !== 'public', what)
   }
+})
+
+t.test('a class below takes no demand away, and what it demands is for inherited methods too', async (t) => {
+  class Lists {
+    list() {}
+    one() {}
+    remove() {}
+  }
+  class Admin extends Lists {
+    override remove() {}
+  }
+  class Below extends Admin {}
+  class Open extends Lists {
+    override list() {}
+    override remove() {}
+  }
+  class Alias {
+    open() {}
+    closed() {}
+  }
+  Alias.prototype.closed = Alias.prototype.open
+  const [staff, admin, remover] = [{ roles: ['staff'] }, { roles: ['admin'] }, { scope: ['remove'] }]
+  Public()(Lists.prototype, 'list')
+  Requires(staff)(Lists.prototype, 'one')
+  Requires(remover)(Lists.prototype, 'remove')
+  Requires(admin)(Admin)
+  Public()(Open.prototype, 'remove')
+  Public()(Alias.prototype, 'open')
+  Requires(admin)(Alias.prototype, 'closed')
+
+  const CASES: [what: string, controller: new () => object, handler: unknown, demanded: unknown][] = [
+    ['public by itself', Lists, Lists.prototype.list, 'public'],
+    ['inherited, below a class that demands', Admin, Lists.prototype.list, [admin]],
+    ['one class further down', Below, Lists.prototype.list, [admin]],
+    ['both demand', Admin, Lists.prototype.one, [admin, staff]],
+    ['overridden', Admin, Admin.prototype.remove, [admin, remover]],
+    ['overridden, one class further down', Below, Admin.prototype.remove, [admin, remover]],
+    ['opened on purpose', Open, Open.prototype.remove, 'public'],
+    ['overridden, and nothing said of it', Open, Open.prototype.list, [{}]],
+    ['one function under two names', Alias, Alias.prototype.closed, [admin]],
+  ]
+  for (const [what, controller, handler, demanded] of CASES)
+    t.same(demandsOf({ getClass: () => controller, getHandler: () => handler }), demanded, what)
 })
 
 t.test('what it can not be sure of does not pass', async (t) => {

@@ -45,29 +45,29 @@ export interface NestCall {
 }
 
 /**
- * All that a call demands. A class that inherits inherits demands, but not that it is public.
+ * All that a call demands. A class that inherits inherits demands, also of the methods that it overrides. It does not
+ * inherit that it is public, and an inherited method is public only while no class below says what it demands.
  *
  * @throws TypeError for a handler that is not a method of the class: what was said of it can't be found
  */
 export function demandsOf(call: NestCall): readonly Demands[] | 'public' {
   const { prototype } = call.getClass()
-  const found: (Demands | 'public')[] = []
-  let isMethod = false
+  const demands: Demands[] = []
+  const keys = new Set<string | symbol>()
+  let isPublicClass = false
   for (let level = prototype; level !== null; level = Object.getPrototypeOf(level)) {
+    const own = Reflect.ownKeys(level).filter((name) => methodOf(level, name) === call.getHandler())
+    for (const key of own) keys.add(key)
     const notes = notesOf(level)
-    const ofClass = notes?.get(undefined)
-    if (ofClass !== undefined && (ofClass !== 'public' || level === prototype)) found.push(ofClass)
-    const key = Reflect.ownKeys(level).find((name) => methodOf(level, name) === call.getHandler())
-    if (key === undefined) continue
-    isMethod = true
-    const ofMethod = notes?.get(key)
-    if (ofMethod === 'public') return 'public'
-    if (ofMethod !== undefined) found.push(ofMethod)
+    const [ofClass, ofMethods] = [notes?.get(undefined), [...keys].flatMap((key) => notes?.get(key) ?? [])]
+    const isOpened = own.length > 0 && ofMethods.length > 0 && ofMethods.every((one) => one === 'public')
+    if (isOpened && demands.length === 0) return 'public'
+    isPublicClass ||= ofClass === 'public' && level === prototype
+    for (const one of [ofClass, ...ofMethods]) if (one !== undefined && one !== 'public') demands.push(one)
   }
-  if (!isMethod) throw new TypeError('signet: the handler is not a method of its controller')
-  const demands = found.filter((one) => one !== 'public')
+  if (keys.size === 0) throw new TypeError('signet: the handler is not a method of its controller')
   if (demands.length > 0) return demands
-  return found.length > 0 ? 'public' : [{}]
+  return isPublicClass ? 'public' : [{}]
 }
 
 /** Without calling a getter. */
