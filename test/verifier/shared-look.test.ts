@@ -164,6 +164,21 @@ t.test('a note that always says that somebody asks is believed twice, and then n
   t.equal(await time.until(look()), 'keys')
 })
 
+t.test('a note that always says that somebody has failed is not believed for ever', async (t) => {
+  const { start, time, issuer } = sharing({ call: () => 5 })
+  const note = () => JSON.stringify({ who: 'x', state: 'failed', at: time.now(), failures: 1 })
+  const look = start(1, { get: async (name) => (name === 'note' ? note() : undefined) })
+  for (const isDown of [true, false]) {
+    const before = issuer.asked
+    issuer.isDown = isDown
+    for (let i = 0; i < 8; i += 1) await t.rejects(time.until(look()), new NobodyAnswered())
+    t.equal(issuer.asked, before)
+    if (isDown) await t.rejects(time.until(look()), TypeError, 'it asks, in vain')
+    else t.equal(await time.until(look()), 'keys')
+    t.equal(issuer.asked, before + 1, 'and then it believes again')
+  }
+})
+
 t.test('an old note of a failure stops nobody, however many failures it counts', async (t) => {
   for (const [age, isAsked] of [
     [1, false],

@@ -9,6 +9,8 @@ const NOTE_EXTRA_SECONDS = 1
 const FAILED_SECONDS = 1
 /** After so many waits in vain a look is made without regard to notes: who writes them never succeeds. */
 const MOST_IN_VAIN = 2
+/** The same for notes of failures. With the pauses of who looks, that is after less than a minute. */
+const MOST_HELD_BACK = 8
 
 /**
  * Milliseconds that a look takes at the most.
@@ -80,6 +82,8 @@ export class SharedLook {
   readonly #self: string
   #notes = 0
   #inVain = 0
+  /** Looks in a row that were not made because others had failed. */
+  #heldBack = 0
 
   constructor(options: SharedLookOptions) {
     this.#options = options
@@ -93,6 +97,7 @@ export class SharedLook {
       this.#options.onFailure(error)
       return NO_NOTE // a store that fails is no reason to ask nobody
     })
+    this.#heldBack = 0
     if ('value' in turn) return turn.value
     try {
       const value = await looked.ask()
@@ -119,8 +124,11 @@ export class SharedLook {
       }
       const note = await this.#read()
       if (this.#inVain >= MOST_IN_VAIN) return note
-      if (this.#hasFailed(note, mostFailedSeconds))
+      if (this.#hasFailed(note, mostFailedSeconds)) {
+        if (this.#heldBack >= MOST_HELD_BACK) return note
+        this.#heldBack += 1
         throw new NobodyAnswered('another verifier got no answer a moment ago')
+      }
       if (this.#isAsking(note)) {
         if (monotonic() >= deadline) break
         await delay(pause * (0.5 + random()))
