@@ -135,7 +135,9 @@ export class AppError extends Error {
   static override [Symbol.hasInstance](value: unknown): boolean {
     // biome-ignore lint/complexity/noThisInStatic: a subclass inherits this method, and knows its own errors only
     if (this !== AppError) return Function.prototype[Symbol.hasInstance].call(this, value)
-    return typeof value === 'object' && value !== null && BRAND in value
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, BRAND)) return false
+    const { code } = value as { code?: unknown }
+    return typeof code === 'string' && Object.hasOwn(ERRORS, code) // a copy of another version may have others
   }
 
   override readonly name = 'AppError'

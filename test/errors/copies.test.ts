@@ -31,3 +31,16 @@ t.test('an error of another kind is not, whatever its name is', async (t) => {
   t.notOk((new AppError('invalid_token') as unknown) instanceof UnknownKid, 'nor is each one of a subclass')
   t.ok(new UnknownKid('k') instanceof AppError && (new UnknownKid('k') as unknown) instanceof UnknownKid)
 })
+
+t.test('the brand alone shows nothing of an object: a copy of another version may have other codes', async (t) => {
+  const BRAND = Symbol.for('signet.error')
+  const own = { [BRAND]: true, headers: { 'set-cookie': 'a=1' }, detail: 'hunter2' }
+  for (const code of ['a_code_of_tomorrow', 'toString', '__proto__', '', undefined, ['internal'], { toString: null }]) {
+    const { status, headers, body } = toResponse({ ...own, code })
+    t.equal(status, 500, String(code && typeof code))
+    t.notOk('set-cookie' in headers)
+    t.notMatch(body, 'hunter2')
+  }
+  const inherited: { status: number } = toResponse(Object.create({ ...own, code: 'invalid_token' }))
+  t.equal(inherited.status, 500, 'a prototype that was polluted')
+})
