@@ -1,4 +1,4 @@
-import type { Clocks } from './jwks-copy.ts'
+import type { Clocks } from './keys/jwks-copy.ts'
 
 /** The system clock may count in whole seconds. */
 const PRECISION_SECONDS = 1
