@@ -9,8 +9,8 @@ const NOTE_EXTRA_SECONDS = 1
 const FAILED_SECONDS = 1
 /** After so many waits in vain a look is made without regard to notes: who writes them never succeeds. */
 const MOST_IN_VAIN = 2
-/** The same for notes of failures. With the pauses of who looks, that is after less than a minute. */
-const MOST_HELD_BACK = 8
+/** The same for notes of failures. By time: a hundred verifiers must not ask an issuer that is away one by one. */
+const MOST_HELD_BACK_MS = 30_000
 
 /**
  * Milliseconds that a look takes at the most.
@@ -82,8 +82,8 @@ export class SharedLook {
   readonly #self: string
   #notes = 0
   #inVain = 0
-  /** Looks in a row that were not made because others had failed. */
-  #heldBack = 0
+  /** Since when looks were not made because others had failed: milliseconds of the monotonic clock. */
+  #heldBackSince: number | undefined
 
   constructor(options: SharedLookOptions) {
     this.#options = options
@@ -97,7 +97,7 @@ export class SharedLook {
       this.#options.onFailure(error)
       return NO_NOTE // a store that fails is no reason to ask nobody
     })
-    this.#heldBack = 0
+    this.#heldBackSince = undefined
     if ('value' in turn) return turn.value
     try {
       const value = await looked.ask()
@@ -125,8 +125,8 @@ export class SharedLook {
       const note = await this.#read()
       if (this.#inVain >= MOST_IN_VAIN) return note
       if (this.#hasFailed(note, mostFailedSeconds)) {
-        if (this.#heldBack >= MOST_HELD_BACK) return note
-        this.#heldBack += 1
+        this.#heldBackSince ??= monotonic()
+        if (monotonic() >= this.#heldBackSince + MOST_HELD_BACK_MS) return note
         throw new NobodyAnswered('another verifier got no answer a moment ago')
       }
       if (this.#isAsking(note)) {
