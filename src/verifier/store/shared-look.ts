@@ -9,7 +9,7 @@ const NOTE_EXTRA_SECONDS = 1
 const FAILED_SECONDS = 1
 /** After so many waits in vain a look is made without regard to notes: who writes them never succeeds. */
 const MOST_IN_VAIN = 2
-/** The same for notes of failures. By time: a hundred verifiers must not ask an issuer that is away one by one. */
+/** Notes of failures, each a new one, hold nobody back for longer. */
 const MOST_HELD_BACK_MS = 30_000
 
 /**
@@ -82,8 +82,8 @@ export class SharedLook {
   readonly #self: string
   #notes = 0
   #inVain = 0
-  /** Since when looks were not made because others had failed: milliseconds of the monotonic clock. */
-  #heldBackSince: number | undefined
+  /** Since when no look was made because others had failed: milliseconds of both clocks. */
+  #heldBackSince: { readonly monotonic: number; readonly now: number } | undefined
 
   constructor(options: SharedLookOptions) {
     this.#options = options
@@ -125,8 +125,7 @@ export class SharedLook {
       const note = await this.#read()
       if (this.#inVain >= MOST_IN_VAIN) return note
       if (this.#hasFailed(note, mostFailedSeconds)) {
-        this.#heldBackSince ??= monotonic()
-        if (monotonic() >= this.#heldBackSince + MOST_HELD_BACK_MS) return note
+        if (this.#isHeldBackTooLong()) return note
         throw new NobodyAnswered('another verifier got no answer a moment ago')
       }
       if (this.#isAsking(note)) {
@@ -168,6 +167,14 @@ export class SharedLook {
 
   #hasFailed({ state, at, failures }: Note, most: number): boolean {
     return state === 'failed' && this.#isWithin(at, Math.min(most, FAILED_SECONDS * 2 ** Math.min(failures - 1, 10)))
+  }
+
+  /** By the clock that says more: the monotonic one stops while an isolate is frozen. */
+  #isHeldBackTooLong(): boolean {
+    const [monotonic, now] = [this.#options.monotonic(), this.#options.now() * 1000]
+    this.#heldBackSince ??= { monotonic, now }
+    const since = this.#heldBackSince
+    return Math.max(monotonic - since.monotonic, now - since.now) >= MOST_HELD_BACK_MS
   }
 
   /** Whether it is less than so many seconds since then. What is dated in the future is not believed. */
