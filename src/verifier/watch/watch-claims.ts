@@ -8,6 +8,9 @@ import type { Resolved, VerifierEvent } from '../options.ts'
 import type { Refused } from '../refused.ts'
 import { Watch } from './watch.ts'
 
+/** Beats, of which there is one a second, from one walk through all tokens to the next, whatever was told. */
+const WALK_BEATS = 10
+
 /** Is called when a watched token is over. The error is the one with which the guard refuses the token. */
 export type OnOver = (refusal: Refusal, error: AppError) => void
 
@@ -69,6 +72,7 @@ function refusedBy(guard: () => unknown): AppError | undefined {
 function asking({ keys, revocations }: Parts) {
   /** Why the last search for a key failed. */
   let failed: unknown
+  let beats = 0
   return {
     async look(error: AppError): Promise<void> {
       failed = undefined
@@ -80,7 +84,9 @@ function asking({ keys, revocations }: Parts) {
     /** After a standstill the issuer is asked at once what was revoked meanwhile. */
     beat(): boolean {
       for (const look of [keys.due(), revocations?.due()]) look?.catch(() => undefined)
-      return !keys.hasGoodKeys() || revocations?.isTooOld() === true
+      beats += 1
+      // A key is also withdrawn by a document that changes nothing else, or whose rest never comes: no event tells of it.
+      return beats % WALK_BEATS === 0 || !keys.hasGoodKeys() || revocations?.isTooOld() === true
     },
   }
 }
