@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { systemClock, toTimestamp } from '../../clock.ts'
+import { giveBackMemory } from './give-back-memory.ts'
 import { runGate } from './run-gate.ts'
 import { BadSettings, GATE_SETTINGS, readGateSettings } from './settings.ts'
 
@@ -31,6 +32,7 @@ if (process.argv.length > 2) {
 }
 try {
   const gate = await runGate(readGateSettings(process.env), log)
+  giveBackMemory()
   log({ level: 'info', event: 'listening', url: gate.url, metrics: gate.metricsUrl })
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.once(signal, () => {
