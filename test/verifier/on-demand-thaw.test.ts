@@ -1,6 +1,6 @@
 import t from 'tap'
 import { publicJwk } from '../../src/keys/jwk.ts'
-import { storeWorld, successor } from './store-world.ts'
+import { memoryStore, storeWorld, successor } from './store-world.ts'
 
 const ON_DEMAND = { mode: 'on-demand' } as const
 const behind = { waitUntil: () => undefined }
@@ -45,4 +45,28 @@ t.test('the same for keys: one that left the JWKS meanwhile verifies nothing', a
       else await jump(600)
       t.equal(await verdict(verifier, 's1', call), 'invalid_token', `${what}, the monotonic clock ${clock}`)
     }
+})
+
+t.test('a JWKS that came after a freeze is newer, also from a shared cache', async (t) => {
+  for (const how of ['a cache', 'a store'] as const) {
+    const { create, delay, issuer, fetch, freeze, until, verdict } = storeWorld(t)
+    const { store } = memoryStore(delay)
+    const cached: typeof fetch = async (...asked) => {
+      const reply = await fetch(...asked)
+      if (how === 'a cache' && issuer.count('jwks') > 1) reply.headers.set('age', '60')
+      return reply
+    }
+    const options = { ...ON_DEMAND, revocations: false, fetch: cached, ...(how === 'a store' && { store }) }
+    const frozen = create(options)
+    t.equal(await verdict(frozen, 's1'), 'good')
+    freeze(540)
+    issuer.keys = [publicJwk(successor)]
+    if (how === 'a store') await until(create(options).hydrate())
+    const { length } = issuer.asked
+    freeze(60)
+    t.equal(await verdict(frozen, 's1'), 'invalid_token', how)
+    const [look, ...others] = issuer.asked.slice(length)
+    if (how === 'a store') t.match(look, 'kid=', 'what another one asked for will do, but for the search of the kid')
+    t.ok(others.length <= 1)
+  }
 })

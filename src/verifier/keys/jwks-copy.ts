@@ -6,6 +6,8 @@ export interface JwksCopy {
   readonly etag: string | undefined
   /** When the issuer made it, as far as is known. */
   readonly madeAt: number
+  /** The same in epoch seconds. */
+  readonly madeAtSeconds: number
   /** Milliseconds for which it may be kept. */
   readonly lifetime: number
   /** From then on its keys are not used. */
@@ -18,12 +20,15 @@ export interface JwksCopy {
   readonly freshUntilSeconds: number
 }
 
+/** `Age` is in whole seconds. */
+const AGE_PRECISION_MS = 1000
 const NEVER = Number.NEGATIVE_INFINITY
 export const NO_COPY: JwksCopy = {
   pems: new Map(),
   text: '',
   etag: undefined,
   madeAt: NEVER,
+  madeAtSeconds: NEVER,
   lifetime: 0,
   goodUntil: NEVER,
   goodUntilSeconds: NEVER,
@@ -53,6 +58,7 @@ export function jwksCopy(
   const goodUntil = came.madeAt + came.lifetime + staleFor
   return {
     ...came,
+    madeAtSeconds: seconds + (came.madeAt - monotonic) / 1000,
     goodUntil,
     goodUntilSeconds: byBothClocks ? seconds + (goodUntil - monotonic) / 1000 : Number.POSITIVE_INFINITY,
     freshUntil: monotonic + freshFor,
@@ -63,6 +69,17 @@ export function jwksCopy(
 /** It is asked for each token, so the system clock is only read where it counts. @param now epoch seconds */
 export function isGood({ goodUntil, goodUntilSeconds }: JwksCopy, monotonic: number, now: () => number): boolean {
   return monotonic < goodUntil && (goodUntilSeconds === Number.POSITIVE_INFINITY || now() < goodUntilSeconds)
+}
+
+/**
+ * Whether the issuer made a copy before another one.
+ *
+ * @param byBothClocks whether the system clock has to say so too: by a monotonic clock that stops while an isolate is
+ *   frozen, what a cache or a store has would look older than what is from before the freeze
+ */
+export function isOlder(copy: JwksCopy, other: JwksCopy, byBothClocks: boolean): boolean {
+  if (copy.madeAt + AGE_PRECISION_MS >= other.madeAt) return false
+  return !byBothClocks || copy.madeAtSeconds < other.madeAtSeconds
 }
 
 /** @param share of its lifetime in which it is not asked for anew, up to 1 */

@@ -1,15 +1,13 @@
 import { boundedFetch } from '../../http/bounded-fetch.ts'
 import type { StopSignal } from '../../timers.ts'
 import type { Resolved } from '../options.ts'
-import { type Clocks, type JwksCopy, jwksCopy } from './jwks-copy.ts'
+import { type Clocks, isOlder, type JwksCopy, jwksCopy } from './jwks-copy.ts'
 import { ageSeconds, maxAgeSeconds, readJwks, withQuery } from './jwks-reply.ts'
 import { boundedKid } from './kid-search.ts'
 
 const MAX_BYTES = 256 * 1024
 /** From one fetch of a copy to the next, at the least: a shared cache may send copies that are over already. */
 const LEAST_FRESH_MS = 1000
-/** `Age` is in whole seconds. */
-export const AGE_PRECISION_MS = 1000
 
 /**
  * Asks for the JWKS.
@@ -46,6 +44,7 @@ export async function askForJwks(
     byBothClocks: mode === 'on-demand',
   })
   const freshFor = copy.freshUntil - clocks().monotonic
-  if (isNew && madeAt + AGE_PRECISION_MS < before.madeAt) return { copy: before, freshFor }
-  return { copy: { ...copy, madeAt: Math.max(madeAt, before.madeAt) }, freshFor }
+  if (isNew && isOlder(copy, before, mode === 'on-demand')) return { copy: before, freshFor }
+  const madeAtSeconds = Math.max(copy.madeAtSeconds, before.madeAtSeconds)
+  return { copy: { ...copy, madeAt: Math.max(madeAt, before.madeAt), madeAtSeconds }, freshFor }
 }

@@ -12,8 +12,8 @@ import type { Standstill } from '../standstill.ts'
 import { KeysInStore } from '../store/keys-in-store.ts'
 import { mostOfLook } from '../store/shared-look.ts'
 import { StoreDoor } from '../store/store-door.ts'
-import { type Clocks, isFresh, isGood, NO_COPY } from './jwks-copy.ts'
-import { AGE_PRECISION_MS, askForJwks } from './jwks-request.ts'
+import { type Clocks, isFresh, isGood, isOlder, NO_COPY } from './jwks-copy.ts'
+import { askForJwks } from './jwks-request.ts'
 import { AWAY_MS, backOffMs, keysUnavailable, MANY } from './keys-unavailable.ts'
 import { KidSearch } from './kid-search.ts'
 
@@ -212,7 +212,7 @@ export class RemoteKeys implements VerificationKeys {
   async #takeStored(store: KeysInStore): Promise<number | undefined> {
     const stored = await store.load(() => this.#clocks())
     const { copy } = stored ?? {}
-    if (copy !== undefined && copy.madeAt + AGE_PRECISION_MS >= this.#copy.madeAt) this.#copy = copy
+    if (copy !== undefined && !isOlder(copy, this.#copy, this.#options.mode === 'on-demand')) this.#copy = copy
     return stored?.madeAt
   }
 
