@@ -17,6 +17,10 @@ t.test('a policy is for the one resource that was asked for', async (t) => {
       context: { sub: 'somebody' },
     })
   await t.rejects(policy({ type: 'REQUEST', headers: {} }), TypeError, 'an event that names none')
+  // In a policy these would name other addresses too, for as long as API Gateway keeps the answer.
+  const methodArn = `${ARN}/*/\${aws:userid}/*`
+  const { policyDocument } = await policy({ ...EVENTS.rest(['Bearer x']), methodArn })
+  t.equal(policyDocument.Statement[0]?.Resource, `${ARN}/?/?{aws:userid}/?`)
 })
 
 t.test('two lines in any spelling, and events with half of it', async (t) => {

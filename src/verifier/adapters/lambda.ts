@@ -38,8 +38,10 @@ export function signetLambda(verifier: Authenticator, demands: Demands = {}): La
       return { isAuthorized, context }
     },
     async policy(event) {
-      const Resource = event.methodArn ?? event.routeArn
-      if (typeof Resource !== 'string') throw new TypeError('the event has neither methodArn nor routeArn')
+      const asked = event.methodArn ?? event.routeArn
+      if (typeof asked !== 'string') throw new TypeError('the event has neither methodArn nor routeArn')
+      // The caller chose the path: a star or a variable in it would be for other addresses too. `?` is any one character.
+      const Resource = asked.replaceAll(/[*$]/g, '?')
       const { isAuthorized, principalId, context } = await judge(event)
       const Effect = isAuthorized ? 'Allow' : 'Deny'
       const Statement = [{ Action: 'execute-api:Invoke' as const, Effect: Effect as 'Allow' | 'Deny', Resource }]
