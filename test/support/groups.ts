@@ -39,7 +39,7 @@ const GROUPS = {
     'tokens/refusals*',
     'verifier/{attacks,explain,fastify,feed-log,feed-model,gate.,refusals,shared-look,web-path}*',
   ],
-  'thorough-timeouts': ['verifier/{on-demand,store-}*'],
+  'thorough-timeouts': ['verifier/{on-demand,store-,watch-net}*'],
   'system-others': ['system/**'],
   'system-scripts': ['system/{keys,scripts}/**'],
   // With those that need PostgreSQL of the folders above: a group that has none starts none.
