@@ -74,6 +74,14 @@ export interface TokenVerifier<Result> {
    */
   verify(token: string): Result
   /**
+   * The first half of `verify`: the claims of a good token from the cache, at once; undefined for one that is new.
+   *
+   * @param seconds now, in epoch seconds, where it was read already
+   */
+  seen(token: string, seconds?: number): AccessTokenClaims | undefined
+  /** The second half, for a token that `seen` did not know. */
+  fresh(token: string): Result
+  /**
    * What `verify` says now to a token that it verified before, by its claims: what can change while a token lives is
    * checked again, its key, its age, its revocation.
    *
@@ -117,18 +125,11 @@ export function createTokenVerifier<Result extends JudgedToken = AccessTokenClai
   const unknownKid = (kid: string) => new UnknownKid(kid, keys.isRevoked?.(kid))
 
   /** Checked on every cache hit, because it can change while a token lives: its key and its age. */
-  const overBy = ({ kid, claims }: VerifiedToken): AppError | undefined => {
+  const overBy = ({ kid, claims }: VerifiedToken, seconds = now()): AppError | undefined => {
     const known = keys.verificationPem(kid) !== undefined
-    if (known && claims.exp > now() - policy.skew) return undefined
+    if (known && claims.exp > seconds - policy.skew) return undefined
     // An unknown key was revoked, or is in the JWKS no more.
     return known ? new AppError('token_expired', { refusal: 'expired' }) : unknownKid(kid)
-  }
-
-  const stillGood = (token: string, verified: VerifiedToken): AccessTokenClaims => {
-    const over = overBy(verified)
-    if (over === undefined) return verified.claims
-    cache.drop(token)
-    throw over
   }
 
   const again = (verified: VerifiedToken): AccessTokenClaims => {
@@ -150,9 +151,16 @@ export function createTokenVerifier<Result extends JudgedToken = AccessTokenClai
     return notRevoked(claims)
   }
 
-  const judge = (token: string): JudgedToken => {
+  const seen = (token: string, seconds?: number): AccessTokenClaims | undefined => {
     const known = cache.get(token)
-    if (known !== undefined) return notRevoked(stillGood(token, known))
+    if (known === undefined) return undefined
+    const over = overBy(known, seconds)
+    if (over === undefined) return notRevoked(known.claims)
+    cache.drop(token)
+    throw over
+  }
+
+  const fresh = (token: string): JudgedToken => {
     const kid = checkHeader(token, policy.typ)
     const payload = verifySignature(token, pemOf(kid))
     if (!isPromise(payload)) return accept(token, kid, payload)
@@ -161,7 +169,8 @@ export function createTokenVerifier<Result extends JudgedToken = AccessTokenClai
       return accept(token, kid, verified)
     })
   }
-  return { cache, again, verify: judge as (token: string) => Result }
+  const verify = (token: string): JudgedToken => seen(token) ?? fresh(token)
+  return { cache, again, seen, fresh: fresh as (token: string) => Result, verify: verify as (token: string) => Result }
 }
 
 /**

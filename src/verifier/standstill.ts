@@ -27,11 +27,11 @@ export class Standstill {
     this.#timer = unreferenced(setInterval(() => this.beat(), BEAT_MS))
   }
 
-  /** How often the process stood still up to this moment. */
-  count(): number {
-    if (this.#timer !== undefined && this.#now() - this.#beatAt >= STANDSTILL_SECONDS) {
+  /** How often the process stood still up to this moment. @param seconds now, where it was read already */
+  count(seconds = this.#now()): number {
+    if (this.#timer !== undefined && seconds - this.#beatAt >= STANDSTILL_SECONDS) {
       this.#count += 1
-      this.#beatAt = this.#now()
+      this.#beatAt = seconds
     }
     return this.#count
   }

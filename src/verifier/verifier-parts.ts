@@ -46,7 +46,7 @@ export function makeParts(options: VerifierOptions, platform: Platform) {
       : new RemoteRevocations(resolved, feed, keys, standstill))
   const cache = new VerifiedTokens(resolved.cache)
   const kids = new WeakMap<AccessTokenClaims, string>()
-  const { verify, again } = createTokenVerifier<JudgedToken>({
+  const guard = createTokenVerifier<JudgedToken>({
     kids,
     keys,
     policy,
@@ -56,9 +56,10 @@ export function makeParts(options: VerifierOptions, platform: Platform) {
     verifySignature: platform.createSignature(),
   })
   const mostMs = mode === 'on-demand' ? 2 * mostOfLook(timeout, store !== undefined) : undefined
-  const judge = waitingVerify(verify, keys, revocations, platform, mostMs)
   const refused = new Refused(onEvent, resource && { resource_metadata: resource.url })
-  const watched = watchClaims({ options: resolved, again, kids, keys, revocations, refused })
+  const { waitedFor } = platform
+  const judge = waitingVerify({ guard, keys, revocations, refused, now, waitedFor, mostMs })
+  const watched = watchClaims({ options: resolved, again: guard.again, kids, keys, revocations, refused })
   const { skew } = policy
   return { keys, revocations, cache, standstill, judge, refused, watched, counts, resource, now, skew, mode, feed }
 }

@@ -92,16 +92,25 @@ export function makeVerifier(options: VerifierOptions, platform: Platform): Veri
   const verifyNow = (token: string, call?: CallOptions) => {
     if (call !== undefined) assertCallOptions(call, parts)
     background.start()
-    return refused.noting(() => parts.judge(token, call))
+    return parts.judge(token, call)
   }
   const verifier: Verifier = {
     verifyNow,
     verify: async (token, call) => verifyNow(token, call),
     async authenticate(request, demands = {}, call) {
       assertDemands(demands) // before the token: a slip fails every request, not only those with a good token
-      const token = refused.noting(() => requestToken(request))
+      let token: string
+      try {
+        token = requestToken(request)
+      } catch (error) {
+        throw refused.note(error)
+      }
       const claims = await verifyNow(token, call)
-      refused.noting(() => authorize(claims, demands, now))
+      try {
+        authorize(claims, demands, now)
+      } catch (error) {
+        throw refused.note(error)
+      }
       return claims
     },
     hydrate() {

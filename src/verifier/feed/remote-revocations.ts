@@ -6,6 +6,7 @@ import { pause } from '../../timers.ts'
 import type { AccessTokenClaims } from '../../tokens/claims.ts'
 import type { RevocationCheck, Verdict } from '../../tokens/verify.ts'
 import type { RemoteKeys } from '../keys/remote-keys.ts'
+import type { CallOptions } from '../looking-options.ts'
 import type { Resolved } from '../options.ts'
 import type { Standstill } from '../standstill.ts'
 import type { FeedInStore } from '../store/feed-in-store.ts'
@@ -92,12 +93,13 @@ export class RemoteRevocations implements RevocationCheck {
    * nobody tried yet to get another. Resolves when it is over, with or without success; then `onStale` decides.
    * Undefined while there is nothing to wait for.
    */
-  due(): Promise<void> | undefined {
+  due(_call?: CallOptions, seconds = this.#options.now()): Promise<void> | undefined {
     if (!this.#isSettled) return this.hydrate()
-    const standstills = this.#standstill.count()
+    const standstills = this.#standstill.count(seconds)
     const stoodStill = standstills !== this.#standstills
     this.#standstills = standstills
-    if (stoodStill || (this.#catchingUp === undefined && !this.#wasInVain && this.#isStale())) this.#catchUp()
+    if (stoodStill || (this.#catchingUp === undefined && !this.#wasInVain && this.#copy.isStale(seconds)))
+      this.#catchUp()
     return this.#catchingUp
   }
 

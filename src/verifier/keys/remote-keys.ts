@@ -23,10 +23,7 @@ const SETTLE_MS = { withoutKeys: 400, withKeys: 100 }
 const LEAST_PAUSE_MS = 1000
 const NEVER = Number.NEGATIVE_INFINITY
 
-/**
- * The JWKS of an issuer: kept for its `max-age`, fetched again behind the scenes, one request at a time. On demand it is
- * fetched when a token comes, and with a store by one verifier for all.
- */
+/** The JWKS of an issuer, kept for its `max-age` and fetched again behind the scenes or on demand, one at a time. */
 export class RemoteKeys implements VerificationKeys {
   readonly #options: Resolved
   readonly #monotonic: () => number
@@ -35,6 +32,7 @@ export class RemoteKeys implements VerificationKeys {
   readonly #withdrawn = new Set<string>()
   readonly #search: KidSearch
   readonly #store: KeysInStore | undefined
+  readonly #isOnDemand: boolean
   readonly #fetching: SingleFlight<void>
   #copy = NO_COPY
   /** True for keys of the store that are over their `max-age`: tokens wait for one look. */
@@ -48,6 +46,7 @@ export class RemoteKeys implements VerificationKeys {
   /** @param monotonic milliseconds that only go forward */
   constructor(options: Resolved, monotonic: () => number, standstill: Standstill) {
     this.#options = options
+    this.#isOnDemand = options.mode === 'on-demand'
     this.#monotonic = monotonic
     this.#standstill = standstill
     this.#search = new KidSearch(monotonic)
@@ -75,9 +74,9 @@ export class RemoteKeys implements VerificationKeys {
    * demand for every copy that has ended. Resolves when the issuer was asked once, with or without success. Undefined
    * while there is nothing to wait for. The keys stay good meanwhile.
    */
-  due(call: CallOptions = {}): Promise<void> | undefined {
-    if (this.#options.mode === 'on-demand') return this.#dueOnDemand(call.waitUntil ?? this.#options.waitUntil)
-    const standstills = this.#standstill.count()
+  due(call: CallOptions = {}, seconds?: number): Promise<void> | undefined {
+    if (this.#isOnDemand) return this.#dueOnDemand(call.waitUntil ?? this.#options.waitUntil)
+    const standstills = this.#standstill.count(seconds)
     if (standstills !== this.#standstills || this.#isUnchecked) {
       this.#standstills = standstills
       this.#isUnchecked = false
