@@ -146,11 +146,10 @@ export class FeedInStore {
 
   async #takeChanges({ lines, since }: LoggedPart, isFirst: boolean): Promise<boolean> {
     const { copy, keys, log, options } = this.#options
-    const fresh = lines.filter((line) => !log.has(line))
-    if (fresh.length === 0) return true
     const answer = copy.answer()
     let last: ChangesClaims | undefined
-    for (const line of fresh) {
+    for (const line of lines) {
+      if (log.has(line)) continue // not all of them at first: a text may have millions of lines that are none
       const document = await this.#documents.changes(line)
       keys.withdraw(document.keys ?? [])
       const { held } = copy
@@ -164,8 +163,9 @@ export class FeedInStore {
       last = document
       await turn()
     }
+    if (last === undefined) return true
     answer.end(options.now(), Number.POSITIVE_INFINITY) // it may be over
-    return last !== undefined && copy.held.history === last.history && copy.held.seq >= last.seq
+    return copy.held.history === last.history && copy.held.seq >= last.seq
   }
 }
 
