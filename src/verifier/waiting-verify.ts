@@ -85,12 +85,12 @@ export function waitingVerify(options: {
       throw refused.note(
         new AppError('missing_token', { reason: 'the token is not a string', refusal: 'token_missing' }),
       )
-    const seconds = now() // once: reading a clock takes as long as all the rest
-    const ofKeys = keys.due(call, seconds)
-    const ofFeed = revocations === undefined ? undefined : revocations.due(call, seconds)
-    if (ofKeys !== undefined || ofFeed !== undefined) return waiting(token, call, Promise.all([ofKeys, ofFeed]))
     let known: AccessTokenClaims | undefined
     try {
+      const seconds = now() // once: reading a clock takes as long as all the rest
+      const ofKeys = keys.due(call, seconds)
+      const ofFeed = revocations === undefined ? undefined : revocations.due(call, seconds)
+      if (ofKeys !== undefined || ofFeed !== undefined) return waiting(token, call, Promise.all([ofKeys, ofFeed]))
       known = guard.seen(token, seconds)
     } catch (error) {
       return isOver(token, call, error)
