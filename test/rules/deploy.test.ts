@@ -91,6 +91,10 @@ t.test('the Dockerfile copies what is there, and runs as nobody special', async 
     const line = source.replace(/^scripts\/[\w-]+\.ts$/, 'scripts/*.ts')
     t.ok(allowed.includes(`!${line}`), `${source} goes to the builder`)
   }
+  const [, compiled = ''] = /for \(const file of \[(.*)\]\)/.exec(stages.build ?? '') ?? []
+  t.ok(compiled.includes("'app'"))
+  for (const [, file] of compiled.matchAll(/'([^']+)'/g))
+    t.equal(globSync(`src/${file}.ts`, { cwd: ROOT.pathname }).length, 1, `${file} is compiled ahead`)
   const scripts = globSync('scripts/*.ts', { cwd: ROOT.pathname })
   t.same(
     sources.filter((source) => /^scripts\/\w+\.ts$/.test(source)).sort(),
@@ -174,6 +178,9 @@ t.test('a pod reads its secrets as files that only its group may read', async (t
 
 t.test('each systemd unit runs what is there, with what it reads, as nobody special', async (t) => {
   t.equal(units.length, 3)
+  const hardening = units.map((unit) => /^NoNewPrivileges=(?:.+\n)+/m.exec(read(unit))?.[0].split('\n'))
+  t.ok((hardening[0]?.length ?? 0) > 25)
+  for (const lines of hardening) t.same(lines, hardening[0], 'all have the same')
   for (const unit of units) {
     const text = read(unit)
     t.match(text, /^(User=signet|DynamicUser=yes)$/m, unit)
@@ -204,9 +211,9 @@ t.test('systemd finds nothing to complain about', { skip: noSystemd }, async (t)
   })
   const { stderr, status } = analyze('verify', ...files)
   t.same({ stderr, status }, { stderr: '', status: 0 })
-  // From 0, closed, to 100, open. A line less of the hardening is seen.
+  // From 0, closed, to 100, open.
   for (const file of files.filter((name) => name.endsWith('.service'))) {
-    const { stdout, status: judged } = analyze('security', '--offline=true', '--threshold=15', file)
+    const { stdout, status: judged } = analyze('security', '--offline=true', '--threshold=20', file)
     t.equal(judged, 0, stdout)
   }
 })
