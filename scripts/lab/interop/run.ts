@@ -8,6 +8,7 @@ import { UNLIMITED } from '../../../test/support/settings.ts'
 import { makeRunFolder } from '../run-folder.ts'
 import { followThroughCache } from './cache.ts'
 import { clientCredentials } from './client.ts'
+import { behindPublicNginx } from './deploy.ts'
 import { FRAMEWORKS } from './frameworks/frameworks.ts'
 import { tryFrameworks } from './frameworks/run-frameworks.ts'
 import { GATEWAYS } from './gate/gateways.ts'
@@ -31,7 +32,7 @@ by gateways with signet-gate, and by signet-verifier in the runtimes and framewo
 minutes: key rotations, long polls and many revocations are part of it. Exits 1 when one of them that is here fails.
 
 Options
-  --only <name>  one of ${EVERYTHING.map(({ name }) => name).join(', ')}; may be repeated. MCP stands alone
+  --only <name>  one of ${EVERYTHING.map(({ name }) => name).join(', ')}; may be repeated. MCP and deploy stand alone
   --times <n>    how many revocations each program, gateway and runtime has to notice (100)
   --cold <n>     how many verifiers start cold with one store (1000)
   --reasons      also print what each program said to each token, and where a runtime differs from Node`
@@ -60,6 +61,10 @@ async function main(): Promise<number> {
   }
   if (values.only.join() === 'MCP') {
     console.log(await reachTools(await startPlace(makeRunFolder('interop'))))
+    return 0
+  }
+  if (values.only.join() === 'deploy') {
+    console.log(await behindPublicNginx(makeRunFolder('interop')))
     return 0
   }
   const unknown = values.only.find((only) => !EVERYTHING.some(({ name }) => name === only))
@@ -117,6 +122,7 @@ async function tryPrograms(
   console.log(await clientCredentials(place, trials))
   console.log(await reachTools(place))
   console.log(await followThroughCache(place))
+  console.log(await behindPublicNginx(folder))
   console.log(`\n${await tryGuards(place, trials)}\n`) // the last one: it revokes the signing key
   if (reasons) console.log(`\n${trials.flatMap(({ reasons }) => reasons).join('\n')}`)
   return trials.flatMap(({ faults }) => faults)
