@@ -100,3 +100,48 @@ t.test('a copy that is made again from its log refuses what it refused, and noth
   )
   t.ok(compared > 500, `${compared} copies were compared`)
 })
+
+const page = (page: number, pages: number, whole: string, seq: number): ChangesClaims => ({
+  ...{ iss: 'model', history: 'h0', after: 0, seq, iat: 1, exp: 61, cursor: `h0.${seq}`, page, pages, whole },
+})
+const texts = (log: FeedLog) => log.parts(1)?.map(({ lines }) => lines.map((line) => JSON.parse(line)))
+
+t.test('pages of two answers that come at the same time are kept apart', async (t) => {
+  const rows: [what: string, order: readonly [answer: 'a' | 'b', page: number][], first: string, second: string][] = [
+    ['two wholes', [...'ababab'].map((one, i) => [one as 'a', Math.floor(i / 2) + 1]), 'w1', 'w2'],
+    ['one whole', [...'ababab'].map((one, i) => [one as 'a', Math.floor(i / 2) + 1]), 'w1', 'w1'],
+    [
+      'one begins late',
+      [
+        ['a', 1],
+        ['a', 2],
+        ['b', 1],
+        ['a', 3],
+        ['b', 2],
+        ['b', 3],
+      ],
+      'w1',
+      'w1',
+    ],
+  ]
+  for (const [what, order, first, second] of rows) {
+    const copy = new FeedCopy(5)
+    const log = new FeedLog(1e6)
+    const answers = { a: copy.answer(), b: copy.answer() }
+    for (const [answer, number] of order) {
+      const document = page(number, 3, answer === 'a' ? first : second, 7)
+      log.took(JSON.stringify(document), document, answers[answer].take(document, 1), false, 1)
+    }
+    t.same(texts(log), [[1, 2, 3].map((number) => page(number, 3, second, 7))], what)
+  }
+})
+
+t.test('a whole whose pages were not all noted is not built upon', async (t) => {
+  const log = new FeedLog(1e6)
+  for (const [document, outcome] of [
+    [page(1, 1, 'w1', 7), 'applied'],
+    [page(2, 2, 'w2', 8), 'applied'],
+  ] as const)
+    log.took(JSON.stringify(document), document, outcome, false, 1)
+  t.equal(texts(log), undefined)
+})

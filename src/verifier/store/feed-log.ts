@@ -23,6 +23,8 @@ interface Line {
 
 /** A whole, or a whole feed, and the changes after it. */
 interface Part {
+  /** Which whole it is; undefined for a whole feed. */
+  readonly name: string | undefined
   readonly whole: readonly string[]
   readonly changes: Line[]
   /** Epoch seconds when the whole came. */
@@ -30,6 +32,17 @@ interface Part {
   /** Epoch seconds: from then on none of its entries is needed. */
   until: number
 }
+
+/** A whole of which pages are missing. Two answers may bring it at the same time. */
+interface Pages {
+  readonly lines: string[]
+  until: number
+}
+/** Of so many wholes the pages are kept aside. */
+const MOST_PAGED = 4
+
+/** What notes the documents that a copy has judged. */
+export type FeedNotes = Pick<FeedLog, 'took' | 'tookFeed' | 'isOutgrown'>
 
 /** The documents of one history as lines: a whole, or a whole feed, and the changes after it. */
 export interface LoggedPart {
@@ -47,9 +60,7 @@ export class FeedLog {
   readonly #mostCharacters: number
   #left: readonly Part[] = []
   #current: Part | undefined
-  /** Of a whole that is not complete yet. */
-  #pages: string[] = []
-  #pagesUntil = 0
+  readonly #paged = new Map<string, Pages>()
   #version = 0
 
   /** @param mostCharacters of all lines: a longer log is given up until the next whole */
@@ -74,20 +85,22 @@ export class FeedLog {
       if (outcome === 'applied') this.#add({ text: line, isRenewal: !hasEntries(document) }, until)
       return
     }
-    if (document.page === 1) {
-      this.#pages = []
-      this.#pagesUntil = 0
-    }
-    this.#pages.push(line)
-    this.#pagesUntil = Math.max(this.#pagesUntil, until)
-    if (outcome === 'page') return
-    if (outcome === 'applied') this.#begin(this.#pages, this.#pagesUntil, isOfNewHistory, now)
-    this.#pages = []
+    const { history, seq, page, pages, whole } = document
+    const name = JSON.stringify([history, seq, pages, whole])
+    const paged = this.#paged.get(name) ?? { lines: [], until: 0 }
+    paged.lines[page - 1] = line
+    paged.until = Math.max(paged.until, until)
+    this.#paged.set(name, paged)
+    if (outcome === 'page') this.#forgetOldest()
+    else this.#paged.delete(name)
+    if (outcome !== 'applied') return
+    if (Object.keys(paged.lines).length === pages) this.#begin(name, paged.lines, paged.until, isOfNewHistory, now)
+    else if (name !== this.#current?.name) this.#giveUp() // changes of it would have nothing to stand on
   }
 
   /** Notes a whole feed that the copy has taken. */
   tookFeed(text: string, isOfNewHistory: boolean, now: number): void {
-    this.#begin([text], revocationExpiry(now), isOfNewHistory, now)
+    this.#begin(undefined, [text], revocationExpiry(now), isOfNewHistory, now)
   }
 
   /** Whether the last part has this line: then the copy has taken it. */
@@ -132,16 +145,24 @@ export class FeedLog {
     this.#changed()
   }
 
-  #begin(whole: readonly string[], until: number, isOfNewHistory: boolean, now: number): void {
+  #forgetOldest(): void {
+    for (const name of [...this.#paged.keys()].slice(0, -MOST_PAGED)) this.#paged.delete(name)
+  }
+
+  #begin(name: Part['name'], whole: readonly string[], until: number, isOfNewHistory: boolean, now: number): void {
     if (isOfNewHistory && this.#current !== undefined) this.#left = [...this.#left, this.#current].slice(-MOST_LEFT)
-    this.#current = { whole, changes: [], since: now, until }
+    this.#current = { name, whole, changes: [], since: now, until }
     this.#changed()
   }
 
   #changed(): void {
     this.#version += 1
     const all = [...this.#left, this.#current].map((part) => characters(this.#lines(part)))
-    if (all.reduce((sum, one) => sum + one, 0) <= this.#mostCharacters) return
+    if (all.reduce((sum, one) => sum + one, 0) > this.#mostCharacters) this.#giveUp()
+  }
+
+  #giveUp(): void {
+    this.#version += 1
     this.#left = []
     this.#current = undefined
   }
