@@ -8,6 +8,7 @@ import { normalisedTyp } from '../tokens/credential.ts'
 import { type ProtectedResource, protectedResource } from '../tokens/protected-resource.ts'
 import { CACHE_BOUNDS, type CacheLimit } from '../tokens/verified-tokens.ts'
 import { feedAge, type LookingOptions, lookingOptions, type VerifierMode, type WaitUntil } from './looking-options.ts'
+import type { Mirrored } from './mirrored.ts'
 import type { Platform } from './platform/platform.ts'
 import type { VerifierStore } from './store/verifier-store.ts'
 
@@ -105,6 +106,7 @@ export interface Resolved extends LookingOptions {
   readonly fetch: typeof fetch
   readonly now: Clock
   readonly platform: Platform
+  readonly mirrored?: Mirrored | undefined
 }
 
 /**

@@ -6,6 +6,7 @@ import { createTokenVerifier, type JudgedToken, type RevocationCheck } from '../
 import { OnDemandRevocations } from './feed/on-demand-revocations.ts'
 import { RemoteRevocations } from './feed/remote-revocations.ts'
 import { RemoteKeys } from './keys/remote-keys.ts'
+import type { Mirrored } from './mirrored.ts'
 import { resolveOptions, type VerifierEvent, type VerifierOptions } from './options.ts'
 import type { Platform } from './platform/platform.ts'
 import { Refused } from './refused.ts'
@@ -25,9 +26,10 @@ export type VerifierParts = ReturnType<typeof makeParts>
 /**
  * Makes the parts of a verifier. None of them begins anything.
  *
+ * @param mirrored follows what the verifier verifies
  * @throws TypeError as `makeVerifier`
  */
-export function makeParts(options: VerifierOptions, platform: Platform) {
+export function makeParts(options: VerifierOptions, platform: Platform, mirrored?: Mirrored) {
   const counts = { storeFailures: 0 }
   const given = resolveOptions(options, platform)
   const onEvent = (event: VerifierEvent) => {
@@ -35,10 +37,11 @@ export function makeParts(options: VerifierOptions, platform: Platform) {
     watched.heard(event)
     given.onEvent(event)
   }
-  const resolved = { ...given, onEvent }
+  const resolved = { ...given, onEvent, mirrored }
   const { policy, now, feed, mode, timeout, store, resource } = resolved
   const standstill = new Standstill(now)
   const keys = new RemoteKeys(resolved, monotonicClock, standstill)
+  mirrored?.begin(keys)
   const revocations =
     feed &&
     (mode === 'on-demand'

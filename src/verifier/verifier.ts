@@ -5,6 +5,7 @@ import type { AccessTokenClaims } from '../tokens/claims.ts'
 import { type RequestHeaders, requestToken } from '../tokens/credential.ts'
 import type { ProtectedResource } from '../tokens/protected-resource.ts'
 import { assertCallOptions, type CallOptions } from './looking-options.ts'
+import type { Mirrored } from './mirrored.ts'
 import type { VerifierOptions } from './options.ts'
 import type { Platform } from './platform/platform.ts'
 import type { Refused } from './refused.ts'
@@ -78,10 +79,11 @@ export interface VerifierStats {
  * asked in the background; where the runtime allows it, that does not keep the process alive. With `mode: 'on-demand'`
  * it is only asked when a token comes.
  *
+ * @param mirrored gets what the verifier verifies, to the letter; not with a store
  * @throws TypeError for options that are wrong, or that would switch a check off without saying `null`
  */
-export function makeVerifier(options: VerifierOptions, platform: Platform): Verifier {
-  const parts = makeParts(options, platform)
+export function makeVerifier(options: VerifierOptions, platform: Platform, mirrored?: Mirrored): Verifier {
+  const parts = makeParts(options, platform, mirrored)
   const { keys, revocations, standstill, refused, watched, now } = parts
   const hydrate = async () => {
     const following = revocations?.hydrate()

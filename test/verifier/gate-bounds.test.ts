@@ -8,17 +8,18 @@ import { startApp } from '../support/app.ts'
 
 /** An issuer on a port, whose feed can be missing. */
 async function issuing(t: Test) {
-  const server = await startApp(t)
   const issuer = { hasFeed: false, url: '' }
   const listening = createServer(async (request, reply) => {
     const url = request.url ?? '/'
     if (!issuer.hasFeed && url.includes('revocations')) return reply.writeHead(500).end()
-    const { statusCode, headers, rawPayload } = await server.app.inject({ url })
+    const { statusCode, headers, rawPayload } = await (await server).app.inject({ url })
     reply.writeHead(statusCode, headers as Record<string, string>).end(rawPayload)
   }).listen(0, '127.0.0.1')
   await new Promise((resolve) => listening.once('listening', resolve))
   t.teardown(() => listening.close().closeAllConnections())
   issuer.url = `http://127.0.0.1:${(listening.address() as AddressInfo).port}`
+  const server = startApp(t, { env: { ISSUER: issuer.url } })
+  await server
   return issuer
 }
 
@@ -29,7 +30,7 @@ t.test('a gate whose revocations never came is not ready, and a slip fills no lo
   const gate = await runGate(
     {
       ...{ issuer: issuer.url, audience: ['x'], insecureIssuer: false, host: '127.0.0.1', port: 0 },
-      ...{ metricsPort: undefined, revocations: true, onStale: 'accept' },
+      ...{ metricsPort: undefined, revocations: true, onStale: 'accept', mirror: undefined },
     },
     (line) => {
       lines.push(line)
@@ -51,6 +52,32 @@ t.test('a gate whose revocations never came is not ready, and a slip fills no lo
   for (let count = 0; count < 100; count += 1) await fetch(`${gate.url}/?user-${count}=x`)
   const slips = lines.filter(({ msg }) => msg !== undefined)
   t.equal(slips.length, 20)
+})
+
+t.test('the mirror is on a port of its own, and ends with the gate', async (t) => {
+  const issuer = await issuing(t)
+  issuer.hasFeed = true
+  const gate = await runGate(
+    {
+      ...{ issuer: issuer.url, audience: ['x'], insecureIssuer: false, host: '127.0.0.1', port: 0 },
+      ...{ metricsPort: undefined, revocations: true, onStale: 'accept', mirror: { host: '127.0.0.1', port: 0 } },
+    },
+    () => undefined,
+  )
+  while ((await fetch(`${gate.url}/health/ready`)).status !== 200);
+  const path = '/.well-known/jwks.json'
+  t.equal((await fetch(gate.url + path)).status, 401, 'where gateways ask, nothing but a token lets anybody in')
+  const reply = await fetch(gate.mirrorUrl + path)
+  t.equal(reply.status, 200)
+  t.equal(await reply.text(), await (await fetch(issuer.url + path)).text())
+  t.equal((await fetch(`${gate.mirrorUrl}/`)).status, 404, 'and where services follow, no token is judged')
+  const whole = await (await fetch(`${gate.mirrorUrl}/.well-known/revocations?after=0`)).text()
+  const { cursor } = JSON.parse(Buffer.from(whole.split('.')[1] ?? '', 'base64url').toString())
+  const waiting = fetch(`${gate.mirrorUrl}/.well-known/revocations?after=${cursor}&wait=30`)
+  await fetch(`${gate.mirrorUrl}/`)
+  await gate.close()
+  t.equal((await waiting).status, 200, 'who waits is answered before')
+  await t.rejects(fetch(gate.mirrorUrl + path))
 })
 
 t.test('each message is told once a minute', async (t) => {

@@ -15,8 +15,13 @@ t.test('issuer and audience are enough', async (t) => {
     metricsPort: undefined,
     revocations: true,
     onStale: 'accept',
+    mirror: undefined,
   })
   const changed = { AUDIENCE: 'a, b', PORT: '0', METRICS_PORT: '9', REVOCATIONS: 'off', INSECURE_ISSUER: 'on' }
+  t.same(readGateSettings({ ...GOOD, MIRROR: '1' }).mirror, { host: '127.0.0.1', port: 4181 })
+  const elsewhere = { MIRROR: '1', MIRROR_HOST: '0.0.0.0', MIRROR_PORT: '0' }
+  t.same(readGateSettings({ ...GOOD, ...elsewhere }).mirror, { host: '0.0.0.0', port: 0 })
+  t.equal(readGateSettings({ ...GOOD, MIRROR: '0' }).mirror, undefined)
   t.match(readGateSettings({ ...GOOD, ...changed }), {
     ...{ audience: ['a', 'b'], port: 0, metricsPort: 9, revocations: false, insecureIssuer: true },
   })
@@ -35,6 +40,13 @@ t.test('a bad setting is refused by its name, with what it may be', async (t) =>
     ]),
     [{ ON_STALE: 'refuse' }, /^ON_STALE: "refuse" is not accepted: accept \(default\) or reject/],
     [{ ON_STALE: 'reject', REVOCATIONS: 'off' }, /^ON_STALE has no effect with REVOCATIONS=off/],
+    ...['on', 'true', '2'].map((MIRROR): [Record<string, string>, RegExp] => [{ MIRROR }, /^MIRROR: "/]),
+    [{ MIRROR: '' }, /^MIRROR is empty: 1 or 0/],
+    [{ MIRROR: '1', REVOCATIONS: 'off' }, /^MIRROR=1 has no feed to serve with REVOCATIONS=off/],
+    [{ MIRROR_PORT: '1' }, /^MIRROR_PORT has no effect without MIRROR=1/],
+    [{ MIRROR: '1', MIRROR_PORT: 'x' }, /^MIRROR_PORT: "x"/],
+    [{ MIRROR: '0', MIRROR_HOST: '::1' }, /^MIRROR_HOST has no effect without MIRROR=1/],
+    [{ MIROR: '1' }, /^MIROR is no setting \(MIRROR\?\)/],
     [{ REVOCATION: 'off' }, /^REVOCATION is no setting \(REVOCATIONS\?\)/],
     [{ ON_STALE: 'x', PORT: 'y' }, /^PORT: .*\nON_STALE: /],
   ]

@@ -1,7 +1,7 @@
 import { type StopSignal, turn } from '../../timers.ts'
 import type { RemoteKeys } from '../keys/remote-keys.ts'
 import type { Resolved } from '../options.ts'
-import type { FeedLog } from '../store/feed-log.ts'
+import type { FeedNotes } from '../store/feed-log.ts'
 import type { FeedCopy } from './feed-copy.ts'
 import { FeedRefused } from './feed-refused.ts'
 import { askForChanges, askForFeed, type FeedText, MAX_BYTES } from './feed-requests.ts'
@@ -18,8 +18,8 @@ interface Look {
   readonly uri: URL
   readonly keys: RemoteKeys
   readonly copy: FeedCopy
-  /** Where what is applied is noted, for a store. */
-  readonly log?: FeedLog | undefined
+  /** Where what is applied is noted, for a store or a mirror. */
+  readonly log?: FeedNotes | undefined
   readonly signal: StopSignal
   readonly monotonic: () => number
 }

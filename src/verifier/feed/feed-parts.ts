@@ -19,10 +19,11 @@ export function feedParts(
   monotonic: () => number,
   signal: StopSignal,
 ): { readonly copy: FeedCopy; readonly look: FeedLook; readonly stored: FeedInStore | undefined } {
-  const { store, policy } = options
+  const { store, policy, mirrored } = options
   const copy = new FeedCopy(policy.skew)
   const common = { options, keys, copy, signal }
-  if (store === undefined) return { copy, look: new FeedLook({ ...common, uri, monotonic }), stored: undefined }
+  if (store === undefined)
+    return { copy, look: new FeedLook({ ...common, uri, monotonic, log: mirrored?.feed }), stored: undefined }
   const log = new FeedLog(MAX_STORED_CHARACTERS - HEAD_CHARACTERS)
   const door = new StoreDoor(store, 'feed', uri, options, monotonic, signal)
   return {

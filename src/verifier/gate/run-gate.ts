@@ -1,10 +1,12 @@
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import { createVerifier } from '../create-verifier.ts'
-import type { Verifier, VerifierEvent } from '../exports.ts'
+import type { Verifier, VerifierEvent, VerifierOptions } from '../exports.ts'
+import { nodePlatform } from '../platform/node-platform.ts'
+import { makeVerifier } from '../verifier.ts'
 import { createGate, type Gate } from './gate.ts'
 import { metricsText } from './metrics-text.ts'
+import { createMirror } from './mirror.ts'
 import { seldom } from './seldom.ts'
 import type { GateSettings } from './settings.ts'
 
@@ -18,6 +20,8 @@ export interface RunningGate {
   readonly url: string
   /** Undefined without METRICS_PORT. */
   readonly metricsUrl: string | undefined
+  /** Where other services follow; undefined without MIRROR. */
+  readonly mirrorUrl: string | undefined
   /** Ends: requests that are under way are answered first. */
   close(): Promise<void>
 }
@@ -32,14 +36,17 @@ export interface RunningGate {
 export async function runGate(settings: GateSettings, log: (entry: object) => void): Promise<RunningGate> {
   const { issuer, audience, insecureIssuer, revocations, onStale, host } = settings
   let hasRevocations = !revocations
-  const verifier = createVerifier({
+  const mirror = settings.mirror && createMirror({ issuer, onFailure: (reason) => reportMetadata(reason, log) })
+  const options: VerifierOptions = {
     ...{ issuer, audience, insecureIssuer, revocations },
     ...(revocations && { onStale }),
     onEvent(event) {
       hasRevocations ||= event.type === 'revocations_applied'
+      if (event.type === 'revocations_applied') mirror?.tell()
       reportEvent(event, log)
     },
-  })
+  }
+  const verifier = makeVerifier(options, nodePlatform, mirror?.mirrored)
   const report = seldom((message) => log({ level: 'error', msg: message }))
   const gate = createGate(verifier, report)
   const server = await listening(gate.listener, settings.port, host)
@@ -47,16 +54,20 @@ export async function runGate(settings: GateSettings, log: (entry: object) => vo
     settings.metricsPort === undefined
       ? undefined
       : await listening(metricsListener(gate, verifier), settings.metricsPort, host)
+  const mirroring =
+    mirror && settings.mirror && (await listening(mirror.listener, settings.mirror.port, settings.mirror.host))
   const stopped = new AbortController()
   const pause = () => delay(RETRY_MS, undefined, { signal: stopped.signal, ref: false }).catch(() => undefined)
   void gate.health.start(pause, () => hasRevocations)
   return {
     url: urlOf(server),
     metricsUrl: metrics && urlOf(metrics),
+    mirrorUrl: mirroring && urlOf(mirroring),
     async close() {
       gate.health.closing()
       stopped.abort()
-      await Promise.all([server, metrics].map((one) => one && closed(one)))
+      mirror?.close()
+      await Promise.all([server, metrics, mirroring].map((one) => one && closed(one)))
       verifier.close()
     },
   }
@@ -67,6 +78,10 @@ function reportEvent(event: VerifierEvent, log: (entry: object) => void): void {
   if (event.type === 'refused' || event.type === 'revocations_applied') return
   const isBad = event.type.endsWith('_failed') || event.type === 'issuer_went_back'
   log({ level: isBad ? 'warn' : 'info', event: event.type, ...event })
+}
+
+function reportMetadata(reason: string, log: (entry: object) => void): void {
+  log({ level: 'warn', event: 'metadata_failed', reason })
 }
 
 function metricsListener(gate: Gate, verifier: Verifier): RequestListener {

@@ -11,6 +11,8 @@ export interface GateSettings {
   readonly metricsPort: number | undefined
   readonly revocations: boolean
   readonly onStale: 'accept' | 'reject'
+  /** Where keys, metadata and feed are served to others; undefined: nowhere. */
+  readonly mirror: { readonly host: string; readonly port: number } | undefined
 }
 
 /** Settings that can't be used: each line names one, and says what it may be. */
@@ -27,6 +29,9 @@ export const GATE_SETTINGS = {
   METRICS_PORT: 'a port for /metrics on the same address; without it there are none',
   REVOCATIONS: 'on (default) or off: whether the revocation feed is followed',
   ON_STALE: 'accept (default) or reject: what happens to tokens without a fresh copy of the feed',
+  MIRROR: '1 or 0 (default): whether keys, metadata and feed of the issuer are served to other services',
+  MIRROR_HOST: 'the address on which they are served; default 127.0.0.1',
+  MIRROR_PORT: 'the port on which they are served, 0 to 65535; default 4181',
   INSECURE_ISSUER: 'on or off (default): plain http to an issuer that is not on this machine',
 } as const
 type Name = keyof typeof GATE_SETTINGS
@@ -71,11 +76,19 @@ export function readGateSettings(env: Env): GateSettings {
     metricsPort: port('METRICS_PORT'),
     revocations: one('REVOCATIONS', ['on', 'off']) === 'on',
     onStale: one('ON_STALE', ['accept', 'reject']),
+    mirror: mirrorOf(one('MIRROR', ['0', '1']) === '1', text('MIRROR_HOST'), port('MIRROR_PORT')),
   }
   if (!settings.revocations && env.ON_STALE !== undefined) faults.push('ON_STALE has no effect with REVOCATIONS=off')
+  if (settings.mirror && !settings.revocations) faults.push('MIRROR=1 has no feed to serve with REVOCATIONS=off')
+  for (const name of ['MIRROR_HOST', 'MIRROR_PORT'] as const)
+    if (!settings.mirror && env[name] !== undefined) faults.push(`${name} has no effect without MIRROR=1`)
   if (settings.audience.includes('') && env.AUDIENCE?.trim()) faults.push(refused('AUDIENCE', env.AUDIENCE))
   if (faults.length > 0) throw new BadSettings(faults.join('\n'))
   return settings
+}
+
+function mirrorOf(isOn: boolean, host = '127.0.0.1', port = 4181): GateSettings['mirror'] {
+  return isOn ? { host, port } : undefined
 }
 
 function refused(name: Name, given: string): string {

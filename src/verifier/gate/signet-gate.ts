@@ -33,7 +33,7 @@ if (process.argv.length > 2) {
 try {
   const gate = await runGate(readGateSettings(process.env), log)
   giveBackMemory()
-  log({ level: 'info', event: 'listening', url: gate.url, metrics: gate.metricsUrl })
+  log({ level: 'info', event: 'listening', url: gate.url, metrics: gate.metricsUrl, mirror: gate.mirrorUrl })
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.once(signal, () => {
       log({ level: 'info', event: 'closing', signal })

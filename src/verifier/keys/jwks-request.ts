@@ -46,5 +46,7 @@ export async function askForJwks(
   const freshFor = copy.freshUntil - clocks().monotonic
   if (isNew && isOlder(copy, before, mode === 'on-demand')) return { copy: before, freshFor }
   const madeAtSeconds = Math.max(copy.madeAtSeconds, before.madeAtSeconds)
-  return { copy: { ...copy, madeAt: Math.max(madeAt, before.madeAt), madeAtSeconds }, freshFor }
+  const used = { ...copy, madeAt: Math.max(madeAt, before.madeAt), madeAtSeconds }
+  options.mirrored?.keysCame(used)
+  return { copy: used, freshFor }
 }
