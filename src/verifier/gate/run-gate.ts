@@ -107,7 +107,12 @@ function urlOf(server: Server): string {
 
 function closed(server: Server): Promise<void> {
   return new Promise((resolve) => {
-    server.close(() => resolve())
+    // Again and again: a connection whose request is answered meanwhile would stay for its keep-alive time.
+    const idle = setInterval(() => server.closeIdleConnections(), 100)
+    server.close(() => {
+      clearInterval(idle)
+      resolve()
+    })
     server.closeIdleConnections()
   })
 }
