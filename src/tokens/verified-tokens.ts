@@ -99,6 +99,10 @@ export class VerifiedTokens {
     }
   }
 
+  *[Symbol.iterator](): Generator<VerifiedToken> {
+    for (const generation of [this.#young, this.#old]) yield* generation.values()
+  }
+
   get size(): number {
     return this.#young.size + this.#old.size
   }

@@ -105,7 +105,7 @@ export function createTokenVerifier<Result extends JudgedToken = AccessTokenClai
   readonly revocations: RevocationCheck
   readonly verifySignature: VerifySignature
   /** Is told which key signed the token of these claims. */
-  readonly kids?: WeakMap<AccessTokenClaims, string>
+  readonly kids?: { set(claims: AccessTokenClaims, kid: string): void }
 }): TokenVerifier<Result> {
   const { keys, policy, now, cache, revocations, verifySignature, kids } = options
   assertPolicy(policy)

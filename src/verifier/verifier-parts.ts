@@ -1,6 +1,5 @@
 import { monotonicClock } from '../clock.ts'
 import { asRefused } from '../revocations/revocation-set.ts'
-import type { AccessTokenClaims } from '../tokens/claims.ts'
 import { VerifiedTokens } from '../tokens/verified-tokens.ts'
 import { createTokenVerifier, type JudgedToken, type RevocationCheck } from '../tokens/verify.ts'
 import { OnDemandRevocations } from './feed/on-demand-revocations.ts'
@@ -13,6 +12,7 @@ import { Refused } from './refused.ts'
 import { Standstill } from './standstill.ts'
 import { mostOfLook } from './store/shared-look.ts'
 import { waitingVerify } from './waiting-verify.ts'
+import { KidsOfClaims } from './watch/kids-of-claims.ts'
 import { watchClaims } from './watch/watch-claims.ts'
 
 const NOTHING_REVOKED: RevocationCheck = {
@@ -48,7 +48,7 @@ export function makeParts(options: VerifierOptions, platform: Platform, mirrored
       ? new OnDemandRevocations(resolved, feed, keys)
       : new RemoteRevocations(resolved, feed, keys, standstill))
   const cache = new VerifiedTokens(resolved.cache)
-  const kids = new WeakMap<AccessTokenClaims, string>()
+  const kids = new KidsOfClaims(cache)
   const guard = createTokenVerifier<JudgedToken>({
     kids,
     keys,

@@ -49,7 +49,8 @@ export interface Verifier {
    * `clockSkew`) or is taken back, within about a second, and with `onStale: 'reject'` when the copy of the feed is too
    * old. For a token that is over already it does so soon after. After `close` nobody is called.
    *
-   * @param claims the object that this verifier returned, not a copy
+   * @param claims the object that this verifier returned, not a copy. Watch it at once: before the first watch, only
+   *   tokens count that are still in the cache
    * @param onOver gets the reason, and the error with which the guard refuses the token from now on: the caller is told
    *   its `code` alone. What it throws goes to `onEvent`
    * @returns a function that stops watching: to be called when the connection ends

@@ -17,7 +17,7 @@ export type OnOver = (refusal: Refusal, error: AppError) => void
 interface Parts {
   readonly options: Resolved
   readonly again: TokenVerifier<unknown>['again']
-  readonly kids: WeakMap<AccessTokenClaims, string>
+  readonly kids: { get(claims: AccessTokenClaims): string | undefined }
   readonly keys: Pick<RemoteKeys, 'due' | 'seek' | 'hasGoodKeys'>
   readonly revocations: { due(): Promise<unknown> | undefined; isTooOld(): boolean } | undefined
   readonly refused: Refused
