@@ -1,6 +1,7 @@
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
+import { failure } from '../../http/bounded-fetch.ts'
 import type { Verifier, VerifierEvent, VerifierOptions } from '../exports.ts'
 import { nodePlatform } from '../platform/node-platform.ts'
 import { makeVerifier } from '../verifier.ts'
@@ -76,8 +77,10 @@ export async function runGate(settings: GateSettings, log: (entry: object) => vo
 /** Refusals are counted, and not logged: anybody can cause them. */
 function reportEvent(event: VerifierEvent, log: (entry: object) => void): void {
   if (event.type === 'refused' || event.type === 'revocations_applied') return
-  const isBad = event.type.endsWith('_failed') || event.type === 'issuer_went_back'
-  log({ level: isBad ? 'warn' : 'info', event: event.type, ...event })
+  const { type, ...what } = event
+  const isBad = type.endsWith('_failed') || type === 'issuer_went_back'
+  if (event.type === 'internal') log({ level: 'error', event: type, reason: failure(event.error) })
+  else log({ level: isBad ? 'warn' : 'info', event: type, ...what })
 }
 
 function reportMetadata(reason: string, log: (entry: object) => void): void {
