@@ -26,7 +26,7 @@ for (const url of PAGES) {
 /** Files that the trial needs and that are not recipes. */
 const SCAFFOLD = [
   ...['apache/httpd.conf', 'nginx/nginx.conf', 'mcp/client_post.js', 'python/judge.py', 'python/vectors.py'],
-  ...['go.mod', 'judge/main.go', 'signet/vectors_test.go'].map((name) => `go/service/${name}`),
+  ...['go.mod', 'judge/main.go', 'signet/guard_test.go', 'signet/vectors_test.go'].map((name) => `go/service/${name}`),
   'frameworks/api_gateway.js',
   'apache/around-gate.conf',
   ...['serve-fetch', 'workerd-host', 'edge-host', 'cold', 'quiet'].map((name) => `runtimes/services/${name}.js`),

@@ -1626,10 +1626,11 @@ func Caller(ctx context.Context) *Claims {
 	return claims
 }
 
-// Guard protects every path of a handler, except those of public, which are exact. Caller has the claims.
+// Guard protects every path of a handler, except those of public, which are exact and in their usual spelling: a mux
+// may take %2F for a part of a name, and lead "/docs%2Findex" elsewhere than "/docs/index". Caller has the claims.
 func (v *Verifier) Guard(next http.Handler, public ...string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if overlap(public, []string{r.URL.Path}) {
+		if r.URL.RawPath == "" && overlap(public, []string{r.URL.Path}) {
 			next.ServeHTTP(w, r)
 			return
 		}
