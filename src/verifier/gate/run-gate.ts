@@ -13,6 +13,11 @@ import type { GateSettings } from './settings.ts'
 
 /** How long requests may take to come in: a gateway is close by. */
 const SERVER_OPTIONS = { keepAliveTimeout: 75_000, headersTimeout: 10_000, requestTimeout: 10_000 }
+/**
+ * Milliseconds after which a connection is cut where nothing moves either way: whoever does not read its answer would
+ * keep it in memory, and an answer of the mirror can be long. It is above the 30 seconds of a long poll.
+ */
+const STALLED_MS = 60_000
 /** From one try to get the keys to the next, before the first success. */
 const RETRY_MS = 1000
 
@@ -96,6 +101,7 @@ function metricsListener(gate: Gate, verifier: Verifier): RequestListener {
 
 async function listening(listener: RequestListener, port: number, host: string): Promise<Server> {
   const server = createServer(SERVER_OPTIONS, listener)
+  server.setTimeout(STALLED_MS)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(port, host, resolve)
