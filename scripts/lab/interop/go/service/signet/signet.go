@@ -107,6 +107,10 @@ func bad(refusal, reason string) *Refused {
 	return &Refused{Code: "invalid_token", Refusal: refusal, reason: reason}
 }
 
+func expired() *Refused {
+	return &Refused{Code: "token_expired", Refusal: "expired", reason: "exp is in the past"}
+}
+
 func noKeys(reason string, cause error) *Refused {
 	return &Refused{Code: "keys_unavailable", Refusal: "keys_unavailable", reason: reason, cause: cause}
 }
@@ -358,7 +362,7 @@ func accept(payload []byte, issuer string, audience []string, skew, now int64) (
 	case lifetime <= 0, lifetime > 900:
 		return nil, bad("lifetime", "exp is not after iat, or too long after it")
 	case claims.Expires <= now-skew:
-		return nil, &Refused{Code: "token_expired", Refusal: "expired", reason: "exp is in the past"}
+		return nil, expired()
 	}
 	return claims, nil
 }
@@ -1504,7 +1508,12 @@ func (v *Verifier) judge(ctx context.Context, token string) (*Claims, error) {
 	if err != nil {
 		return nil, err
 	}
-	v.catchUp(ctx) // only a good token waits
+	if err := v.catchUp(ctx); err != nil { // only a good token waits
+		return nil, err
+	}
+	if claims.Expires <= time.Now().Unix()-v.skew {
+		return nil, expired() // while it waited
+	}
 	if _, err := v.keyOf(parsed.kid); err != nil {
 		return nil, err // it was revoked meanwhile
 	}
@@ -1547,16 +1556,27 @@ func (v *Verifier) notRevoked(claims *Claims) error {
 	}
 }
 
-func (v *Verifier) catchUp(ctx context.Context) {
+// catchUp returns an error when ctx ended before: a caller that hangs up must not be judged by what was known earlier.
+func (v *Verifier) catchUp(ctx context.Context) error {
 	if count := v.still.count(); count != v.stood.Load() {
 		if v.keys.isOver() {
-			v.keys.refresh(ctx)
+			if v.keys.refresh(ctx); ctx.Err() != nil {
+				return notWaited(ctx)
+			}
 		}
 		v.stood.Store(count)
 	}
 	if v.feed != nil && v.feed.isDue() {
-		v.feed.catchUp(ctx)
+		if v.feed.catchUp(ctx); ctx.Err() != nil {
+			return notWaited(ctx)
+		}
 	}
+	return nil
+}
+
+func notWaited(ctx context.Context) error {
+	return &Refused{Code: "revocations_stale", Refusal: "feed_stale", reason: "nobody waits for the answer any more",
+		cause: ctx.Err()}
 }
 
 func (v *Verifier) begin() {
@@ -1595,7 +1615,7 @@ func (v *Verifier) Hydrate(ctx context.Context) error {
 			return err
 		}
 	}
-	v.catchUp(ctx)
+	_ = v.catchUp(ctx)
 	return ctx.Err()
 }
 
