@@ -15,6 +15,7 @@ import { boundedKid } from '../keys/kid-search.ts'
 import type { Mirrored } from '../mirrored.ts'
 import { type MirroredText, MirrorKeys, MirrorMetadata } from './mirror-documents.ts'
 import { MirrorFeed } from './mirror-feed.ts'
+import { networkOfAddress } from './network-of-address.ts'
 
 /** What the server accepts in a question: see the route of the feed. */
 const CURSOR = /^[A-Za-z0-9._-]{1,100}$/
@@ -118,7 +119,7 @@ async function sendChanges(
   const isOne = after.length === 1 && wait.length === 1
   if (!isKnown || !isOne || !CURSOR.test(after[0] ?? '') || !WAIT.test(wait[0] ?? '')) return refuse(reply, 400)
   const milliseconds = request.method === 'HEAD' ? 0 : Number(wait[0]) * 1000
-  const network = request.socket.remoteAddress ?? ''
+  const network = networkOfAddress(request.socket.remoteAddress)
   const changes = await feed.changes(after[0] ?? '', milliseconds, hangUpOf(reply), network)
   if (feed.isClosed) reply.setHeader('connection', 'close') // which would else outlive the server
   if (changes === undefined) return refuse(reply, 503, { 'retry-after': '1' })
