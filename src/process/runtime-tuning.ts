@@ -1,8 +1,7 @@
 import { executionAsyncResource } from 'node:async_hooks'
 import { readdirSync, readFileSync } from 'node:fs'
 import { setPriority } from 'node:os'
-import { getHeapStatistics, setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
+import { collectGarbage, isHeapLarge } from '../collect-garbage.ts'
 
 // Settings of V8, Node and the operating system that make the server faster or smaller. None changes a result, and
 // where one is not available the server runs without it. Each comment says what the setting gains and costs, and when
@@ -52,9 +51,6 @@ export function keepTickShape(): Promise<object | undefined> {
 }
 
 const COLLECT_AFTER_BOOT_MS = 500
-/** A heap is large above it. A server without many revocations uses 40 MB after its boot. */
-const LARGE_HEAP_BYTES = 64 * 1024 * 1024
-
 /**
  * Collects garbage once after the boot. What loading and compiling left behind would otherwise stay: an idle server
  * allocates too little to make V8 collect it.
@@ -69,7 +65,7 @@ const LARGE_HEAP_BYTES = 64 * 1024 * 1024
  */
 export function giveBackMemory(): void {
   setTimeout(() => {
-    if (!isHeapLarge()) collect()
+    if (!isHeapLarge()) collectGarbage()
   }, COLLECT_AFTER_BOOT_MS).unref()
 }
 
@@ -81,17 +77,7 @@ export function giveBackMemory(): void {
  * - Price: it listens half a second later. To read as many revocations takes five.
  */
 export function giveBackMuchMemory(): void {
-  if (isHeapLarge()) collect()
-}
-
-const isHeapLarge = () => getHeapStatistics().used_heap_size > LARGE_HEAP_BYTES
-
-function collect(): void {
-  try {
-    setFlagsFromString('--expose-gc')
-    const gc: (how: object) => void = runInNewContext('gc')
-    gc({ type: 'major', execution: 'sync', flavor: 'last-resort' })
-  } catch {} // this V8 has no such function
+  if (isHeapLarge()) collectGarbage()
 }
 
 /** The nice value for threads whose work can wait a moment. */

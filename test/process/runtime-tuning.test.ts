@@ -5,6 +5,7 @@ import v8 from 'node:v8'
 import vm from 'node:vm'
 import t from 'tap'
 import { giveBackMemory, giveBackMuchMemory, keepTickShape } from '../../src/process/runtime-tuning.ts'
+import * as gate from '../../src/verifier/gate/give-back-memory.ts'
 
 t.test('garbage is collected once, after the boot, and a large heap before it serves', async (t) => {
   const collect = mock.fn()
@@ -36,6 +37,9 @@ t.test('garbage is collected once, after the boot, and a large heap before it se
   })
   giveBackMemory()
   t.doesNotThrow(() => mock.timers.tick(3_600_000), 'a V8 that has no collector to call does not end the server')
+  gate.giveBackMemory()
+  t.doesNotThrow(() => mock.timers.tick(3_600_000), 'nor the gate')
+  t.equal(collector.mock.callCount(), 4)
 })
 
 t.test('the record of a tick is kept where Node makes it from a literal, and only there', async (t) => {

