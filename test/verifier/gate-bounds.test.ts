@@ -1,4 +1,5 @@
-import { createServer } from 'node:http'
+import { once } from 'node:events'
+import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { rememberedDemands } from '../../src/verifier/gate/demands.ts'
@@ -78,6 +79,34 @@ t.test('the mirror is on a port of its own, and ends with the gate', async (t) =
   await gate.close()
   t.equal((await waiting).status, 200, 'who waits is answered before')
   await t.rejects(fetch(gate.mirrorUrl + path))
+})
+
+t.test('a gate ends when it has answered what it was asked before', async (t) => {
+  const asked = Promise.withResolvers<ServerResponse>()
+  const mute = createServer((_request, reply) => asked.resolve(reply)).listen(0, '127.0.0.1')
+  await new Promise((resolve) => mute.once('listening', resolve))
+  t.teardown(() => mute.close().closeAllConnections())
+  const issuer = `http://127.0.0.1:${(mute.address() as AddressInfo).port}`
+  const gate = await runGate(
+    {
+      ...{ issuer, audience: ['x'], insecureIssuer: false, host: '127.0.0.1', port: 0 },
+      ...{ metricsPort: undefined, revocations: false, onStale: 'accept', mirror: undefined },
+    },
+    () => undefined,
+  )
+  const header = Buffer.from('{"alg":"RS256","typ":"at+jwt","kid":"k"}').toString('base64url')
+  const agent = new Agent({ keepAlive: true })
+  t.teardown(() => agent.destroy())
+  const headers = { authorization: `Bearer ${header}.e30.AAAA`, expect: '100-continue' }
+  const question = request(gate.url, { agent, headers }).end()
+  await once(question, 'continue') // it has come in
+  const reply = await asked.promise
+  const closing = gate.close()
+  reply.writeHead(500).end()
+  const [answer] = (await once(question, 'response')) as [IncomingMessage]
+  t.equal(answer.resume().statusCode, 503)
+  await closing
+  t.pass('and not after the 75 seconds for which a connection is kept')
 })
 
 t.test('each message is told once a minute', async (t) => {

@@ -41,6 +41,7 @@ export interface RunningGate {
  */
 export async function runGate(settings: GateSettings, log: (entry: object) => void): Promise<RunningGate> {
   const { issuer, audience, insecureIssuer, revocations, onStale, host } = settings
+  const report = seldom((message) => log({ level: 'error', msg: message }))
   let hasRevocations = !revocations
   const mirror = settings.mirror && createMirror({ issuer, onFailure: (reason) => reportMetadata(reason, log) })
   const options: VerifierOptions = {
@@ -49,11 +50,11 @@ export async function runGate(settings: GateSettings, log: (entry: object) => vo
     onEvent(event) {
       hasRevocations ||= event.type === 'revocations_applied'
       if (event.type === 'revocations_applied') mirror?.tell()
-      reportEvent(event, log)
+      if (event.type === 'internal') report(`a fault that is no refusal: ${failure(event.error)}`)
+      else reportEvent(event, log)
     },
   }
   const verifier = makeVerifier(options, nodePlatform, mirror?.mirrored)
-  const report = seldom((message) => log({ level: 'error', msg: message }))
   const gate = createGate(verifier, report)
   const server = await listening(gate.listener, settings.port, host)
   const metrics =
@@ -80,12 +81,10 @@ export async function runGate(settings: GateSettings, log: (entry: object) => vo
 }
 
 /** Refusals are counted, and not logged: anybody can cause them. */
-function reportEvent(event: VerifierEvent, log: (entry: object) => void): void {
-  if (event.type === 'refused' || event.type === 'revocations_applied') return
-  const { type, ...what } = event
+function reportEvent({ type, ...what }: VerifierEvent, log: (entry: object) => void): void {
+  if (type === 'refused' || type === 'revocations_applied') return
   const isBad = type.endsWith('_failed') || type === 'issuer_went_back'
-  if (event.type === 'internal') log({ level: 'error', event: type, reason: failure(event.error) })
-  else log({ level: isBad ? 'warn' : 'info', event: type, ...what })
+  log({ level: isBad ? 'warn' : 'info', event: type, ...what })
 }
 
 function reportMetadata(reason: string, log: (entry: object) => void): void {
