@@ -5,9 +5,9 @@ export const systemClock: Clock = () => Math.floor(Date.now() / 1000)
 
 /**
  * Milliseconds from an arbitrary start, on a clock that no administrator and no NTP client can set: for intervals and
- * ages.
+ * ages. An edge runtime has none: there it is the clock of the system.
  */
-export const monotonicClock: () => number = typeof performance === 'object' ? () => performance.now() : () => Date.now() // an edge runtime has none
+export const monotonicClock: () => number = typeof performance === 'object' ? () => performance.now() : () => Date.now()
 
 /** An instant on both clocks. Each of them alone misses something, see `secondsSince`. */
 export interface Instant {

@@ -7,8 +7,8 @@ import { TypeCheck } from '@sinclair/typebox/compiler'
 const CHECKS = '**/*-checks.js'
 
 /**
- * Puts the code that TypeBox makes of the schemas in the place of the calls that make it. The runtimes of Cloudflare and
- * of Next.js forbid code that is made while they run, and TypeBox itself need not be loaded.
+ * Puts the code that TypeBox makes of the schemas in the place of the calls that make it. The runtimes of Cloudflare
+ * and of Next.js forbid code that is made while they run, and TypeBox itself need not be loaded.
  *
  * @param outDir the compiled modules of a package
  * @param source the folder that they were compiled from, with the same paths

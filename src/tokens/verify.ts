@@ -25,7 +25,9 @@ export type Verdict = 'good' | 'revoked' | 'stale'
 /** The revocation set, in memory. */
 export interface RevocationCheck {
   judge(claims: AccessTokenClaims): Verdict
-  /** What refuses a token that `judge` does not call good. Asked only for such a token. @throws TypeError for another */
+  /**
+   * What refuses a token that `judge` does not call good. Asked only for such a token. @throws TypeError for another
+   */
   refusalOf(claims: AccessTokenClaims): Refusal
   /** True when the set is older than the setting allows, and the policy is to refuse tokens then. */
   isTooOld(): boolean

@@ -2,8 +2,8 @@ import type { Resolved, VerifierOptions } from './options.ts'
 import { type BoundedStore, boundedStore } from './store/verifier-store.ts'
 
 /**
- * `follow`: timers and long polls in the background. `on-demand`: neither; keys and feed are looked at when a token comes
- * and the copy is too old, for isolates and functions that freeze between two requests.
+ * `follow`: timers and long polls in the background. `on-demand`: neither; keys and feed are looked at when a token
+ * comes and the copy is too old, for isolates and functions that freeze between two requests.
  */
 export type VerifierMode = 'follow' | 'on-demand'
 

@@ -10,8 +10,8 @@ type Listener = (
 ) => void
 
 /**
- * Counts what a verifier refused, by reason, and tells its listener. Each refusal counts once, wherever it passes. It also
- * gets the parameters of every challenge of this service, so that whoever answers it needs no verifier.
+ * Counts what a verifier refused, by reason, and tells its listener. Each refusal counts once, wherever it passes. It
+ * also gets the parameters of every challenge of this service, so that whoever answers it needs no verifier.
  */
 export class Refused {
   readonly #listener: Listener

@@ -2,8 +2,9 @@ import type { FastifyInstance } from 'fastify'
 import type { Verifier } from './verifier.ts'
 
 /**
- * Serves the metadata of the service (RFC 9728), to everybody and to pages of any origin. A route that the app has there
- * already stays, and a log line says so. A later one stops the start with Fastify's own error, which names the address.
+ * Serves the metadata of the service (RFC 9728), to everybody and to pages of any origin. A route that the app has
+ * there already stays, and a log line says so. A later one stops the start with Fastify's own error, which names the
+ * address.
  *
  * Within a prefix the route could not stand where clients look for it, so it is left to the app.
  */

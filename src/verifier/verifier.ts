@@ -155,7 +155,10 @@ function statsOf({ cache, revocations, refused, counts }: VerifierParts): Verifi
 /** What each verifier refused: for guards that find a part of it by themselves. */
 const refusedBy = new WeakMap<Verifier, Refused>()
 
-/** Counts a refusal, and completes its challenge, that a guard in front of the verifier found. One of the verifier itself counts only once. */
+/**
+ * Counts a refusal, and completes its challenge, that a guard in front of the verifier found. One of the verifier
+ * itself counts only once.
+ */
 export function noteRefusal(verifier: Verifier, error: unknown): void {
   refusedBy.get(verifier)?.note(error)
 }

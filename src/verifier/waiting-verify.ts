@@ -23,8 +23,8 @@ const LATE: unique symbol = Symbol('late')
  *
  * A token that was seen before takes the shortest way: nothing is allocated, and nobody asks whether it is a promise.
  *
- * @param mostMs milliseconds after which a look counts as lost, and another one is made: in workerd a look ends with the
- *   request that began it. Undefined where that can't be
+ * @param mostMs milliseconds after which a look counts as lost, and another one is made: in workerd a look ends with
+ *   the request that began it. Undefined where that can't be
  */
 export function waitingVerify(options: {
   readonly guard: Pick<TokenVerifier<JudgedToken>, 'seen' | 'fresh' | 'verify'>

@@ -129,7 +129,8 @@ t.test('whatever the reason is, the answers with one code are the same', async (
   for (const [, , token] of refusedTokens(mint)) {
     const answer = await get(token)
     const part = publicPart(answer)
-    for (const word of REFUSALS) if (word.includes('_')) t.notMatch(part, word) // the others are words of the answer, too
+    // The words without `_` are words of the answer, too.
+    for (const word of REFUSALS) if (word.includes('_')) t.notMatch(part, word)
     t.notMatch(part, 'refusal')
     parts.set(answer.json().code, (parts.get(answer.json().code) ?? new Set()).add(part))
   }

@@ -4,7 +4,8 @@ import { explainCommand } from '../../src/verifier/explain/explain-command.ts'
 import { jws, Raw } from '../support/mint.ts'
 import { explaining, fed, holds, states, tellsNo } from './explaining.ts'
 
-// What is given to `signet-verifier explain`: hostile tokens, other things than a token, and a token where none belongs.
+// What is given to `signet-verifier explain`: hostile tokens, other things than a token, and a token where none
+// belongs.
 
 const { issuer, mint, command, run } = await explaining(t)
 

@@ -48,8 +48,8 @@ export function token(sid: string, now: number, key = privateKey): Promise<strin
 }
 
 /**
- * Verifiers, an issuer and stores in one world whose time the test lets pass: both clocks and every timer. One at a time,
- * because the monotonic clock is that of the process.
+ * Verifiers, an issuer and stores in one world whose time the test lets pass: both clocks and every timer. One at a
+ * time, because the monotonic clock is that of the process.
  */
 export function storeWorld(t: Test) {
   const time = { ms: START_MS, offsetSeconds: 0 }

@@ -7,7 +7,9 @@ export const SKEW = 5
 
 export type Why = 'key' | 'expired' | 'stale' | 'revoked'
 
-/** A watch whose clocks, timer and issuer the test controls. Every token ends after 100 seconds unless told otherwise. */
+/**
+ * A watch whose clocks, timer and issuer the test controls. Every token ends after 100 seconds unless told otherwise.
+ */
 export function watching() {
   const clock = { seconds: NOW, milliseconds: 0, isBroken: false }
   const revoked = new Set<string>()

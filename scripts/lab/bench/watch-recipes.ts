@@ -119,7 +119,8 @@ export class Recipes {
     const { port } = new URL(this.#services.ws.origin)
     const socket = connect(Number(port), '127.0.0.1')
     const key = Buffer.alloc(16).toString('base64')
-    const upgrade = `Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}`
+    const version = `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}`
+    const upgrade = `Upgrade: websocket\r\nConnection: Upgrade\r\n${version}`
     socket.write(`GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n${upgrade}\r\n\r\n`)
     let heard = ''
     socket.on('data', (data) => {

@@ -20,7 +20,8 @@ const MOST_PAUSE_MS = 400
 const PROMISED_MS = 1000
 
 takesNoOptions(
-  'usage: npm run bench:watch\n\n10,000 watched tokens and 200 WebSockets, of which 200 are revoked one by one. Takes three minutes.',
+  'usage: npm run bench:watch\n\n' +
+    '10,000 watched tokens and 200 WebSockets, of which 200 are revoked one by one. Takes three minutes.',
 )
 
 const bench = { rounds: 1, seconds: 1, folder: makeRunFolder('watch'), cores: undefined }

@@ -27,8 +27,8 @@ import { accepts, refusesAll, refusesUnset, report, type Trial } from './trial.t
 const EVERYTHING = [...PROGRAMS, ...GATEWAYS, ...RUNTIMES, ...FRAMEWORKS]
 const HELP = `Usage: npm run interop [-- --only <name>]... [--times <n>] [--cold <n>] [--reasons]
 
-Starts a real server and has its tokens verified by libraries and programs of other ecosystems, as they are installed here,
-by gateways with signet-gate, and by signet-verifier in the runtimes and frameworks that npm can install. Takes twenty
+Starts a real server and has its tokens verified by libraries and programs of other ecosystems, as they are installed
+here, by gateways with signet-gate, and by signet-verifier in the runtimes and frameworks that npm can install. Takes twenty
 minutes: key rotations, long polls and many revocations are part of it. Exits 1 when one of them that is here fails.
 
 Options

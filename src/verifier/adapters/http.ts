@@ -6,8 +6,8 @@ import type { Authenticator } from './authenticator.ts'
 import { type NodeResponse, refuse } from './refusals.ts'
 
 /**
- * A listener of `node:http`, `node:https` or `node:http2` that runs only for callers with a good token. `req.user` holds
- * their claims. What the handler throws is not caught. For `node:http2`, name its types:
+ * A listener of `node:http`, `node:https` or `node:http2` that runs only for callers with a good token. `req.user`
+ * holds their claims. What the handler throws is not caught. For `node:http2`, name its types:
  * `signetHttp<Http2ServerRequest, Http2ServerResponse>(…)`.
  *
  * @throws TypeError for demands that would have no effect, as `assertDemands`

@@ -14,8 +14,9 @@ export type * from './lambda-events.ts'
 
 /**
  * An authorizer of AWS API Gateway. A good token is let in, with its claims as the context. A token that does not allow
- * what is demanded is denied (403), with `code` and `challenge` in the context. Everything else is thrown: `Unauthorized`
- * to the letter, of which API Gateway makes a 401, or the error itself (500) where the verifier does not know.
+ * what is demanded is denied (403), with `code` and `challenge` in the context. Everything else is thrown:
+ * `Unauthorized` to the letter, of which API Gateway makes a 401, or the error itself (500) where the verifier does not
+ * know.
  *
  * API Gateway keeps an answer for the TTL of the authorizer, and no revocation is seen meanwhile: set the TTL to 0, or
  * at most to `maxFeedAge`.
@@ -40,7 +41,8 @@ export function signetLambda(verifier: Authenticator, demands: Demands = {}): La
     async policy(event) {
       const asked = event.methodArn ?? event.routeArn
       if (typeof asked !== 'string') throw new TypeError('the event has neither methodArn nor routeArn')
-      // The caller chose the path: a star or a variable in it would be for other addresses too. `?` is any one character.
+      // The caller chose the path: a star or a variable in it would be for other addresses too. `?` is any one
+      // character.
       const Resource = asked.replaceAll(/[*$]/g, '?')
       const { isAuthorized, principalId, context } = await judge(event)
       const Effect = isAuthorized ? 'Allow' : 'Deny'

@@ -24,8 +24,8 @@ export interface NextGuard {
 /**
  * The guard for Next.js: of a route handler, and of many addresses at once.
  *
- * @param options `{ waitUntil: after }` with `after` of `next/server`, for route handlers of a verifier `on-demand`; and
- *   `maxFeedAge`
+ * @param options `{ waitUntil: after }` with `after` of `next/server`, for route handlers of a verifier `on-demand`;
+ *   and `maxFeedAge`
  * @throws TypeError for demands that would have no effect, as `assertDemands`
  */
 export function signetNext(verifier: Authenticator, demands: Demands = {}, options: CallOptions = {}): NextGuard {

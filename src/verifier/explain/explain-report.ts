@@ -149,8 +149,8 @@ function instant(epochSeconds: number): string {
 const named = (name: string) => shown(name, SHOWN.name).replace(/^"|"$/g, '')
 
 /**
- * A value of the token, bounded and on one line: nothing in it moves the cursor or turns the text round. What looks like
- * a token in it is left out.
+ * A value of the token, bounded and on one line: nothing in it moves the cursor or turns the text round. What looks
+ * like a token in it is left out.
  */
 function shown(value: unknown, most = SHOWN.value): string {
   const text = (JSON.stringify(value) ?? 'absent').slice(0, LOOKED_AT).replace(/eyJ[\w-]{8,}[\w.-]*/g, '(not shown)')

@@ -16,7 +16,9 @@ import { feedParts } from './feed-parts.ts'
 import { feedTidy } from './feed-tidy.ts'
 import { lookTwice } from './look-twice.ts'
 
-/** From a failed look to the next, doubled by each: at most two seconds, or as long as a copy may be old, up to this. */
+/**
+ * From a failed look to the next, doubled by each: at most two seconds, or as long as a copy may be old, up to this.
+ */
 const BACK_OFF_MS = { least: 500, most: 30_000, mostAtLeast: 2000 }
 /** Milliseconds for which a note in the store stands before its writer asks. */
 const SETTLE_MS = 100
@@ -83,9 +85,9 @@ export class OnDemandRevocations implements RevocationCheck {
   }
 
   /**
-   * A look that a token has to wait for, because the copy is too old. Resolves when it is over, with or without success;
-   * then `onStale` decides. Undefined while there is nothing to wait for: also when it is known that the issuer is away,
-   * and where `waitUntil` lets the look go on behind the answer.
+   * A look that a token has to wait for, because the copy is too old. Resolves when it is over, with or without
+   * success; then `onStale` decides. Undefined while there is nothing to wait for: also when it is known that the
+   * issuer is away, and where `waitUntil` lets the look go on behind the answer.
    */
   due({
     maxFeedAge = this.#feed.maxFeedAge,

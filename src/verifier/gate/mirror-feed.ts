@@ -35,8 +35,8 @@ export interface MirroredChanges {
 
 /**
  * The change stream of an issuer as a verifier took it, for other followers. Whoever takes the same lines in the same
- * order holds the same: so a cursor that the verifier held says what its follower has, and what is missing are the lines
- * that the verifier took afterwards. Nothing is in it that the verifier has not verified.
+ * order holds the same: so a cursor that the verifier held says what its follower has, and what is missing are the
+ * lines that the verifier took afterwards. Nothing is in it that the verifier has not verified.
  */
 export class MirrorFeed implements FeedNotes {
   readonly #log: FeedLog

@@ -20,7 +20,10 @@ import { networkOfAddress } from './network-of-address.ts'
 /** What the server accepts in a question: see the route of the feed. */
 const CURSOR = /^[A-Za-z0-9._-]{1,100}$/
 const WAIT = /^(0|[1-9]|[12][0-9]|30)$/
-/** Seconds, for those who find no place to wait. By chance: those who are turned away together must not come back together. */
+/**
+ * Seconds, for those who find no place to wait. By chance: those who are turned away together must not come back
+ * together.
+ */
 const RETRY_AFTER = { from: 2, to: 10 }
 
 interface MirrorOptions {

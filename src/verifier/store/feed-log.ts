@@ -109,8 +109,8 @@ export class FeedLog {
   }
 
   /**
-   * Whether a whole has to be asked for, to begin a new log: when it is long or old, and when a document of it could not
-   * be verified any more, because its key has left the JWKS.
+   * Whether a whole has to be asked for, to begin a new log: when it is long or old, and when a document of it could
+   * not be verified any more, because its key has left the JWKS.
    */
   isOutgrown(now: number, keys: { verificationPem(kid: string): string | undefined }): boolean {
     if (this.#current === undefined) return false

@@ -3,7 +3,9 @@ import { type BoundedStore, StoreFailed } from './verifier-store.ts'
 
 /** Milliseconds between two looks into the store while another verifier asks the issuer. */
 const POLL_MS = { least: 50, most: 400 }
-/** Seconds after which nobody waits for a note any more, beyond the time limit of a request: clocks count in seconds. */
+/**
+ * Seconds after which nobody waits for a note any more, beyond the time limit of a request: clocks count in seconds.
+ */
 const NOTE_EXTRA_SECONDS = 1
 /** Seconds from a failed request to the next, doubled by each failure in a row up to what a look allows. */
 const FAILED_SECONDS = 1

@@ -2,8 +2,9 @@ import type { AccessTokenClaims } from '../../tokens/claims.ts'
 import type { VerifiedToken } from '../../tokens/verified-tokens.ts'
 
 /**
- * Which key signed the token of these claims, for claims that a verifier returned. Nothing is remembered before somebody
- * asks: an entry of a WeakMap costs a new token 2 to 4 % of its time. Then those count that are cached, and all later.
+ * Which key signed the token of these claims, for claims that a verifier returned. Nothing is remembered before
+ * somebody asks: an entry of a WeakMap costs a new token 2 to 4 % of its time. Then those count that are cached, and
+ * all later.
  */
 export class KidsOfClaims {
   readonly #cached: Iterable<VerifiedToken>

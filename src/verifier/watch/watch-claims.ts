@@ -85,7 +85,8 @@ function asking({ keys, revocations }: Parts) {
     beat(): boolean {
       for (const look of [keys.due(), revocations?.due()]) look?.catch(() => undefined)
       beats += 1
-      // A key is also withdrawn by a document that changes nothing else, or whose rest never comes: no event tells of it.
+      // A key is also withdrawn by a document that changes nothing else, or whose rest never comes: no event tells of
+      // it.
       return beats % WALK_BEATS === 0 || !keys.hasGoodKeys() || revocations?.isTooOld() === true
     },
   }

@@ -26,8 +26,8 @@ export interface PlainRequest {
 }
 
 const HEADER_NAMES = [
-  'x-access-token|x-authorization|x-auth-token|access-token|token|jwt|id-token|x-id-token|authentication|authorization2',
-  'proxy-authorization|x-forwarded-authorization|x-original-authorization',
+  'x-access-token|x-authorization|x-auth-token|access-token|token|jwt|id-token|x-id-token|authentication',
+  'authorization2|proxy-authorization|x-forwarded-authorization|x-original-authorization',
 ].flatMap((row) => row.split('|'))
 const COOKIES = ['access_token', 'token', 'jwt', 'session', '__Host-token', 'authorization']
 const QUERY = ['access_token', 'token', 'jwt', 'authorization', 'bearer']

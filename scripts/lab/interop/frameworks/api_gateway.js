@@ -1,4 +1,4 @@
-// What API Gateway does with a function, for `npm run interop`: it makes events of requests, and answers of its results.
+// What API Gateway does with a function, for `npm run interop`: it makes events of requests, and answers of results.
 //
 //     node api_gateway.js <file> <authorizer|proxy>
 //

@@ -81,7 +81,10 @@ async function copy(recipe: string, to: string, ports: Ports, before = ''): Prom
   await writeFile(to, before + placed.replaceAll(/\b(8080|4180|3000)\b/g, (port) => String(own[port as '8080'])))
 }
 
-/** A folder below that of the gateways, which is in the run's own. Started by root, Apache reads its Lua file as somebody else. */
+/**
+ * A folder below that of the gateways, which is in the run's own. Started by root, Apache reads its Lua file as
+ * somebody else.
+ */
 export async function ownFolder(folder: string, name: string): Promise<string> {
   const own = await mkdtemp(join(folder, `${name.split(' ')[0]?.toLowerCase()}-`))
   for (const path of [join(folder, '..'), folder, own]) await chmod(path, 0o711)

@@ -27,7 +27,8 @@ export async function coldStarts(place: RuntimesPlace, { cold: count }: { readon
     ...(jwks <= MOST_JWKS_REQUESTS ? [] : [`cold starts ${how}: ${jwks} requests for the JWKS`]),
   ])
   const told = ({ jwks, feed }: Starts) => `${jwks} for the JWKS and ${feed} for the feed`
-  const line = `${count} cold starts with one store asked the issuer ${told(waves)} in ten waves, ${told(atOnce)} at once`
+  const asked = `${told(waves)} in ten waves, ${told(atOnce)} at once`
+  const line = `${count} cold starts with one store asked the issuer ${asked}`
   return { line, faults }
 }
 
