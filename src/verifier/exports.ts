@@ -8,7 +8,7 @@ export { assertDemands, type Demands, type Held } from '../tokens/authorize.ts'
 export type { AccessTokenClaims } from '../tokens/claims.ts'
 export type * from '../tokens/custom-claims.ts' // by name it could not be extended by `declare module`
 export { authorize } from './authorize.ts'
-export type { CallOptions, VerifierMode, WaitUntil } from './looking-options.ts'
+export type { CallOptions, VerifierMode, WaitUntil } from './mode-options.ts'
 export type { OnStale, VerifierEvent, VerifierOptions } from './options.ts'
 export type { VerifierStore } from './store/verifier-store.ts'
 export { toResponse } from './to-response.ts'

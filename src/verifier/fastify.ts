@@ -7,7 +7,7 @@ import { assertRoute, registerGuard } from '../tokens/guard.ts'
 import { createVerifier } from './create-verifier.ts'
 import { earlierRoutes } from './earlier-routes.ts'
 import type { VerifierOptions } from './options.ts'
-import { servesMetadata } from './serves-metadata.ts'
+import { serveMetadata } from './serve-metadata.ts'
 import { noteRefusal, type Verifier } from './verifier.ts'
 
 // Not only for those who want the name: without an export, the declarations of the package would leave out the file
@@ -67,7 +67,7 @@ async function guardWholeApp(app: FastifyInstance, options: VerifierOptions): Pr
       reply.code(status).headers(headers).send(body)
     },
   })
-  servesMetadata(app, verifier)
+  serveMetadata(app, verifier)
   // Fastify gives a hook ten seconds (`pluginTimeout`), and a start that fails for it would be worse than a first 503.
   app.addHook('onReady', () =>
     Promise.race([verifier.hydrate().catch(() => undefined), delay(5000, undefined, { ref: false })]),

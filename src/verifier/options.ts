@@ -7,8 +7,8 @@ import { ACCESS_TOKEN_TYPE, type ClaimsPolicy } from '../tokens/claims.ts'
 import { normalisedTyp } from '../tokens/credential.ts'
 import { type ProtectedResource, protectedResource } from '../tokens/protected-resource.ts'
 import { CACHE_BOUNDS, type CacheLimit } from '../tokens/verified-tokens.ts'
-import { feedAge, type LookingOptions, lookingOptions, type VerifierMode, type WaitUntil } from './looking-options.ts'
-import type { Mirrored } from './mirrored.ts'
+import type { MirrorHooks } from './mirror-hooks.ts'
+import { feedAge, type ModeOptions, modeOptions, type VerifierMode, type WaitUntil } from './mode-options.ts'
 import type { Platform } from './platform/platform.ts'
 import type { VerifierStore } from './store/verifier-store.ts'
 
@@ -93,7 +93,7 @@ export interface VerifierOptions {
   readonly now?: Clock
 }
 
-export interface Resolved extends LookingOptions {
+export interface Resolved extends ModeOptions {
   readonly policy: ClaimsPolicy
   readonly jwksUri: URL
   /** Undefined: the feed is not followed. */
@@ -106,7 +106,7 @@ export interface Resolved extends LookingOptions {
   readonly fetch: typeof fetch
   readonly now: Clock
   readonly platform: Platform
-  readonly mirrored?: Mirrored | undefined
+  readonly mirrored?: MirrorHooks | undefined
 }
 
 /**
@@ -124,7 +124,7 @@ export function resolveOptions(options: VerifierOptions, platform: Platform): Re
   if (typeof revocations !== 'boolean') throw new TypeError('revocations: true or false')
   if (!revocations && (options.onStale !== undefined || options.revocationsUri !== undefined))
     throw new TypeError('onStale, revocationsUri: they have no effect without revocations: true')
-  const looking = lookingOptions(options)
+  const ofMode = modeOptions(options)
   if (onStale !== 'accept' && onStale !== 'reject') throw new TypeError('onStale: "accept" or "reject"')
   const jwksUri = secureUrl('jwksUri', options.jwksUri ?? `${issuer}/.well-known/jwks.json`, insecureIssuer)
   const feedUri = options.revocationsUri ?? `${issuer}/.well-known/revocations`
@@ -142,7 +142,7 @@ export function resolveOptions(options: VerifierOptions, platform: Platform): Re
     },
     jwksUri,
     feed: revocations ? { uri, onStale, maxFeedAge: feedAge(maxFeedAge) } : undefined,
-    ...looking,
+    ...ofMode,
     resource: described(options),
     keysMaxStale: positive('keysMaxStale', options.keysMaxStale ?? 86_400),
     timeout: positive('timeout', options.timeout ?? 5000),

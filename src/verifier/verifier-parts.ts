@@ -5,7 +5,7 @@ import { createTokenVerifier, type JudgedToken, type RevocationCheck } from '../
 import { OnDemandRevocations } from './feed/on-demand-revocations.ts'
 import { RemoteRevocations } from './feed/remote-revocations.ts'
 import { RemoteKeys } from './keys/remote-keys.ts'
-import type { Mirrored } from './mirrored.ts'
+import type { MirrorHooks } from './mirror-hooks.ts'
 import { resolveOptions, type VerifierEvent, type VerifierOptions } from './options.ts'
 import type { Platform } from './platform/platform.ts'
 import { Refused } from './refused.ts'
@@ -29,7 +29,7 @@ export type VerifierParts = ReturnType<typeof makeParts>
  * @param mirrored follows what the verifier verifies
  * @throws TypeError as `makeVerifier`
  */
-export function makeParts(options: VerifierOptions, platform: Platform, mirrored?: Mirrored) {
+export function makeParts(options: VerifierOptions, platform: Platform, mirrored?: MirrorHooks) {
   const counts = { storeFailures: 0 }
   const given = resolveOptions(options, platform)
   const onEvent = (event: VerifierEvent) => {

@@ -4,12 +4,12 @@ import { assertDemands, authorize, type Demands } from '../tokens/authorize.ts'
 import type { AccessTokenClaims } from '../tokens/claims.ts'
 import { type RequestHeaders, requestToken } from '../tokens/credential.ts'
 import type { ProtectedResource } from '../tokens/protected-resource.ts'
-import { assertCallOptions, type CallOptions } from './looking-options.ts'
-import type { Mirrored } from './mirrored.ts'
+import type { MirrorHooks } from './mirror-hooks.ts'
+import { assertCallOptions, type CallOptions } from './mode-options.ts'
 import type { VerifierOptions } from './options.ts'
 import type { Platform } from './platform/platform.ts'
 import type { Refused } from './refused.ts'
-import { startsOnce } from './starts-once.ts'
+import { startOnce } from './start-once.ts'
 import { makeParts, type VerifierParts } from './verifier-parts.ts'
 import type { OnOver } from './watch/watch-claims.ts'
 
@@ -83,7 +83,7 @@ export interface VerifierStats {
  * @param mirrored gets what the verifier verifies, to the letter; not with a store
  * @throws TypeError for options that are wrong, or that would switch a check off without saying `null`
  */
-export function makeVerifier(options: VerifierOptions, platform: Platform, mirrored?: Mirrored): Verifier {
+export function makeVerifier(options: VerifierOptions, platform: Platform, mirrored?: MirrorHooks): Verifier {
   const parts = makeParts(options, platform, mirrored)
   const { keys, revocations, standstill, refused, watched, now } = parts
   const hydrate = async () => {
@@ -91,7 +91,7 @@ export function makeVerifier(options: VerifierOptions, platform: Platform, mirro
     await keys.hydrate()
     await following
   }
-  const background = startsOnce(() => (parts.mode === 'on-demand' ? undefined : follow(parts, hydrate)))
+  const background = startOnce(() => (parts.mode === 'on-demand' ? undefined : follow(parts, hydrate)))
   const verifyNow = (token: string, call?: CallOptions) => {
     if (call !== undefined) assertCallOptions(call, parts)
     background.start()

@@ -4,7 +4,7 @@ import { pause } from '../timers.ts'
 import type { AccessTokenClaims } from '../tokens/claims.ts'
 import { isPromise, type JudgedToken, type TokenVerifier, UnknownKid } from '../tokens/verify.ts'
 import { keysUnavailable } from './keys/keys-unavailable.ts'
-import type { CallOptions } from './looking-options.ts'
+import type { CallOptions } from './mode-options.ts'
 import type { Platform } from './platform/platform.ts'
 import type { Refused } from './refused.ts'
 

@@ -3,8 +3,8 @@ import { Agent, createServer, type IncomingMessage, request, type ServerResponse
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { rememberedDemands } from '../../src/verifier/gate/demands.ts'
+import { limitedReport } from '../../src/verifier/gate/limited-report.ts'
 import { runGate } from '../../src/verifier/gate/run-gate.ts'
-import { seldom } from '../../src/verifier/gate/seldom.ts'
 import { startApp } from '../support/app.ts'
 
 /** An issuer on a port, whose feed can be missing. */
@@ -112,7 +112,7 @@ t.test('a gate ends when it has answered what it was asked before', async (t) =>
 t.test('each message is told once a minute', async (t) => {
   const told: string[] = []
   const clock = { milliseconds: 5 }
-  const tell = seldom(
+  const tell = limitedReport(
     (message) => told.push(message),
     () => clock.milliseconds,
   )

@@ -1,6 +1,6 @@
 import { assertDemands, type Demands } from '../../tokens/authorize.ts'
 import type { AccessTokenClaims } from '../../tokens/claims.ts'
-import type { CallOptions } from '../looking-options.ts'
+import type { CallOptions } from '../mode-options.ts'
 import type { Authenticator } from './authenticator.ts'
 import { refusal } from './refusals.ts'
 

@@ -3,7 +3,7 @@ import type { RemoteKeys } from '../keys/remote-keys.ts'
 import type { Resolved } from '../options.ts'
 import { FeedInStore } from '../store/feed-in-store.ts'
 import { FeedLog } from '../store/feed-log.ts'
-import { StoreDoor } from '../store/store-door.ts'
+import { StoreEntry } from '../store/store-entry.ts'
 import { MAX_STORED_CHARACTERS } from '../store/verifier-store.ts'
 import { FeedCopy } from './feed-copy.ts'
 import { FeedLook } from './feed-look.ts'
@@ -25,10 +25,10 @@ export function feedParts(
   if (store === undefined)
     return { copy, look: new FeedLook({ ...common, uri, monotonic, log: mirrored?.feed }), stored: undefined }
   const log = new FeedLog(MAX_STORED_CHARACTERS - HEAD_CHARACTERS)
-  const door = new StoreDoor(store, 'feed', uri, options, monotonic, signal)
+  const entry = new StoreEntry(store, 'feed', uri, options, monotonic, signal)
   return {
     copy,
     look: new FeedLook({ ...common, uri, monotonic, log }),
-    stored: new FeedInStore({ ...common, door, log }),
+    stored: new FeedInStore({ ...common, entry, log }),
   }
 }

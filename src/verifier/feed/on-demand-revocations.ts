@@ -5,10 +5,10 @@ import { Stopping } from '../../http/stopping.ts'
 import type { AccessTokenClaims } from '../../tokens/claims.ts'
 import type { RevocationCheck, Verdict } from '../../tokens/verify.ts'
 import { Failures } from '../failures.ts'
-import { goesOnBehind } from '../goes-on-behind.ts'
+import { keepAwake } from '../keep-awake.ts'
 import type { Clocks } from '../keys/jwks-copy.ts'
 import type { RemoteKeys } from '../keys/remote-keys.ts'
-import type { CallOptions } from '../looking-options.ts'
+import type { CallOptions } from '../mode-options.ts'
 import type { Resolved } from '../options.ts'
 import { SingleFlight } from '../single-flight.ts'
 import { mostOfLook } from '../store/shared-look.ts'
@@ -99,7 +99,7 @@ export class OnDemandRevocations implements RevocationCheck {
     // What is known of the issuer grows old like the copy: a failure from before a freeze says nothing of now.
     const isTry = waitUntil !== undefined && this.#hasFailedWithin(this.#feed.maxFeedAge * 1000)
     const look = isOver ? this.#lookUntil(maxFeedAge) : this.#lookOnce(maxFeedAge / 2)
-    goesOnBehind(look, waitUntil)
+    keepAwake(look, waitUntil)
     return isOver && !isTry ? look : undefined
   }
 
@@ -158,7 +158,7 @@ export class OnDemandRevocations implements RevocationCheck {
   #shared(seconds: number): Promise<true> {
     const { stored } = this.#parts
     if (stored === undefined) return this.#ask()
-    return stored.door.shared.look<true>({
+    return stored.entry.shared.look<true>({
       found: async () => {
         const at = await stored.load()
         if (at !== undefined) this.#saw(at, false)

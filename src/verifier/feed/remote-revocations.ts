@@ -6,7 +6,7 @@ import { pause } from '../../timers.ts'
 import type { AccessTokenClaims } from '../../tokens/claims.ts'
 import type { RevocationCheck, Verdict } from '../../tokens/verify.ts'
 import type { RemoteKeys } from '../keys/remote-keys.ts'
-import type { CallOptions } from '../looking-options.ts'
+import type { CallOptions } from '../mode-options.ts'
 import type { Resolved } from '../options.ts'
 import type { Standstill } from '../standstill.ts'
 import type { FeedInStore } from '../store/feed-in-store.ts'
@@ -169,7 +169,7 @@ export class RemoteRevocations implements RevocationCheck {
     try {
       this.#lookedAt = (await stored.load()) ?? 0
     } catch (error) {
-      stored.door.report(error)
+      stored.entry.report(error)
     }
     if (!this.#isStale()) first()
   }

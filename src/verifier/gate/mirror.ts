@@ -12,7 +12,7 @@ import { Stopping } from '../../http/stopping.ts'
 import { CHANGES_MEDIA_TYPE } from '../../revocations/changes-format.ts'
 import type { HangUp } from '../../revocations/feed-waits.ts'
 import { boundedKid } from '../keys/kid-search.ts'
-import type { Mirrored } from '../mirrored.ts'
+import type { MirrorHooks } from '../mirror-hooks.ts'
 import { type MirroredText, MirrorKeys, MirrorMetadata } from './mirror-documents.ts'
 import { MirrorFeed } from './mirror-feed.ts'
 import { networkOfAddress } from './network-of-address.ts'
@@ -41,7 +41,7 @@ interface MirrorOptions {
 export interface Mirror {
   readonly listener: RequestListener
   /** For the verifier whose copies are served. */
-  readonly mirrored: Mirrored
+  readonly mirrored: MirrorHooks
   /** Answers those who wait for what the verifier has taken. To be called when it has taken an answer. */
   tell(): void
   /** Followers that wait now. */

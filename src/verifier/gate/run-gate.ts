@@ -6,9 +6,9 @@ import type { Verifier, VerifierEvent, VerifierOptions } from '../exports.ts'
 import { nodePlatform } from '../platform/node-platform.ts'
 import { makeVerifier } from '../verifier.ts'
 import { createGate, type Gate } from './gate.ts'
+import { limitedReport } from './limited-report.ts'
 import { metricsText } from './metrics-text.ts'
 import { createMirror } from './mirror.ts'
-import { seldom } from './seldom.ts'
 import type { GateSettings } from './settings.ts'
 
 /** How long requests may take to come in: a gateway is close by. */
@@ -41,7 +41,7 @@ export interface RunningGate {
  */
 export async function runGate(settings: GateSettings, log: (entry: object) => void): Promise<RunningGate> {
   const { issuer, audience, insecureIssuer, revocations, onStale, host } = settings
-  const report = seldom((message) => log({ level: 'error', msg: message }))
+  const report = limitedReport((message) => log({ level: 'error', msg: message }))
   let hasRevocations = !revocations
   const mirror = settings.mirror && createMirror({ issuer, onFailure: (reason) => reportMetadata(reason, log) })
   const options: VerifierOptions = {

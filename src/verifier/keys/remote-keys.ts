@@ -4,14 +4,14 @@ import { Stopping } from '../../http/stopping.ts'
 import { type Timer, unreferenced } from '../../timers.ts'
 import type { VerificationKeys } from '../../tokens/verify.ts'
 import { Failures } from '../failures.ts'
-import { goesOnBehind } from '../goes-on-behind.ts'
-import type { CallOptions } from '../looking-options.ts'
+import { keepAwake } from '../keep-awake.ts'
+import type { CallOptions } from '../mode-options.ts'
 import type { Resolved } from '../options.ts'
 import { SingleFlight } from '../single-flight.ts'
 import type { Standstill } from '../standstill.ts'
 import { KeysInStore } from '../store/keys-in-store.ts'
 import { mostOfLook } from '../store/shared-look.ts'
-import { StoreDoor } from '../store/store-door.ts'
+import { StoreEntry } from '../store/store-entry.ts'
 import { type Clocks, isFresh, isGood, isOlder, NO_COPY } from './jwks-copy.ts'
 import { askForJwks } from './jwks-request.ts'
 import { AWAY_MS, backOffMs, keysUnavailable, MANY } from './keys-unavailable.ts'
@@ -51,9 +51,9 @@ export class RemoteKeys implements VerificationKeys {
     this.#standstill = standstill
     this.#search = new KidSearch(monotonic)
     const { store, jwksUri, timeout } = options
-    const door = store && new StoreDoor(store, 'keys', jwksUri, options, monotonic, this.#closing.signal)
-    this.#store = door && new KeysInStore(options, door)
-    this.#fetching = new SingleFlight(monotonic, mostOfLook(timeout, door !== undefined))
+    const entry = store && new StoreEntry(store, 'keys', jwksUri, options, monotonic, this.#closing.signal)
+    this.#store = entry && new KeysInStore(options, entry)
+    this.#fetching = new SingleFlight(monotonic, mostOfLook(timeout, entry !== undefined))
   }
 
   verificationPem(kid: string): string | undefined {
@@ -91,7 +91,7 @@ export class RemoteKeys implements VerificationKeys {
     if ((!isOver && (waitUntil === undefined || isFresh(this.#copy, clocks, 0.5))) || this.#isBackingOff())
       return undefined
     const look = this.#fetchOnce(undefined, isOver ? 1 : 0.5).catch(() => undefined) // told by onEvent
-    goesOnBehind(look, waitUntil)
+    keepAwake(look, waitUntil)
     // Once it is known that the issuer is away, tokens of good keys do not wait for each further try.
     const isTry = waitUntil !== undefined && this.#failures.isWithin(AWAY_MS, clocks) && this.hasGoodKeys()
     return isOver && !isTry ? look : undefined
@@ -177,7 +177,7 @@ export class RemoteKeys implements VerificationKeys {
     if (store === undefined) return this.#fetch(kid)
     if (mode === 'follow') return this.hasGoodKeys() ? this.#fetch(kid) : this.#start(store, kid)
     const began = now()
-    await store.door.shared
+    await store.entry.shared
       .look<true>({
         found: async () => {
           const madeAt = await this.#takeStored(store)
@@ -200,7 +200,7 @@ export class RemoteKeys implements VerificationKeys {
 
   /** With a store the first keys are those that it has. */
   async #start(store: KeysInStore, kid: string | undefined): Promise<void> {
-    await this.#takeStored(store).catch((error) => store.door.report(error))
+    await this.#takeStored(store).catch((error) => store.entry.report(error))
     if (!this.hasGoodKeys() || (kid !== undefined && !this.#copy.pems.has(kid))) return this.#fetch(kid)
     const freshFor = this.#copy.freshUntil - this.#monotonic()
     this.#isUnchecked = freshFor <= 0

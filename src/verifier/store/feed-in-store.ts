@@ -11,13 +11,13 @@ import { signedDocuments } from '../feed/signed-documents.ts'
 import type { RemoteKeys } from '../keys/remote-keys.ts'
 import type { Resolved } from '../options.ts'
 import type { FeedLog, LoggedPart } from './feed-log.ts'
-import type { StoreDoor } from './store-door.ts'
+import type { StoreEntry } from './store-entry.ts'
 import { readFeed, writeFeed } from './stored-feed.ts'
 import { StoreFailed } from './verifier-store.ts'
 
 interface FeedInStoreOptions {
   readonly options: Resolved
-  readonly door: StoreDoor
+  readonly entry: StoreEntry
   readonly keys: RemoteKeys
   readonly copy: FeedCopy
   readonly log: FeedLog
@@ -38,11 +38,11 @@ export class FeedInStore {
   #saved = 0
   #wanted: number | undefined
   #saving: Promise<void> | undefined
-  readonly door: StoreDoor
+  readonly entry: StoreEntry
 
   constructor(given: FeedInStoreOptions) {
     this.#options = given
-    this.door = given.door
+    this.entry = given.entry
     const { keys, options } = given
     const { issuer, skew } = options.policy
     this.#documents = signedDocuments({
@@ -67,18 +67,18 @@ export class FeedInStore {
    */
   async load(): Promise<number | undefined> {
     const { options } = this.#options
-    const { door } = this
-    const text = await door.get()
+    const { entry } = this
+    const text = await entry.get()
     if (text === undefined) return undefined
     if (text === this.#known?.text) return this.#known.at
     try {
-      const { at, parts } = readFeed(text, door.origin, options.now(), options.policy.skew)
+      const { at, parts } = readFeed(text, entry.origin, options.now(), options.policy.skew)
       const isAsGood = await this.#take(parts)
       this.#known = { text, at: isAsGood ? at : undefined }
       return this.#known.at
     } catch (error) {
       if (error instanceof AppError) return undefined // without keys, which is told elsewhere
-      door.report(error)
+      entry.report(error)
       // With another key it may be good the next time.
       if (!(error instanceof FeedRefused && error.why === 'key')) this.#known = { text, at: undefined }
       return undefined
@@ -88,17 +88,17 @@ export class FeedInStore {
   /** Puts the copy. @param at epoch seconds of the look that it is as good as, taken before the request */
   async save(at: number): Promise<void> {
     const { log, options, copy } = this.#options
-    const { door } = this
+    const { entry } = this
     const parts = log.parts(options.now())
     if (parts === undefined) {
-      if (copy.held.seq >= 0 && !this.#isTold) door.report(new StoreFailed('put: the feed is too long for a store'))
+      if (copy.held.seq >= 0 && !this.#isTold) entry.report(new StoreFailed('put: the feed is too long for a store'))
       this.#isTold = copy.held.seq >= 0
       return
     }
     this.#isTold = false
-    const text = writeFeed(door.origin, { at, parts })
+    const text = writeFeed(entry.origin, { at, parts })
     this.#known = { text, at }
-    await door.put(text)
+    await entry.put(text)
   }
 
   /** Puts the copy behind the scenes, if it changed: now, or when the put before is over and a pause after it. */
@@ -129,7 +129,7 @@ export class FeedInStore {
       return isFeed(line) ? this.#takeFeed(line, part.since) : this.#takeChanges(part, isFirst)
     }
     // The histories before are of use only to a copy that has none. One of them must not take the others with it.
-    if (isFirst) for (const part of parts.slice(0, -1)) await take(part).catch((error) => this.door.report(error))
+    if (isFirst) for (const part of parts.slice(0, -1)) await take(part).catch((error) => this.entry.report(error))
     const current = parts.at(-1)
     return current !== undefined && take(current)
   }

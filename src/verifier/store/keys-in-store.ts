@@ -1,18 +1,18 @@
 import { type Clocks, type JwksCopy, jwksCopy } from '../keys/jwks-copy.ts'
 import { readJwks } from '../keys/jwks-reply.ts'
 import type { Resolved } from '../options.ts'
-import type { StoreDoor } from './store-door.ts'
+import type { StoreEntry } from './store-entry.ts'
 import { readKeys, type StoredKeys, writeKeys } from './stored-keys.ts'
 
 /** The copy of the JWKS in a store. */
 export class KeysInStore {
-  readonly door: StoreDoor
+  readonly entry: StoreEntry
   readonly #options: Resolved
   /** What was read or put last, and what came of it. */
   #known: { readonly text: string; readonly keys: StoredKeys | undefined } | undefined
 
-  constructor(options: Resolved, door: StoreDoor) {
-    this.door = door
+  constructor(options: Resolved, entry: StoreEntry) {
+    this.entry = entry
     this.#options = options
   }
 
@@ -24,17 +24,17 @@ export class KeysInStore {
    */
   async load(clocks: () => Clocks): Promise<{ madeAt: number; copy: JwksCopy | undefined } | undefined> {
     const { policy, keysMaxStale, now, platform } = this.#options
-    const text = await this.door.get()
+    const text = await this.entry.get()
     if (text === undefined) return undefined
     if (text === this.#known?.text) return this.#known.keys && { madeAt: this.#known.keys.madeAt, copy: undefined }
     this.#known = { text, keys: undefined }
     try {
-      const keys = readKeys(text, this.door.origin, { now: now(), skew: policy.skew, keysMaxStale })
+      const keys = readKeys(text, this.entry.origin, { now: now(), skew: policy.skew, keysMaxStale })
       const pems = await readJwks(keys.jwks, platform.readKey)
       this.#known = { text, keys }
       return { madeAt: keys.madeAt, copy: copyOf(keys, pems, clocks(), keysMaxStale) }
     } catch (error) {
-      this.door.report(error)
+      this.entry.report(error)
       return undefined
     }
   }
@@ -42,9 +42,9 @@ export class KeysInStore {
   async save({ text: jwks, etag, madeAt, lifetime }: JwksCopy, { monotonic, seconds }: Clocks): Promise<void> {
     const age = Math.ceil(Math.max(0, monotonic - madeAt) / 1000)
     const keys = { jwks, etag, madeAt: Math.floor(seconds) - age, maxAge: lifetime / 1000 }
-    const text = writeKeys(this.door.origin, keys)
+    const text = writeKeys(this.entry.origin, keys)
     this.#known = { text, keys }
-    await this.door.put(text)
+    await this.entry.put(text)
   }
 }
 

@@ -42,7 +42,7 @@ function respelled(kid: string): unknown[] {
 function injected(kid: string, canary: string): string[] {
   return [
     ...[
-      '../../../../../../dev/null',
+      '../../../../../dev/null',
       '/dev/null',
       `../keys/${kid}`,
       `./${kid}`,

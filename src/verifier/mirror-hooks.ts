@@ -2,7 +2,7 @@ import type { JwksCopy } from './keys/jwks-copy.ts'
 import type { FeedNotes } from './store/feed-log.ts'
 
 /** Gets what a verifier has verified, as it came: to serve it to others. */
-export interface Mirrored {
+export interface MirrorHooks {
   /** Notes the documents of the feed. */
   readonly feed: FeedNotes
   /** The JWKS that is used from now on. */

@@ -1,7 +1,7 @@
 import type { Timer } from '../timers.ts'
 
 /** What runs from the first use on, unless it was closed before. @param begin returns its timer, if it has one */
-export function startsOnce(begin: () => Timer | undefined) {
+export function startOnce(begin: () => Timer | undefined) {
   let state: 'new' | 'closed' | { readonly timer: Timer | undefined } = 'new'
   return {
     start() {

@@ -6,7 +6,7 @@ import { type Origin, storeName } from './stored-text.ts'
 import { type BoundedStore, StoreFailed } from './verifier-store.ts'
 
 /** One text of the store, of keys or of the feed, and the note of who looks for a newer one. */
-export class StoreDoor {
+export class StoreEntry {
   readonly origin: Origin
   readonly shared: SharedLook
   readonly #store: BoundedStore

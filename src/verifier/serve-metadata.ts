@@ -8,7 +8,7 @@ import type { Verifier } from './verifier.ts'
  *
  * Within a prefix the route could not stand where clients look for it, so it is left to the app.
  */
-export function servesMetadata(app: FastifyInstance, verifier: Pick<Verifier, 'protectedResource'>): void {
+export function serveMetadata(app: FastifyInstance, verifier: Pick<Verifier, 'protectedResource'>): void {
   const resource = verifier.protectedResource()
   if (resource === undefined) return
   const { path, body } = resource

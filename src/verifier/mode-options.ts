@@ -18,21 +18,21 @@ export interface CallOptions {
   readonly waitUntil?: WaitUntil
 }
 
-export interface LookingOptions {
+export interface ModeOptions {
   readonly mode: VerifierMode
   readonly store: BoundedStore | undefined
   readonly waitUntil: WaitUntil | undefined
 }
 
 /** How keys and feed are looked at. @throws TypeError that names the option */
-export function lookingOptions({
+export function modeOptions({
   mode = 'follow',
   maxFeedAge,
   store,
   waitUntil,
   timeout = 5000,
   revocations,
-}: VerifierOptions): LookingOptions {
+}: VerifierOptions): ModeOptions {
   if (mode !== 'follow' && mode !== 'on-demand') throw new TypeError('mode: "follow" or "on-demand"')
   if (mode === 'follow' && (maxFeedAge !== undefined || waitUntil !== undefined))
     throw new TypeError('maxFeedAge, waitUntil: they have no effect without mode: "on-demand"')

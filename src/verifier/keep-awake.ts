@@ -1,7 +1,7 @@
-import type { WaitUntil } from './looking-options.ts'
+import type { WaitUntil } from './mode-options.ts'
 
 /** Lets work go on after the answer, where the runtime offers it. @param work never rejects */
-export function goesOnBehind(work: Promise<unknown>, waitUntil: WaitUntil | undefined): void {
+export function keepAwake(work: Promise<unknown>, waitUntil: WaitUntil | undefined): void {
   try {
     waitUntil?.(work)
   } catch {} // the answer was sent already, and the work goes on as long as the runtime lets it

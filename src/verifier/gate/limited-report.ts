@@ -10,7 +10,10 @@ const MOST = 20
  *
  * @param monotonic milliseconds that only go forward
  */
-export function seldom(report: (message: string) => void, monotonic = monotonicClock): (message: string) => void {
+export function limitedReport(
+  report: (message: string) => void,
+  monotonic = monotonicClock,
+): (message: string) => void {
   const reported = new Set<string>()
   let since = monotonic()
   return (message) => {
