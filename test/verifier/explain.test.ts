@@ -7,10 +7,8 @@ import { revokeKey } from '../../src/keys/change-keyring.ts'
 import type { Outcome } from '../../src/verifier/explain/explain-command.ts'
 import { TOKEN_CHECKS } from '../../src/verifier/explain/explain-texts.ts'
 import { temporaryFolder } from '../support/app.ts'
-import { post, signUp, signUpAdmin } from '../support/front-door.ts'
-import { basic, register, send, tokenOf } from '../support/oauth.ts'
-import { call } from '../support/people.ts'
 import { refusedTokens } from '../support/refused-tokens.ts'
+import { tokensTakenBack } from '../support/taken-back.ts'
 import { explaining, holds as holdsWord, states, tellsNo } from './explaining.ts'
 
 // `signet-verifier explain`, without a process: what it says of every kind of token, and what it never says.
@@ -66,23 +64,7 @@ t.test('what is wrong in a token is named, and what comes after it is not checke
 })
 
 t.test('what was taken back, and what can not be asked', async (t) => {
-  const admin = await signUpAdmin(server)
-  const [out, deleted, promoted] = [await signUp(app), await signUp(app), await signUp(app)]
-  const [revoking, disabled] = [await register(server), await register(server)]
-  const [revoked, ofDisabled] = [await tokenOf(app, revoking), await tokenOf(app, disabled)]
-  await post(app, '/v1/logout', {}, { token: out.access_token })
-  await call(app, admin.access_token, 'DELETE', `/v1/admin/accounts/${deleted.id}`)
-  await call(app, admin.access_token, 'PATCH', `/v1/admin/accounts/${promoted.id}`, { roles: ['support'] })
-  await send(app, 'revoke', { token: revoked }, basic(revoking.id, revoking.secret))
-  await call(app, admin.access_token, 'PATCH', `/v1/admin/clients/${disabled.id}`, { status: 'disabled' })
-  const rows: [Refusal, string][] = [
-    ['revoked_session', out.access_token],
-    ['revoked_account', deleted.access_token],
-    ['stale_version', promoted.access_token],
-    ['revoked_token', revoked],
-    ['revoked_client', ofDisabled],
-  ]
-  for (const [refusal, token] of rows) {
+  for (const [refusal, token] of await tokensTakenBack(server)) {
     let outcome = await run(token)
     while (outcome.exit === 0) outcome = await run(token) // the feed gathers what is new for a tenth of a second
     holds(t, outcome, token, refusal, 'taken back')
