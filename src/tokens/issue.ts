@@ -55,6 +55,7 @@ export function createIssuer(options: {
   if (options.audience.length === 0) throw new TypeError('createIssuer needs an audience')
 
   return async ({ sub, client_id, audience = options.audience, ttl: longest = options.ttl, ...optional }) => {
+    const { kid, key } = keyring.signingKey() // before the time is read: no key signs what is older than its start
     const iat = now()
     const ttl = longest - Math.floor(((longest * spread) / 100) * random())
     const optionalClaims = presentMembers(optional)
@@ -76,7 +77,6 @@ export function createIssuer(options: {
     }
     if (!isAccessTokenClaims(claims) || ttl > MAX_ACCESS_TOKEN_TTL_SECONDS)
       throw new RangeError('a token with these claims would be refused by every verifier')
-    const { kid, key } = keyring.signingKey()
     const token = await new SignJWT({ ...claims })
       .setProtectedHeader({ alg: 'RS256', typ: ACCESS_TOKEN_TYPE, kid })
       .sign(key)

@@ -49,6 +49,18 @@ t.test('a lifetime is spread by a few percent, and never longer than it was set'
   }
 })
 
+t.test('a key signs nothing that is dated before it was chosen, also when a second ends meanwhile', async (t) => {
+  let instant = NOW
+  const now = () => instant++
+  let chosenAt = 0
+  const signingKey = () => {
+    chosenAt = now()
+    return { kid, key }
+  }
+  const { token } = await createIssuer({ ...settings, keyring: { signingKey }, now })(grant)
+  t.ok(Number(decodeJwt(token).iat) >= chosenAt)
+})
+
 t.test('the header holds alg, typ and kid and nothing else', async (t) => {
   t.strictSame(decodeProtectedHeader((await issue(grant)).token), { alg: 'RS256', typ: 'at+jwt', kid })
 })
